@@ -3,6 +3,9 @@ import { z } from "zod";
 /** GREEN-API's `idInstance`: digits, e.g. `1101000001`. */
 export type InstanceId = string & { readonly __brand: "InstanceId" };
 
+/** The simulator's instance: no real one has this id. It is never chosen, and never worked on, unless asked for. */
+export const simulatedInstanceId = "0000000000" as InstanceId;
+
 const instanceIdSchema = z
   .string()
   .trim()

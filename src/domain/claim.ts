@@ -1,0 +1,51 @@
+import type { ChatId } from "./chat-id.ts";
+import type { ContactDecision } from "./decide.ts";
+
+/** A contact that this instance run may call for, until its claim expires. */
+export interface ClaimedContact {
+  readonly contactId: number;
+  readonly chatId: ChatId;
+  /** Calls spent so far. */
+  readonly attempts: number;
+}
+
+/** The instance as it stood when the claim was made: a change takes effect with the next claim. */
+export interface ClaimedInstance {
+  readonly apiUrl: string;
+  readonly sealedToken: string;
+  readonly requestsPerSecond: number;
+  readonly maxInFlight: number;
+  /** The hold has run out and nothing has proved yet that the instance works: one call at a time. */
+  readonly probing: boolean;
+}
+
+/**
+ * Due contacts, with as many call slots reserved for them. Moments are in ms by the database's clock.
+ */
+export interface Claim {
+  readonly instance: ClaimedInstance;
+  readonly contacts: readonly ClaimedContact[];
+  /** The first reserved slot. */
+  readonly slotsFromMs: number;
+  /** The end of the last reserved slot: nothing may be sent after it without a new reservation. */
+  readonly slotsUntilMs: number;
+  /** The database's clock when it answered. */
+  readonly databaseNowMs: number;
+}
+
+/** Why nothing may be claimed. `idle`: nothing is due now. */
+export type ClaimRefusal = "idle" | "held" | "paused" | "gone";
+
+export type ClaimResult =
+  | { readonly kind: "claimed"; readonly claim: Claim }
+  | { readonly kind: ClaimRefusal };
+
+/** What one finished lookup writes to the ledger. */
+export interface LookupRecord {
+  readonly contactId: number;
+  /** The instance run that claimed the contact: the fence for everything but a clear answer. */
+  readonly runId: string;
+  /** When the call was sent, ms by the database's clock: the fence for clear answers (I4). */
+  readonly askedAtMs: number;
+  readonly decision: ContactDecision;
+}

@@ -1,0 +1,150 @@
+import { assertNever } from "../lib/errors.ts";
+import { holdFor, type Hold } from "./hold.ts";
+import type { CallOutcome, ChatOutcome, Outcome } from "./outcome.ts";
+
+/** A contact's status, as stored and exported. The answers are kept apart; none of them is a guess. */
+export const contactStatuses = ["present", "absent", "hidden", "invalid", "unreachable", "unknown"] as const;
+export type ContactStatus = (typeof contactStatuses)[number];
+
+/** A clear answer about the chat: it settles every request for the contact. */
+export type ClearStatus = Exclude<ContactStatus, "unknown" | "unreachable">;
+
+/** Is the status an answer, and not merely the lack of one? */
+export function isClear(status: ContactStatus): status is ClearStatus {
+  return status !== "unknown" && status !== "unreachable";
+}
+
+export interface RetryPolicy {
+  /** Calls spent on one contact before it is `unreachable`. */
+  readonly maxAttempts: number;
+  readonly retryBaseMs: number;
+  readonly retryMaxMs: number;
+}
+
+/** What the answer says of the avatar itself. `keep`: nothing, so the last good one stays as it is (I5). */
+export type AvatarFinding =
+  | {
+      readonly kind: "seen";
+      readonly url: string;
+      readonly urlExpiresAt: Date | undefined;
+      readonly version: string;
+    }
+  | { readonly kind: "none" }
+  | { readonly kind: "keep" };
+
+/** What becomes of the contact. `retry` and `give-up` spend an attempt, `release` does not (I6). */
+export type ContactDecision =
+  | {
+      readonly kind: "answer";
+      readonly status: ClearStatus;
+      readonly avatar: AvatarFinding;
+      readonly note: string | undefined;
+    }
+  | { readonly kind: "retry"; readonly dueInMs: number; readonly error: string }
+  | { readonly kind: "give-up"; readonly error: string }
+  | { readonly kind: "release"; readonly error: string | undefined };
+
+export interface Decision {
+  readonly contact: ContactDecision;
+  /** Present when the instance itself is in trouble: its run stops and its contacts wait. */
+  readonly hold: Hold | undefined;
+}
+
+/**
+ * What happens next, from what one call told us. Pure.
+ * @param attempts calls already spent on the contact, without this one
+ * @param random uniform in [0, 1)
+ */
+export function decide(
+  outcome: Outcome,
+  attempts: number,
+  policy: RetryPolicy,
+  now: Date,
+  random: number,
+): Decision {
+  switch (outcome.scope) {
+    case "instance": {
+      const hold = holdFor(outcome, now);
+      return { contact: { kind: "release", error: hold.text }, hold };
+    }
+    case "chat":
+    case "call": {
+      const contact = toAnswer(outcome) ?? retryOrGiveUp(describeFailure(outcome), attempts, policy, random);
+      return { contact, hold: undefined };
+    }
+    default:
+      return assertNever(outcome);
+  }
+}
+
+function toAnswer(outcome: ChatOutcome | CallOutcome): ContactDecision | undefined {
+  switch (outcome.kind) {
+    case "present": {
+      const { url, urlExpiresAt, version } = outcome;
+      return {
+        kind: "answer",
+        status: "present",
+        avatar: { kind: "seen", url, urlExpiresAt, version },
+        note: undefined,
+      };
+    }
+    case "absent":
+      return { kind: "answer", status: "absent", avatar: { kind: "none" }, note: undefined };
+    case "hidden": {
+      const note = outcome.told
+        ? undefined
+        : "the provider does not tell whether there is none or it is hidden";
+      return { kind: "answer", status: "hidden", avatar: { kind: "keep" }, note };
+    }
+    case "invalid": {
+      const note = "the provider does not accept this chat id";
+      return { kind: "answer", status: "invalid", avatar: { kind: "keep" }, note };
+    }
+    default:
+      return undefined;
+  }
+}
+
+function retryOrGiveUp(
+  error: string,
+  attempts: number,
+  policy: RetryPolicy,
+  random: number,
+): ContactDecision {
+  const spent = attempts + 1;
+  if (spent >= policy.maxAttempts) return { kind: "give-up", error };
+  return { kind: "retry", dueInMs: backoffMs(spent, policy, random), error };
+}
+
+/**
+ * Exponential backoff with full jitter: uniform between 0 and the ceiling, which doubles per attempt.
+ * @param spent calls spent so far, at least 1
+ */
+export function backoffMs(spent: number, policy: RetryPolicy, random: number): number {
+  const ceilingMs = Math.min(policy.retryMaxMs, policy.retryBaseMs * 2 ** Math.min(spent - 1, 40));
+  return Math.floor(random * ceilingMs);
+}
+
+function describeFailure(outcome: ChatOutcome | CallOutcome): string {
+  switch (outcome.kind) {
+    case "chat-timeout":
+      return "WhatsApp did not answer the provider in time";
+    case "client-closed":
+      return "the provider saw the call hung up (HTTP 499)";
+    case "server-error":
+      return `the provider failed (HTTP ${outcome.status})`;
+    case "network-error":
+      return `no answer from the provider (${outcome.code})`;
+    case "deadline":
+      return `no answer from the provider within ${Math.round(outcome.afterMs / 1000)} s`;
+    case "unclear":
+      return `an answer not understood (HTTP ${outcome.status}): ${outcome.excerpt}`;
+    case "present":
+    case "absent":
+    case "hidden":
+    case "invalid":
+      return outcome.kind;
+    default:
+      return assertNever(outcome);
+  }
+}

@@ -1,0 +1,80 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { decideReply, type WireBody } from "./decide-reply.ts";
+import { Exchange } from "./exchange.ts";
+import { type BodyRead, parseJson, readBody } from "./read-body.ts";
+import type { Method } from "./simulator-options.ts";
+import { getInstance, type Simulation } from "./world.ts";
+
+/** Which call a request is. */
+export interface CallRoute {
+  readonly instanceId: string;
+  readonly method: Method;
+  readonly token: string;
+}
+
+const maxBodyBytes = 64 * 1024;
+const verbs: Record<Method, string> = { getAvatar: "POST", getStateInstance: "GET" };
+
+/** Reads `POST /waInstance{id}/getAvatar/{token}` and `GET /waInstance{id}/getStateInstance/{token}`. */
+export function findCallRoute(verb: string, requestPath: string): CallRoute | undefined {
+  const match = /^\/waInstance(\d{1,20})\/(getAvatar|getStateInstance)\/([^/?#]+)(?:\?.*)?$/.exec(
+    requestPath,
+  );
+  const [, instanceId, method, token] = match ?? [];
+  if (instanceId === undefined || token === undefined) return undefined;
+  if (method !== "getAvatar" && method !== "getStateInstance") return undefined;
+  return verbs[method] === verb ? { instanceId, method, token } : undefined;
+}
+
+/** Serves one call of GREEN-API, after the network's jitter. */
+export function serveCall(
+  simulation: Simulation,
+  route: CallRoute,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const { jitterMs, jitterRandom } = simulation.world;
+  if (jitterMs === 0) return receiveCall(simulation, route, request, response);
+  const timer = setTimeout(
+    () => receiveCall(simulation, route, request, response),
+    jitterMs * jitterRandom(),
+  );
+  response.once("close", () => clearTimeout(timer));
+}
+
+/** Stamps the arrival and passes the limiter before anything else, then reads the body. */
+function receiveCall(
+  simulation: Simulation,
+  route: CallRoute,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const arrivedMs = performance.now();
+  const { world } = simulation;
+  const { instanceId, method, token } = route;
+  const instance = getInstance(world, instanceId);
+  const rate =
+    method === "getAvatar"
+      ? (instance.requestsPerSecond ?? world.requestsPerSecond)
+      : world.stateRequestsPerSecond;
+  const accepted = instance.limiters[method].take(arrivedMs, rate);
+  const logIndex = world.log.open(performance.timeOrigin + arrivedMs, instanceId, method);
+  const exchange = new Exchange(simulation, { request, response }, { logIndex, arrivedMs });
+  void readBody(request, maxBodyBytes).then((read) => {
+    if (read.kind !== "aborted") {
+      const body = toWireBody(read);
+      if (body.kind === "json") world.log.setChatId(logIndex, body.chatId ?? "");
+      const wire = { method, token, requestPath: request.url ?? "", body, accepted };
+      exchange.perform(decideReply(world, instance, wire, Date.now()));
+    }
+    return undefined;
+  });
+}
+
+function toWireBody(read: Exclude<BodyRead, { kind: "aborted" }>): WireBody {
+  if (read.kind === "too-large") return read;
+  const value = parseJson(read.text);
+  if (typeof value !== "object" || value === null) return { kind: "malformed" };
+  const chatId = "chatId" in value && typeof value.chatId === "string" ? value.chatId : undefined;
+  return { kind: "json", chatId };
+}

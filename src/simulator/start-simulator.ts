@@ -1,0 +1,111 @@
+import { once } from "node:events";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { createControl, type SimulatorControl } from "./control.ts";
+import { parseFaults } from "./control-input.ts";
+import { watchEventLoopLag } from "./event-loop-lag.ts";
+import { sendAnswer } from "./exchange.ts";
+import { toApiError, toText } from "./reply.ts";
+import { findCallRoute, serveCall } from "./serve-call.ts";
+import { controlPrefix, serveControl } from "./serve-control.ts";
+import { type SimulatorOptions, toSettings } from "./simulator-options.ts";
+import { createWorld, type Simulation } from "./world.ts";
+
+/** A running simulator of GREEN-API. */
+export interface Simulator extends SimulatorControl {
+  /** Without a trailing slash, e.g. `http://127.0.0.1:40123`: an instance's `apiUrl`. */
+  readonly url: string;
+  readonly port: number;
+  /** Ends every connection at once, stalled ones too. Twice is harmless. */
+  close(): Promise<void>;
+}
+
+/** Longer than clients keep a connection in their pools, so that it is never the server who ends it first. */
+const keepAliveTimeoutMs = 75_000;
+
+const greeting = `A simulator of GREEN-API for contact-avatars: getAvatar and getStateInstance, no real WhatsApp behind it.
+POST /waInstance{id}/getAvatar/{token}, GET /waInstance{id}/getStateInstance/{token}; GET ${controlPrefix} lists the controls.
+`;
+
+/**
+ * Starts GREEN-API as documented, as an HTTP server of its own. Resolves when it listens; rejects where the
+ * port is taken (Node's `EADDRINUSE`) or the fault shares make no sense.
+ */
+export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
+  const settings = toSettings(options);
+  parseFaults(settings.defaultFaults);
+  const simulation: Simulation = { world: createWorld(settings), inFlight: 0, peakInFlight: 0 };
+  const sockets = new Set<Socket>();
+  const dropConnections = (except?: Socket) => resetAll(sockets, except);
+  const server = createServer({ keepAliveTimeout: keepAliveTimeoutMs });
+  await listen(server, settings.port, settings.host);
+  const lag = watchEventLoopLag();
+  const control = createControl({ simulation, settings, lag, dropConnections });
+  server.on("connection", (socket) => trackSocket(sockets, socket));
+  server.on("request", (request, response) => serve(simulation, control, request, response));
+  const port = getPort(server);
+  const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host;
+  let closing: Promise<void> | undefined;
+  return {
+    ...control,
+    url: `http://${host}:${port}`,
+    port,
+    close() {
+      lag.stop();
+      closing ??= closeServer(server);
+      return closing;
+    },
+  };
+}
+
+function serve(
+  simulation: Simulation,
+  control: SimulatorControl,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  const { method: verb = "", url: requestPath = "" } = request;
+  const route = findCallRoute(verb, requestPath);
+  if (route !== undefined) return serveCall(simulation, route, request, response);
+  if (requestPath === controlPrefix || /^\/__control[/?]/.test(requestPath)) {
+    void serveControl(control, request, response);
+    return;
+  }
+  request.resume();
+  const isGreeting = requestPath === "/" && (verb === "GET" || verb === "HEAD");
+  const nowMs = Date.now();
+  const answer = isGreeting
+    ? toText(greeting)
+    : toApiError(404, `Cannot ${verb} ${requestPath}`, { requestPath, nowMs });
+  sendAnswer(response, answer);
+}
+
+async function listen(server: Server, port: number, host: string): Promise<void> {
+  server.listen(port, host);
+  await once(server, "listening");
+}
+
+function getPort(server: Server): number {
+  const address = server.address();
+  if (address === null || typeof address === "string")
+    throw new Error("the simulator does not listen on a port");
+  return address.port;
+}
+
+function trackSocket(sockets: Set<Socket>, socket: Socket): void {
+  sockets.add(socket);
+  socket.once("close", () => sockets.delete(socket));
+}
+
+function resetAll(sockets: ReadonlySet<Socket>, except: Socket | undefined): number {
+  const dropped = [...sockets].filter((socket) => socket !== except);
+  for (const socket of dropped) socket.resetAndDestroy();
+  return dropped.length;
+}
+
+async function closeServer(server: Server): Promise<void> {
+  const closed = once(server, "close");
+  server.close();
+  server.closeAllConnections();
+  await closed;
+}

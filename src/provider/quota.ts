@@ -1,0 +1,48 @@
+import { z } from "zod";
+
+import { type ChatId, parseChatId } from "../domain/chat-id.ts";
+import type { InstanceOutcome } from "../domain/outcome.ts";
+
+type QuotaOutcome = Extract<InstanceOutcome, { kind: "quota-exhausted" }>;
+
+const part = z
+  .looseObject({ status: z.string().catch(""), description: z.string().catch("") })
+  .optional()
+  .catch(undefined);
+
+/** https://green-api.com/en/docs/api/466-error-example-body */
+const quotaSchema = z.looseObject({ invokeStatus: part, correspondentsStatus: part });
+
+/** Spelt QUOTE and QUOTA in the vendor's own pages. `QUOTE_ALLOWED` is the other value. */
+const exceeded = /QUOT[EA]_EXCEEDED/i;
+
+/**
+ * What an HTTP 466 says. It means a spent quota and nothing else in the documentation, so that a body
+ * which does not tell which one is read as the method's: that holds the instance, and a hold is probed
+ * and costs no contact anything, where taking it for an error of the call would spend their attempts.
+ */
+export function toQuotaOutcome(fields: unknown, raw: string): QuotaOutcome {
+  const parsed = quotaSchema.safeParse(fields).data;
+  const invoke = parsed?.invokeStatus;
+  const correspondents = parsed?.correspondentsStatus;
+  const isMethod = exceeded.test(invoke?.status ?? "");
+  const isCorrespondents =
+    exceeded.test(correspondents?.status ?? "") || /CORRESPONDENTS_QUOT[EA]_EXCEEDED/i.test(raw);
+  // With both spent nothing works, also not for the chats that were allowed.
+  return isCorrespondents && !isMethod
+    ? toOutcome("correspondents", findChatIds(correspondents?.description || raw))
+    : toOutcome("method", []);
+}
+
+function toOutcome(quota: QuotaOutcome["quota"], allowedChatIds: readonly ChatId[]): QuotaOutcome {
+  return { kind: "quota-exhausted", scope: "instance", quota, allowedChatIds };
+}
+
+/** The free plan names three; a longer list than this is not one. */
+const maxAllowedChatIds = 100;
+
+function findChatIds(text: string): ChatId[] {
+  const candidates = text.match(/\d[\d-]{3,50}@(?:c\.us|g\.us|lid|(?:s\.)?whatsapp\.net)\b/gi) ?? [];
+  const chatIds = candidates.map(parseChatId).flatMap((parse) => (parse.ok ? [parse.chatId] : []));
+  return [...new Set(chatIds)].slice(0, maxAllowedChatIds);
+}

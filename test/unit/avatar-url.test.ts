@@ -1,0 +1,72 @@
+import { expect, test } from "vitest";
+
+import { parseAvatarUrl } from "../../src/provider/avatar-url.ts";
+
+const path = "/v/t61.24694-24/328905012_7301_n.jpg";
+
+test("a WhatsApp URL tells its expiry and, by its path, its picture", () => {
+  const url = `https://pps.whatsapp.net${path}?ccb=11-4&oh=01_AdR&oe=66041D5F&_nc_sid=e6ed6c`;
+  expect(parseAvatarUrl(url)).toEqual({
+    url,
+    urlExpiresAt: new Date("2024-03-27T13:21:35Z"),
+    version: path,
+  });
+});
+
+test("two URLs of one picture have one version", () => {
+  const urls = [
+    `https://pps.whatsapp.net${path}?ccb=11-4&oh=a&oe=66041D5F&_nc_sid=1`,
+    `https://media-fra5-1.cdn.whatsapp.net${path}?ccb=11-4&oh=b&oe=66041D60&_nc_sid=2&_nc_cat=100`,
+  ];
+  expect(new Set(urls.map((url) => parseAvatarUrl(url)?.version))).toEqual(new Set([path]));
+});
+
+test.each([
+  ["66041d5f", "2024-03-27T13:21:35.000Z"],
+  ["", undefined],
+  ["0", undefined],
+  ["1", undefined],
+  ["-1", undefined],
+  ["xyz", undefined],
+  ["66041D5F0", undefined],
+  ["FFFFFFFFFFFFFFFFFFFF", undefined],
+])("oe=%s expires at %s", (oe, expiresAt) => {
+  expect(parseAvatarUrl(`https://cdn.test/a.jpg?oe=${oe}`)?.urlExpiresAt?.toISOString()).toBe(expiresAt);
+});
+
+test("without oe there is no expiry", () => {
+  expect(parseAvatarUrl("http://cdn.test/a.jpg")).toEqual({
+    url: "http://cdn.test/a.jpg",
+    urlExpiresAt: undefined,
+    version: "/a.jpg",
+  });
+});
+
+test("a data URI is its payload, whichever type and line breaks it came with", () => {
+  const one = parseAvatarUrl("data:image/jpeg;base64,/9j/4AAQSkZJRg==");
+  const same = parseAvatarUrl("data:image/jpg;charset=utf-8;base64,/9j/4AAQ\nSkZJRg==");
+  const other = parseAvatarUrl("data:image/jpeg;base64,/9j/4AAQSkZJRh==");
+  expect(one?.version).toMatch(/^sha256:[0-9a-f]{64}$/);
+  expect(same?.version).toBe(one?.version);
+  expect(other?.version).not.toBe(one?.version);
+});
+
+test.each([
+  "",
+  "n/a",
+  "//cdn.test/a.jpg",
+  "ftp://cdn.test/a.jpg",
+  "javascript:alert(1)",
+  "http://",
+  "https://[",
+  "https://cdn.test/a b.jpg",
+  "https://cdn.test/a\n.jpg",
+  `https://cdn.test/${"a".repeat(9_000)}`,
+  "data:image/png;base64,",
+  "data:image/png;base64, \n",
+  "data:image/png,abc",
+  "data:text/plain;base64,YWJj",
+  "data:image/png;base64,<script>",
+])("%j is not an avatar", (text) => {
+  expect(parseAvatarUrl(text)).toBeUndefined();
+});

@@ -1,0 +1,108 @@
+import { pipeline, type Readable } from "node:stream";
+import { createGunzip } from "node:zlib";
+import { UserError } from "../lib/errors.ts";
+
+const maxChunk = 64 * 1024;
+const magicLength = 4;
+
+const gzipMagic = "1f8b";
+const refusedMagics: ReadonlyArray<readonly [magic: string, what: string, remedy: string]> = [
+  ["504b0304", "a zip archive or an Excel workbook (.xlsx)", "unpack it, or save the sheet as CSV"],
+  ["d0cf11e0", "an Excel workbook (.xls)", "save the sheet as CSV"],
+  ["28b52ffd", "compressed with zstd", "decompress it, or use gzip"],
+  ["fd377a58", "compressed with xz", "decompress it, or use gzip"],
+];
+
+/**
+ * The UTF-8 text of `source` in chunks of at most 64 KiB or so: gunzipped where it starts like gzip,
+ * decoded where it has a UTF-16 byte order mark (Excel's "Unicode text"), without a byte order mark.
+ * Whatever goes wrong is a UserError. Destroys the source in the end.
+ */
+export async function* decodeBytes(source: Readable): AsyncGenerator<Buffer> {
+  try {
+    let bytes = await peek(readSource(source));
+    if (bytes.magic.startsWith(gzipMagic)) bytes = await peek(gunzip(bytes.chunks));
+    refuse(bytes.magic);
+    yield* decodeText(bytes);
+  } finally {
+    source.destroy();
+  }
+}
+
+interface Peeked {
+  /** The first four bytes, or fewer, in hex. */
+  readonly magic: string;
+  /** Everything, those bytes included. */
+  readonly chunks: AsyncGenerator<Buffer>;
+}
+
+async function peek(chunks: AsyncGenerator<Buffer>): Promise<Peeked> {
+  let head: Buffer = Buffer.alloc(0);
+  while (head.length < magicLength) {
+    const next = await chunks.next();
+    if (next.done === true) break;
+    head = head.length === 0 ? next.value : Buffer.concat([head, next.value]);
+  }
+  return { magic: head.toString("hex", 0, magicLength), chunks: prepend(head, chunks) };
+}
+
+async function* prepend(head: Buffer, chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  if (head.length > 0) yield head;
+  yield* chunks;
+}
+
+async function* readSource(source: Readable): AsyncGenerator<Buffer> {
+  try {
+    for await (const chunk of source as AsyncIterable<string | Uint8Array>) {
+      const bytes = typeof chunk === "string" ? Buffer.from(chunk) : toBuffer(chunk);
+      for (let at = 0; at < bytes.length; at += maxChunk) yield bytes.subarray(at, at + maxChunk);
+    }
+  } catch (cause) {
+    throw new UserError("input-unreadable", "the input could not be read to its end: try again", { cause });
+  }
+}
+
+function toBuffer(chunk: Uint8Array): Buffer {
+  return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+}
+
+async function* gunzip(chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+  const unzipped = createGunzip({ chunkSize: maxChunk });
+  // Errors of either side come out of the iteration below.
+  pipeline(chunks, unzipped, () => {});
+  try {
+    yield* unzipped as AsyncIterable<Buffer>;
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause;
+    const truncated = cause instanceof Error && "code" in cause && cause.code === "Z_BUF_ERROR";
+    throw new UserError(
+      "broken-gzip",
+      truncated
+        ? "the gzip data ends too early: the file is incomplete, copy it again"
+        : "the gzip data is damaged: `gzip -t FILE` shows where, copy the file again",
+      { cause },
+    );
+  }
+}
+
+function refuse(magic: string): void {
+  for (const [start, what, remedy] of refusedMagics) {
+    if (magic === start) throw new UserError("unsupported-file", `the input is ${what}: ${remedy}`);
+  }
+}
+
+async function* decodeText({ magic, chunks }: Peeked): AsyncGenerator<Buffer> {
+  if (magic.startsWith("fffe")) return yield* decodeUtf16(chunks, "utf-16le");
+  if (magic.startsWith("feff")) return yield* decodeUtf16(chunks, "utf-16be");
+  let markLength = magic.startsWith("efbbbf") ? 3 : 0;
+  for await (const chunk of chunks) {
+    yield chunk.subarray(markLength);
+    markLength = 0;
+  }
+}
+
+async function* decodeUtf16(chunks: AsyncGenerator<Buffer>, encoding: string): AsyncGenerator<Buffer> {
+  const decoder = new TextDecoder(encoding);
+  for await (const chunk of chunks) yield Buffer.from(decoder.decode(chunk, { stream: true }));
+  yield Buffer.from(decoder.decode());
+}

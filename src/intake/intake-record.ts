@@ -1,0 +1,61 @@
+import type { CountryCode } from "libphonenumber-js/max";
+import { type ChatId, toExcerpt } from "../domain/chat-id.ts";
+import { parseContactId } from "./contact-id.ts";
+
+export interface Contact {
+  /** The line where the record starts, from 1, in the decompressed file. */
+  readonly line: number;
+  readonly chatId: ChatId;
+  /** The CRM's own id for this contact. */
+  readonly externalRef: string | undefined;
+}
+
+export interface Reject {
+  readonly line: number;
+  /** The offending line: printable, at most 200 characters. */
+  readonly text: string;
+  readonly reason: string;
+}
+
+export type IntakeRecord = ({ readonly kind: "contact" } & Contact) | ({ readonly kind: "reject" } & Reject);
+
+/** Where a record stands in the file, for its contact or its reject. */
+export interface RecordSource {
+  readonly line: number;
+  readonly text: string;
+}
+
+const maxText = 199;
+const maxRef = 200;
+
+/** The contact of one record from its two cells, or the reject that says why there is none. */
+export function toIntakeRecord(
+  source: RecordSource,
+  id: string,
+  ref: string | undefined,
+  defaultCountry: CountryCode | undefined,
+): IntakeRecord {
+  const parsed = parseContactId(id, defaultCountry);
+  if (!parsed.ok) return toReject(source, parsed.reason);
+  const externalRef = ref === undefined ? "" : cleanRef(ref);
+  if (externalRef.length > maxRef) {
+    return toReject(source, `the external reference is longer than ${maxRef} characters`);
+  }
+  // A reference that is only almost right would be joined to nothing, or to somebody else.
+  if (externalRef.includes("\ufffd")) return toReject(source, "the external reference is not UTF-8 text");
+  return {
+    kind: "contact",
+    line: source.line,
+    chatId: parsed.chatId,
+    externalRef: externalRef === "" ? undefined : externalRef,
+  };
+}
+
+export function toReject(source: RecordSource, reason: string): IntakeRecord {
+  return { kind: "reject", line: source.line, text: toExcerpt(source.text, maxText), reason };
+}
+
+function cleanRef(text: string): string {
+  // Postgres stores neither NUL nor half a surrogate pair.
+  return text.replace(/[\p{Cc}\p{Cs}]+/gu, "").trim();
+}

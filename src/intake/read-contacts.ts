@@ -1,0 +1,91 @@
+import type { Readable } from "node:stream";
+import { UserError } from "../lib/errors.ts";
+import { decodeBytes } from "./decode-bytes.ts";
+import type { IntakeRecord } from "./intake-record.ts";
+import type { LineReader, LineReaderOptions } from "./line-reader.ts";
+import { parseCountry } from "./phone.ts";
+import { createNdjsonReader } from "./read-ndjson.ts";
+import { createTableReader } from "./read-table.ts";
+import { splitLines } from "./split-lines.ts";
+
+export type { IntakeRecord } from "./intake-record.ts";
+
+export interface ReadContactsOptions {
+  /** The column or key of the chat id or phone: a name, or in CSV its number from 1. Default: by known names. */
+  readonly column?: string;
+  /** The column or key of the CRM's own id. Default: `external_ref` or `ref`, where there is one. */
+  readonly refColumn?: string;
+  /** ISO 3166 alpha-2 in any case, for phone numbers without a plus. Default: they are international. */
+  readonly defaultCountry?: string;
+}
+
+const maxChunk = 1000;
+const delimiters = [",", ";", "\t", "|"] as const;
+
+/**
+ * Reads contacts from CSV, NDJSON or plain lines, each of them plain or gzipped, and yields them in file
+ * order in chunks of at most 1,000 as soon as they are read. Duplicates are not removed. The format is
+ * told from the first line with anything in it; an input without one yields nothing.
+ *
+ * A line that cannot be used is a reject among the records. An input that cannot be used, or no further,
+ * is a UserError; what was yielded before stays true. Memory does not grow with the input.
+ */
+export function readContacts(
+  source: Readable,
+  options: ReadContactsOptions = {},
+): AsyncIterable<readonly IntakeRecord[]> {
+  const { defaultCountry, ...columns } = options;
+  return readChunks(source, {
+    ...columns,
+    defaultCountry: defaultCountry === undefined ? undefined : parseCountry(defaultCountry),
+  });
+}
+
+async function* readChunks(source: Readable, options: LineReaderOptions): AsyncGenerator<IntakeRecord[]> {
+  let reader: LineReader | undefined;
+  for await (let block of splitLines(decodeBytes(source))) {
+    if (reader === undefined) {
+      const first = block.lines.findIndex((line) => line.trim() !== "");
+      const [line, ...others] = first < 0 ? [] : block.lines.slice(first);
+      if (line === undefined) continue;
+      const delimiter = /^sep=(.)$/i.exec(line.trim())?.[1];
+      reader = chooseReader(line, delimiter, options);
+      const skipped = delimiter === undefined ? 0 : 1;
+      block = { firstLine: block.firstLine + first + skipped, lines: skipped ? others : [line, ...others] };
+    }
+    yield* inChunks(reader.read(block));
+  }
+  if (reader !== undefined) yield* inChunks(reader.end());
+}
+
+function chooseReader(
+  line: string,
+  /** From Excel's `sep=;` before the header. */
+  delimiter: string | undefined,
+  options: LineReaderOptions,
+): LineReader {
+  const start = line.trimStart();
+  if (start.startsWith("[") || start.trimEnd() === "{") {
+    throw new UserError(
+      "json-not-by-line",
+      start.startsWith("[")
+        ? "the input is one JSON array; write one object per line: jq -c '.[]' FILE"
+        : "the input is JSON over many lines; write one object per line: jq -c . FILE",
+    );
+  }
+  if (start.startsWith("{")) return createNdjsonReader(options);
+  return createTableReader(delimiter ?? detectDelimiter(line), options);
+}
+
+/** The one that is there most often outside quotes; a comma where none is. */
+function detectDelimiter(line: string): string {
+  const unquoted = line.replace(/"[^"]*"?/g, "");
+  const counts = delimiters.map((delimiter) => unquoted.split(delimiter).length - 1);
+  return delimiters[counts.indexOf(Math.max(...counts))] ?? ",";
+}
+
+function* inChunks(records: IntakeRecord[]): Generator<IntakeRecord[]> {
+  for (let at = 0; at < records.length; at += maxChunk) {
+    yield records.length <= maxChunk ? records : records.slice(at, at + maxChunk);
+  }
+}

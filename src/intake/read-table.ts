@@ -1,0 +1,97 @@
+import { parse } from "csv-parse/sync";
+import { UserError } from "../lib/errors.ts";
+import { chooseColumns, type TableLayout } from "./choose-columns.ts";
+import { type IntakeRecord, toIntakeRecord, toReject } from "./intake-record.ts";
+import { brokenQuotes, createRecordJoiner, type RawRecord } from "./join-records.ts";
+import type { LineReader, LineReaderOptions } from "./line-reader.ts";
+
+/**
+ * Reads CSV, with or without a header, and plain lines, which are CSV of one column.
+ *
+ * csv-parse sees only the records with quotes in them, a block at a time: as a stream it has no way back
+ * from a quote that never closes, and one call per record would take as long as fifteen records.
+ */
+export function createTableReader(delimiter: string, options: LineReaderOptions): LineReader {
+  const joiner = createRecordJoiner(delimiter);
+  let layout: TableLayout | undefined;
+
+  function toRecords(raw: readonly RawRecord[]): IntakeRecord[] {
+    const rows = parseFields(raw, delimiter);
+    return raw.flatMap((record, index) => {
+      const fields = rows[index];
+      if (layout === undefined) {
+        layout = chooseLayout(record, fields, options);
+        if (layout.header) return [];
+      }
+      if (fields === undefined) return [toReject(record, record.fault ?? brokenQuotes)];
+      return readRow(record, fields, layout, options);
+    });
+  }
+
+  return {
+    read({ firstLine, lines }) {
+      const raw: RawRecord[] = [];
+      lines.forEach((text, index) => joiner.add(text, firstLine + index, raw));
+      return toRecords(raw);
+    },
+    end() {
+      const raw: RawRecord[] = [];
+      joiner.end(raw);
+      return toRecords(raw);
+    },
+  };
+}
+
+function chooseLayout(
+  record: RawRecord,
+  fields: string[] | undefined,
+  options: LineReaderOptions,
+): TableLayout {
+  if (fields !== undefined) return chooseColumns(fields, options);
+  const fault = record.fault ?? brokenQuotes;
+  throw new UserError("broken-header", `line ${record.line} should name the columns, but: ${fault}`);
+}
+
+function readRow(
+  record: RawRecord,
+  fields: readonly string[],
+  layout: TableLayout,
+  options: LineReaderOptions,
+): IntakeRecord[] {
+  const id = layout.idColumns.map((index) => fields[index] ?? "").find((cell) => cell.trim() !== "");
+  if (id !== undefined) {
+    const ref = layout.refColumn === undefined ? undefined : fields[layout.refColumn];
+    return [toIntakeRecord(record, id, ref, options.defaultCountry)];
+  }
+  // Spreadsheets end in rows of nothing but delimiters.
+  if (fields.every((cell) => cell.trim() === "")) return [];
+  return [toReject(record, "no chat id or phone number")];
+}
+
+/** The fields of each record; undefined where it has none. */
+function parseFields(raw: readonly RawRecord[], delimiter: string): (string[] | undefined)[] {
+  const quoted = raw.filter((record) => !record.plain).map((record) => record.text);
+  const rows = quoted.length === 0 ? [] : parseQuoted(quoted, delimiter);
+  let next = 0;
+  return raw.map((record) => {
+    if (!record.plain) return rows[next++];
+    return record.fault === undefined ? record.text.split(delimiter) : undefined;
+  });
+}
+
+function parseQuoted(texts: readonly string[], delimiter: string): (string[] | undefined)[] {
+  try {
+    const rows: string[][] = parse(texts.join("\n"), {
+      delimiter,
+      record_delimiter: "\n",
+      relax_column_count: true,
+      // Of use in a field that does not start with a quote: ="79001234567", 5" pipe.
+      relax_quotes: true,
+      trim: true,
+    });
+    if (rows.length === texts.length) return rows;
+  } catch {
+    // Then one by one, to find the broken ones.
+  }
+  return texts.length === 1 ? [undefined] : texts.flatMap((text) => parseQuoted([text], delimiter));
+}

@@ -1,0 +1,1 @@
+CREATE INDEX "avatar_changes_contact_idx" ON "avatars"."avatar_changes" USING btree ("contact_id");

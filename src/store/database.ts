@@ -1,0 +1,95 @@
+import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
+import pg from "pg";
+import { settleWithin } from "../lib/deadline.ts";
+import { UserError } from "../lib/errors.ts";
+import * as schema from "./schema.ts";
+
+/** The pool and drizzle on it. `close` ends the pool and may be called twice. */
+export interface Database {
+  readonly pool: pg.Pool;
+  readonly orm: NodePgDatabase<typeof schema>;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  readonly url: string;
+  readonly maxConnections: number;
+  /** Called when an idle connection is lost; the pool opens another. */
+  readonly onConnectionLost?: (error: Error) => void;
+}
+
+/** Every wait has an end (I8): for a connection, and for a statement. */
+const connectTimeoutMs = 10_000;
+const statementTimeoutMs = 60_000;
+const closeDeadlineMs = 5_000;
+
+/**
+ * Connects, once, to be sure that the database answers.
+ * @throws UserError `database-unreachable`
+ */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.maxConnections,
+    connectionTimeoutMillis: connectTimeoutMs,
+    // A server that vanished without a word: the statement fails here instead of hanging for ever.
+    query_timeout: statementTimeoutMs + 5_000,
+    statement_timeout: statementTimeoutMs,
+    keepAlive: true,
+    application_name: "contact-avatars",
+  });
+  let closing: Promise<void> | undefined;
+  pool.on("error", (error) => {
+    // Without a listener a lost idle connection would end the process. One that is being closed is no loss: a
+    // server that stops right after us may be quicker than its goodbye.
+    if (!closing) options.onConnectionLost?.(error);
+  });
+  try {
+    await pool.query("select 1");
+  } catch (cause) {
+    await pool.end();
+    throw toUnreachableError(options.url, cause);
+  }
+  return {
+    pool,
+    orm: drizzle(pool, { schema }),
+    // A server that hangs must not keep us.
+    close: () => (closing ??= settleWithin(pool.end(), closeDeadlineMs).then(() => undefined)),
+  };
+}
+
+function toUnreachableError(url: string, cause: unknown): UserError {
+  const code = codeOf(cause) ?? "no answer";
+  return new UserError(
+    "database-unreachable",
+    `cannot connect to Postgres at ${toSafeAddress(url)} (${code}): check DATABASE_URL, and that the server runs`,
+    { cause, retryable: true },
+  );
+}
+
+/** host:port/database of a connection string, without user and password. */
+function toSafeAddress(url: string): string {
+  try {
+    const { host, pathname } = new URL(url);
+    return `${host}${pathname}`;
+  } catch {
+    return "the address in DATABASE_URL";
+  }
+}
+
+/** SQLSTATE, or Node's code for a connection error; drizzle keeps the error with the code as its cause. */
+export function codeOf(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null) return undefined;
+  if ("code" in error && typeof error.code === "string") return error.code;
+  return "cause" in error ? codeOf(error.cause) : undefined;
+}
+
+/**
+ * Would the same statement succeed if it were sent again? True for deadlocks, serialization failures,
+ * lost connections and servers that are starting or stopping. All of our writes are idempotent.
+ */
+export function isTransient(error: unknown): boolean {
+  const code = codeOf(error);
+  if (code === undefined) return error instanceof Error && /connection|timeout/i.test(error.message);
+  return /^(40001|40P01|55P03|57P0\d|57014|53\d{3}|08\w{3}|E[A-Z]+)$/.test(code);
+}

@@ -1,0 +1,85 @@
+import type pg from "pg";
+import type { LookupRecord } from "../domain/claim.ts";
+import { assertNever } from "../lib/errors.ts";
+import { toStorableText } from "./storable-text.ts";
+
+/** Nobody waits for a newer answer than this one: the contact may rest. */
+const settled = `(i.kind = 'give-up' or i.kind = 'answer' and i.asked_at >= coalesce(c.fresh_after, '-infinity'))`;
+
+/**
+ * One statement for any number of finished lookups, each of another contact.
+ *
+ * - A clear answer is taken when it was asked for later than the one we have, whoever holds the claim (I4).
+ * - Everything else is taken only from the holder of the claim: a zombie spends nobody's attempts.
+ * - An answer that is too old for somebody who waits leaves the contact due.
+ * - Only `present` and `absent` touch the avatar (I5), with a fence of its own: one that comes after a newer `hidden`
+ *   is still the last that was seen. Its history is written by a trigger.
+ * - `clock_timestamp()`, not `now()`: the statement may have waited for a row lock.
+ * - Rows are locked in the order of their id, so that two savers cannot deadlock.
+ */
+const sql = `
+with incoming as materialized (
+  select i.*, to_timestamp(i.asked_at_ms / 1000) as asked_at
+  from json_to_recordset($1::json) as i (
+    contact_id bigint, run_id uuid, asked_at_ms float8, kind text, status text, error text, due_in_ms float8,
+    avatar text, url text, url_expires_at_ms float8, version text)
+), locked as materialized (
+  select c.id from avatars.contacts c
+  where c.id in (select contact_id from incoming)
+  order by c.id for no key update
+), saved as (
+  update avatars.contacts c
+  set status = case i.kind when 'answer' then i.status when 'give-up' then 'unreachable' else c.status end,
+    checked_at = case i.kind when 'answer' then i.asked_at else c.checked_at end,
+    attempts = least(c.attempts + case when i.kind = 'release' then 0 else 1 end, 32767),
+    last_error = case i.kind when 'answer' then i.error else coalesce(i.error, c.last_error) end,
+    wanted_at = case when ${settled} then null else c.wanted_at end,
+    due_at = case when ${settled} then null
+      when i.kind = 'retry' then clock_timestamp() + i.due_in_ms * interval '1 ms'
+      when i.kind = 'answer' then clock_timestamp()
+      else c.due_at end,
+    claimed_by = case when ${settled} or c.claimed_by = i.run_id then null else c.claimed_by end,
+    claimed_until = case when ${settled} or c.claimed_by = i.run_id then null else c.claimed_until end
+  from incoming i join locked l on l.id = i.contact_id
+  where c.id = i.contact_id
+    and case when i.kind = 'answer' then i.asked_at >= coalesce(c.checked_at, '-infinity') else c.claimed_by = i.run_id end
+)
+insert into avatars.avatars as a (contact_id, url, url_expires_at, version, changed_at, seen_at)
+select i.contact_id, i.url, to_timestamp(i.url_expires_at_ms / 1000), i.version, i.asked_at, i.asked_at
+from incoming i join locked l on l.id = i.contact_id
+where i.avatar in ('seen', 'none')
+order by i.contact_id
+on conflict (contact_id) do update set
+  url = excluded.url, url_expires_at = excluded.url_expires_at, version = excluded.version, seen_at = excluded.seen_at,
+  changed_at = case when a.version is distinct from excluded.version then excluded.changed_at else a.changed_at end
+where a.seen_at <= excluded.seen_at`;
+
+/** See {@link RunLedger.saveLookups}. No two records may be of one contact. */
+export async function saveLookups(pool: pg.Pool, records: readonly LookupRecord[]): Promise<void> {
+  if (records.length === 0) return;
+  await pool.query({ name: "save-lookups", text: sql, values: [JSON.stringify(records.map(toRow))] });
+}
+
+function toRow({ contactId, runId, askedAtMs, decision }: LookupRecord) {
+  const fence = { contact_id: contactId, run_id: runId, asked_at_ms: askedAtMs, kind: decision.kind };
+  switch (decision.kind) {
+    case "answer": {
+      const { status, note, avatar } = decision;
+      const answer = { ...fence, status, error: note && toStorableText(note), avatar: avatar.kind };
+      if (avatar.kind !== "seen") return answer;
+      return {
+        ...answer,
+        url: toStorableText(avatar.url),
+        url_expires_at_ms: avatar.urlExpiresAt?.getTime(),
+        version: toStorableText(avatar.version),
+      };
+    }
+    case "retry":
+      return { ...fence, error: toStorableText(decision.error), due_in_ms: decision.dueInMs };
+    case "give-up":
+    case "release":
+      return { ...fence, error: decision.error && toStorableText(decision.error) };
+    default:
+      return assertNever(decision);
+  }
+}

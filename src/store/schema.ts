@@ -1,0 +1,184 @@
+import { sql } from "drizzle-orm";
+import {
+  bigint,
+  check,
+  index,
+  integer,
+  pgSchema,
+  primaryKey,
+  real,
+  smallint,
+  text,
+  timestamp,
+  unique,
+  uuid,
+} from "drizzle-orm/pg-core";
+
+/** All of the product's objects live here; BullMQ's, where it runs on PostgreSQL, in `bullmq`. */
+export const avatarsSchema = pgSchema("avatars");
+
+const moment = (name: string) => timestamp(name, { withTimezone: true });
+
+/** One GREEN-API instance: where it is, how fast it may be called, and whether it may be called now. */
+export const instances = avatarsSchema.table(
+  "instances",
+  {
+    /** GREEN-API's `idInstance`. */
+    id: text().primaryKey(),
+    apiUrl: text("api_url").notNull(),
+    /** Sealed (lib/secret-box.ts): never in clear in the database. */
+    sealedToken: text("sealed_token").notNull(),
+    label: text(),
+    /** Null: the setting's default. */
+    requestsPerSecond: real("requests_per_second"),
+    /** Null: derived from the rate. */
+    maxInFlight: integer("max_in_flight"),
+    state: text({ enum: ["active", "held", "paused"] })
+      .notNull()
+      .default("active"),
+    heldReason: text("held_reason"),
+    heldSince: moment("held_since"),
+    /**
+     * While `held`: nothing is claimed before this moment, then one contact at a time. Afterwards: trouble that a
+     * call from before this moment reports is old news.
+     */
+    heldUntil: moment("held_until"),
+    /** Holds in a row without a good answer in between; lengthens the next one. */
+    holdCount: smallint("hold_count").notNull().default(0),
+    /** The end of the last reserved run of call slots: no call that is reserved later is sent before it. */
+    nextCallAt: moment("next_call_at").notNull().defaultNow(),
+    /** The instance run that reserved last. Another run keeps a gap to its slots. */
+    pacedBy: uuid("paced_by"),
+    createdAt: moment("created_at").notNull().defaultNow(),
+  },
+  (table) => [
+    check("instances_state_check", sql`${table.state} in ('active', 'held', 'paused')`),
+    check("instances_rate_check", sql`${table.requestsPerSecond} > 0`),
+    check("instances_max_in_flight_check", sql`${table.maxInFlight} > 0`),
+  ],
+);
+
+/**
+ * The contact table is the schedule. A contact rests (`due_at` null), or is due from `due_at` on, or is
+ * claimed until `claimed_until`, after which it is simply due again: no state needs a repair.
+ */
+export const contacts = avatarsSchema.table(
+  "contacts",
+  {
+    id: bigint({ mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+    instanceId: text("instance_id")
+      .notNull()
+      .references(() => instances.id),
+    /** Canonical: domain/chat-id.ts and the SQL function `avatars.canonical_chat_id` agree on it. */
+    chatId: text("chat_id").notNull(),
+    /** The CRM's own id. */
+    externalRef: text("external_ref"),
+    status: text({ enum: ["unknown", "present", "absent", "hidden", "invalid", "unreachable"] })
+      .notNull()
+      .default("unknown"),
+    /** 0 interactive, 1 import, 2 resync. */
+    priority: smallint().notNull().default(1),
+    dueAt: moment("due_at"),
+    /** The oldest request for this contact that has no answer yet; null when nobody waits. */
+    wantedAt: moment("wanted_at"),
+    /** Only an answer that was asked for at or after this moment satisfies all who wait. */
+    freshAfter: moment("fresh_after"),
+    /** Fence: the instance run that holds the claim. Only it may give up, put off or release the contact. */
+    claimedBy: uuid("claimed_by"),
+    claimedUntil: moment("claimed_until"),
+    /** Calls spent on the contact since it was last asked for. */
+    attempts: smallint().notNull().default(0),
+    lastError: text("last_error"),
+    /** When the call behind the current clear answer was sent. Fence: an older answer never replaces it. */
+    checkedAt: moment("checked_at"),
+    createdAt: moment("created_at").notNull().defaultNow(),
+  },
+  (table) => [
+    unique("contacts_chat_key").on(table.instanceId, table.chatId),
+    // The claim walks this in order; resting contacts are not in it.
+    index("contacts_due_idx")
+      .on(table.instanceId, table.priority, table.dueAt, table.id)
+      .where(sql`${table.dueAt} is not null`),
+    check(
+      "contacts_status_check",
+      sql`${table.status} in ('unknown', 'present', 'absent', 'hidden', 'invalid', 'unreachable')`,
+    ),
+    check("contacts_priority_check", sql`${table.priority} between 0 and 2`),
+    check("contacts_claim_check", sql`(${table.claimedBy} is null) = (${table.claimedUntil} is null)`),
+    // Whoever is waited for is scheduled (I2).
+    check("contacts_wanted_check", sql`${table.wantedAt} is null or ${table.dueAt} is not null`),
+  ],
+);
+
+/** The last good avatar of each contact that ever had a clear answer about it (`present` or `absent`). */
+export const avatars = avatarsSchema.table("avatars", {
+  contactId: bigint("contact_id", { mode: "number" })
+    .primaryKey()
+    .references(() => contacts.id, { onDelete: "cascade" }),
+  /** Null: no picture is set. */
+  url: text(),
+  urlExpiresAt: moment("url_expires_at"),
+  /** The same for all URLs of one picture. Null: no picture is set. */
+  version: text(),
+  /** When the call that first saw this picture was sent. */
+  changedAt: moment("changed_at").notNull(),
+  /** When the call that last saw it was sent. Fence: an older answer never replaces it. */
+  seenAt: moment("seen_at").notNull(),
+});
+
+/** Append-only, written by a trigger on `avatars` whenever the version changes. */
+export const avatarChanges = avatarsSchema.table(
+  "avatar_changes",
+  {
+    id: bigint({ mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+    contactId: bigint("contact_id", { mode: "number" })
+      .notNull()
+      .references(() => contacts.id, { onDelete: "cascade" }),
+    fromVersion: text("from_version"),
+    toVersion: text("to_version"),
+    /** When the call that saw the change was sent. */
+    seenAt: moment("seen_at").notNull(),
+  },
+  // For the history of one contact, and for the cascade: without it each deleted contact reads the whole table.
+  (table) => [index("avatar_changes_contact_idx").on(table.contactId)],
+);
+
+/** One bulk request. Its contacts are done when none of them waits for an answer to it. */
+export const batches = avatarsSchema.table(
+  "batches",
+  {
+    id: uuid().primaryKey().defaultRandom(),
+    instanceId: text("instance_id")
+      .notNull()
+      .references(() => instances.id),
+    /** Who asked: `file`, `sql`, `bullmq`. */
+    source: text().notNull(),
+    label: text(),
+    priority: smallint().notNull().default(1),
+    requestedAt: moment("requested_at").notNull().defaultNow(),
+    /** requested_at − max_age: an answer asked for at or after it is fresh enough. */
+    freshAfter: moment("fresh_after").notNull(),
+    /** Null while contacts are still being taken in: visibly incomplete. */
+    completedIntakeAt: moment("completed_intake_at"),
+    /** Distinct contacts. */
+    accepted: integer().notNull().default(0),
+    duplicates: integer().notNull().default(0),
+    rejected: integer().notNull().default(0),
+  },
+  (table) => [check("batches_priority_check", sql`${table.priority} between 0 and 2`)],
+);
+
+/**
+ * Which contacts a batch asked for, in the order of its input. Without foreign keys: their triggers took a third of
+ * the time of an import. `avatars.accept` is its only writer, and who deletes a batch or a contact deletes its members.
+ */
+export const batchMembers = avatarsSchema.table(
+  "batch_members",
+  {
+    batchId: uuid("batch_id").notNull(),
+    contactId: bigint("contact_id", { mode: "number" }).notNull(),
+    /** The line, or the index in the request, where the contact first stood. */
+    position: bigint({ mode: "number" }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.batchId, table.contactId] })],
+);

@@ -1,0 +1,58 @@
+import type { InstanceId } from "../domain/instance-id.ts";
+import { openBackend, type Backend, type BackendOptions } from "./backend.ts";
+import { startRequestConsumer, type RequestHandler } from "./request-consumer.ts";
+import { startRunConsumer, type RunProcessor } from "./run-consumer.ts";
+import { requestsQueueName, runsQueueName, simulatedRunsQueueName, toRunJob } from "./names.ts";
+
+/** Something that runs until it is stopped. `stop` may be called twice and ends by its deadline. */
+export interface Consumer {
+  /** Takes no new job; resolves when those at work have ended, or after `graceMs`. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** BullMQ, on whichever backend was chosen. */
+export interface Queues {
+  readonly backend: "postgres" | "redis";
+  /**
+   * Queues an instance run for each, unless one is waiting or active already. Never rejects: a wake-up that
+   * is lost is made up for by the sweep.
+   */
+  wakeInstances(ids: readonly InstanceId[]): Promise<void>;
+  consumeRuns(options: { concurrency: number; process: RunProcessor }): Promise<Consumer>;
+  consumeRequests(options: { handle: RequestHandler }): Promise<Consumer>;
+  close(): Promise<void>;
+}
+
+export interface QueueEvents {
+  /** At most once in a while, however often it happens. `code` is stable, no foreign text. */
+  queueFailed(fields: { where: string; code: string }): void;
+  requestRejected(fields: { jobId: string; reason: string }): void;
+}
+
+/**
+ * Opens the queue `instance-runs` for adding.
+ * @throws UserError `queue-unreachable`, `queue-not-migrated`
+ */
+export async function openQueues(
+  options: BackendOptions & { readonly simulated?: boolean },
+  events: QueueEvents,
+): Promise<Queues> {
+  const backend: Backend = await openBackend(options, events);
+  const queueName = options.simulated ? simulatedRunsQueueName : runsQueueName;
+  const runs = await backend.openProducer(queueName);
+
+  return {
+    backend: backend.kind,
+    async wakeInstances(ids) {
+      if (ids.length === 0) return;
+      await backend.attempt("wake instances", () => runs.addBulk(ids.map(toRunJob)));
+    },
+    consumeRuns: ({ concurrency, process }) => {
+      const wake = (id: InstanceId) =>
+        backend.attempt("queue the next run", () => runs.addBulk([toRunJob(id)]));
+      return startRunConsumer(backend, queueName, { concurrency, process, wake });
+    },
+    consumeRequests: ({ handle }) => startRequestConsumer(backend, requestsQueueName, handle, events),
+    close: () => backend.close(),
+  };
+}

@@ -1,0 +1,68 @@
+import { DelayedError, UnrecoverableError, type Job } from "bullmq";
+import { UserError } from "../lib/errors.ts";
+import type { Backend } from "./backend.ts";
+import type { Consumer, QueueEvents } from "./open-queues.ts";
+import { createActiveJobs, stopWorker } from "./stop-worker.ts";
+
+/** What became of a request: how many contacts were taken in, and which were not, with the reason. */
+export interface RequestResult {
+  readonly batchId: string;
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly rejected: readonly { readonly chatId: string; readonly reason: string }[];
+}
+
+/**
+ * Writes a request to the ledger. When it resolves the contacts are committed.
+ * @throws UserError not retryable: the request itself is wrong and is kept as failed, with the reason
+ */
+export type RequestHandler = (data: unknown) => Promise<RequestResult>;
+
+/** A request that met a fault of ours waits this long. */
+const retryDelayMs = 5_000;
+/** Kept for whoever wants to look: bounded, since producers rarely say for how long. */
+const keptCompleted = { age: 24 * 3600, count: 1_000 };
+const keptFailed = { age: 14 * 24 * 3600, count: 10_000 };
+
+/** Starts taking requests that any BullMQ client has queued. */
+export async function startRequestConsumer(
+  backend: Backend,
+  queueName: string,
+  handle: RequestHandler,
+  events: QueueEvents,
+): Promise<Consumer> {
+  const active = createActiveJobs();
+  const worker = await backend.startWorker<unknown, RequestResult>(
+    queueName,
+    async (job, token) => {
+      try {
+        return await active.track(handle(job.data));
+      } catch (error) {
+        return putOffOrFail(job, token, error);
+      }
+    },
+    {
+      concurrency: 4,
+      lockDuration: 30_000,
+      stalledInterval: 10_000,
+      maxStalledCount: 1_000_000,
+      removeOnComplete: keptCompleted,
+      removeOnFail: keptFailed,
+    },
+  );
+
+  async function putOffOrFail(job: Job, token: string | undefined, error: unknown): Promise<never> {
+    if (error instanceof UserError && !error.retryable) {
+      events.requestRejected({ jobId: job.id ?? "", reason: error.message });
+      throw new UnrecoverableError(error.message);
+    }
+    // Not the request's fault (Postgres is away): spends no attempt, whatever the producer allowed.
+    await job.moveToDelayed(Date.now() + retryDelayMs, token);
+    throw new DelayedError();
+  }
+
+  let stopped: Promise<void> | undefined;
+  return {
+    stop: (graceMs) => (stopped ??= stopWorker(worker, active, graceMs)),
+  };
+}

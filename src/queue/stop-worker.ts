@@ -1,0 +1,43 @@
+import type { Worker } from "bullmq";
+import { settleWithin } from "../lib/deadline.ts";
+
+/** The jobs that are at work in one consumer. */
+export interface ActiveJobs {
+  track<T>(job: Promise<T>): Promise<T>;
+  allEnded(): Promise<unknown>;
+}
+
+const readyDeadlineMs = 1_000;
+/** For writing down the last results and closing connections. */
+const closeDeadlineMs = 3_000;
+
+export function createActiveJobs(): ActiveJobs {
+  const jobs = new Set<Promise<unknown>>();
+  return {
+    track(job) {
+      jobs.add(job);
+      const forget = () => void jobs.delete(job);
+      job.then(forget, forget);
+      return job;
+    },
+    allEnded: () => Promise.allSettled(jobs),
+  };
+}
+
+/**
+ * Takes no new job, waits for those at work up to `graceMs`, and closes the worker's connections either way. Never
+ * rejects. BullMQ's own `close()` waits without limit, and a `close(true)` after it is ignored: so we wait first.
+ */
+export async function stopWorker<Data, Result>(
+  worker: Worker<Data, Result>,
+  active: ActiveJobs,
+  graceMs: number,
+): Promise<void> {
+  // One that is closed while it connects leaves the connection to Postgres behind.
+  await settleWithin(worker.waitUntilReady(), readyDeadlineMs).catch(() => false);
+  await worker.pause(true);
+  const haveEnded = await settleWithin(active.allEnded(), graceMs);
+  // Disconnected first: closed by force, it would still take one more job, and keep it until its lock expires.
+  if (!haveEnded) await settleWithin(worker.disconnect(), closeDeadlineMs).catch(() => false);
+  await settleWithin(worker.close(!haveEnded), closeDeadlineMs).catch(() => false);
+}

@@ -1,0 +1,181 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import type { InstanceId } from "../../src/domain/instance-id.ts";
+import { clockErrorMs, slotToleranceMs } from "../../src/domain/pacer.ts";
+import { laneGapMs } from "../../src/store/claim-due-contacts.ts";
+import { relateClocks } from "../../src/worker/clocks.ts";
+import { createLane } from "../../src/worker/lane.ts";
+import { simulateLanes, type Step } from "../support/lane-world.ts";
+import { findOverfullSecond } from "../support/sliding-second.ts";
+
+const marginMs = 12;
+const pace = { requestsPerSecond: 10, marginMs };
+const instanceId = "1101000001" as InstanceId;
+
+function openLane(startsAt = 0) {
+  const clock = { at: startsAt, now: () => clock.at };
+  return { clock, lane: createLane(instanceId, clock) };
+}
+
+const shortMs = fc.oneof(fc.constant(0), fc.double({ min: 0, max: 30, noNaN: true }));
+const lagMs = fc.oneof({ weight: 3, arbitrary: shortMs }, fc.double({ min: 0, max: 900, noNaN: true }));
+const lateness = fc.array(
+  fc.oneof(
+    { weight: 4, arbitrary: fc.constant(0) },
+    { weight: 4, arbitrary: fc.double({ min: 0, max: 2 * slotToleranceMs, noNaN: true }) },
+    { weight: 1, arbitrary: fc.double({ min: 0, max: 3_000, noNaN: true }) },
+  ),
+  { minLength: 1, maxLength: 8 },
+);
+const toSteps = (rate: number): fc.Arbitrary<Step[]> => {
+  const calls = fc.integer({ min: 1, max: Math.ceil(rate * 1.5) });
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    {
+      weight: 2,
+      arbitrary: fc.record({
+        kind: fc.constant("reserve" as const),
+        calls,
+        there: lagMs,
+        inside: lagMs,
+        back: lagMs,
+      }),
+    },
+    { weight: 4, arbitrary: fc.record({ kind: fc.constant("send" as const), calls, lateness }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant("stall" as const), ms: fc.integer({ min: 0, max: 4_000 }) }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({ kind: fc.constant("crash" as const), ms: fc.integer({ min: 0, max: 300 }) }),
+    },
+  );
+  return fc.array(step, { minLength: 1, maxLength: 14 });
+};
+const toProcesses = (rate: number, maxLength: number) =>
+  fc.array(fc.record({ clockOffsetMs: fc.integer({ min: -1e6, max: 1e6 }), steps: toSteps(rate) }), {
+    minLength: 2,
+    maxLength,
+  });
+
+describe("processes that share an instance", () => {
+  test.each([1, 2, 3, 5, 10, 20, 50, 1000])(
+    "put no more than %i calls into any sliding second, whatever stalls, crashes, or wakes up late",
+    (rate) => {
+      const checkPace = { requestsPerSecond: rate, marginMs };
+      fc.assert(
+        fc.property(toProcesses(rate, 4), (processes) => {
+          const sent = simulateLanes(checkPace, processes, laneGapMs);
+          expect(findOverfullSecond(sent, rate)).toBeUndefined();
+        }),
+        { numRuns: rate > 100 ? 60 : 400 },
+      );
+    },
+  );
+
+  test("keep a rate that is no whole number too", () => {
+    const world = fc
+      .double({ min: 0.2, max: 12, noNaN: true })
+      .chain((rate) => fc.tuple(fc.constant(rate), toProcesses(rate, 3)));
+    fc.assert(
+      fc.property(world, ([rate, processes]) => {
+        const sent = simulateLanes({ requestsPerSecond: rate, marginMs }, processes, laneGapMs);
+        expect(findOverfullSecond(sent, Math.max(1, Math.floor(rate)))).toBeUndefined();
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test("would not without the gap between them", () => {
+    const late: Step = { kind: "send", calls: 5, lateness: [slotToleranceMs] };
+    const prompt: Step = { kind: "send", calls: 10, lateness: [0] };
+    const processes = [
+      { clockOffsetMs: 0, steps: [late] },
+      { clockOffsetMs: 0, steps: [{ kind: "stall" as const, ms: 5 }, prompt] },
+    ];
+    expect(findOverfullSecond(simulateLanes(pace, processes, laneGapMs), 10)).toBeUndefined();
+    const withoutGap = fc.check(
+      fc.property(toProcesses(10, 3), (others) => {
+        expect(findOverfullSecond(simulateLanes(pace, others, 0), 10)).toBeUndefined();
+      }),
+      { numRuns: 3_000 },
+    );
+    expect(withoutGap.failed).toBe(true);
+  });
+});
+
+describe("a lane", () => {
+  test("without slots lets no call go", () => {
+    expect(openLane().lane.nextSlotAt()).toBeUndefined();
+  });
+
+  test("starts a slot only when the database's clock has surely reached it", () => {
+    const { clock, lane } = openLane();
+    // The statement was sent at 100 and answered at 140: the database's 5000 was somewhere in between.
+    clock.at = 140;
+    lane.addSlots({ slotsFromMs: 5_200, slotsUntilMs: 5_300, databaseNowMs: 5_000 }, pace, 100, 140);
+    expect(lane.nextSlotAt()).toBe(340);
+  });
+
+  test("forgets slots when they may have gone by on the database's clock, by more than we may be wrong", () => {
+    const { clock, lane } = openLane();
+    lane.addSlots({ slotsFromMs: 5_200, slotsUntilMs: 5_300, databaseNowMs: 5_000 }, pace, 100, 140);
+    clock.at = 400 + slotToleranceMs + clockErrorMs;
+    expect(lane.nextSlotAt()).toBeLessThanOrEqual(clock.at);
+    clock.at += 0.001;
+    expect(lane.nextSlotAt()).toBeUndefined();
+  });
+
+  test.each([0, 60, 200, 300])("sends a lone call although the database took %i ms to answer", (tookMs) => {
+    const { clock, lane } = openLane();
+    clock.at = 1_000 + tookMs;
+    lane.addSlots({ slotsFromMs: 5_000, slotsUntilMs: 5_000, databaseNowMs: 5_000 }, pace, 1_000, clock.at);
+    expect(lane.nextSlotAt()).toBeLessThanOrEqual(clock.at);
+  });
+
+  test("goes on to the slots that were reserved next when the first ones have gone by", () => {
+    const { clock, lane } = openLane();
+    lane.addSlots({ slotsFromMs: 1_000, slotsUntilMs: 1_100, databaseNowMs: 1_000 }, pace, 0, 0);
+    lane.addSlots({ slotsFromMs: 3_000, slotsUntilMs: 3_100, databaseNowMs: 1_000 }, pace, 0, 0);
+    clock.at = 500;
+    expect(lane.nextSlotAt()).toBe(2_000);
+  });
+
+  test("stamps a call by the database's clock, rather too early than too late", () => {
+    const { clock, lane } = openLane();
+    lane.addSlots({ slotsFromMs: 5_000, slotsUntilMs: 5_100, databaseNowMs: 5_000 }, pace, 100, 140);
+    clock.at = 150;
+    expect(lane.takeSlot()).toBe(5_010);
+  });
+
+  test("wakes all who wait for the end of a call, once", async () => {
+    const { lane } = openLane();
+    lane.inFlight = 2;
+    const waiting = [lane.nextEnd(), lane.nextEnd()];
+    lane.callEnded();
+    await Promise.all(waiting);
+    expect(lane.inFlight).toBe(1);
+  });
+
+  test("has another id in each process", () => {
+    expect(openLane().lane.id).not.toBe(openLane().lane.id);
+  });
+});
+
+test("a clock relation encloses the truth, wherever in the statement the database read its clock", () => {
+  const lag = fc.double({ min: 0, max: 5_000, noNaN: true });
+  const offset = fc.integer({ min: -1e9, max: 1e9 });
+  fc.assert(
+    fc.property(lag, lag, lag, offset, (there, back, later, offsetMs) => {
+      const readAt = 1_000 + there;
+      const receivedAt = readAt + back;
+      const clocks = relateClocks(readAt + offsetMs, 1_000, receivedAt);
+      const local = receivedAt + later;
+      const truth = local + offsetMs;
+      const tiny = 1e-5;
+      expect(clocks.atLeast(local)).toBeLessThanOrEqual(truth + tiny);
+      expect(clocks.atMost(local)).toBeGreaterThanOrEqual(truth - tiny);
+      expect(clocks.surelyAfter(truth)).toBeGreaterThanOrEqual(local - tiny);
+    }),
+  );
+});

@@ -1,0 +1,320 @@
+import type { Readable } from "node:stream";
+import type { Config } from "./config.ts";
+import { defaultMaxInFlight } from "./domain/concurrency.ts";
+import { simulatedInstanceId, type InstanceId } from "./domain/instance-id.ts";
+import type { BatchProgress, InstanceView, ResultRow } from "./domain/ledger.ts";
+import {
+  importContacts,
+  type ImportCounts,
+  type ImportOptions,
+  type ImportPorts,
+} from "./intake/import-contacts.ts";
+import type { Contact, Reject } from "./intake/intake-record.ts";
+import { parseRequest } from "./intake/parse-request.ts";
+import { settleWithin } from "./lib/deadline.ts";
+import { UserError } from "./lib/errors.ts";
+import type { SecretBox } from "./lib/secret-box.ts";
+import { openBase, type Base, type BaseOptions } from "./open-base.ts";
+import { createGreenApi } from "./provider/green-api.ts";
+import { openQueues, type Queues } from "./queue/open-queues.ts";
+import type { RequestResult } from "./queue/request-consumer.ts";
+import {
+  acceptChunk,
+  createBatch,
+  finishIntake,
+  type IncomingContact,
+  type NewBatch,
+} from "./store/accept-contacts.ts";
+import { isTransient } from "./store/database.ts";
+import { findBatchProgress } from "./store/find-batch-progress.ts";
+import { findDueInstances, findStalledInstances } from "./store/find-due-instances.ts";
+import { probeNow } from "./store/holds.ts";
+import * as instanceStore from "./store/instances.ts";
+import type { PaceSettings } from "./store/pace-settings.ts";
+import { readResults, type ResultFilter } from "./store/read-results.ts";
+import { createRunLedger } from "./store/run-ledger.ts";
+import { readStatus, type InstanceStatus } from "./store/status.ts";
+import { observeActivity, type Activity } from "./worker/activity.ts";
+import { createWorker } from "./worker/create-worker.ts";
+import { startSweep } from "./worker/sweep.ts";
+import { createWakeTimers } from "./worker/wake-timers.ts";
+
+export { defaultMaxAgeMs } from "./intake/parse-request.ts";
+export { openSource } from "./intake/open-source.ts";
+export { startSimulator } from "./simulator/start-simulator.ts";
+export type {
+  Activity,
+  BatchProgress,
+  Reject,
+  ImportCounts,
+  InstanceStatus,
+  InstanceView,
+  ResultFilter,
+  ResultRow,
+};
+
+/**
+ * Kept on top of each full second of calls. Requests arrive with jitter: on loopback 12 ms left 0.05 % of them
+ * refused by a strict sliding second, 4 ms 1.1 %.
+ */
+const marginMs = 12;
+/** An import does not try a queue that is away again for every chunk. */
+const queueRetryMs = 60_000;
+/** A dead process's claims are free after this long; a living one extends them. */
+const claimLeaseMs = 30_000;
+
+/** The product without a face: what the commands do, they do through this. */
+export interface App {
+  readonly config: Config;
+  readonly embedded: boolean;
+  readonly instances: Instances;
+  /** Reads a file into a new batch. @throws UserError; what was committed before stays. */
+  importFile(
+    source: Readable,
+    batch: NewBatch,
+    options: ImportOptions,
+    ports: FilePorts,
+  ): Promise<ImportCounts>;
+  findBatchProgress(batchId: string): Promise<BatchProgress | undefined>;
+  readResults(filter: ResultFilter): AsyncGenerator<ResultRow>;
+  readStatus(): Promise<InstanceStatus[]>;
+  /** Instances with due contacts that nobody works on. Cheap, for health checks. */
+  findStalledInstances(): Promise<InstanceId[]>;
+  /** Queues a run for the instance now, instead of waiting for a sweep. */
+  wake(instanceId: InstanceId): Promise<void>;
+  /** Starts working: instance runs, requests from the queue, the sweep. */
+  startWorker(): Promise<RunningWorker>;
+  /** Something of the caller's that must be closed before the database. */
+  onClose(name: string, close: () => Promise<void>): void;
+  /** Closes everything, last opened first. Twice is harmless. */
+  close(): Promise<void>;
+}
+
+export interface FilePorts extends Pick<ImportPorts, "reject"> {
+  /** Told first: the batch exists from here on, whatever becomes of the file. */
+  readonly opened: (batchId: string) => void;
+}
+
+export interface RunningWorker {
+  readonly activity: Activity;
+  readonly backend: "postgres" | "redis";
+  /** Claims nothing new, finishes what is in flight within the grace period, gives the rest back. */
+  stop(): Promise<void>;
+}
+
+export interface InstanceInput {
+  readonly id: InstanceId;
+  readonly apiUrl: string;
+  readonly token: string;
+  readonly label?: string | undefined;
+  readonly requestsPerSecond?: number | undefined;
+  readonly maxInFlight?: number | undefined;
+}
+
+export interface Instances {
+  list(): Promise<InstanceView[]>;
+  find(id: InstanceId): Promise<InstanceView | undefined>;
+  /** Adds or replaces; a hold ends, since its cause may have been the old token. */
+  put(instance: InstanceInput): Promise<void>;
+  /** Is this the token that is stored for the instance? */
+  hasToken(id: InstanceId, token: string): Promise<boolean>;
+  countContacts(id: InstanceId): Promise<number>;
+  remove(id: InstanceId): Promise<boolean>;
+  /** Lets a held instance be probed at once. */
+  probeNow(id: InstanceId): Promise<void>;
+  setPaused(id: InstanceId, paused: boolean): Promise<void>;
+}
+
+/**
+ * Opens the database (the embedded one where DATABASE_URL is not set) and wires the stages.
+ * @throws UserError
+ */
+export async function openApp(config: Config, options: BaseOptions): Promise<App> {
+  const base = await openBase(config, options);
+  const { database, closer } = base;
+  const { pool } = database;
+  const getQueues = createQueueOpener(base);
+
+  let noQueuesUntil = 0;
+  /** Contacts are in Postgres already; without a queue the sweep of a worker finds them. */
+  const wake = async (instanceId: InstanceId) => {
+    if (performance.now() < noQueuesUntil) return;
+    const queues = await getQueues().catch(() => undefined);
+    if (queues === undefined) noQueuesUntil = performance.now() + queueRetryMs;
+    await queues?.wakeInstances([instanceId]);
+  };
+
+  return {
+    config,
+    embedded: base.embedded,
+    instances: createInstances(base),
+    async importFile(source, batch, importOptions, ports) {
+      const batchId = await createBatch(pool, batch);
+      ports.opened(batchId);
+      const counts = await importContacts(source, importOptions, {
+        ...ports,
+        async acceptChunk(chunk) {
+          await acceptChunk(pool, batchId, chunk.map(toIncoming));
+          await wake(batch.instanceId);
+        },
+      });
+      await finishIntake(pool, batchId, counts.rejected);
+      return counts;
+    },
+    findBatchProgress: (batchId) => findBatchProgress(pool, batchId),
+    readResults: (filter) => readResults(pool, filter),
+    readStatus: () => readStatus(pool),
+    findStalledInstances: async () =>
+      (await findStalledInstances(pool)).filter((id) => id !== simulatedInstanceId),
+    wake,
+    startWorker: async () => startWorker(base, await getQueues()),
+    onClose: closer.add,
+    close: closer.close,
+  };
+}
+
+/** Opens the queues when they are first needed: most commands never do. */
+function createQueueOpener({ config, databaseUrl, events, closer, simulated }: Base): () => Promise<Queues> {
+  let opening: Promise<Queues> | undefined;
+  return () => {
+    opening ??= openQueues({ databaseUrl, redisUrl: config.redisUrl, simulated }, events).then(
+      (queues) => {
+        closer.add("queues", () => queues.close());
+        return queues;
+      },
+      (error: unknown) => {
+        opening = undefined;
+        throw error;
+      },
+    );
+    return opening;
+  };
+}
+
+async function startWorker(base: Base, queues: Queues): Promise<RunningWorker> {
+  const { config, database, events, closer, simulated } = base;
+  const { pool } = database;
+  await assertTokensReadable(base);
+  const openToken = createTokenCache(base.secrets());
+  const pace: PaceSettings = {
+    requestsPerSecond: config.requestsPerSecond,
+    maxInFlightFor: (rate) => config.maxInFlight ?? defaultMaxInFlight(rate),
+    marginMs,
+    claimLeaseMs,
+  };
+  const isOurs = (id: InstanceId) => (id === simulatedInstanceId) === simulated;
+  const greenApi = createGreenApi({ callTimeoutMs: config.callTimeoutMs });
+  const timers = createWakeTimers((instanceId) => void queues.wakeInstances([instanceId]));
+  const observed = observeActivity(events);
+  const worker = createWorker({
+    ledger: createRunLedger(database, pace),
+    isTransient,
+    getAvatar: greenApi.getAvatar,
+    openToken,
+    wakeAfter: timers.wakeAfter,
+    clock: performance,
+    random: Math.random,
+    settings: { sliceMs: config.runSliceMs, marginMs, claimLeaseMs, retry: config.retry },
+    events: observed.events,
+  });
+
+  const runs = await queues.consumeRuns({
+    concurrency: config.runsPerProcess,
+    async process(instanceId, signal) {
+      if (!isOurs(instanceId)) return false;
+      const end = await worker.run(instanceId, signal);
+      events.runEnded({ instanceId, end });
+      return end === "sliced";
+    },
+  });
+  // Requests are for real instances.
+  const requests = simulated
+    ? undefined
+    : await queues.consumeRequests({ handle: (data) => acceptRequest(base, queues, data) });
+  const stopSweep = startSweep({
+    findDueInstances: async () => (await findDueInstances(pool)).filter(isOurs),
+    wakeInstances: queues.wakeInstances,
+    random: Math.random,
+    onError: (error) => events.ledgerFailed({ where: "sweep" }, error),
+  });
+  events.workerStarted({ backend: queues.backend, runsPerProcess: config.runsPerProcess, ...config.retry });
+
+  let stopped: Promise<void> | undefined;
+  const stopNow = async () => {
+    const graceMs = config.shutdownGraceMs;
+    events.workerStopping({ callsInFlight: worker.callsInFlight(), graceMs });
+    timers.clear();
+    // Runs end at once: their calls in flight are the worker's to wait for.
+    await Promise.all([
+      settleWithin(stopSweep(), 2_000),
+      runs.stop(graceMs),
+      requests?.stop(graceMs),
+      worker.stop(graceMs),
+    ]);
+    await greenApi.close();
+    events.workerStopped();
+  };
+  const stop = () => (stopped ??= stopNow());
+  closer.add("worker", stop);
+  return { activity: observed.activity, backend: queues.backend, stop };
+}
+
+/** Opening a sealed token costs 10 µs, and every call needs one. */
+function createTokenCache(secrets: SecretBox): SecretBox["open"] {
+  const opened = new Map<string, { sealed: string; token: string | undefined }>();
+  return (sealed, instanceId) => {
+    const known = opened.get(instanceId);
+    if (known?.sealed === sealed) return known.token;
+    const token = secrets.open(sealed, instanceId);
+    opened.set(instanceId, { sealed, token });
+    return token;
+  };
+}
+
+/** Writes a request that came through the queue to the ledger. @throws UserError when it is the request's fault */
+async function acceptRequest({ database }: Base, queues: Queues, data: unknown): Promise<RequestResult> {
+  const { contacts, rejected, ...batch } = parseRequest(data);
+  if (!(await instanceStore.findInstance(database, batch.instanceId))) {
+    throw new UserError("unknown-instance", `request: there is no instance ${batch.instanceId}`);
+  }
+  const batchId = await createBatch(database.pool, { ...batch, source: "bullmq" });
+  const accepted =
+    contacts.length > 0 ? await acceptChunk(database.pool, batchId, contacts.map(toIncoming)) : 0;
+  await finishIntake(database.pool, batchId, rejected.length);
+  await queues.wakeInstances([batch.instanceId]);
+  return { batchId, accepted, duplicates: contacts.length - accepted, rejected };
+}
+
+function toIncoming({ chatId, externalRef, line }: Contact): IncomingContact {
+  return { chatId, externalRef, position: line };
+}
+
+function createInstances(base: Base): Instances {
+  const { database, secrets } = base;
+  return {
+    list: () => instanceStore.listInstances(database),
+    find: (id) => instanceStore.findInstance(database, id),
+    put: ({ token, ...instance }) =>
+      instanceStore.putInstance(database, { ...instance, sealedToken: secrets().seal(token, instance.id) }),
+    async hasToken(id, token) {
+      const sealed = await instanceStore.findSealedToken(database, id);
+      return sealed !== undefined && secrets().open(sealed, id) === token;
+    },
+    countContacts: (id) => instanceStore.countContacts(database, id),
+    remove: (id) => instanceStore.removeInstance(database, id),
+    probeNow: (id) => probeNow(database.pool, id),
+    setPaused: (id, paused) => instanceStore.setPaused(database, id, paused),
+  };
+}
+
+/** A worker with a key that opens none of the tokens would hold every instance: better not to start. */
+async function assertTokensReadable({ database, secrets }: Base): Promise<void> {
+  const tokens = await instanceStore.listSealedTokens(database);
+  const box = secrets();
+  if (tokens.length === 0 || tokens.some(({ id, sealedToken }) => box.open(sealedToken, id) !== undefined))
+    return;
+  throw new UserError(
+    "wrong-secret-key",
+    "AVATARS_SECRET_KEY opens none of the stored tokens: start with the key they were stored with, or add the instances again",
+  );
+}

@@ -1,0 +1,45 @@
+#!/usr/bin/env node
+import { readLogLevel } from "./config.ts";
+import { exitCodes, toStoppedCode, writeLine } from "./cli/io.ts";
+import { UserError } from "./lib/errors.ts";
+import { reportFailure, runProgram } from "./cli/program.ts";
+
+const stopping = new AbortController();
+let stopSignal: "SIGINT" | "SIGTERM" | undefined;
+let stoppedAt = 0;
+/** One Ctrl-C under npm arrives twice: from the terminal, and passed on by npm. */
+const sameKeypressMs = 500;
+
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    if (stopSignal && performance.now() - stoppedAt < sameKeypressMs) return;
+    // The second one stops at once: claims in flight expire by themselves.
+    if (stopSignal) process.exit(exitCodes.interrupted);
+    stopSignal = signal;
+    stoppedAt = performance.now();
+    stopping.abort();
+  });
+}
+
+// A reader that has seen enough, as in `avatars export --out - | head`.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === "EPIPE" ? exitCodes.done : exitCodes.wrong);
+  });
+}
+
+const { stdout, stderr, stdin } = process;
+const args = process.argv.slice(2);
+const io = { args, stdout, stderr, stdin, signal: stopping.signal, stopSignal: () => stopSignal };
+const showStack = ["trace", "debug"].includes(readLogLevel() ?? "");
+
+process.on("uncaughtException", (error) => process.exit(reportFailure(io, error, showStack)));
+process.on("unhandledRejection", (error) => process.exit(reportFailure(io, error, showStack)));
+
+process.exit(
+  await runProgram(io).catch((error: unknown) => {
+    if (!stopping.signal.aborted || error instanceof UserError) return reportFailure(io, error, showStack);
+    writeLine(io.stderr, "stopped");
+    return toStoppedCode(io);
+  }),
+);

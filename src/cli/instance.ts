@@ -1,0 +1,116 @@
+import { openApp, type App } from "../app.ts";
+import { normalizeApiUrl, readConfig } from "../config.ts";
+import { explainHold } from "../domain/hold.ts";
+import type { InstanceId } from "../domain/instance-id.ts";
+import { UserError } from "../lib/errors.ts";
+import { askToken, readTokenFromStdin } from "./ask-token.ts";
+import { exitCodes, writeJson, writeLine, type CommandIo } from "./io.ts";
+import { formatTable } from "./table.ts";
+
+export interface AddInstanceOptions {
+  readonly id: InstanceId;
+  readonly url: string;
+  readonly token?: string;
+  readonly tokenStdin: boolean;
+  readonly label?: string;
+  readonly rps?: number;
+  readonly maxInFlight?: number;
+}
+
+/** `avatars instance add` */
+export async function addInstance(options: AddInstanceOptions, io: CommandIo): Promise<number> {
+  const { id, label, rps, maxInFlight } = options;
+  const apiUrl = parseApiUrl(options.url);
+  const token = await getToken(options, io);
+  return withApp(io, async (app) => {
+    const known = await app.instances.find(id);
+    await app.instances.put({ id, apiUrl, token, label, requestsPerSecond: rps, maxInFlight });
+    writeLine(io.stdout, known ? `instance ${id} updated` : `instance ${id} added`);
+  });
+}
+
+/** `avatars instance list` */
+export async function listInstances(options: { readonly json: boolean }, io: CommandIo): Promise<number> {
+  return withApp(io, async (app) => {
+    const instances = await app.instances.list();
+    if (options.json) return writeJson(io.stdout, instances);
+    if (instances.length === 0)
+      return writeLine(io.stdout, "no instances yet: add one with avatars instance add");
+    const rows = instances.map(({ id, state, requestsPerSecond, apiUrl, label, heldReason }) => [
+      id,
+      heldReason === undefined ? state : `${state}: ${explainHold(heldReason).text}`,
+      requestsPerSecond ?? app.config.requestsPerSecond,
+      apiUrl,
+      label ?? "",
+    ]);
+    for (const line of formatTable(["instance", "state", "calls/s", "url", "label"], rows))
+      writeLine(io.stdout, line);
+  });
+}
+
+export interface RemoveInstanceOptions {
+  readonly id: InstanceId;
+  readonly withContacts: boolean;
+}
+
+/** `avatars instance remove` */
+export async function removeInstance(
+  { id, withContacts }: RemoveInstanceOptions,
+  io: CommandIo,
+): Promise<number> {
+  return withApp(io, async (app) => {
+    if (!(await app.instances.find(id))) {
+      throw new UserError("unknown-instance", `there is no instance ${id}: see avatars instance list`);
+    }
+    const contacts = await app.instances.countContacts(id);
+    if (contacts > 0 && !withContacts) {
+      throw new UserError(
+        "instance-has-contacts",
+        `instance ${id} has ${contacts} contacts with their avatars: add --with-contacts to remove them too`,
+      );
+    }
+    await app.instances.remove(id);
+    writeLine(
+      io.stdout,
+      contacts > 0 ? `instance ${id} removed with ${contacts} contacts` : `instance ${id} removed`,
+    );
+  });
+}
+
+async function withApp(io: CommandIo, use: (app: App) => Promise<void>): Promise<number> {
+  const options = { defaultLogLevel: "warn", maxConnections: 2, migrate: false, signal: io.signal } as const;
+  const app = await openApp(readConfig(), options);
+  try {
+    await use(app);
+  } finally {
+    await app.close();
+  }
+  return exitCodes.done;
+}
+
+async function getToken(options: AddInstanceOptions, io: CommandIo): Promise<string> {
+  if (options.token !== undefined && options.tokenStdin) {
+    throw new UserError("token-twice", "--token and --token-stdin cannot go together");
+  }
+  if (options.tokenStdin) return readTokenFromStdin(io);
+  if (options.token === undefined) return askToken(io);
+  if (/^\S{1,500}$/.test(options.token)) return options.token;
+  throw new UserError("no-token", "--token must be one word of at most 500 characters");
+}
+
+function parseApiUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !["http:", "https:"].includes(url.protocol)) {
+    throw new UserError(
+      "bad-url",
+      `--url: "${text.slice(0, 80)}" is not a URL; copy apiUrl from the console, e.g. https://7103.api.greenapi.com`,
+    );
+  }
+  if (url.search || url.hash || url.username || url.password) {
+    throw new UserError(
+      "bad-url",
+      "--url must be the bare apiUrl, e.g. https://7103.api.greenapi.com, without credentials or parameters",
+    );
+  }
+  return normalizeApiUrl(text);
+}

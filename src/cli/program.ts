@@ -1,0 +1,349 @@
+import { readFileSync } from "node:fs";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { contactStatuses, type ContactStatus } from "../domain/decide.ts";
+import { parseInstanceId, type InstanceId } from "../domain/instance-id.ts";
+import { parseDurationMs } from "../lib/duration.ts";
+import { UserError } from "../lib/errors.ts";
+import { exitCodes, writeLine, type CommandIo } from "./io.ts";
+
+/**
+ * Runs one command line and returns its exit code. Whatever goes wrong ends as one line on standard error that
+ * says what, where and what to do; only LOG_LEVEL=debug shows a stack.
+ */
+export async function runProgram(io: CommandIo): Promise<number> {
+  let exitCode: number = exitCodes.done;
+  const program = createProgram(io, (code) => {
+    exitCode = code;
+  });
+  try {
+    await program.parseAsync([...io.args], { from: "user" });
+    return exitCode;
+  } catch (error) {
+    // Commander has written its message, or the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.wrong;
+    throw error;
+  }
+}
+
+function readVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+type SetExitCode = (code: number) => void;
+
+function createProgram(io: CommandIo, setExitCode: SetExitCode): Command {
+  const program = new Command("avatars")
+    .description("Keeps the WhatsApp avatars of your contacts fresh in your own Postgres, through GREEN-API.")
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      outputError: (text, write) => write(toUsageError(text)),
+    })
+    .version(readVersion(), "-V, --version", "print the version")
+    .exitOverride()
+    .addHelpText(
+      "after",
+      `
+Settings come from the environment: see the README, or start without any: everything has a default.
+
+Examples:
+  avatars enrich examples/contacts.csv --simulate     try it, without an account
+  avatars enrich contacts.csv                         with GREEN_API_URL, GREEN_API_ID_INSTANCE, GREEN_API_TOKEN set
+  avatars status                                      where things stand`,
+    );
+  addFileCommands(program, io, setExitCode);
+  addServiceCommands(program, io, setExitCode);
+  addInstanceCommands(program, io, setExitCode);
+  return program;
+}
+
+/** Switches that are off unless given. As defaults of their options they would clutter the help. */
+const flags = {
+  allowIncomplete: false,
+  check: false,
+  json: false,
+  simulate: false,
+  strict: false,
+  tokenStdin: false,
+  withContacts: false,
+};
+
+/** Options that say how to read a file of contacts. */
+function addFileOptions(command: Command): Command {
+  return command
+    .argument("<file>", "CSV, NDJSON or plain lines, each also gzipped; - reads standard input")
+    .addOption(instanceOption())
+    .option("--column <name>", "the column of the chat id or phone number (default: found by its header)")
+    .option("--ref-column <name>", "the column of your own id for the contact (default: external_ref)")
+    .option("--default-country <code>", "the country of phone numbers without a plus, e.g. DE")
+    .option("--strict", "stop at the first line that is no contact")
+    .option("--max-age <duration>", "an answer younger than this is fresh enough: 7d, 12h, 0", toMaxAge)
+    .option("--label <text>", "a name for this import, shown in lists");
+}
+
+function addFileCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
+  addFileOptions(program.command("enrich"))
+    .description("The main job: take a file in, ask until every contact has an outcome, write the results.")
+    .option("--simulate", "use the built-in simulator instead of GREEN-API: no account, invented answers")
+    .option(
+      "--out <file>",
+      "where the results go, .csv or .ndjson (default: NAME.avatars.csv in this folder)",
+    )
+    .option("--rejects <file>", "where lines that are no contacts go (default: beside the results)")
+    .option("--allow-incomplete", "exit with 0 also when some contacts have no clear answer")
+    .option("--json", "the summary as JSON on standard output")
+    .addHelpText(
+      "after",
+      `
+Running the same file again continues, and asks only for contacts without a clear answer or with one older than
+--max-age.
+
+Exit codes: 0 done; 1 finished, but some contacts have no clear answer; 2 wrong usage, input or settings; 130 stopped
+by Ctrl-C, everything done so far kept (a second Ctrl-C stops at once).
+
+Examples:
+  avatars enrich examples/contacts.csv --simulate
+  avatars enrich contacts.csv --out avatars.ndjson
+  zcat export.csv.gz | avatars enrich - --column mobile --default-country DE`,
+    )
+    .action(async (file: string, options) => {
+      const { enrich } = await import("./enrich.ts");
+      setExitCode(await enrich({ file, ...flags, ...options }, io));
+    });
+
+  addFileOptions(program.command("import"))
+    .description("Enqueue the contacts of a file for the workers, and print the batch's id.")
+    .option("--priority <number>", "0 interactive, 1 import, 2 resync", toPriority, 1)
+    .option(
+      "--rejects <file>",
+      "where lines that are no contacts go (default: NAME.rejects.csv in this folder)",
+    )
+    .option("--json", "the batch as JSON on standard output")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avatars import contacts.csv --instance 1101000001
+  batch=$(avatars import contacts.ndjson); avatars export --batch "$batch" --out results.csv`,
+    )
+    .action(async (file: string, options) => {
+      const { importFile } = await import("./import.ts");
+      setExitCode(await importFile({ file, ...flags, ...options }, io));
+    });
+
+  program
+    .command("export")
+    .description("Write what is known of the contacts to a file.")
+    .requiredOption("--out <file>", "where the results go, .csv or .ndjson; - writes CSV to standard output")
+    .addOption(instanceOption())
+    .option("--batch <id>", "only the contacts of this batch, in the order of its file", toBatchId)
+    .option("--status <list>", `only these, separated by commas: ${contactStatuses.join(", ")}`, toStatuses)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avatars export --out all.csv
+  avatars export --status present,absent --out - | head`,
+    )
+    .action(async (options) => {
+      const { exportResults } = await import("./export.ts");
+      setExitCode(await exportResults(options, io));
+    });
+}
+
+function addServiceCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
+  program
+    .command("worker")
+    .description("Work on whatever is due, until told to stop. Start as many as you like.")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  avatars worker\n  DATABASE_URL=postgres://… REDIS_URL=redis://… avatars worker",
+    )
+    .action(async () => {
+      const { runWorker } = await import("./worker.ts");
+      setExitCode(await runWorker(io));
+    });
+
+  program
+    .command("migrate")
+    .description(
+      "Create or update the tables in the database. Safe to run at every deploy, and by several at once.",
+    )
+    .addHelpText("after", "\nExamples:\n  DATABASE_URL=postgres://… avatars migrate")
+    .action(async () => {
+      const { migrate } = await import("./migrate.ts");
+      setExitCode(await migrate(io));
+    });
+
+  program
+    .command("status")
+    .description("Where each instance stands: its state, what is due, the outcomes so far.")
+    .option("--json", "as JSON")
+    .option("--check", "exit with 1 when contacts are due and nobody works on them: for health checks")
+    .addHelpText("after", "\nExamples:\n  avatars status\n  avatars status --json | jq '.instances[].due'")
+    .action(async (options) => {
+      const { showStatus } = await import("./status.ts");
+      setExitCode(await showStatus({ ...flags, ...options }, io));
+    });
+
+  program
+    .command("simulate")
+    .description("Run the GREEN-API simulator as a server, for trying and testing.")
+    .option("--port <number>", "the port; 0 takes a free one", toPort, 8080)
+    .option("--host <address>", "the address to listen on", "127.0.0.1")
+    .option("--seed <number>", "another seed gives other answers", toWholeNumber, 1)
+    .option("--rps <number>", "calls per second and instance", toRate, 10)
+    .option("--latency-ms <number>", "median time of an answer", toWholeNumber)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avatars simulate --port 8080
+  avatars instance add 1101000001 --url http://127.0.0.1:8080 --token anything`,
+    )
+    .action(async (options) => {
+      const { simulate } = await import("./simulate.ts");
+      setExitCode(await simulate(options, io));
+    });
+}
+
+function addInstanceCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
+  const instance = program
+    .command("instance")
+    .description("Add, list and remove the GREEN-API instances to call.");
+
+  instance
+    .command("add")
+    .description("Add an instance, or give a known one a new URL and token. Without --token it is asked for.")
+    .argument("<id>", "idInstance, from the console", toInstanceId)
+    .requiredOption("--url <url>", "apiUrl, from the console, e.g. https://7103.api.greenapi.com")
+    .option("--token <token>", "apiTokenInstance; other users of this machine may see it in the process list")
+    .option("--token-stdin", "read the token from standard input")
+    .option("--label <text>", "a name, shown in lists")
+    .option("--rps <number>", "calls per second (default: AVATARS_REQUESTS_PER_SECOND)", toRate)
+    .option("--max-in-flight <number>", "calls in flight at most (default: from the rate)", toCount)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avatars instance add 1101000001 --url https://7103.api.greenapi.com
+  avatars instance add 1101000001 --url https://7103.api.greenapi.com --token-stdin < token.txt`,
+    )
+    .action(async (id: InstanceId, options) => {
+      const { addInstance } = await import("./instance.ts");
+      setExitCode(await addInstance({ id, ...flags, ...options }, io));
+    });
+
+  instance
+    .command("list")
+    .description("All instances; never their tokens.")
+    .option("--json", "as JSON")
+    .action(async (options) => {
+      const { listInstances } = await import("./instance.ts");
+      setExitCode(await listInstances({ ...flags, ...options }, io));
+    });
+
+  instance
+    .command("remove")
+    .description("Remove an instance.")
+    .argument("<id>", "idInstance", toInstanceId)
+    .option("--with-contacts", "also remove its contacts, their avatars and batches")
+    .addHelpText("after", "\nExamples:\n  avatars instance remove 1101000001 --with-contacts")
+    .action(async (id: InstanceId, options) => {
+      const { removeInstance } = await import("./instance.ts");
+      setExitCode(await removeInstance({ id, ...flags, ...options }, io));
+    });
+}
+
+function instanceOption(): Option {
+  return new Option("--instance <id>", "which instance, where there is more than one").argParser(
+    toInstanceId,
+  );
+}
+
+function toInstanceId(text: string): InstanceId {
+  const id = parseInstanceId(text);
+  if (id === undefined) throw new InvalidArgumentError("An instance id is digits only.");
+  return id;
+}
+
+function toMaxAge(text: string): number {
+  return orInvalid(() => parseDurationMs(text, "--max-age"));
+}
+
+function toPriority(text: string): number {
+  if (!/^[012]$/.test(text)) throw new InvalidArgumentError("Expected 0, 1 or 2.");
+  return Number(text);
+}
+
+function toPort(text: string): number {
+  const port = toWholeNumber(text);
+  if (port > 65_535) throw new InvalidArgumentError("Expected a port from 0 to 65535.");
+  return port;
+}
+
+function toWholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("Expected a whole number.");
+  return Number(text);
+}
+
+function toCount(text: string): number {
+  const count = toWholeNumber(text);
+  if (count < 1 || count > 100_000)
+    throw new InvalidArgumentError("Expected a whole number from 1 to 100000.");
+  return count;
+}
+
+/** The bounds of AVATARS_REQUESTS_PER_SECOND. */
+function toRate(text: string): number {
+  const number = Number(text);
+  if (!(number >= 0.1 && number <= 10_000))
+    throw new InvalidArgumentError("Expected a number from 0.1 to 10000.");
+  return number;
+}
+
+function toBatchId(text: string): string {
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
+    throw new InvalidArgumentError("Expected the id that avatars import printed.");
+  }
+  return text;
+}
+
+function toStatuses(text: string): ContactStatus[] {
+  return text.split(",").map((part) => {
+    const status = contactStatuses.find((known) => known === part.trim().toLowerCase());
+    if (status === undefined)
+      throw new InvalidArgumentError(`Expected any of ${contactStatuses.join(", ")}.`);
+    return status;
+  });
+}
+
+function orInvalid<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof UserError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
+}
+
+/** The last line of a command that failed. */
+export function reportFailure(io: Pick<CommandIo, "stderr">, error: unknown, showStack: boolean): number {
+  const text =
+    error instanceof UserError
+      ? error.message
+      : "an unexpected error; LOG_LEVEL=debug shows more. Nothing that was accepted is lost: run it again";
+  writeLine(io.stderr, `avatars: ${text}`);
+  if (showStack && error instanceof Error) writeLine(io.stderr, error.stack);
+  return exitCodes.wrong;
+}
+
+/** One line, in our words' order: what is wrong, then where help is. */
+function toUsageError(text: string): string {
+  const message = text
+    .replace(/^error: /, "")
+    .trim()
+    .replace(/\s*\n\s*/g, " ");
+  return `avatars: ${message}; --help shows what it takes\n`;
+}

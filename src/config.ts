@@ -1,0 +1,156 @@
+import { resolve } from "node:path";
+import { z } from "zod";
+import { parseInstanceId, type InstanceId } from "./domain/instance-id.ts";
+import { UserError } from "./lib/errors.ts";
+
+const wholeNumber = (min: number, max: number, unit = "") =>
+  z.coerce
+    .number(`a number${unit}`)
+    .int(`a whole number${unit}`)
+    .min(min, `at least ${min}`)
+    .max(max, `at most ${max}`);
+
+const milliseconds = (fallback: number, min = 1) =>
+  wholeNumber(min, 2 ** 31 - 1, " of milliseconds").default(fallback);
+
+const url = (...protocols: string[]) =>
+  z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
+    error: `a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
+  });
+
+/**
+ * A rate that no instance is allowed to exceed by mistake; a real one is 10 (provider contract, Budget). Below the
+ * lower bound a claim would expire before its slot comes.
+ */
+const rate = z.coerce.number("a number").min(0.1, "at least 0.1").max(10_000, "at most 10000");
+
+/** Every setting of every command. The README's table is checked against it. */
+const settingsSchema = z.object({
+  DATABASE_URL: url("postgres:", "postgresql:").optional(),
+  REDIS_URL: url("redis:", "rediss:").optional(),
+  GREEN_API_URL: url("http:", "https:").optional(),
+  GREEN_API_ID_INSTANCE: z
+    .string()
+    .transform((text, context) => {
+      const id = parseInstanceId(text);
+      if (id === undefined) context.addIssue({ code: "custom", message: "digits only" });
+      return id as InstanceId;
+    })
+    .optional(),
+  GREEN_API_TOKEN: z.string().trim().min(1).optional(),
+  AVATARS_SECRET_KEY: z
+    .string()
+    .transform((text) => Buffer.from(text, "base64"))
+    .refine((key) => key.length === 32, "32 bytes in base64; make one with: openssl rand -base64 32")
+    .optional(),
+  AVATARS_REQUESTS_PER_SECOND: rate.default(10),
+  AVATARS_MAX_IN_FLIGHT: wholeNumber(1, 100_000).optional(),
+  AVATARS_CALL_TIMEOUT_MS: milliseconds(70_000),
+  AVATARS_MAX_ATTEMPTS: wholeNumber(1, 1000).default(5),
+  AVATARS_RETRY_BASE_MS: milliseconds(2_000, 0),
+  AVATARS_RETRY_MAX_MS: milliseconds(300_000, 0),
+  AVATARS_RUN_SLICE_MS: milliseconds(30_000),
+  AVATARS_RUNS_PER_PROCESS: wholeNumber(1, 10_000).default(250),
+  AVATARS_SHUTDOWN_GRACE_MS: milliseconds(25_000, 0),
+  AVATARS_DATA_DIR: z
+    .string()
+    .min(1)
+    .default(".avatars")
+    .transform((path) => resolve(path)),
+  LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).optional(),
+});
+
+type Settings = z.infer<typeof settingsSchema>;
+
+/** The settings of this process, parsed and complete. */
+export interface Config {
+  readonly databaseUrl: string | undefined;
+  readonly redisUrl: string | undefined;
+  /** An instance that needs no `instance add`. */
+  readonly greenApi:
+    | { readonly instanceId: InstanceId; readonly apiUrl: string; readonly token: string }
+    | undefined;
+  /** 32 bytes. */
+  readonly secretKey: Buffer | undefined;
+  readonly requestsPerSecond: number;
+  readonly maxInFlight: number | undefined;
+  readonly callTimeoutMs: number;
+  readonly retry: { readonly maxAttempts: number; readonly retryBaseMs: number; readonly retryMaxMs: number };
+  readonly runSliceMs: number;
+  readonly runsPerProcess: number;
+  readonly shutdownGraceMs: number;
+  /** Absolute. */
+  readonly dataDir: string;
+  readonly logLevel: Settings["LOG_LEVEL"];
+  /** Passed on to programs that we start. */
+  readonly path: string;
+}
+
+/** The names of all settings, for the documentation's test. */
+export const settingNames: readonly string[] = Object.keys(settingsSchema.shape);
+
+/**
+ * Reads all settings, and reports all faults at once. An empty variable counts as unset, as compose files
+ * leave them.
+ * @throws UserError `invalid-settings`
+ */
+export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value?.trim() !== ""));
+  const parsed = settingsSchema.safeParse(given);
+  const faults = parsed.success ? [] : parsed.error.issues.map(toFault);
+  const missing = findMissingCredentials(given);
+  if (missing) faults.push(missing);
+  if (!parsed.success || faults.length > 0) {
+    throw new UserError("invalid-settings", `settings: ${faults.join("; ")}`);
+  }
+  return toConfig(parsed.data, env["PATH"] ?? "");
+}
+
+/** Never the value: it may be a secret. */
+function toFault(issue: z.core.$ZodIssue): string {
+  const expected = issue.message.replace(/^Invalid (input|option): expected /, "");
+  return `${issue.path.join(".")} must be ${expected}`;
+}
+
+const credentialNames = ["GREEN_API_URL", "GREEN_API_ID_INSTANCE", "GREEN_API_TOKEN"];
+
+function findMissingCredentials(env: NodeJS.ProcessEnv): string | undefined {
+  const missing = credentialNames.filter((name) => env[name] === undefined);
+  if (missing.length === 0 || missing.length === credentialNames.length) return undefined;
+  return `${missing.join(" and ")} must be set too: the three of GREEN_API_* belong together`;
+}
+
+function toConfig(settings: Settings, path: string): Config {
+  const { GREEN_API_URL: apiUrl, GREEN_API_ID_INSTANCE: instanceId, GREEN_API_TOKEN: token } = settings;
+  return {
+    databaseUrl: settings.DATABASE_URL,
+    redisUrl: settings.REDIS_URL,
+    greenApi:
+      apiUrl && instanceId && token ? { apiUrl: normalizeApiUrl(apiUrl), instanceId, token } : undefined,
+    secretKey: settings.AVATARS_SECRET_KEY,
+    requestsPerSecond: settings.AVATARS_REQUESTS_PER_SECOND,
+    maxInFlight: settings.AVATARS_MAX_IN_FLIGHT,
+    callTimeoutMs: settings.AVATARS_CALL_TIMEOUT_MS,
+    retry: {
+      maxAttempts: settings.AVATARS_MAX_ATTEMPTS,
+      retryBaseMs: settings.AVATARS_RETRY_BASE_MS,
+      retryMaxMs: settings.AVATARS_RETRY_MAX_MS,
+    },
+    runSliceMs: settings.AVATARS_RUN_SLICE_MS,
+    runsPerProcess: settings.AVATARS_RUNS_PER_PROCESS,
+    shutdownGraceMs: settings.AVATARS_SHUTDOWN_GRACE_MS,
+    dataDir: settings.AVATARS_DATA_DIR,
+    logLevel: settings.LOG_LEVEL,
+    path,
+  };
+}
+
+/** Without trailing slashes, so that paths can be appended. */
+export function normalizeApiUrl(apiUrl: string): string {
+  return apiUrl.trim().replace(/\/+$/, "");
+}
+
+/** LOG_LEVEL as it is, for a failure that comes before the settings are read. */
+export function readLogLevel(env: NodeJS.ProcessEnv = process.env): string | undefined {
+  return env["LOG_LEVEL"];
+}

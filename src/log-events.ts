@@ -1,0 +1,45 @@
+import type { WorkerEvents } from "./worker/create-worker.ts";
+import type { QueueEvents } from "./queue/open-queues.ts";
+import { toErrorFields, type Logger } from "./lib/logger.ts";
+
+/** Every event that is logged: a fixed message, fields for the rest, chat ids as a keyed hash only. */
+export interface LogEvents extends WorkerEvents, QueueEvents {
+  connectionLost(error: Error): void;
+  workerStarted(fields: { backend: string; runsPerProcess: number; maxAttempts: number }): void;
+  workerStopping(fields: { callsInFlight: number; graceMs: number }): void;
+  workerStopped(): void;
+  runEnded(fields: { instanceId: string; end: string }): void;
+  closeFailed(name: string, error: unknown): void;
+  embedded(event: string, fields: Record<string, unknown>): void;
+}
+
+/** @param hashChat a keyed hash (lib/logger.ts) */
+export function createLogEvents(logger: Logger, hashChat: (chatId: string) => string): LogEvents {
+  return {
+    lookedUp({ instanceId, chatId, lookup }) {
+      if (!logger.isLevelEnabled("debug")) return;
+      const { kind, scope } = lookup.outcome;
+      logger.debug(
+        { instanceId, chat: hashChat(chatId), outcome: kind, scope, tookMs: Math.round(lookup.tookMs) },
+        "looked up",
+      );
+    },
+    saved: (records) => logger.debug({ records: records.length }, "lookups saved"),
+    saveDelayed: (fields, error) => logger.warn({ ...fields, ...toErrorFields(error) }, "saving delayed"),
+    saveRefused: ({ contactId, decision }, error) =>
+      logger.error({ contactId, decision: decision.kind, ...toErrorFields(error) }, "lookup cannot be saved"),
+    instanceHeld: ({ instanceId, hold, until }) =>
+      logger.warn({ instanceId, reason: hold.reason, text: hold.text, until }, "instance held"),
+    instanceRecovered: (fields) => logger.info(fields, "instance works again"),
+    ledgerFailed: (fields, error) => logger.warn({ ...fields, ...toErrorFields(error) }, "ledger failed"),
+    queueFailed: (fields) => logger.warn(fields, "queue failed"),
+    requestRejected: (fields) => logger.warn(fields, "request rejected"),
+    connectionLost: (error) => logger.warn(toErrorFields(error), "database connection lost"),
+    workerStarted: (fields) => logger.info(fields, "worker started"),
+    workerStopping: (fields) => logger.info(fields, "worker stopping"),
+    workerStopped: () => logger.info("worker stopped"),
+    runEnded: (fields) => logger.debug(fields, "instance run ended"),
+    closeFailed: (name, error) => logger.warn({ name, ...toErrorFields(error) }, "close failed"),
+    embedded: (event, fields) => logger.debug(fields, event),
+  };
+}

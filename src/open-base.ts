@@ -1,0 +1,99 @@
+import { mkdir } from "node:fs/promises";
+import type { Config } from "./config.ts";
+import { openEmbeddedPostgres } from "./embedded/open-embedded-postgres.ts";
+import { openSecretKey } from "./embedded/secret-key.ts";
+import { createCloser, type Closer } from "./lib/closer.ts";
+import { UserError } from "./lib/errors.ts";
+import { createChatHash, createLogger, type LogLevel } from "./lib/logger.ts";
+import { createSecretBox, type SecretBox } from "./lib/secret-box.ts";
+import { createLogEvents, type LogEvents } from "./log-events.ts";
+import { migrateQueue } from "./queue/backend.ts";
+import { openDatabase, type Database } from "./store/database.ts";
+import { assertMigrated, migrateLedger } from "./store/migrate.ts";
+
+/** What every command that touches the data stands on. */
+export interface Base {
+  readonly config: Config;
+  readonly database: Database;
+  readonly databaseUrl: string;
+  readonly embedded: boolean;
+  readonly simulated: boolean;
+  /** @throws UserError `no-secret-key` where there is none */
+  readonly secrets: () => SecretBox;
+  readonly events: LogEvents;
+  readonly closer: Closer;
+}
+
+export interface BaseOptions {
+  readonly defaultLogLevel: LogLevel;
+  /** Connections to Postgres, beside BullMQ's own. */
+  readonly maxConnections: number;
+  /** Create or update the tables, instead of asking for `avatars migrate`. The embedded mode always does. */
+  readonly migrate: boolean;
+  /** Works on the simulator's instance and no other, which in turn nobody else does: a queue of its own. */
+  readonly simulated?: boolean;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Opens the database: the one in DATABASE_URL, or the embedded one with its data and its secret key under
+ * the data folder.
+ * @throws UserError
+ */
+export async function openBase(config: Config, options: BaseOptions): Promise<Base> {
+  const logger = createLogger(config.logLevel ?? options.defaultLogLevel);
+  let chatHashKey: Buffer = config.secretKey ?? Buffer.from("no key: hashes are not comparable with others");
+  let events = createLogEvents(logger, createChatHash(chatHashKey));
+  const closer = createCloser((name, error) => events.closeFailed(name, error));
+  try {
+    let { databaseUrl, secretKey } = config;
+    if (databaseUrl === undefined) {
+      await mkdir(config.dataDir, { recursive: true, mode: 0o755 }).catch(() => undefined);
+      const postgres = await openEmbeddedPostgres({
+        dataDir: config.dataDir,
+        signal: options.signal,
+        log: (event, fields) => events.embedded(event, fields),
+      });
+      closer.add("embedded Postgres", () => postgres.close());
+      databaseUrl = postgres.url;
+      secretKey ??= await openSecretKey(config.dataDir);
+      chatHashKey = secretKey;
+      events = createLogEvents(logger, createChatHash(chatHashKey));
+    }
+    const embedded = config.databaseUrl === undefined;
+    const database = await openDatabase({
+      url: databaseUrl,
+      maxConnections: options.maxConnections,
+      onConnectionLost: (error) => events.connectionLost(error),
+    });
+    closer.add("database", () => database.close());
+    if (embedded || options.migrate) await migrateAll(database, databaseUrl, config);
+    else await assertMigrated(database.pool);
+    const box = secretKey && createSecretBox(secretKey);
+    return {
+      config,
+      database,
+      databaseUrl,
+      embedded,
+      simulated: options.simulated ?? false,
+      secrets: () => box ?? failWithoutKey(),
+      events,
+      closer,
+    };
+  } catch (error) {
+    await closer.close();
+    throw error;
+  }
+}
+
+async function migrateAll(database: Database, databaseUrl: string, config: Config): Promise<void> {
+  await migrateLedger(database.pool);
+  if (config.redisUrl === undefined) await migrateQueue(databaseUrl);
+}
+
+function failWithoutKey(): never {
+  throw new UserError(
+    "no-secret-key",
+    "AVATARS_SECRET_KEY must be set: it encrypts the tokens in the database, and all processes need the same; make one with: openssl rand -base64 32",
+  );
+}

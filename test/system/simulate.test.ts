@@ -1,0 +1,52 @@
+import { createServer } from "node:net";
+import { once } from "node:events";
+import { expect, test } from "vitest";
+import { runCli, startCli } from "../support/run-cli.ts";
+import { findStackLines, printedBy } from "../support/stage.ts";
+
+test("simulate serves GREEN-API on a free port, says how to use it, and ends well on Ctrl-C", async () => {
+  const run = startCli(["simulate", "--port", "0", "--seed", "5", "--rps", "50", "--latency-ms", "1"]);
+  await printedBy(run, "instance add");
+  const [url = ""] = /http:\/\/127\.0\.0\.1:\d+/.exec(run.printed()) ?? [];
+  expect(run.printed()).toContain(`avatars instance add 1101000001 --url ${url} --token anything`);
+  const answer = await fetch(`${url}/waInstance1101000001/getAvatar/anything`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ chatId: "79001990001@c.us" }),
+  });
+  expect(await answer.json()).toMatchObject({ available: true });
+  const state = await fetch(`${url}/waInstance1101000001/getStateInstance/anything`);
+  expect(await state.json()).toEqual({ stateInstance: "authorized" });
+  run.child.kill("SIGINT");
+  expect(await run.ended).toMatchObject({ code: 0, signal: null, stderr: "" });
+});
+
+test("simulate on a port in use says so in one line, and exits with 2", async () => {
+  const taken = createServer();
+  taken.listen(0, "127.0.0.1");
+  await once(taken, "listening");
+  const { port } = taken.address() as { port: number };
+  const refused = await runCli(["simulate", "--port", String(port)]);
+  taken.close();
+  expect(refused).toMatchObject({ code: 2, stdout: "" });
+  expect(refused.stderr).toBe(
+    `avatars: cannot listen on 127.0.0.1:${port} (EADDRINUSE): choose another --port, or 0 for a free one\n`,
+  );
+  expect(findStackLines(refused.stderr)).toEqual([]);
+});
+
+test.each([
+  ["no command", []],
+  ["--help", ["--help"]],
+  ["enrich --help", ["enrich", "--help"]],
+  ["import --help", ["import", "--help"]],
+  ["worker --help", ["worker", "--help"]],
+  ["migrate --help", ["migrate", "--help"]],
+  ["simulate --help", ["simulate", "--help"]],
+  ["status --help", ["status", "--help"]],
+  ["export --help", ["export", "--help"]],
+  ["instance add --help", ["instance", "add", "--help"]],
+])("%s shows examples", async (_what, args) => {
+  const help = await runCli(args);
+  expect(help.stdout + help.stderr).toMatch(/Examples:\n {2}(?:avatars|zcat|batch=|DATABASE_URL)/);
+});

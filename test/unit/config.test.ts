@@ -1,0 +1,153 @@
+import fc from "fast-check";
+import { resolve } from "node:path";
+import { describe, expect, test } from "vitest";
+import { normalizeApiUrl, readConfig, settingNames } from "../../src/config.ts";
+import { UserError } from "../../src/lib/errors.ts";
+
+const credentials = {
+  GREEN_API_URL: "https://7103.api.greenapi.com/",
+  GREEN_API_ID_INSTANCE: "1101000001",
+  GREEN_API_TOKEN: "d75b3a66374942c5b3c019c698abc206",
+};
+const secretKey = Buffer.alloc(32, 7);
+
+function readFault(env: Record<string, string>): UserError {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof UserError) return error;
+    throw error;
+  }
+  throw new Error("the settings were accepted");
+}
+
+describe("readConfig", () => {
+  test("needs no setting at all", () => {
+    expect(readConfig({ PATH: "/bin" })).toEqual({
+      databaseUrl: undefined,
+      redisUrl: undefined,
+      greenApi: undefined,
+      secretKey: undefined,
+      requestsPerSecond: 10,
+      maxInFlight: undefined,
+      callTimeoutMs: 70_000,
+      retry: { maxAttempts: 5, retryBaseMs: 2_000, retryMaxMs: 300_000 },
+      runSliceMs: 30_000,
+      runsPerProcess: 250,
+      shutdownGraceMs: 25_000,
+      dataDir: resolve(".avatars"),
+      logLevel: undefined,
+      path: "/bin",
+    });
+  });
+
+  test("reads every setting", () => {
+    const config = readConfig({
+      DATABASE_URL: "postgresql://crm:secret@db:5432/crm",
+      REDIS_URL: "rediss://cache:6379/1",
+      ...credentials,
+      AVATARS_SECRET_KEY: secretKey.toString("base64"),
+      AVATARS_REQUESTS_PER_SECOND: "2.5",
+      AVATARS_MAX_IN_FLIGHT: "7",
+      AVATARS_CALL_TIMEOUT_MS: "1000",
+      AVATARS_MAX_ATTEMPTS: "3",
+      AVATARS_RETRY_BASE_MS: "0",
+      AVATARS_RETRY_MAX_MS: "10",
+      AVATARS_RUN_SLICE_MS: "20",
+      AVATARS_RUNS_PER_PROCESS: "4",
+      AVATARS_SHUTDOWN_GRACE_MS: "0",
+      AVATARS_DATA_DIR: "/var/lib/avatars",
+      LOG_LEVEL: "warn",
+    });
+    expect(config).toMatchObject({
+      databaseUrl: "postgresql://crm:secret@db:5432/crm",
+      redisUrl: "rediss://cache:6379/1",
+      greenApi: {
+        apiUrl: "https://7103.api.greenapi.com",
+        instanceId: "1101000001",
+        token: credentials.GREEN_API_TOKEN,
+      },
+      secretKey,
+      requestsPerSecond: 2.5,
+      maxInFlight: 7,
+      callTimeoutMs: 1000,
+      retry: { maxAttempts: 3, retryBaseMs: 0, retryMaxMs: 10 },
+      runSliceMs: 20,
+      runsPerProcess: 4,
+      shutdownGraceMs: 0,
+      dataDir: "/var/lib/avatars",
+      logLevel: "warn",
+    });
+  });
+
+  test("takes an empty or blank variable for one that is not set", () => {
+    const blank = Object.fromEntries(settingNames.map((name, index) => [name, index % 2 ? "" : "  "]));
+    expect(readConfig({ ...blank, PATH: "/bin" })).toEqual(readConfig({ PATH: "/bin" }));
+  });
+
+  test("reports all faults at once, each with the name of its setting", () => {
+    const faulty = {
+      DATABASE_URL: "mysql://db",
+      REDIS_URL: "localhost",
+      GREEN_API_URL: "ftp://host",
+      GREEN_API_ID_INSTANCE: "eleven",
+      AVATARS_SECRET_KEY: "c2hvcnQ=",
+      AVATARS_REQUESTS_PER_SECOND: "0",
+      AVATARS_MAX_IN_FLIGHT: "1.5",
+      AVATARS_CALL_TIMEOUT_MS: "-1",
+      AVATARS_MAX_ATTEMPTS: "none",
+      AVATARS_RETRY_BASE_MS: "3e9",
+      AVATARS_RETRY_MAX_MS: "x",
+      AVATARS_RUN_SLICE_MS: "0",
+      AVATARS_RUNS_PER_PROCESS: "0",
+      AVATARS_SHUTDOWN_GRACE_MS: "soon",
+      LOG_LEVEL: "loud",
+    };
+    const fault = readFault(faulty);
+    expect(fault).toMatchObject({ code: "invalid-settings", retryable: false });
+    for (const name of Object.keys(faulty)) expect(fault.message).toContain(`${name} must be `);
+    expect(fault.message).toContain("GREEN_API_TOKEN must be set too");
+    expect(fault.message).not.toContain("\n");
+  });
+
+  test.each([
+    [["GREEN_API_URL"], "GREEN_API_ID_INSTANCE and GREEN_API_TOKEN must be set too"],
+    [["GREEN_API_URL", "GREEN_API_TOKEN"], "GREEN_API_ID_INSTANCE must be set too"],
+    [["GREEN_API_ID_INSTANCE", "GREEN_API_TOKEN"], "GREEN_API_URL must be set too"],
+  ])("with %j alone asks for the rest of the three", (names, text) => {
+    const given = Object.entries(credentials).filter(([name]) => names.includes(name));
+    expect(readFault(Object.fromEntries(given)).message).toContain(text);
+  });
+
+  test("never shows a value, which may be a secret", () => {
+    const secret = fc.stringMatching(/^[A-Za-z0-9+/]{12,60}$/);
+    fc.assert(
+      fc.property(fc.constantFrom(...settingNames), secret, (name, value) => {
+        try {
+          readConfig({ [name]: value, LOG_LEVEL: `loud${value}`, AVATARS_SECRET_KEY: `${value}!` });
+        } catch (error) {
+          const shown = error instanceof Error ? `${error.message}${error.stack}${String(error.cause)}` : "";
+          expect(shown).toContain("LOG_LEVEL");
+          expect(shown).not.toContain(value);
+          return;
+        }
+        throw new Error("the settings were accepted");
+      }),
+    );
+  });
+
+  test("reads faults as sentences", () => {
+    expect(
+      readFault({ AVATARS_MAX_ATTEMPTS: "1001", AVATARS_RUN_SLICE_MS: "3e9", LOG_LEVEL: "x" }).message,
+    ).toBe(
+      'settings: AVATARS_MAX_ATTEMPTS must be at most 1000; AVATARS_RUN_SLICE_MS must be at most 2147483647; LOG_LEVEL must be one of "trace"|"debug"|"info"|"warn"|"error"|"fatal"|"silent"',
+    );
+  });
+});
+
+test.each([
+  ["https://api.greenapi.com///", "https://api.greenapi.com"],
+  [" https://host/v3/ ", "https://host/v3"],
+])("the API URL %j becomes %j", (given, normal) => {
+  expect(normalizeApiUrl(given)).toBe(normal);
+});

@@ -1,0 +1,185 @@
+import { existsSync, readFileSync } from "node:fs";
+import { relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { PassThrough } from "node:stream";
+import { text } from "node:stream/consumers";
+import { describe, expect, test } from "vitest";
+import { runProgram } from "../../src/cli/program.ts";
+import { readConfig, settingNames } from "../../src/config.ts";
+import { contactStatuses } from "../../src/domain/decide.ts";
+import { holdFor, holdReasons, type Hold } from "../../src/domain/hold.ts";
+import type { InstanceOutcome } from "../../src/domain/outcome.ts";
+
+const root = new URL("../../", import.meta.url);
+const readme = readFileSync(new URL("README.md", root), "utf8");
+
+/** The text under a heading, up to the next one of its rank. */
+function getSection(title: string): string {
+  const [, rank = "", body = ""] = new RegExp(`^(#+) ${title}\\n([^]*)`, "m").exec(readme) ?? [];
+  expect(rank, `a section "${title}"`).not.toBe("");
+  return body.split(new RegExp(`^#{1,${rank.length}} `, "m"))[0] ?? "";
+}
+
+/** The cells of the table rows that start with a name in backticks, by that name. */
+function readTable(section: string): Map<string, readonly string[]> {
+  const rows = section.match(/^\| *`.*\|$/gm) ?? [];
+  return new Map(
+    rows.map((row) => {
+      const [name = "", ...cells] = row
+        .slice(1, -1)
+        .split("|")
+        .map((cell) => cell.trim());
+      return [name.replaceAll("`", ""), cells];
+    }),
+  );
+}
+
+async function readHelp(...args: string[]): Promise<string> {
+  const stdout = new PassThrough();
+  const stderr = new PassThrough();
+  const stdin = new PassThrough();
+  const io = { args: [...args, "--help"], stdout, stderr, stdin };
+  await runProgram({ ...io, signal: new AbortController().signal, stopSignal: () => undefined });
+  stdout.end();
+  return text(stdout);
+}
+
+/** Every command of the program, `instance add` and the like included, with its long options. */
+async function listCommands(...parents: string[]): Promise<Map<string, string[]>> {
+  const help = await readHelp(...parents);
+  const [, list = ""] = /^Commands:\n((?: .*\n)*)/m.exec(help) ?? [];
+  const names = [...list.matchAll(/^ {2}(\w+)/gm)].map(([, name = ""]) => name);
+  const commands = new Map<string, string[]>();
+  if (parents.length > 0) {
+    const options = [...help.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, name = ""]) => name);
+    commands.set(parents.join(" "), options);
+  }
+  for (const name of names.filter((found) => found !== "help")) {
+    for (const entry of await listCommands(...parents, name)) commands.set(...entry);
+  }
+  return commands;
+}
+
+describe("the configuration table", () => {
+  const table = readTable(getSection("Configuration"));
+
+  test("holds every setting, and nothing else", () => {
+    expect([...table.keys()].toSorted()).toEqual([...settingNames].toSorted());
+  });
+
+  test("gives each setting its default", () => {
+    const config = readConfig({});
+    const defaults: Record<string, string | number | undefined> = {
+      AVATARS_REQUESTS_PER_SECOND: config.requestsPerSecond,
+      AVATARS_CALL_TIMEOUT_MS: config.callTimeoutMs,
+      AVATARS_MAX_ATTEMPTS: config.retry.maxAttempts,
+      AVATARS_RETRY_BASE_MS: config.retry.retryBaseMs,
+      AVATARS_RETRY_MAX_MS: config.retry.retryMaxMs,
+      AVATARS_RUN_SLICE_MS: config.runSliceMs,
+      AVATARS_RUNS_PER_PROCESS: config.runsPerProcess,
+      AVATARS_SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
+      AVATARS_DATA_DIR: relative(process.cwd(), config.dataDir),
+      LOG_LEVEL: undefined,
+    };
+    const cells = Object.fromEntries([...table].map(([name, [cell]]) => [name, cell]));
+    const expected = settingNames.map((name) => {
+      const value = defaults[name];
+      const unset = name === "LOG_LEVEL" ? "by command" : "unset";
+      return [name, value === undefined ? unset : `\`${value}\``];
+    });
+    expect(cells).toEqual(Object.fromEntries(expected));
+  });
+
+  test("leaves out no default that there is", () => {
+    const { retry, path: _path, ...rest } = readConfig({});
+    const values = Object.values({ ...rest, ...retry }).filter((value) => value !== undefined);
+    const documented = [...table.values()].filter(([cell]) => cell?.startsWith("`"));
+    expect(documented).toHaveLength(values.length);
+  });
+});
+
+describe("the outcomes", () => {
+  const section = getSection("Outcomes");
+
+  test.each(contactStatuses)("explain the status %s", (status) => {
+    expect(section).toContain(`\`${status}\``);
+  });
+
+  test("explain every hold, and no other", () => {
+    expect([...readTable(section).keys()].filter((name) => /^[a-z-]+$/.test(name)).toSorted()).toEqual(
+      [...holdReasons].toSorted(),
+    );
+  });
+
+  const outcomes: InstanceOutcome[] = [
+    { kind: "starting", scope: "instance" },
+    { kind: "not-authorized", scope: "instance" },
+    { kind: "unauthorized", scope: "instance", status: 401 },
+    { kind: "not-found", scope: "instance" },
+    { kind: "blocked", scope: "instance" },
+    { kind: "expired", scope: "instance" },
+    { kind: "deleted", scope: "instance" },
+  ];
+  test.each(outcomes)("say how long the hold $kind lasts", (outcome) => {
+    const [, waits] = readTable(section).get(outcome.kind) ?? [];
+    expect(waits).toBe(describeWait(holdFor(outcome, new Date(0))));
+  });
+});
+
+function describeWait({ baseMs, maxMs }: Hold): string {
+  return baseMs === maxMs ? describeMs(baseMs) : `${describeMs(baseMs)}, up to ${describeMs(maxMs)}`;
+}
+
+function describeMs(ms: number): string {
+  if (ms < 60_000) return `${ms / 1000} s`;
+  return ms < 3_600_000 ? `${ms / 60_000} min` : `${ms / 3_600_000} h`;
+}
+
+describe("the commands", () => {
+  test("are all there, with all their options", async () => {
+    const section = getSection("Commands");
+    const missing: string[] = [];
+    for (const [command, options] of await listCommands()) {
+      if (!section.includes(`avatars ${command}`) && !section.includes(`\`${command}\``))
+        missing.push(command);
+      for (const option of options) if (!readme.includes(option)) missing.push(`${command} ${option}`);
+    }
+    expect(missing).toEqual([]);
+  });
+
+  test("that are shown exist, with options that exist", async () => {
+    const commands = await listCommands();
+    const shown = [...readme.matchAll(/(?:avatars|worker) ((?:instance )?[a-z]+)((?: [^\n;|`)]*)?)/g)].filter(
+      ([line]) => /--/.test(line),
+    );
+    expect(shown.length).toBeGreaterThan(10);
+    for (const [line, command = "", rest = ""] of shown) {
+      const options = commands.get(command);
+      expect(options, line).toBeDefined();
+      for (const [option] of rest.matchAll(/--[\w-]+/g)) expect(options, line).toContain(option);
+    }
+  });
+});
+
+function toAnchor(title: string): string {
+  const words = title.toLowerCase().replaceAll(/[^\w -]/g, "");
+  return `#${words.replaceAll(" ", "-")}`;
+}
+
+describe("the links", () => {
+  const targets = [...readme.matchAll(/\]\(([^)]+)\)/g)].map(([, target = ""]) => target);
+
+  test("to files and sections resolve", () => {
+    const anchors = new Set([...readme.matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) => toAnchor(title)));
+    const broken = targets.filter((target) => {
+      if (target.startsWith("#")) return !anchors.has(target);
+      return !existsSync(fileURLToPath(new URL(target, root)));
+    });
+    expect(broken).toEqual([]);
+  });
+
+  test("lead nowhere but to this machine and to GREEN-API", () => {
+    const hosts = [...readme.matchAll(/\b[a-z]+:\/\/([\w.-]+)/g)].map(([, host]) => host);
+    expect(new Set(hosts)).toEqual(new Set(["127.0.0.1", "7103.api.greenapi.com"]));
+  });
+});

@@ -51,6 +51,13 @@ export async function enrich(options: EnrichOptions, io: CommandIo): Promise<num
     const startedAt = performance.now();
     const target = { source, instance, priority: 1, rejectsPath };
     const { read, end, worker } = await readAndWorkOff(app, options, target, io);
+    if (end.kind === "stopped") {
+      const graceSeconds = Math.round(config.shutdownGraceMs / 1000);
+      writeLine(
+        io.stderr,
+        `stopping: calls in flight have up to ${graceSeconds} s; Ctrl-C again stops at once`,
+      );
+    }
     await worker.stop();
     const batch = await getProgress(app, read.batchId);
     await writeResultsFile(resultsPath, app.readResults({ batchId: read.batchId }));

@@ -91,7 +91,10 @@ function findFinalHold({ state, heldReason, heldUntil }: InstanceView): string |
 
 function describeWaiting({ state, heldReason, heldUntil }: InstanceView): string | undefined {
   if (state !== "held" || heldReason === undefined || heldUntil === undefined) return undefined;
-  return `waiting ${formatDuration(heldUntil.getTime() - Date.now())}: ${explainHold(heldReason).text}`;
+  const { text, advice } = explainHold(heldReason);
+  // What only a person can mend is not waited for.
+  if (advice !== undefined) return text;
+  return `waiting ${formatDuration(heldUntil.getTime() - Date.now())}: ${text}`;
 }
 
 /** @throws when the batch is gone: its instance was removed meanwhile */

@@ -66,7 +66,6 @@ const claimLeaseMs = 30_000;
 /** The product without a face: what the commands do, they do through this. */
 export interface App {
   readonly config: Config;
-  readonly embedded: boolean;
   readonly instances: Instances;
   /** Reads a file into a new batch. @throws UserError; what was committed before stays. */
   importFile(
@@ -80,8 +79,6 @@ export interface App {
   readStatus(): Promise<InstanceStatus[]>;
   /** Instances with due contacts that nobody works on. Cheap, for health checks. */
   findStalledInstances(): Promise<InstanceId[]>;
-  /** Queues a run for the instance now, instead of waiting for a sweep. */
-  wake(instanceId: InstanceId): Promise<void>;
   /** Starts working: instance runs, requests from the queue, the sweep. */
   startWorker(): Promise<RunningWorker>;
   /** Something of the caller's that must be closed before the database. */
@@ -146,7 +143,6 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
 
   return {
     config,
-    embedded: base.embedded,
     instances: createInstances(base),
     async importFile(source, batch, importOptions, ports) {
       const batchId = await createBatch(pool, batch);
@@ -166,7 +162,6 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     readStatus: () => readStatus(pool),
     findStalledInstances: async () =>
       (await findStalledInstances(pool)).filter((id) => id !== simulatedInstanceId),
-    wake,
     startWorker: async () => startWorker(base, await getQueues()),
     onClose: closer.add,
     close: closer.close,

@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import type { Config } from "./config.ts";
 import { openEmbeddedPostgres } from "./embedded/open-embedded-postgres.ts";
 import { openSecretKey } from "./embedded/secret-key.ts";
@@ -16,7 +15,6 @@ export interface Base {
   readonly config: Config;
   readonly database: Database;
   readonly databaseUrl: string;
-  readonly embedded: boolean;
   readonly simulated: boolean;
   /** @throws UserError `no-secret-key` where there is none */
   readonly secrets: () => SecretBox;
@@ -42,13 +40,12 @@ export interface BaseOptions {
  */
 export async function openBase(config: Config, options: BaseOptions): Promise<Base> {
   const logger = createLogger(config.logLevel ?? options.defaultLogLevel);
-  let chatHashKey: Buffer = config.secretKey ?? Buffer.from("no key: hashes are not comparable with others");
-  let events = createLogEvents(logger, createChatHash(chatHashKey));
+  const hashKey = config.secretKey ?? Buffer.from("no key: hashes are not comparable with others");
+  let events = createLogEvents(logger, createChatHash(hashKey));
   const closer = createCloser((name, error) => events.closeFailed(name, error));
   try {
     let { databaseUrl, secretKey } = config;
     if (databaseUrl === undefined) {
-      await mkdir(config.dataDir, { recursive: true, mode: 0o755 }).catch(() => undefined);
       const postgres = await openEmbeddedPostgres({
         dataDir: config.dataDir,
         signal: options.signal,
@@ -57,8 +54,7 @@ export async function openBase(config: Config, options: BaseOptions): Promise<Ba
       closer.add("embedded Postgres", () => postgres.close());
       databaseUrl = postgres.url;
       secretKey ??= await openSecretKey(config.dataDir);
-      chatHashKey = secretKey;
-      events = createLogEvents(logger, createChatHash(chatHashKey));
+      events = createLogEvents(logger, createChatHash(secretKey));
     }
     const embedded = config.databaseUrl === undefined;
     const database = await openDatabase({
@@ -74,7 +70,6 @@ export async function openBase(config: Config, options: BaseOptions): Promise<Ba
       config,
       database,
       databaseUrl,
-      embedded,
       simulated: options.simulated ?? false,
       secrets: () => box ?? failWithoutKey(),
       events,

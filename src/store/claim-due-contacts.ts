@@ -4,6 +4,7 @@ import type { ClaimResult } from "../domain/claim.ts";
 import type { ClaimRequest } from "../domain/ledger.ts";
 import { clockErrorMs, slotToleranceMs } from "../domain/pacer.ts";
 import type { PaceSettings } from "./pace-settings.ts";
+import { toSlotColumns } from "./slots-sql.ts";
 
 /**
  * One statement: lock the instance's row, take its due contacts in order, claim them, and reserve a call
@@ -48,12 +49,7 @@ with instance as materialized (
   returning c.id, c.chat_id, c.attempts, c.priority, c.due_at
 ), slots as materialized (
   select i.id, (select count(*) from claimed) as calls,
-    (1000 + $7::float8) / least(i.rate, greatest(1, floor(i.rate))) as spacing_ms,
-    greatest(
-      -- A clock that was set back must not stop the instance for as long.
-      least(i.next_call_at, clock_timestamp() + interval '1 minute') + case when i.paced_by = $3 then 0 else $8::float8 end * interval '1 ms',
-      clock_timestamp()
-    ) as slots_from
+    ${toSlotColumns({ marginMs: "$7", laneId: "$3", laneGapMs: "$8" })}
   from instance i
 ), reserved as (
   update avatars.instances i

@@ -2,6 +2,7 @@ import type pg from "pg";
 import type { Reservation, ReserveRequest } from "../domain/ledger.ts";
 import { laneGapMs } from "./claim-due-contacts.ts";
 import type { PaceSettings } from "./pace-settings.ts";
+import { toSlotColumns } from "./slots-sql.ts";
 
 const sql = `
 with instance as materialized (
@@ -10,11 +11,7 @@ with instance as materialized (
   where i.id = $1 and (i.state = 'active' or i.state = 'held' and i.held_until <= clock_timestamp())
   for no key update
 ), slots as materialized (
-  select i.id, (1000 + $5::float8) / least(i.rate, greatest(1, floor(i.rate))) as spacing_ms,
-    greatest(
-      least(i.next_call_at, clock_timestamp() + interval '1 minute') + case when i.paced_by = $2 then 0 else $6::float8 end * interval '1 ms',
-      clock_timestamp()
-    ) as slots_from
+  select i.id, ${toSlotColumns({ marginMs: "$5", laneId: "$2", laneGapMs: "$6" })}
   from instance i
 )
 update avatars.instances i

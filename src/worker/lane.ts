@@ -11,6 +11,11 @@ interface Region {
   readonly untilMs: number;
 }
 
+/** May a call still go in the region at `at`, ms of our clock? */
+function isOpen({ clocks, untilMs }: Region, at: number): boolean {
+  return clocks.atMost(at) <= untilMs + slotToleranceMs + clockErrorMs;
+}
+
 /**
  * What one process knows of one instance beyond a single run: how it was called of late, and what is in
  * flight. Runs come and go; their calls stay in the lane until they are answered, so that a run may hand
@@ -46,9 +51,7 @@ export function createLane(instanceId: InstanceId, clock: Clock): Lane {
 
   /** The region that a call may go in at `at`, forgetting those that have passed. */
   const findRegion = (at: number) => {
-    regions = regions.filter(
-      (region) => region.clocks.atMost(at) <= region.untilMs + slotToleranceMs + clockErrorMs,
-    );
+    regions = regions.filter((region) => isOpen(region, at));
     return regions[0];
   };
 
@@ -77,7 +80,7 @@ export function createLane(instanceId: InstanceId, clock: Clock): Lane {
       pacer.startAt(region.clocks.surelyAfter(region.fromMs));
       const at = pacer.nextAt();
       // Pushed out of its region by calls that went late: look at the next one.
-      if (region.clocks.atMost(at) <= region.untilMs + slotToleranceMs + clockErrorMs) return at;
+      if (isOpen(region, at)) return at;
       regions.shift();
       return this.nextSlotAt();
     },

@@ -1,8 +1,9 @@
-import { type Dispatcher, errors } from "undici";
-
 import type { ChatId } from "../domain/chat-id.ts";
-import type { InstanceCredentials, Lookup, Outcome } from "../domain/outcome.ts";
-import { judgeReply, type RawReply } from "./judge-reply.ts";
+import type { CallOutcome, InstanceCredentials, Lookup } from "../domain/outcome.ts";
+import type { StateReport } from "../domain/state-report.ts";
+import { exchange, type ExchangeEnd, type ExchangeOptions } from "./exchange.ts";
+import { judgeReply } from "./judge-reply.ts";
+import { judgeStateReply } from "./judge-state-reply.ts";
 import { toNetworkErrorCode } from "./network-error-code.ts";
 import { createOriginPools, type OriginPools } from "./origin-pools.ts";
 
@@ -12,18 +13,27 @@ export interface GreenApi {
    * Asks once for the avatar of `chatId`. Never rejects for anything that the provider or the network
    * does: that is an outcome, and so is the caller's abort (`network-error` with the code `ABORTED`).
    */
-  getAvatar(
-    instance: InstanceCredentials,
-    chatId: ChatId,
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<Lookup>;
+  getAvatar(instance: InstanceCredentials, chatId: ChatId, options?: CallOptions): Promise<Lookup>;
+  /**
+   * Asks once for the state of the instance. Never rejects, as getAvatar. The provider allows one such call a second
+   * for an instance; to keep to it is the caller's part.
+   */
+  getState(instance: InstanceCredentials, options?: { readonly signal?: AbortSignal }): Promise<StateReport>;
   /** Waits for the calls in flight, which end at their deadline at the latest. Twice is harmless. */
   close(): Promise<void>;
 }
 
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  /** Told when the request is written to a connection, which may have to be opened first. */
+  readonly onSent?: () => void;
+}
+
 export interface GreenApiOptions {
-  /** For one whole call, from connecting to the last byte. Below some 65 s we would cause HTTP 499 ourselves. */
+  /** For one whole getAvatar, from connecting to the last byte. Below some 65 s we would cause HTTP 499 ourselves. */
   readonly callTimeoutMs: number;
+  /** For one whole getStateInstance; 10 s unless told. WhatsApp is not asked for it. */
+  readonly stateTimeoutMs?: number;
   /**
    * Default: no limit, since all instances of a host share it and calls in flight are limited per instance. A call
    * that waited for a connection would reach the provider outside of its slot.
@@ -34,11 +44,12 @@ export interface GreenApiOptions {
 }
 
 const defaultMaxBodyBytes = 2 * 1024 * 1024;
+const defaultStateTimeoutMs = 10_000;
 const connectTimeoutMs = 10_000;
 
 /** Does no I/O: connections open with the first calls. */
 export function createGreenApi(options: GreenApiOptions): GreenApi {
-  const { callTimeoutMs } = options;
+  const { callTimeoutMs, stateTimeoutMs = defaultStateTimeoutMs } = options;
   const pools = createOriginPools({
     connections: options.maxConnectionsPerOrigin ?? null,
     pipelining: 1,
@@ -51,82 +62,61 @@ export function createGreenApi(options: GreenApiOptions): GreenApi {
     maxResponseSize: options.maxBodyBytes ?? defaultMaxBodyBytes,
   });
   return {
-    async getAvatar(instance, chatId, { signal } = {}) {
+    async getAvatar(instance, chatId, options = {}) {
       const startedAt = performance.now();
-      const outcome = await lookUp(pools, instance, chatId, callTimeoutMs, signal);
+      const body = JSON.stringify({ chatId });
+      const methodCall = { method: "getAvatar", body } as const;
+      const end = await call(pools, instance, methodCall, { ...options, timeoutMs: callTimeoutMs });
+      const outcome =
+        end.kind === "replied" ? judgeReply(end.reply, instance.token, new Date()) : toCallOutcome(end);
       return { outcome, tookMs: performance.now() - startedAt };
+    },
+    async getState(instance, { signal } = {}) {
+      const options = { timeoutMs: stateTimeoutMs, signal };
+      const end = await call(pools, instance, { method: "getStateInstance" }, options);
+      return end.kind === "replied"
+        ? judgeStateReply(end.reply, instance.token, new Date())
+        : { kind: "unanswered", code: end.kind === "deadline" ? "DEADLINE" : end.code };
     },
     close: () => pools.close(),
   };
 }
 
-type End = "deadline" | "aborted";
+/**
+ * https://green-api.com/en/docs/api/service/GetAvatar, https://green-api.com/en/docs/api/account/GetStateInstance.
+ * What has a body is posted.
+ */
+type MethodCall =
+  | { readonly method: "getAvatar"; readonly body: string }
+  | { readonly method: "getStateInstance"; readonly body?: never };
 
-async function lookUp(
-  pools: OriginPools,
-  instance: InstanceCredentials,
-  chatId: ChatId,
-  callTimeoutMs: number,
-  signal: AbortSignal | undefined,
-): Promise<Outcome> {
-  if (signal?.aborted === true) return toEnded("aborted", callTimeoutMs);
-  // By hand: 2 µs a call, where AbortSignal.any over AbortSignal.timeout takes 16 (Node 20).
-  const controller = new AbortController();
-  let ended: End | undefined;
-  const end = (by: End): void => {
-    ended ??= by;
-    controller.abort();
-  };
-  const onAbort = (): void => end("aborted");
-  const timer = setTimeout(end, callTimeoutMs, "deadline");
-  signal?.addEventListener("abort", onAbort, { once: true });
-  try {
-    const reply = await call(pools, instance, chatId, controller.signal);
-    return judgeReply(reply, instance.token, new Date());
-  } catch (error) {
-    if (ended !== undefined) return toEnded(ended, callTimeoutMs);
-    return { kind: "network-error", scope: "call", code: toNetworkErrorCode(error) };
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", onAbort);
-  }
+function toCallOutcome(end: Exclude<ExchangeEnd, { kind: "replied" }>): CallOutcome {
+  return end.kind === "deadline"
+    ? { kind: "deadline", scope: "call", afterMs: end.afterMs }
+    : { kind: "network-error", scope: "call", code: end.code };
 }
 
-function toEnded(end: End, callTimeoutMs: number): Outcome {
-  return end === "deadline"
-    ? { kind: "deadline", scope: "call", afterMs: callTimeoutMs }
-    : { kind: "network-error", scope: "call", code: "ABORTED" };
-}
-
-/** https://green-api.com/en/docs/api/service/GetAvatar. Redirects are not followed: they would take the token along. */
 async function call(
   pools: OriginPools,
   { apiUrl, instanceId, token }: InstanceCredentials,
-  chatId: ChatId,
-  signal: AbortSignal,
-): Promise<RawReply> {
-  const { origin, pathname } = new URL(apiUrl);
-  const prefix = pathname.replace(/\/+$/, "");
-  const { statusCode, headers, body } = await pools.get(origin).request({
-    method: "POST",
-    path: `${prefix}/waInstance${encodeURIComponent(instanceId)}/getAvatar/${encodeURIComponent(token)}`,
-    headers: {
-      "content-type": "application/json",
-      accept: "application/json",
-      "user-agent": "contact-avatars",
-    },
-    body: JSON.stringify({ chatId }),
-    signal,
-  });
-  return { status: statusCode, headers, body: await readBody(body) };
-}
-
-/** undici drops the connection at the limit. What the status says without a body holds all the same. */
-async function readBody(body: Dispatcher.ResponseData["body"]): Promise<string> {
+  { method, body }: MethodCall,
+  options: ExchangeOptions,
+): Promise<ExchangeEnd> {
   try {
-    return await body.text();
+    const { origin, pathname } = new URL(apiUrl);
+    const prefix = pathname.replace(/\/+$/, "");
+    const request = {
+      method: body === undefined ? "GET" : "POST",
+      path: `${prefix}/waInstance${encodeURIComponent(instanceId)}/${method}/${encodeURIComponent(token)}`,
+      headers: {
+        ...(body !== undefined && { "content-type": "application/json" }),
+        accept: "application/json",
+        "user-agent": "contact-avatars",
+      },
+      body,
+    } as const;
+    return await exchange(pools.get(origin), request, options);
   } catch (error) {
-    if (error instanceof errors.ResponseExceededMaxSizeError) return "body over the size limit";
-    throw error;
+    return { kind: "failed", code: toNetworkErrorCode(error) };
   }
 }

@@ -1,0 +1,37 @@
+import { z } from "zod";
+import { judgeState, type StateReport } from "../domain/state-report.ts";
+import { classify } from "./classify.ts";
+import type { RawReply } from "./judge-reply.ts";
+import { stripToken, toSecret } from "./redact.ts";
+
+/** Some other word than the documented ones is a state too; what has blanks, digits or no end is not a word. */
+const stateSchema = z.looseObject({
+  stateInstance: z
+    .string()
+    .trim()
+    .regex(/^[A-Za-z]{1,40}$/),
+});
+
+/**
+ * What a reply to getStateInstance means. Pure and total. The errors are those of getAvatar, in the same forms, a 401
+ * disguised in a 200 among them. No text of the body gets into the report but the state, from which the token was
+ * taken out before.
+ */
+export function judgeStateReply({ status, headers, body }: RawReply, token: string, now: Date): StateReport {
+  const text = stripToken(body, toSecret(token));
+  const state = status === 200 ? findState(text) : undefined;
+  if (state !== undefined) return { kind: "state", state, verdict: judgeState(state) };
+  const outcome = classify(status, headers, text, now);
+  if (outcome.kind === "throttled") return { kind: "throttled", retryAfterMs: outcome.retryAfterMs };
+  if (outcome.scope === "instance") return { kind: "refused", outcome };
+  // What getAvatar would conclude of a chat makes no sense here.
+  return { kind: "unanswered", code: status === 200 ? "NOT_UNDERSTOOD" : `HTTP_${status}` };
+}
+
+function findState(text: string): string | undefined {
+  try {
+    return stateSchema.safeParse(JSON.parse(text.replace(/^\uFEFF/, ""))).data?.stateInstance;
+  } catch {
+    return undefined;
+  }
+}

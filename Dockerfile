@@ -21,9 +21,10 @@ COPY LICENSE ./
 RUN ln -s /app/dist/bin.js /usr/local/bin/avatars
 USER node
 
-# Asks the database, not the process: contacts are due and nobody works on them.
+# Asks the database, not the process: contacts are due and nobody works on them. A held instance is no reason to
+# restart a worker.
 HEALTHCHECK --interval=1m --timeout=30s --start-period=3m --retries=2 \
-  CMD ["node", "dist/bin.js", "status", "--check"]
+  CMD ["node", "dist/bin.js", "status", "--check", "--ignore-held"]
 
 # A worker finishes its calls in flight for AVATARS_SHUTDOWN_GRACE_MS (25 s) before it exits: stop it with more
 # patience than the usual 10 s, e.g. `docker stop --time 40`.

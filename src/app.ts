@@ -1,6 +1,6 @@
+import { randomUUID } from "node:crypto";
 import type { Readable } from "node:stream";
 import type { Config } from "./config.ts";
-import { defaultMaxInFlight } from "./domain/concurrency.ts";
 import { simulatedInstanceId, type InstanceId } from "./domain/instance-id.ts";
 import type { BatchProgress, InstanceView, ResultRow } from "./domain/ledger.ts";
 import {
@@ -14,7 +14,10 @@ import { parseRequest } from "./intake/parse-request.ts";
 import { settleWithin } from "./lib/deadline.ts";
 import { UserError } from "./lib/errors.ts";
 import type { SecretBox } from "./lib/secret-box.ts";
+import { tapEvents } from "./lib/tap-events.ts";
+import type { Metrics } from "./metrics/create-metrics.ts";
 import { openBase, type Base, type BaseOptions } from "./open-base.ts";
+import { openMetrics } from "./open-metrics.ts";
 import { createGreenApi } from "./provider/green-api.ts";
 import { openQueues, type Queues } from "./queue/open-queues.ts";
 import type { RequestResult } from "./queue/request-consumer.ts";
@@ -25,17 +28,25 @@ import {
   type IncomingContact,
   type NewBatch,
 } from "./store/accept-contacts.ts";
-import { isTransient } from "./store/database.ts";
+import { isTransient, openDatabase } from "./store/database.ts";
 import { findBatchProgress } from "./store/find-batch-progress.ts";
-import { findDueInstances, findStalledInstances } from "./store/find-due-instances.ts";
+import {
+  findDueInstances,
+  findHeldInstances,
+  findStalledInstances,
+  type HeldInstance,
+} from "./store/find-due-instances.ts";
 import { probeNow } from "./store/holds.ts";
 import * as instanceStore from "./store/instances.ts";
+import type { InstanceSettings, StateBefore } from "./store/instances.ts";
 import type { PaceSettings } from "./store/pace-settings.ts";
 import { readResults, type ResultFilter } from "./store/read-results.ts";
 import { createRunLedger } from "./store/run-ledger.ts";
 import { readStatus, type InstanceStatus } from "./store/status.ts";
+import { writeActivity } from "./store/worker-activity.ts";
 import { observeActivity, type Activity } from "./worker/activity.ts";
 import { createWorker } from "./worker/create-worker.ts";
+import { startActivityReport } from "./worker/report-activity.ts";
 import { startSweep } from "./worker/sweep.ts";
 import { createWakeTimers } from "./worker/wake-timers.ts";
 
@@ -45,6 +56,7 @@ export { startSimulator } from "./simulator/start-simulator.ts";
 export type {
   Activity,
   BatchProgress,
+  HeldInstance,
   Reject,
   ImportCounts,
   InstanceStatus,
@@ -53,13 +65,12 @@ export type {
   ResultRow,
 };
 
-/**
- * Kept on top of each full second of calls. Requests arrive with jitter: on loopback 12 ms left 0.05 % of them
- * refused by a strict sliding second, 4 ms 1.1 %.
- */
-const marginMs = 12;
 /** An import does not try a queue that is away again for every chunk. */
 const queueRetryMs = 60_000;
+/** Somebody waits for a command that would be done without a queue. */
+const wakeDeadlineMs = 3_000;
+/** Hundreds of instances claim, each twice a second, and a claim takes milliseconds. */
+const claimConnections = 6;
 /** A dead process's claims are free after this long; a living one extends them. */
 const claimLeaseMs = 30_000;
 
@@ -76,11 +87,17 @@ export interface App {
   ): Promise<ImportCounts>;
   findBatchProgress(batchId: string): Promise<BatchProgress | undefined>;
   readResults(filter: ResultFilter): AsyncGenerator<ResultRow>;
-  readStatus(): Promise<InstanceStatus[]>;
+  /** Of all instances, or of one. */
+  readStatus(only?: InstanceId): Promise<InstanceStatus[]>;
   /** Instances with due contacts that nobody works on. Cheap, for health checks. */
   findStalledInstances(): Promise<InstanceId[]>;
-  /** Starts working: instance runs, requests from the queue, the sweep. */
-  startWorker(): Promise<RunningWorker>;
+  /** Held instances that contacts wait for. Cheap too. */
+  findHeldInstances(): Promise<HeldInstance[]>;
+  /**
+   * Starts working: instance runs, requests from the queue, the sweep.
+   * @param options.metrics serves metrics where METRICS_PORT is set
+   */
+  startWorker(options?: { readonly metrics: boolean }): Promise<RunningWorker>;
   /** Something of the caller's that must be closed before the database. */
   onClose(name: string, close: () => Promise<void>): void;
   /** Closes everything, last opened first. Twice is harmless. */
@@ -111,7 +128,7 @@ export interface InstanceInput {
 export interface Instances {
   list(): Promise<InstanceView[]>;
   find(id: InstanceId): Promise<InstanceView | undefined>;
-  /** Adds or replaces; a hold ends, since its cause may have been the old token. */
+  /** Adds or replaces; a hold ends, since its cause may have been the old token, and its contacts go on. */
   put(instance: InstanceInput): Promise<void>;
   /** Is this the token that is stored for the instance? */
   hasToken(id: InstanceId, token: string): Promise<boolean>;
@@ -119,7 +136,21 @@ export interface Instances {
   remove(id: InstanceId): Promise<boolean>;
   /** Lets a held instance be probed at once. */
   probeNow(id: InstanceId): Promise<void>;
-  setPaused(id: InstanceId, paused: boolean): Promise<void>;
+  /** Returns the state before; undefined: there is no such instance. */
+  setPaused(id: InstanceId, paused: boolean): Promise<StateBefore | undefined>;
+  /**
+   * Ends a pause or a wait that the provider asked for, or puts a hold to the test at once; running workers go on within
+   * 2 s. Returns the state before.
+   */
+  resume(id: InstanceId): Promise<StateBefore | undefined>;
+  /**
+   * Changes what is given, with the next claim of each running worker. A hold is put to the test at once by a new URL.
+   * Undefined: there is no such instance.
+   */
+  update(
+    id: InstanceId,
+    settings: InstanceSettings,
+  ): Promise<{ before: InstanceView; after: InstanceView } | undefined>;
 }
 
 /**
@@ -143,7 +174,7 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
 
   return {
     config,
-    instances: createInstances(base),
+    instances: createInstances(base, async (id) => void (await settleWithin(wake(id), wakeDeadlineMs))),
     async importFile(source, batch, importOptions, ports) {
       const batchId = await createBatch(pool, batch);
       ports.opened(batchId);
@@ -159,10 +190,13 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     },
     findBatchProgress: (batchId) => findBatchProgress(pool, batchId),
     readResults: (filter) => readResults(pool, filter),
-    readStatus: () => readStatus(pool),
-    findStalledInstances: async () =>
-      (await findStalledInstances(pool)).filter((id) => id !== simulatedInstanceId),
-    startWorker: async () => startWorker(base, await getQueues()),
+    readStatus: (only) => readStatus(pool, config.requestsPerSecond, only),
+    findStalledInstances: () => findStalledInstances(pool),
+    findHeldInstances: () => findHeldInstances(pool),
+    async startWorker({ metrics } = { metrics: false }) {
+      const served = metrics ? await openMetrics(base) : undefined;
+      return startWorker(base, await getQueues(), served);
+    },
     onClose: closer.add,
     close: closer.close,
   };
@@ -186,30 +220,46 @@ function createQueueOpener({ config, databaseUrl, events, closer, simulated }: B
   };
 }
 
-async function startWorker(base: Base, queues: Queues): Promise<RunningWorker> {
+async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefined): Promise<RunningWorker> {
   const { config, database, events, closer, simulated } = base;
   const { pool } = database;
   await assertTokensReadable(base);
   const openToken = createTokenCache(base.secrets());
+  const claims = await openDatabase({
+    url: base.databaseUrl,
+    maxConnections: claimConnections,
+    commitsLater: true,
+    onConnectionLost: (error) => events.connectionLost(error),
+  });
+  closer.add("claims", () => claims.close());
   const pace: PaceSettings = {
     requestsPerSecond: config.requestsPerSecond,
-    maxInFlightFor: (rate) => config.maxInFlight ?? defaultMaxInFlight(rate),
-    marginMs,
+    oldestShare: config.oldestShare,
+    random: Math.random,
     claimLeaseMs,
   };
   const isOurs = (id: InstanceId) => (id === simulatedInstanceId) === simulated;
   const greenApi = createGreenApi({ callTimeoutMs: config.callTimeoutMs });
   const timers = createWakeTimers((instanceId) => void queues.wakeInstances([instanceId]));
-  const observed = observeActivity(events);
+  const observed = observeActivity(metrics ? tapEvents(events, metrics.events) : events);
+  metrics?.watch(observed.activity.report);
   const worker = createWorker({
-    ledger: createRunLedger(database, pace),
+    ledger: createRunLedger(database, pace, claims),
     isTransient,
-    getAvatar: greenApi.getAvatar,
+    getAvatar: observed.watch(greenApi.getAvatar),
+    getState: greenApi.getState,
     openToken,
     wakeAfter: timers.wakeAfter,
+    othersWait: queues.runsWait,
     clock: performance,
     random: Math.random,
-    settings: { sliceMs: config.runSliceMs, marginMs, claimLeaseMs, retry: config.retry },
+    settings: {
+      sliceMs: config.runSliceMs,
+      maxInFlight: config.maxInFlight,
+      claimLeaseMs,
+      retry: config.retry,
+      probe: { probeBaseMs: config.probeBaseMs, probeMaxMs: config.probeMaxMs },
+    },
     events: observed.events,
   });
 
@@ -232,6 +282,12 @@ async function startWorker(base: Base, queues: Queues): Promise<RunningWorker> {
     random: Math.random,
     onError: (error) => events.ledgerFailed({ where: "sweep" }, error),
   });
+  const processId = randomUUID();
+  const stopReport = startActivityReport({
+    report: observed.activity.report,
+    write: (activity) => writeActivity(pool, processId, activity),
+    onError: (error) => events.ledgerFailed({ where: "report activity" }, error),
+  });
   events.workerStarted({ backend: queues.backend, runsPerProcess: config.runsPerProcess, ...config.retry });
 
   let stopped: Promise<void> | undefined;
@@ -246,7 +302,7 @@ async function startWorker(base: Base, queues: Queues): Promise<RunningWorker> {
       requests?.stop(graceMs),
       worker.stop(graceMs),
     ]);
-    await greenApi.close();
+    await Promise.all([greenApi.close(), stopReport()]);
     events.workerStopped();
   };
   const stop = () => (stopped ??= stopNow());
@@ -284,21 +340,41 @@ function toIncoming({ chatId, externalRef, line }: Contact): IncomingContact {
   return { chatId, externalRef, position: line };
 }
 
-function createInstances(base: Base): Instances {
+/** @param wake tells running workers that the instance may be worked on; what it misses the sweep finds */
+function createInstances(base: Base, wake: (id: InstanceId) => Promise<void>): Instances {
   const { database, secrets } = base;
+  const { pool } = database;
   return {
     list: () => instanceStore.listInstances(database),
     find: (id) => instanceStore.findInstance(database, id),
-    put: ({ token, ...instance }) =>
-      instanceStore.putInstance(database, { ...instance, sealedToken: secrets().seal(token, instance.id) }),
+    async put({ token, ...instance }) {
+      const sealedToken = secrets().seal(token, instance.id);
+      const before = await instanceStore.findInstance(database, instance.id);
+      await instanceStore.putInstance(database, { ...instance, sealedToken });
+      if (before?.state === "held") await wake(instance.id);
+    },
     async hasToken(id, token) {
       const sealed = await instanceStore.findSealedToken(database, id);
       return sealed !== undefined && secrets().open(sealed, id) === token;
     },
     countContacts: (id) => instanceStore.countContacts(database, id),
     remove: (id) => instanceStore.removeInstance(database, id),
-    probeNow: (id) => probeNow(database.pool, id),
+    probeNow: (id) => probeNow(pool, id),
     setPaused: (id, paused) => instanceStore.setPaused(database, id, paused),
+    async resume(id) {
+      const before = await instanceStore.setPaused(database, id, false);
+      if (before === "held") await probeNow(pool, id);
+      if (before !== undefined) await wake(id);
+      return before;
+    },
+    async update(id, settings) {
+      const update = await instanceStore.updateInstance(database, id, settings);
+      if (update?.after.state === "held" && update.after.apiUrl !== update.before.apiUrl) {
+        await probeNow(pool, id);
+        await wake(id);
+      }
+      return update;
+    },
   };
 }
 

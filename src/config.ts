@@ -45,10 +45,17 @@ const settingsSchema = z.object({
     .optional(),
   AVATARS_REQUESTS_PER_SECOND: rate.default(10),
   AVATARS_MAX_IN_FLIGHT: wholeNumber(1, 100_000).optional(),
+  AVATARS_OLDEST_SHARE: z.coerce
+    .number("a number")
+    .min(0, "at least 0")
+    .max(0.5, "at most 0.5")
+    .default(0.05),
   AVATARS_CALL_TIMEOUT_MS: milliseconds(70_000),
   AVATARS_MAX_ATTEMPTS: wholeNumber(1, 1000).default(5),
   AVATARS_RETRY_BASE_MS: milliseconds(2_000, 0),
   AVATARS_RETRY_MAX_MS: milliseconds(300_000, 0),
+  AVATARS_PROBE_BASE_MS: milliseconds(15_000),
+  AVATARS_PROBE_MAX_MS: milliseconds(600_000),
   AVATARS_RUN_SLICE_MS: milliseconds(30_000),
   AVATARS_RUNS_PER_PROCESS: wholeNumber(1, 10_000).default(250),
   AVATARS_SHUTDOWN_GRACE_MS: milliseconds(25_000, 0),
@@ -57,6 +64,8 @@ const settingsSchema = z.object({
     .min(1)
     .default(".avatars")
     .transform((path) => resolve(path)),
+  METRICS_PORT: wholeNumber(0, 65_535).optional(),
+  METRICS_HOST: z.string().trim().default("127.0.0.1"),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).optional(),
 });
 
@@ -74,13 +83,21 @@ export interface Config {
   readonly secretKey: Buffer | undefined;
   readonly requestsPerSecond: number;
   readonly maxInFlight: number | undefined;
+  /** The share of the calls that goes to what has been due for longest, whatever its priority. */
+  readonly oldestShare: number;
   readonly callTimeoutMs: number;
   readonly retry: { readonly maxAttempts: number; readonly retryBaseMs: number; readonly retryMaxMs: number };
+  /** The waits between two probes of a held instance: the first one, and the longest. */
+  readonly probeBaseMs: number;
+  readonly probeMaxMs: number;
   readonly runSliceMs: number;
   readonly runsPerProcess: number;
   readonly shutdownGraceMs: number;
   /** Absolute. */
   readonly dataDir: string;
+  /** Undefined: no metrics are served. 0: on a free port. */
+  readonly metricsPort: number | undefined;
+  readonly metricsHost: string;
   readonly logLevel: Settings["LOG_LEVEL"];
   /** Passed on to programs that we start. */
   readonly path: string;
@@ -130,16 +147,21 @@ function toConfig(settings: Settings, path: string): Config {
     secretKey: settings.AVATARS_SECRET_KEY,
     requestsPerSecond: settings.AVATARS_REQUESTS_PER_SECOND,
     maxInFlight: settings.AVATARS_MAX_IN_FLIGHT,
+    oldestShare: settings.AVATARS_OLDEST_SHARE,
     callTimeoutMs: settings.AVATARS_CALL_TIMEOUT_MS,
     retry: {
       maxAttempts: settings.AVATARS_MAX_ATTEMPTS,
       retryBaseMs: settings.AVATARS_RETRY_BASE_MS,
       retryMaxMs: settings.AVATARS_RETRY_MAX_MS,
     },
+    probeBaseMs: settings.AVATARS_PROBE_BASE_MS,
+    probeMaxMs: settings.AVATARS_PROBE_MAX_MS,
     runSliceMs: settings.AVATARS_RUN_SLICE_MS,
     runsPerProcess: settings.AVATARS_RUNS_PER_PROCESS,
     shutdownGraceMs: settings.AVATARS_SHUTDOWN_GRACE_MS,
     dataDir: settings.AVATARS_DATA_DIR,
+    metricsPort: settings.METRICS_PORT,
+    metricsHost: settings.METRICS_HOST,
     logLevel: settings.LOG_LEVEL,
     path,
   };

@@ -1,3 +1,5 @@
+import type { StateReport } from "./domain/state-report.ts";
+import { assertNever } from "./lib/errors.ts";
 import type { WorkerEvents } from "./worker/create-worker.ts";
 import type { QueueEvents } from "./queue/open-queues.ts";
 import { toErrorFields, type Logger } from "./lib/logger.ts";
@@ -8,6 +10,8 @@ export interface LogEvents extends WorkerEvents, QueueEvents {
   workerStarted(fields: { backend: string; runsPerProcess: number; maxAttempts: number }): void;
   workerStopping(fields: { callsInFlight: number; graceMs: number }): void;
   workerStopped(): void;
+  metricsServed(fields: { host: string; port: number }): void;
+  metricsFailed(error: Error): void;
   runEnded(fields: { instanceId: string; end: string }): void;
   closeFailed(name: string, error: unknown): void;
   embedded(event: string, fields: Record<string, unknown>): void;
@@ -30,6 +34,15 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
       logger.error({ contactId, decision: decision.kind, ...toErrorFields(error) }, "lookup cannot be saved"),
     instanceHeld: ({ instanceId, hold, until }) =>
       logger.warn({ instanceId, reason: hold.reason, text: hold.text, until }, "instance held"),
+    instanceStillHeld: (fields) => logger.info(fields, "instance still held"),
+    instanceChecked: ({ instanceId, report }) =>
+      logger.info({ instanceId, ...toReportFields(report) }, "instance state asked"),
+    instanceThrottled({ marginMs, callsAllowed, isSlower, ...fields }) {
+      const pace = { marginMs: Math.round(marginMs), callsAllowed: Math.round(callsAllowed * 100) / 100 };
+      // A lone refusal is jitter.
+      const level = isSlower || fields.until ? "warn" : "debug";
+      logger[level]({ ...fields, ...pace }, "instance throttled");
+    },
     instanceRecovered: (fields) => logger.info(fields, "instance works again"),
     ledgerFailed: (fields, error) => logger.warn({ ...fields, ...toErrorFields(error) }, "ledger failed"),
     queueFailed: (fields) => logger.warn(fields, "queue failed"),
@@ -38,8 +51,26 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
     workerStarted: (fields) => logger.info(fields, "worker started"),
     workerStopping: (fields) => logger.info(fields, "worker stopping"),
     workerStopped: () => logger.info("worker stopped"),
+    metricsServed: (fields) => logger.info(fields, "metrics served"),
+    metricsFailed: (error) => logger.warn(toErrorFields(error), "metrics connection failed"),
     runEnded: (fields) => logger.debug(fields, "instance run ended"),
     closeFailed: (name, error) => logger.warn({ name, ...toErrorFields(error) }, "close failed"),
     embedded: (event, fields) => logger.debug(fields, event),
   };
+}
+
+/** Of a refusal its kind only: it may name other people's chats. */
+function toReportFields(report: StateReport): Record<string, string> {
+  switch (report.kind) {
+    case "state":
+      return { state: report.state, verdict: report.verdict };
+    case "refused":
+      return { refused: report.outcome.kind };
+    case "unanswered":
+      return { unanswered: report.code };
+    case "throttled":
+      return { refused: report.kind };
+    default:
+      return assertNever(report);
+  }
 }

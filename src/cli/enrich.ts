@@ -37,7 +37,7 @@ export async function enrich(options: EnrichOptions, io: CommandIo): Promise<num
   announce(options, config, io);
   const app = await openApp(config, {
     defaultLogLevel: "error",
-    maxConnections: 10,
+    maxConnections: 6,
     migrate: false,
     simulated: options.simulate,
     signal: io.signal,

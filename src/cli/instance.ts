@@ -1,11 +1,12 @@
-import { openApp, type App } from "../app.ts";
-import { normalizeApiUrl, readConfig } from "../config.ts";
 import { explainHold } from "../domain/hold.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
+import { parseApiUrl } from "./api-url.ts";
 import { askToken, readTokenFromStdin } from "./ask-token.ts";
-import { exitCodes, writeJson, writeLine, type CommandIo } from "./io.ts";
+import { writeJson, writeLine, type CommandIo } from "./io.ts";
+import { unknownInstance } from "./resolve-instance.ts";
 import { formatTable } from "./table.ts";
+import { withApp } from "./with-app.ts";
 
 export interface AddInstanceOptions {
   readonly id: InstanceId;
@@ -48,6 +49,36 @@ export async function listInstances(options: { readonly json: boolean }, io: Com
   });
 }
 
+/** `avatars instance pause` */
+export async function pauseInstance(id: InstanceId, io: CommandIo): Promise<number> {
+  return withApp(io, async (app) => {
+    const before = await app.instances.setPaused(id, true);
+    if (before === undefined) throw unknownInstance(id);
+    writeLine(
+      io.stdout,
+      before === "paused"
+        ? `instance ${id} is paused already`
+        : `instance ${id} paused: its contacts stay due; go on with avatars instance resume ${id}`,
+    );
+  });
+}
+
+const resumed = {
+  active: "is active already",
+  paused: "resumed",
+  held: "is held: it is tried again at once",
+  throttled: "is called again at once, though the provider asked to wait",
+} as const;
+
+/** `avatars instance resume` */
+export async function resumeInstance(id: InstanceId, io: CommandIo): Promise<number> {
+  return withApp(io, async (app) => {
+    const before = await app.instances.resume(id);
+    if (before === undefined) throw unknownInstance(id);
+    writeLine(io.stdout, `instance ${id} ${resumed[before]}`);
+  });
+}
+
 export interface RemoveInstanceOptions {
   readonly id: InstanceId;
   readonly withContacts: boolean;
@@ -59,9 +90,7 @@ export async function removeInstance(
   io: CommandIo,
 ): Promise<number> {
   return withApp(io, async (app) => {
-    if (!(await app.instances.find(id))) {
-      throw new UserError("unknown-instance", `there is no instance ${id}: see avatars instance list`);
-    }
+    if (!(await app.instances.find(id))) throw unknownInstance(id);
     const contacts = await app.instances.countContacts(id);
     if (contacts > 0 && !withContacts) {
       throw new UserError(
@@ -77,17 +106,6 @@ export async function removeInstance(
   });
 }
 
-async function withApp(io: CommandIo, use: (app: App) => Promise<void>): Promise<number> {
-  const options = { defaultLogLevel: "warn", maxConnections: 2, migrate: false, signal: io.signal } as const;
-  const app = await openApp(readConfig(), options);
-  try {
-    await use(app);
-  } finally {
-    await app.close();
-  }
-  return exitCodes.done;
-}
-
 async function getToken(options: AddInstanceOptions, io: CommandIo): Promise<string> {
   if (options.token !== undefined && options.tokenStdin) {
     throw new UserError("token-twice", "--token and --token-stdin cannot go together");
@@ -96,21 +114,4 @@ async function getToken(options: AddInstanceOptions, io: CommandIo): Promise<str
   if (options.token === undefined) return askToken(io);
   if (/^\S{1,500}$/.test(options.token)) return options.token;
   throw new UserError("no-token", "--token must be one word of at most 500 characters");
-}
-
-function parseApiUrl(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || !["http:", "https:"].includes(url.protocol)) {
-    throw new UserError(
-      "bad-url",
-      `--url: "${text.slice(0, 80)}" is not a URL; copy apiUrl from the console, e.g. https://7103.api.greenapi.com`,
-    );
-  }
-  if (url.search || url.hash || url.username || url.password) {
-    throw new UserError(
-      "bad-url",
-      "--url must be the bare apiUrl, e.g. https://7103.api.greenapi.com, without credentials or parameters",
-    );
-  }
-  return normalizeApiUrl(text);
 }

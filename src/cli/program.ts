@@ -1,9 +1,10 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { contactStatuses, type ContactStatus } from "../domain/decide.ts";
-import { parseInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import { parseDurationMs } from "../lib/duration.ts";
 import { UserError } from "../lib/errors.ts";
+import { toInstanceId, toRate, toWholeNumber } from "./arguments.ts";
+import { addInstanceCommands } from "./instance-commands.ts";
 import { exitCodes, writeLine, type CommandIo } from "./io.ts";
 
 /**
@@ -62,11 +63,10 @@ Examples:
 const flags = {
   allowIncomplete: false,
   check: false,
+  ignoreHeld: false,
   json: false,
   simulate: false,
   strict: false,
-  tokenStdin: false,
-  withContacts: false,
 };
 
 /** Options that say how to read a file of contacts. */
@@ -178,10 +178,23 @@ function addServiceCommands(program: Command, io: CommandIo, setExitCode: SetExi
 
   program
     .command("status")
-    .description("Where each instance stands: its state, what is due, the outcomes so far.")
+    .description(
+      "Where each instance stands: its state, what is due, how fast it is called, the outcomes so far.",
+    )
     .option("--json", "as JSON")
-    .option("--check", "exit with 1 when contacts are due and nobody works on them: for health checks")
-    .addHelpText("after", "\nExamples:\n  avatars status\n  avatars status --json | jq '.instances[].due'")
+    .option(
+      "--check",
+      "exit with 1 when contacts are due and nobody works on them, or a person must: for alarms",
+    )
+    .option("--ignore-held", "with --check: held instances are no reason to fail")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avatars status
+  avatars status --json | jq '.instances[].due'
+  avatars status --check`,
+    )
     .action(async (options) => {
       const { showStatus } = await import("./status.ts");
       setExitCode(await showStatus({ ...flags, ...options }, io));
@@ -195,6 +208,16 @@ function addServiceCommands(program: Command, io: CommandIo, setExitCode: SetExi
     .option("--seed <number>", "another seed gives other answers", toWholeNumber, 1)
     .option("--rps <number>", "calls per second and instance", toRate, 10)
     .option("--latency-ms <number>", "median time of an answer", toWholeNumber)
+    .option(
+      "--jitter-ms <number>",
+      "random time on the way to the limit: up to so much (default: 0)",
+      toWholeNumber,
+    )
+    .option(
+      "--troubled-share <share>",
+      "of the chats, whose first calls fail: 0 to 1 (default: 0.06)",
+      toShare,
+    )
     .addHelpText(
       "after",
       `
@@ -208,64 +231,10 @@ Examples:
     });
 }
 
-function addInstanceCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
-  const instance = program
-    .command("instance")
-    .description("Add, list and remove the GREEN-API instances to call.");
-
-  instance
-    .command("add")
-    .description("Add an instance, or give a known one a new URL and token. Without --token it is asked for.")
-    .argument("<id>", "idInstance, from the console", toInstanceId)
-    .requiredOption("--url <url>", "apiUrl, from the console, e.g. https://7103.api.greenapi.com")
-    .option("--token <token>", "apiTokenInstance; other users of this machine may see it in the process list")
-    .option("--token-stdin", "read the token from standard input")
-    .option("--label <text>", "a name, shown in lists")
-    .option("--rps <number>", "calls per second (default: AVATARS_REQUESTS_PER_SECOND)", toRate)
-    .option("--max-in-flight <number>", "calls in flight at most (default: from the rate)", toCount)
-    .addHelpText(
-      "after",
-      `
-Examples:
-  avatars instance add 1101000001 --url https://7103.api.greenapi.com
-  avatars instance add 1101000001 --url https://7103.api.greenapi.com --token-stdin < token.txt`,
-    )
-    .action(async (id: InstanceId, options) => {
-      const { addInstance } = await import("./instance.ts");
-      setExitCode(await addInstance({ id, ...flags, ...options }, io));
-    });
-
-  instance
-    .command("list")
-    .description("All instances; never their tokens.")
-    .option("--json", "as JSON")
-    .action(async (options) => {
-      const { listInstances } = await import("./instance.ts");
-      setExitCode(await listInstances({ ...flags, ...options }, io));
-    });
-
-  instance
-    .command("remove")
-    .description("Remove an instance.")
-    .argument("<id>", "idInstance", toInstanceId)
-    .option("--with-contacts", "also remove its contacts, their avatars and batches")
-    .addHelpText("after", "\nExamples:\n  avatars instance remove 1101000001 --with-contacts")
-    .action(async (id: InstanceId, options) => {
-      const { removeInstance } = await import("./instance.ts");
-      setExitCode(await removeInstance({ id, ...flags, ...options }, io));
-    });
-}
-
 function instanceOption(): Option {
   return new Option("--instance <id>", "which instance, where there is more than one").argParser(
     toInstanceId,
   );
-}
-
-function toInstanceId(text: string): InstanceId {
-  const id = parseInstanceId(text);
-  if (id === undefined) throw new InvalidArgumentError("An instance id is digits only.");
-  return id;
 }
 
 function toMaxAge(text: string): number {
@@ -283,23 +252,10 @@ function toPort(text: string): number {
   return port;
 }
 
-function toWholeNumber(text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("Expected a whole number.");
-  return Number(text);
-}
-
-function toCount(text: string): number {
-  const count = toWholeNumber(text);
-  if (count < 1 || count > 100_000)
-    throw new InvalidArgumentError("Expected a whole number from 1 to 100000.");
-  return count;
-}
-
-/** The bounds of AVATARS_REQUESTS_PER_SECOND. */
-function toRate(text: string): number {
+function toShare(text: string): number {
   const number = Number(text);
-  if (!(number >= 0.1 && number <= 10_000))
-    throw new InvalidArgumentError("Expected a number from 0.1 to 10000.");
+  if (text.trim() === "" || !(number >= 0 && number <= 1))
+    throw new InvalidArgumentError("Expected a number from 0 to 1.");
   return number;
 }
 

@@ -30,7 +30,11 @@ export async function resolveInstance(app: App, asked: InstanceId | undefined): 
 export async function getInstance(app: App, id: InstanceId): Promise<InstanceView> {
   const found = await app.instances.find(id);
   if (found) return found;
-  throw new UserError(
+  throw unknownInstance(id);
+}
+
+export function unknownInstance(id: InstanceId): UserError {
+  return new UserError(
     "unknown-instance",
     `there is no instance ${id}: see avatars instance list, or add it with: avatars instance add ${id} --url URL`,
   );

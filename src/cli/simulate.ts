@@ -9,17 +9,21 @@ export interface SimulateOptions {
   readonly seed: number;
   readonly rps: number;
   readonly latencyMs?: number;
+  readonly jitterMs?: number;
+  readonly troubledShare?: number;
 }
 
 /** `avatars simulate` */
 export async function simulate(options: SimulateOptions, io: CommandIo): Promise<number> {
-  const { port, host, seed, rps, latencyMs } = options;
+  const { port, host, seed, rps, latencyMs, jitterMs, troubledShare } = options;
   const simulator = await startSimulator({
     port,
     host,
     seed,
     requestsPerSecond: rps,
     ...(latencyMs !== undefined && { latencyMs }),
+    ...(jitterMs !== undefined && { jitterMs }),
+    ...(troubledShare !== undefined && { troubledShare }),
   }).catch((cause: unknown) => {
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown cause";
     throw new UserError(

@@ -22,6 +22,8 @@ export interface WorkOffPorts {
 }
 
 const pollMs = 500;
+/** A quota of correspondents leaves some chats to be asked: the end is when nothing has changed for so long. */
+const lastAnswersMs = 6_000;
 /** The progress of a million contacts takes a while to count: never spend more than a tenth of the time on it. */
 const pollShare = 10;
 
@@ -30,6 +32,8 @@ export async function workOff(ports: WorkOffPorts, batchId: string, io: CommandI
   const { app, worker, instance } = ports;
   const line = createProgressLine(io);
   const look = createPatientLook(ports, batchId, io);
+  let pending: number | undefined;
+  let changedAt = 0;
   try {
     for (;;) {
       const wasReading = ports.isReading();
@@ -41,7 +45,9 @@ export async function workOff(ports: WorkOffPorts, batchId: string, io: CommandI
         allowedPerSecond: instance.requestsPerSecond ?? app.config.requestsPerSecond,
         waiting: now && describeWaiting(now),
       });
-      const end = wasReading ? undefined : findEnd(batch, now, io);
+      if (batch.pending !== pending) changedAt = askedAt;
+      ({ pending } = batch);
+      const end = wasReading ? undefined : findEnd(batch, now, askedAt - changedAt, io);
       if (end) return end;
       const tookMs = performance.now() - askedAt;
       const pauseMs = Math.max(pollMs, pollShare * tookMs);
@@ -74,10 +80,16 @@ function createPatientLook({ app, instance }: WorkOffPorts, batchId: string, io:
   };
 }
 
-function findEnd(batch: BatchProgress, instance: InstanceView | undefined, io: CommandIo): End | undefined {
+function findEnd(
+  batch: BatchProgress,
+  instance: InstanceView | undefined,
+  unchangedMs: number,
+  io: CommandIo,
+): End | undefined {
   if (batch.pending === 0) return { kind: "done" };
   if (io.signal.aborted) return { kind: "stopped" };
   const reason = instance && findFinalHold(instance);
+  if (reason === "correspondents-exhausted" && unchangedMs < lastAnswersMs) return undefined;
   return reason === undefined ? undefined : { kind: "held", reason };
 }
 

@@ -8,13 +8,13 @@ import { storeInstanceFromEnvironment } from "./resolve-instance.ts";
 export async function runWorker(io: CommandIo): Promise<number> {
   const app = await openApp(readConfig(), {
     defaultLogLevel: "info",
-    maxConnections: 10,
+    maxConnections: 6,
     migrate: false,
     signal: io.signal,
   });
   try {
     await storeInstanceFromEnvironment(app);
-    await app.startWorker();
+    await app.startWorker({ metrics: true });
     if (!io.signal.aborted) await once(io.signal, "abort");
   } finally {
     await app.close();

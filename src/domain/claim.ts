@@ -13,8 +13,12 @@ export interface ClaimedContact {
 export interface ClaimedInstance {
   readonly apiUrl: string;
   readonly sealedToken: string;
+  /** Calls per second now: its rate, or less after refusals and after a hold. */
   readonly requestsPerSecond: number;
-  readonly maxInFlight: number;
+  /** Kept on top of each full second of calls. */
+  readonly marginMs: number;
+  /** Undefined: derived from the rate and the time that answers take. */
+  readonly maxInFlight: number | undefined;
   /** The hold has run out and nothing has proved yet that the instance works: one call at a time. */
   readonly probing: boolean;
 }
@@ -33,8 +37,8 @@ export interface Claim {
   readonly databaseNowMs: number;
 }
 
-/** Why nothing may be claimed. `idle`: nothing is due now. */
-export type ClaimRefusal = "idle" | "held" | "paused" | "gone";
+/** Why nothing may be claimed. `idle`: nothing is due now; `throttled`: the provider said how long to wait. */
+export type ClaimRefusal = "idle" | "held" | "throttled" | "paused" | "gone";
 
 export type ClaimResult =
   | { readonly kind: "claimed"; readonly claim: Claim }

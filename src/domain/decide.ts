@@ -1,6 +1,7 @@
 import { assertNever } from "../lib/errors.ts";
-import { holdFor, type Hold } from "./hold.ts";
-import type { CallOutcome, ChatOutcome, Outcome } from "./outcome.ts";
+import { holdFor, toHold, type Hold, type ProbePolicy } from "./hold.ts";
+import type { CallOutcome, ChatOutcome, InstanceOutcome, Outcome } from "./outcome.ts";
+import type { Ground } from "./suspect.ts";
 
 /** A contact's status, as stored and exported. The answers are kept apart; none of them is a guess. */
 export const contactStatuses = ["present", "absent", "hidden", "invalid", "unreachable", "unknown"] as const;
@@ -40,15 +41,34 @@ export type ContactDecision =
       readonly avatar: AvatarFinding;
       readonly note: string | undefined;
     }
-  | { readonly kind: "retry"; readonly dueInMs: number; readonly error: string }
-  | { readonly kind: "give-up"; readonly error: string }
+  | ContactFailure
   | { readonly kind: "release"; readonly error: string | undefined };
 
-export interface Decision {
-  readonly contact: ContactDecision;
-  /** Present when the instance itself is in trouble: its run stops and its contacts wait. */
-  readonly hold: Hold | undefined;
-}
+/** The lookup is charged to the contact. */
+export type ContactFailure =
+  | { readonly kind: "retry"; readonly dueInMs: number; readonly error: string }
+  | { readonly kind: "give-up"; readonly error: string };
+
+/** Whom an outcome is charged to. */
+export type Decision =
+  /** The contact is answered, and the instance works. */
+  | { readonly kind: "answer"; readonly contact: Extract<ContactDecision, { kind: "answer" }> }
+  /** The contact's fault or the instance's: `failure` once the instance is proven fine, else `hold` (health.ts). */
+  | {
+      readonly kind: "suspect";
+      readonly ground: Ground;
+      readonly failure: ContactFailure;
+      readonly hold: Hold;
+    }
+  /** Surely the instance's fault: its calls stop, and its contacts wait. */
+  | { readonly kind: "instance"; readonly hold: Hold }
+  /** Too many calls: slower from now on. `hold` for a provider that refuses the slowest pace, too. */
+  | {
+      readonly kind: "throttled";
+      readonly by: "provider" | "whatsapp";
+      readonly retryAfterMs: number | undefined;
+      readonly hold: Hold;
+    };
 
 /**
  * What happens next, from what one call told us. Pure.
@@ -58,26 +78,53 @@ export interface Decision {
 export function decide(
   outcome: Outcome,
   attempts: number,
-  policy: RetryPolicy,
+  policy: RetryPolicy & ProbePolicy,
   now: Date,
   random: number,
 ): Decision {
-  switch (outcome.scope) {
-    case "instance": {
-      const hold = holdFor(outcome, now);
-      return { contact: { kind: "release", error: hold.text }, hold };
+  const fail = (error: string) => retryOrGiveUp(error, attempts, policy, random);
+  if (outcome.scope === "instance") return decideInstance(outcome, holdFor(outcome, now, policy), fail);
+  const contact = toAnswer(outcome);
+  if (contact) return { kind: "answer", contact };
+  const ground = toGround(outcome);
+  const hold = toHold(ground === "silence" ? "timing-out" : "failing", policy);
+  return { kind: "suspect", ground, failure: fail(describeFailure(outcome)), hold };
+}
+
+function decideInstance(
+  outcome: InstanceOutcome,
+  hold: Hold,
+  fail: (error: string) => ContactFailure,
+): Decision {
+  switch (outcome.kind) {
+    case "throttled":
+      return { kind: "throttled", by: outcome.by, retryAfterMs: outcome.retryAfterMs, hold };
+    // A single chat may be answered so by a fault of the provider's, while all others are served.
+    case "unauthorized":
+    case "not-found":
+    case "not-authorized": {
+      const failure = fail(`for this contact alone: ${hold.text}`);
+      return { kind: "suspect", ground: outcome.kind, failure, hold };
     }
-    case "chat":
-    case "call": {
-      const contact = toAnswer(outcome) ?? retryOrGiveUp(describeFailure(outcome), attempts, policy, random);
-      return { contact, hold: undefined };
-    }
+    case "starting":
+    case "blocked":
+    case "expired":
+    case "deleted":
+    case "quota-exhausted":
+      return { kind: "instance", hold };
     default:
       return assertNever(outcome);
   }
 }
 
-function toAnswer(outcome: ChatOutcome | CallOutcome): ContactDecision | undefined {
+/** Did nothing come in time, or did something come that is no answer? */
+function toGround({ kind }: ChatOutcome | CallOutcome): "silence" | "failure" {
+  return kind === "chat-timeout" || kind === "client-closed" || kind === "deadline" ? "silence" : "failure";
+}
+
+function toAnswer(
+  outcome: ChatOutcome | CallOutcome,
+): Extract<ContactDecision, { kind: "answer" }> | undefined {
   switch (outcome.kind) {
     case "present": {
       const { url, urlExpiresAt, version } = outcome;
@@ -105,12 +152,7 @@ function toAnswer(outcome: ChatOutcome | CallOutcome): ContactDecision | undefin
   }
 }
 
-function retryOrGiveUp(
-  error: string,
-  attempts: number,
-  policy: RetryPolicy,
-  random: number,
-): ContactDecision {
+function retryOrGiveUp(error: string, attempts: number, policy: RetryPolicy, random: number): ContactFailure {
   const spent = attempts + 1;
   if (spent >= policy.maxAttempts) return { kind: "give-up", error };
   return { kind: "retry", dueInMs: backoffMs(spent, policy, random), error };

@@ -1,8 +1,8 @@
 import { assertNever } from "../lib/errors.ts";
+import type { ChatId } from "./chat-id.ts";
 import type { InstanceOutcome } from "./outcome.ts";
 
 export const holdReasons = [
-  "throttled",
   "unauthorized",
   "not-found",
   "starting",
@@ -11,6 +11,10 @@ export const holdReasons = [
   "expired",
   "deleted",
   "quota-exhausted",
+  "correspondents-exhausted",
+  "failing",
+  "timing-out",
+  "throttled",
   "token-unreadable",
 ] as const;
 export type HoldReason = (typeof holdReasons)[number];
@@ -22,118 +26,95 @@ export interface Hold {
   readonly maxMs: number;
   /** For people: what happened. */
   readonly text: string;
+  /** The chats that may be asked all the same. Other people's ids: never log them. */
+  readonly allowedChatIds?: readonly ChatId[];
+}
+
+/** The waits between two probes of a held instance: the first one, and the longest. */
+export interface ProbePolicy {
+  readonly probeBaseMs: number;
+  readonly probeMaxMs: number;
 }
 
 interface HoldRule {
-  readonly baseMs: number;
-  readonly maxMs: number;
   readonly text: string;
   /** What a person has to do; undefined where waiting is enough. */
   readonly advice: string | undefined;
 }
 
-const secondMs = 1000;
-const minuteMs = 60 * secondMs;
-const hourMs = 60 * minuteMs;
+const nextMonth = "wait for the 1st of next month (UTC), or change the plan in the console";
 
 const rules: Record<HoldReason, HoldRule> = {
-  throttled: {
-    baseMs: secondMs,
-    maxMs: minuteMs,
-    text: "the provider asks for fewer calls",
-    advice: undefined,
-  },
-  // Up to 5 minutes, says the vendor.
-  starting: {
-    baseMs: 10 * secondMs,
-    maxMs: minuteMs,
-    text: "the instance is starting",
-    advice: undefined,
-  },
   unauthorized: {
-    baseMs: minuteMs,
-    maxMs: hourMs,
     text: "the provider refuses the instance's token",
     advice:
       "check the instance's id, token and URL in the console, then: avatars instance add ID --url URL --token T",
   },
   "not-found": {
-    baseMs: 10 * secondMs,
-    maxMs: 10 * minuteMs,
     text: "the provider knows no such instance or path",
     advice: "check the instance's id and URL in the console",
   },
+  // Up to 5 minutes, says the vendor.
+  starting: { text: "the instance is starting", advice: undefined },
   "not-authorized": {
-    baseMs: 30 * secondMs,
-    maxMs: 10 * minuteMs,
     text: "the instance is logged out of WhatsApp, or still starting",
     advice: "scan the QR code in the console to log it in again",
   },
   blocked: {
-    baseMs: 10 * minuteMs,
-    maxMs: hourMs,
     text: "the instance's WhatsApp account is blocked",
     advice: "see the instance in the console",
   },
-  expired: {
-    baseMs: 10 * minuteMs,
-    maxMs: hourMs,
-    text: "the instance is expired",
-    advice: "pay for the instance in the console",
+  expired: { text: "the instance is expired", advice: "pay for the instance in the console" },
+  deleted: { text: "the instance is deleted", advice: "remove it here: avatars instance remove ID" },
+  "quota-exhausted": { text: "the instance's monthly quota is spent", advice: nextMonth },
+  "correspondents-exhausted": {
+    text: "the plan's few chats of this month are used up, and only they may be asked",
+    advice: nextMonth,
   },
-  deleted: {
-    baseMs: hourMs,
-    maxMs: hourMs,
-    text: "the instance is deleted",
-    advice: "remove it here: avatars instance remove ID",
-  },
-  "quota-exhausted": {
-    baseMs: hourMs,
-    maxMs: hourMs,
-    text: "the instance's monthly quota is spent",
-    advice: "wait for the 1st of next month (UTC), or change the plan in the console",
-  },
+  failing: { text: "the provider fails call after call", advice: undefined },
+  "timing-out": { text: "call after call is not answered in time", advice: undefined },
+  throttled: { text: "the provider asks for fewer calls, however few they are", advice: undefined },
   "token-unreadable": {
-    baseMs: minuteMs,
-    maxMs: hourMs,
     text: "the stored token cannot be read with this AVATARS_SECRET_KEY",
     advice:
       "start with the key it was stored with, or store it anew: avatars instance add ID --url URL --token T",
   },
 };
 
+/** A hold that is probed at growing intervals. */
+export function toHold(reason: HoldReason, { probeBaseMs, probeMaxMs }: ProbePolicy): Hold {
+  return { reason, baseMs: probeBaseMs, maxMs: Math.max(probeBaseMs, probeMaxMs), text: rules[reason].text };
+}
+
 /** The hold that an instance-level outcome asks for. Pure. */
-export function holdFor(outcome: InstanceOutcome, now: Date): Hold {
-  const { baseMs, maxMs, text } = rules[outcome.kind];
-  const hold = { reason: outcome.kind, baseMs, maxMs, text };
+export function holdFor(outcome: InstanceOutcome, now: Date, policy: ProbePolicy): Hold {
   switch (outcome.kind) {
-    case "throttled": {
-      // A wait of 0 (a date that has passed) would never get longer by doubling.
-      const waitMs = Math.max(outcome.retryAfterMs ?? 0, baseMs);
-      return { ...hold, baseMs: waitMs, maxMs: Math.max(waitMs, maxMs) };
-    }
     case "quota-exhausted": {
-      const untilResetMs = nextMonthStartsAt(now).getTime() - now.getTime();
-      return { ...hold, baseMs: untilResetMs, maxMs: untilResetMs };
+      if (outcome.quota === "method") return untilReset(toHold("quota-exhausted", policy), now);
+      const hold = untilReset(toHold("correspondents-exhausted", policy), now);
+      return { ...hold, allowedChatIds: outcome.allowedChatIds };
     }
-    case "unauthorized":
-      return { ...hold, text: `${text} (HTTP ${outcome.status})` };
+    case "unauthorized": {
+      const hold = toHold(outcome.kind, policy);
+      return { ...hold, text: `${hold.text} (HTTP ${outcome.status})` };
+    }
+    case "throttled":
     case "not-found":
     case "starting":
     case "not-authorized":
     case "blocked":
     case "expired":
     case "deleted":
-      return hold;
+      return toHold(outcome.kind, policy);
     default:
       return assertNever(outcome);
   }
 }
 
-/** The hold for a token that this process cannot open. */
-export function holdForUnreadableToken(): Hold {
-  const { baseMs, maxMs, text } = rules["token-unreadable"];
-  return { reason: "token-unreadable", baseMs, maxMs, text };
+/** The hold for an instance that getStateInstance says does not work: `starting` and `sleepMode` end by themselves. */
+export function holdForState(state: string, verdict: "waits" | "needs-person", policy: ProbePolicy): Hold {
+  if (verdict === "waits") return toHold("starting", policy);
+  return toHold(/^blocked$/i.test(state) ? "blocked" : "not-authorized", policy);
 }
 
 /** What a held instance means to a person: what happened, and what to do where waiting does not help. */
@@ -142,7 +123,13 @@ export function explainHold(reason: string): { readonly text: string; readonly a
   return rule ?? { text: reason, advice: undefined };
 }
 
+/** A provider whose clock is behind, or who is late with the reset, must not cost another month. */
+const resetGraceMs = 60 * 60_000;
+
 /** Quotas are reset on the 1st (provider contract, Budget); UTC is assumed. */
-function nextMonthStartsAt(now: Date): Date {
-  return new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1));
+function untilReset(hold: Hold, now: Date): Hold {
+  const startOf = (month: number) => Date.UTC(now.getUTCFullYear(), month, 1);
+  if (now.getTime() - startOf(now.getUTCMonth()) < resetGraceMs) return hold;
+  const waitMs = startOf(now.getUTCMonth() + 1) - now.getTime();
+  return { ...hold, baseMs: waitMs, maxMs: waitMs };
 }

@@ -1,7 +1,9 @@
+import type { ChatId } from "./chat-id.ts";
 import type { Claim, ClaimResult, LookupRecord } from "./claim.ts";
 import type { ContactStatus } from "./decide.ts";
-import type { Hold } from "./hold.ts";
+import type { Hold, HoldReason, ProbePolicy } from "./hold.ts";
 import type { InstanceId } from "./instance-id.ts";
+import type { Pace } from "./pacer.ts";
 
 /** The part of the store that instance runs live on. Every function rejects when Postgres is away. */
 export interface RunLedger {
@@ -11,21 +13,80 @@ export interface RunLedger {
    */
   claimDueContacts(request: ClaimRequest): Promise<ClaimResult>;
   /** Reserves slots anew for contacts whose slots went by unused. Undefined: the instance may not be called now. */
-  reserveCalls(request: ReserveRequest): Promise<Reservation | undefined>;
+  reserveCalls(request: ReserveRequest): Promise<(Reservation & { readonly pace: Pace }) | undefined>;
   /** Saves finished lookups, each fenced; idempotent, in any order. */
   saveLookups(records: readonly LookupRecord[]): Promise<void>;
   /** Keeps claims alive while their calls are in flight or waiting for their slot. */
   extendClaims(claims: readonly ClaimFence[]): Promise<void>;
   /** Gives unused claims back: due again at once, no attempt spent. */
   releaseClaims(claims: readonly ClaimFence[]): Promise<void>;
+  /** Gives the claim of a probe back, behind others: still due, no attempt spent, and the next probe takes another contact. */
+  putOff(claim: ClaimFence, error: string): Promise<void>;
   /**
-   * Stops calls for the instance, and returns until when. Undefined: nothing has changed, because it is paused, or
-   * because the call that reports the trouble was sent before the last hold ran out.
+   * Stops calls for the instance. Undefined: nothing has changed, because it is paused, or because the call that reports
+   * the trouble was sent before the last hold ran out.
    * @param askedAtMs when that call was sent, by the database's clock
    */
-  holdInstance(instanceId: InstanceId, hold: Hold, askedAtMs: number): Promise<Date | undefined>;
-  /** The instance has given a good answer after its hold ran out. */
-  endHold(instanceId: InstanceId): Promise<void>;
+  holdInstance(instanceId: InstanceId, hold: Hold, askedAtMs: number): Promise<OpenedHold | undefined>;
+  /**
+   * A probe has told nothing new: the hold goes on for the next, longer interval, under its present reason. Undefined:
+   * nothing has changed, as above.
+   */
+  prolongHold(
+    instanceId: InstanceId,
+    policy: ProbePolicy,
+    askedAtMs: number,
+  ): Promise<ProlongedHold | undefined>;
+  /**
+   * The instance has given a clear answer: its hold is over, and calls begin anew at one a second. `held`: it stays, because
+   * the call was sent before it began, or the chat is one of those that may be asked all the same.
+   * @param askedAtMs when that call was sent, by the database's clock
+   */
+  endHold(instanceId: InstanceId, chatId: ChatId, askedAtMs: number): Promise<"ended" | "held" | "not-held">;
+  /**
+   * The provider refused a call for being over the rate: the instance is called with a wider margin or more slowly from
+   * now on, by all processes. Undefined: old news, because the call was sent before the last change.
+   * @param askedAtMs when that call was sent, by the database's clock
+   */
+  throttle(instanceId: InstanceId, refusal: Refusal, askedAtMs: number): Promise<ThrottledPace | undefined>;
+  /** Reserves one call of getStateInstance, over all processes. Returns how many ms to wait before it is sent. */
+  reserveStateCall(instanceId: InstanceId): Promise<number>;
+  /**
+   * The reserved call has been answered: from here on the next one counts its second, since nobody knows when this one has
+   * arrived. Keeps what it said, if anything, for people to see.
+   */
+  noteState(instanceId: InstanceId, state: string | undefined): Promise<void>;
+}
+
+export interface OpenedHold {
+  readonly until: Date;
+  /** It was not held before. */
+  readonly isNew: boolean;
+}
+
+export interface ProlongedHold {
+  readonly reason: HoldReason;
+  readonly until: Date;
+  /** Since the hold began. */
+  readonly heldForMs: number;
+}
+
+/** A call was refused for being over the rate. */
+export interface Refusal {
+  /** The provider's own limit (HTTP 429), or WhatsApp's for the account (`rate-overlimit`). */
+  readonly by: "provider" | "whatsapp";
+  readonly retryAfterMs: number | undefined;
+}
+
+/** The pace of an instance after a refusal. */
+export interface ThrottledPace {
+  readonly marginMs: number;
+  /** Calls per second from now on; it recovers with time. */
+  readonly callsAllowed: number;
+  /** The provider said how long to wait. */
+  readonly until: Date | undefined;
+  /** It goes on refusing although it is called as slowly as it can be: only a hold is left. */
+  readonly mustHold: boolean;
 }
 
 export interface ClaimRequest {
@@ -33,7 +94,10 @@ export interface ClaimRequest {
   readonly runId: string;
   /** Who paces: slots next to those of another lane keep a gap. */
   readonly laneId: string;
+  /** Contacts at most. With 0 nothing is claimed, and the answer tells how the instance is set now. */
   readonly limit: number;
+  /** No more contacts than can be called in this time, but one at least: what comes later is claimed at the pace of then. */
+  readonly windowMs?: number;
 }
 
 export interface ReserveRequest {
@@ -75,6 +139,9 @@ export interface InstanceView {
   readonly heldReason: string | undefined;
   readonly heldSince: Date | undefined;
   readonly heldUntil: Date | undefined;
+  /** What getStateInstance said last, and when. */
+  readonly stateSeen: string | undefined;
+  readonly stateSeenAt: Date | undefined;
 }
 
 /** One line of a results file. */

@@ -15,6 +15,12 @@ export const slotToleranceMs = 50;
 export const clockErrorMs = 250;
 
 /**
+ * The gap between the slots of two lanes: calls may be late by the tolerance, and so may be a lane's idea of the database's
+ * clock.
+ */
+export const laneGapMs = 2 * slotToleranceMs + clockErrorMs;
+
+/**
  * The time between two slots, in ms: a full second with its margin, shared evenly by the whole calls that fit
  * in it. At 1.5 a second two processes would otherwise put two calls into one second.
  */
@@ -38,8 +44,10 @@ function callsPerWindow(pace: Pace): number {
 export interface Pacer {
   /** The earliest moment for the next call. */
   nextAt(): number;
-  /** The next call was sent at `at`. */
-  sent(at: number): void;
+  /** The next call goes at `at`. Returns its number. */
+  sent(at: number): number;
+  /** The call of this number left only at `at`: its connection had to be opened first. */
+  left(call: number, at: number): void;
   /** Slots reserved anew: none before `at`. */
   startAt(at: number): void;
   /** The pace changed; what was sent still counts. */
@@ -49,30 +57,44 @@ export interface Pacer {
 export function createPacer(initial: Pace, start: number): Pacer {
   let pace = initial;
   let slotAt = start;
-  /** When the last calls were sent, oldest first, at most one window of them. */
+  /** When the last calls were sent, oldest first: at least one window of the fastest pace so far. */
   let sentAt: number[] = [];
+  let keep = callsPerWindow(pace);
+  /** The number of the first call that is kept. */
+  let firstKept = 0;
+  /** The latest of those that left late and would have been waited for already. */
+  let lastLeftLate = -Infinity;
 
   const windowOpensAt = () => {
     const calls = callsPerWindow(pace);
-    const blocking = sentAt.length >= calls ? sentAt[sentAt.length - calls] : undefined;
+    const blocking = (sentAt.length >= calls ? sentAt[sentAt.length - calls] : undefined) ?? -Infinity;
     const windowMs = Math.max(1000 + pace.marginMs, pace.requestsPerSecond < 1 ? slotSpacingMs(pace) : 0);
-    return blocking === undefined ? -Infinity : blocking + windowMs;
+    return Math.max(blocking, lastLeftLate) + windowMs;
   };
 
   return {
     nextAt: () => Math.max(slotAt, windowOpensAt()),
     sent(at) {
       sentAt.push(at);
-      const keep = callsPerWindow(pace);
       // Trimmed in blocks: a shift per call would cost O(rate).
-      if (sentAt.length > keep * 4 + 64) sentAt = sentAt.slice(-keep);
+      if (sentAt.length > keep * 4 + 64) {
+        firstKept += sentAt.length - keep;
+        sentAt = sentAt.slice(-keep);
+      }
       slotAt = Math.max(slotAt, at - slotToleranceMs) + slotSpacingMs(pace);
+      return firstKept + sentAt.length - 1;
+    },
+    left(call, at) {
+      const index = call - firstKept;
+      if (index <= sentAt.length - callsPerWindow(pace)) lastLeftLate = Math.max(lastLeftLate, at);
+      if (index >= 0) sentAt[index] = at;
     },
     startAt(at) {
       slotAt = Math.max(slotAt, at);
     },
     setPace(next) {
       pace = next;
+      keep = Math.max(keep, callsPerWindow(next));
     },
   };
 }

@@ -18,6 +18,8 @@ export interface Queues {
    * is lost is made up for by the sweep.
    */
   wakeInstances(ids: readonly InstanceId[]): Promise<void>;
+  /** Does any instance wait for its run? Never rejects: where that is not known it might be. */
+  runsWait(): Promise<boolean>;
   consumeRuns(options: { concurrency: number; process: RunProcessor }): Promise<Consumer>;
   consumeRequests(options: { handle: RequestHandler }): Promise<Consumer>;
   close(): Promise<void>;
@@ -46,6 +48,13 @@ export async function openQueues(
     async wakeInstances(ids) {
       if (ids.length === 0) return;
       await backend.attempt("wake instances", () => runs.addBulk(ids.map(toRunJob)));
+    },
+    async runsWait() {
+      let waiting = 1;
+      await backend.attempt("count waiting runs", async () => {
+        waiting = await runs.getWaitingCount();
+      });
+      return waiting > 0;
     },
     consumeRuns: ({ concurrency, process }) => {
       const wake = (id: InstanceId) =>

@@ -53,6 +53,23 @@ export async function finishIntake(pool: pg.Pool, batchId: string, rejected: num
 const maxRetries = 8;
 
 /**
+ * Reserves a turn for each contact of a chunk, in a transaction of its own: chunks of one batch are written side by
+ * side, and must not share turns. `avatars.accept` gives back what it does not use. The commit need not wait for the
+ * disk: that of the chunk does, and comes later. Returns the turn before the first; null: no such batch.
+ */
+async function reserveTurns(client: pg.PoolClient, batchId: string, turns: number): Promise<string | null> {
+  const { rows } = await client.query<{ last_turn: string }>(
+    `with quick as (select set_config('synchronous_commit', 'off', true))
+     update avatars.batches b
+     set last_turn = $2::bigint + greatest(b.last_turn,
+       (select i.turns[b.priority + 1] from avatars.instances i where i.id = b.instance_id))
+     from quick where b.id = $1 returning b.last_turn - $2::bigint as last_turn`,
+    [batchId, turns],
+  );
+  return rows[0]?.last_turn ?? null;
+}
+
+/**
  * Takes a chunk in: COPY into a staging table, then one call of `avatars.accept`, in one transaction. When
  * it resolves the contacts are committed (I1). Sent again it changes nothing. Returns how many contacts were new to the batch.
  */
@@ -61,11 +78,13 @@ export async function acceptChunk(
   batchId: string,
   chunk: readonly IncomingContact[],
 ): Promise<number> {
+  let lastTurn: string | null | undefined;
   for (let tries = 1; ; tries += 1) {
     let client: pg.PoolClient | undefined;
     try {
       client = await pool.connect();
-      const members = await acceptInTransaction(client, batchId, chunk);
+      lastTurn ??= await reserveTurns(client, batchId, chunk.length);
+      const members = await acceptInTransaction(client, batchId, chunk, lastTurn);
       client.release();
       return members;
     } catch (error) {
@@ -80,6 +99,7 @@ async function acceptInTransaction(
   client: pg.PoolClient,
   batchId: string,
   chunk: readonly IncomingContact[],
+  lastTurn: string | null,
 ): Promise<number> {
   await client.query("begin");
   await client.query(
@@ -89,8 +109,9 @@ async function acceptInTransaction(
   const copy = client.query(copyFrom("copy pg_temp.staged_contacts from stdin"));
   await pipeline(Readable.from([toCopyText(chunk)], { objectMode: false }), copy);
   const { rows } = await client.query<{ members: number }>(
-    `select (avatars.accept($1, array_agg(chat_id), array_agg(external_ref), array_agg(position))).members from pg_temp.staged_contacts`,
-    [batchId],
+    `select (avatars.accept($1, array_agg(chat_id), array_agg(external_ref), array_agg(position), $2)).members
+     from pg_temp.staged_contacts`,
+    [batchId, lastTurn],
   );
   await client.query("commit");
   return rows[0]?.members ?? 0;

@@ -2,9 +2,30 @@ import type pg from "pg";
 import type { ChatId } from "../domain/chat-id.ts";
 import type { ClaimResult } from "../domain/claim.ts";
 import type { ClaimRequest } from "../domain/ledger.ts";
-import { clockErrorMs, slotToleranceMs } from "../domain/pacer.ts";
 import type { PaceSettings } from "./pace-settings.ts";
-import { toSlotColumns } from "./slots-sql.ts";
+import { toPaceColumns, toReservation, toSlotColumns } from "./slots-sql.ts";
+
+/**
+ * The heads of one of the two queues that each priority has: what waits for its backoff or comes back from it, by `due_at`;
+ * and what goes by turns, which is due all of it. The conditions are those of the partial indexes, each of which is walked in
+ * its order, no further than needed, past rows that somebody else has locked.
+ */
+function toHeads(isTurned: boolean): string {
+  const [condition, order] = isTurned
+    ? ["c.turn is not null", "c.turn, c.id"]
+    : ["c.turn is null and c.due_at <= i.clock", "c.due_at, c.id"];
+  return `
+  select c.*, p.priority from instance i
+  cross join (values (0), (1), (2)) as p (priority)
+  cross join lateral (
+    select c.id, c.turn, c.due_at from avatars.contacts c
+    where c.instance_id = $1 and c.priority = p.priority and ${condition}
+      and (c.claimed_until is null or c.claimed_until <= i.clock)
+    order by ${order}
+    limit i.size
+    for no key update skip locked
+  ) c`;
+}
 
 /**
  * One statement: lock the instance's row, take its due contacts in order, claim them, and reserve a call
@@ -12,63 +33,84 @@ import { toSlotColumns } from "./slots-sql.ts";
  * budget (I3).
  *
  * - `for no key update` leaves inserting contacts free: their foreign key takes a key-share lock.
- * - One index scan per priority: each stops at the limit, where a single scan over all of them would walk
- *   through every contact that waits for its backoff.
+ * - A share of them, in the long run exactly the one that is set, is of the heads that have been due for longest, whatever
+ *   their priority: nothing starves.
+ * - A spent quota of correspondents leaves the chats that the provider has named.
  * - Slots that follow those of another lane keep a gap, so that calls which that lane sends late within its
  *   tolerance cannot meet ours in one second.
  */
 const sql = `
-with instance as materialized (
-  select i.*, coalesce(i.requests_per_second, $6::real)::float8 as rate,
-    i.state = 'held' as probing,
-    case when i.state = 'paused' then 'paused'
-      when i.state = 'held' and i.held_until > clock_timestamp() then 'held' end as refusal,
-    clock_timestamp() as clock
-  from avatars.instances i where i.id = $1
-  for no key update
-), due as materialized (
-  select c.id
-  from instance i
-  cross join (values (0), (1), (2)) as p (priority)
+with locked as materialized (
+  select * from avatars.instances where id = $1 for no key update
+), instance as materialized (
+  -- What follows from the row is computed when it is locked: others may have changed it while we waited.
+  -- A probe is always of whoever has waited longest: the last one that failed is not among them.
+  select i.*, r.*, p.rate, p.margin, n.room, s.size,
+    case when r.probing then 1 else floor(s.size * $7::float8 + $9::float8)::int end as favoured
+  from (select *, clock_timestamp() as clock from locked) i
+  cross join lateral (select ${toPaceColumns("$6")}) p
   cross join lateral (
-    select c.id, c.due_at from avatars.contacts c
-    where c.instance_id = i.id and c.priority = p.priority and c.due_at <= i.clock
-      and (c.claimed_until is null or c.claimed_until <= i.clock)
-    order by c.due_at, c.id
-    limit case when i.probing then 1 else $4::int end
-    for no key update skip locked
-  ) c
-  where i.refusal is null
-  order by p.priority, c.due_at, c.id
-  limit (select case when probing then 1 else $4::int end from instance)
+    select i.state = 'held' and i.held_until <= i.clock as probing, i.state = 'held' and i.held_until > i.clock as restricted,
+      case when i.state = 'paused' then 'paused'
+        when i.state = 'held' and i.held_until > i.clock and i.allowed_chat_ids is null then 'held'
+        when i.throttled_until > i.clock then 'throttled' end as refusal
+  ) r
+  cross join lateral (
+    select least($4::int, case when $8::float8 is not null then greatest(1, ceil(p.rate * $8 / 1000)) end)::int as room
+  ) n
+  cross join lateral (
+    select case when r.refusal is not null or r.restricted then 0 when r.probing then least(1, n.room) else n.room end as size
+  ) s
+), retries as materialized (${toHeads(false)}
+), turned as materialized (${toHeads(true)}
+), allowed as materialized (
+  select c.id from avatars.contacts c
+  where c.instance_id = $1
+    and c.chat_id = any ((select allowed_chat_ids from instance where restricted and refusal is null)::text[])
+    and c.due_at <= (select clock from instance)
+    and (c.claimed_until is null or c.claimed_until <= (select clock from instance))
+  order by c.priority, c.due_at
+  limit (select room from instance)
+  for no key update skip locked
+), due as (
+  select id from (
+    select *, row_number() over (order by due_at, priority, turn nulls first, id) as age,
+      case when turn is null then due_at end as retry_at
+    from (select * from retries union all select * from turned) heads
+  ) h
+  order by age > (select favoured from instance), priority, turn nulls first, retry_at, id
+  limit (select size from instance)
 ), claimed as (
   update avatars.contacts c
   set claimed_by = $2, claimed_until = i.clock + $5::float8 * interval '1 ms'
-  from due, instance i
-  where c.id = due.id
-  returning c.id, c.chat_id, c.attempts, c.priority, c.due_at
+  from instance i
+  -- As an array: a join would have the planner, which cannot know the limits, read the whole table.
+  where c.id = any (array(select id from due union all select id from allowed))
+  returning c.id, c.chat_id, c.attempts, c.priority, c.due_at, c.turn
 ), slots as materialized (
-  select i.id, (select count(*) from claimed) as calls,
-    ${toSlotColumns({ marginMs: "$7", laneId: "$3", laneGapMs: "$8" })}
+  select i.id, i.margin, (select count(*) from claimed) as calls, ${toSlotColumns("$3")}
   from instance i
 ), reserved as (
   update avatars.instances i
-  set next_call_at = s.slots_from + s.calls * s.spacing_ms * interval '1 ms', paced_by = $3
+  set ${toReservation("s.calls", "$3")}, turns = array[${[0, 1, 2].map((priority) => `greatest(i.turns[${priority + 1}], (select max(turn) from claimed where priority = ${priority} and id not in (select id from allowed)))`).join(", ")}]
   from slots s
   where i.id = s.id and s.calls > 0
 )
-select i.refusal, i.api_url, i.sealed_token, i.rate, i.max_in_flight, i.probing,
+select i.refusal, i.restricted, i.api_url, i.sealed_token, i.rate, i.margin, i.max_in_flight, i.probing,
   s.calls::int as calls, s.spacing_ms,
   extract(epoch from s.slots_from)::float8 * 1000 as slots_from_ms,
   extract(epoch from clock_timestamp())::float8 * 1000 as now_ms,
-  (select json_agg(json_build_array(id, chat_id, attempts) order by priority, due_at, id) from claimed) as contacts
+  (select json_agg(json_build_array(id, chat_id, attempts) order by priority, turn nulls first, case when turn is null then due_at end, id)
+    from claimed) as contacts
 from instance i, slots s`;
 
 interface Row {
-  refusal: "held" | "paused" | null;
+  refusal: "held" | "throttled" | "paused" | null;
+  restricted: boolean;
   api_url: string;
   sealed_token: string;
   rate: number;
+  margin: number;
   max_in_flight: number | null;
   probing: boolean;
   calls: number;
@@ -77,9 +119,6 @@ interface Row {
   now_ms: number;
   contacts: [number, string, number][] | null;
 }
-
-/** The gap to another lane's slots: its calls may be late by the tolerance, and so may be its idea of our clock. */
-export const laneGapMs = 2 * slotToleranceMs + clockErrorMs;
 
 /** See {@link RunLedger.claimDueContacts}. */
 export async function claimDueContacts(
@@ -97,32 +136,35 @@ export async function claimDueContacts(
       request.limit,
       settings.claimLeaseMs,
       settings.requestsPerSecond,
-      settings.marginMs,
-      laneGapMs,
+      settings.oldestShare,
+      request.windowMs ?? null,
+      settings.random(),
     ],
   });
   const row = rows[0];
   if (row === undefined) return { kind: "gone" };
   if (row.refusal !== null) return { kind: row.refusal };
-  if (row.contacts === null) return { kind: "idle" };
+  if (row.contacts === null && request.limit > 0) return { kind: row.restricted ? "held" : "idle" };
+  return { kind: "claimed", claim: toClaim(row) };
+}
+
+function toClaim(row: Row): Extract<ClaimResult, { kind: "claimed" }>["claim"] {
   return {
-    kind: "claimed",
-    claim: {
-      instance: {
-        apiUrl: row.api_url,
-        sealedToken: row.sealed_token,
-        requestsPerSecond: row.rate,
-        maxInFlight: row.max_in_flight ?? settings.maxInFlightFor(row.rate),
-        probing: row.probing,
-      },
-      contacts: row.contacts.map(([contactId, chatId, attempts]) => ({
-        contactId,
-        chatId: chatId as ChatId,
-        attempts,
-      })),
-      slotsFromMs: row.slots_from_ms,
-      slotsUntilMs: row.slots_from_ms + (row.calls - 1) * row.spacing_ms,
-      databaseNowMs: row.now_ms,
+    instance: {
+      apiUrl: row.api_url,
+      sealedToken: row.sealed_token,
+      requestsPerSecond: row.rate,
+      marginMs: row.margin,
+      maxInFlight: row.max_in_flight ?? undefined,
+      probing: row.probing,
     },
+    contacts: (row.contacts ?? []).map(([contactId, chatId, attempts]) => ({
+      contactId,
+      chatId: chatId as ChatId,
+      attempts,
+    })),
+    slotsFromMs: row.slots_from_ms,
+    slotsUntilMs: row.slots_from_ms + (row.calls - 1) * row.spacing_ms,
+    databaseNowMs: row.now_ms,
   };
 }

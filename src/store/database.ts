@@ -14,6 +14,11 @@ export interface Database {
 export interface DatabaseOptions {
   readonly url: string;
   readonly maxConnections: number;
+  /**
+   * Commits do not wait for the disk: a crash of the server loses those of the last fraction of a second. For what is
+   * worth nothing after a crash, such as claims.
+   */
+  readonly commitsLater?: boolean;
   /** Called when an idle connection is lost; the pool opens another. */
   readonly onConnectionLost?: (error: Error) => void;
 }
@@ -22,6 +27,11 @@ export interface DatabaseOptions {
 const connectTimeoutMs = 10_000;
 const statementTimeoutMs = 60_000;
 const closeDeadlineMs = 5_000;
+/**
+ * The statements that count read the heads of indexes. Compiling them would take longer than any of them, a second and more
+ * where much is due; and right after a large import, without statistics, the server would rather read and sort all.
+ */
+const plannerOptions = "-c jit=off -c enable_bitmapscan=off";
 
 /**
  * Connects, once, to be sure that the database answers.
@@ -36,6 +46,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     query_timeout: statementTimeoutMs + 5_000,
     statement_timeout: statementTimeoutMs,
     keepAlive: true,
+    options: options.commitsLater ? `${plannerOptions} -c synchronous_commit=off` : plannerOptions,
     application_name: "contact-avatars",
   });
   let closing: Promise<void> | undefined;

@@ -1,41 +1,95 @@
 import type pg from "pg";
-import type { Hold } from "../domain/hold.ts";
+import type { ChatId } from "../domain/chat-id.ts";
+import type { Hold, ProbePolicy } from "../domain/hold.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
+import type { OpenedHold, ProlongedHold, RunLedger } from "../domain/ledger.ts";
+
+/** Doubles with each hold in a row: `$base` the first wait, `$max` the longest, in ms. */
+const toUntil = (base: string, max: string) =>
+  `clock_timestamp() + least(${max}::float8, ${base}::float8 * 2 ^ least(i.hold_count, 20)) * interval '1 ms'`;
+
+const hasAllowed = `i.state = 'held' and i.allowed_chat_ids is not null and i.held_until > clock_timestamp()`;
 
 /**
- * Opens a hold, or lengthens it when it has run out without a good answer. `held_until` stays when a hold ends: a
- * call that was sent before it tells of the trouble that we know, however late its answer is.
+ * Opens a hold, or lengthens it when it has run out without a good answer. A call that was sent before `held_until` tells
+ * of the trouble that we know, however late its answer is; so `held_until` stays when a hold ends. Only a hold that leaves
+ * some chats to be asked is replaced before it runs out: by other trouble of theirs, or when fewer of them are left. Other
+ * trouble is a hold of its own, which answers to their calls from before it must not end.
  */
 const holdSql = `
 update avatars.instances i
 set state = 'held', held_reason = $2,
-  held_since = case when i.state = 'held' then i.held_since else clock_timestamp() end,
-  held_until = clock_timestamp() + least($4::float8, $3::float8 * 2 ^ least(i.hold_count, 20)) * interval '1 ms',
-  hold_count = least(i.hold_count + 1, 1000)
-where i.id = $1 and i.state <> 'paused' and to_timestamp($5::float8 / 1000) >= coalesce(i.held_until, '-infinity')
-returning held_until`;
+  held_since = case when i.state = 'held' and not (i.allowed_chat_ids is not null and $2 <> i.held_reason)
+    then i.held_since else clock_timestamp() end,
+  held_until = ${toUntil("$3", "$4")},
+  hold_count = least(i.hold_count + 1, 1000),
+  allowed_chat_ids = case when ${hasAllowed} and $2 = i.held_reason
+    then array(select unnest(i.allowed_chat_ids) intersect select unnest($6::text[])) else $6::text[] end
+where i.id = $1 and i.state <> 'paused' and case when ${hasAllowed}
+  then to_timestamp($5::float8 / 1000) >= i.held_since and ($2 <> i.held_reason or not i.allowed_chat_ids <@ $6::text[])
+  else to_timestamp($5::float8 / 1000) >= coalesce(i.held_until, '-infinity') end
+returning held_until as until, hold_count = 1 as "isNew"`;
 
+const prolongSql = `
+update avatars.instances i
+set held_until = ${toUntil("$2", "$3")}, hold_count = least(i.hold_count + 1, 1000)
+where i.id = $1 and i.state = 'held' and to_timestamp($4::float8 / 1000) >= i.held_until
+returning held_reason as reason, held_until as until, 
+  extract(epoch from clock_timestamp() - held_since)::float8 * 1000 as "heldForMs"`;
+
+/** A chat that may be asked in spite of the hold proves nothing, before the month is over. */
 const endHoldSql = `
-update avatars.instances
-set state = 'active', held_reason = null, held_since = null, held_until = least(held_until, clock_timestamp()),
-  hold_count = 0
-where id = $1 and state = 'held'`;
+with instance as materialized (
+  select i.*, to_timestamp($3::float8 / 1000) >= i.held_since
+    and not ($2 = any(coalesce(i.allowed_chat_ids, '{}'))
+      and date_trunc('month', i.held_since at time zone 'UTC')
+        = date_trunc('month', clock_timestamp() at time zone 'UTC')) as proves
+  from avatars.instances i where i.id = $1 and i.state = 'held'
+  for no key update
+), ended as (
+  update avatars.instances i
+  set state = 'active', held_reason = null, held_since = null, held_until = least(i.held_until, clock_timestamp()),
+    hold_count = 0, allowed_chat_ids = null, ramp_from = clock_timestamp()
+  from instance h where i.id = h.id and h.proves
+  returning i.id
+)
+select exists(select from instance) as was_held, exists(select from ended) as is_ended`;
 
 /** See {@link RunLedger.holdInstance}. */
 export async function holdInstance(
   pool: pg.Pool,
   id: InstanceId,
-  hold: Hold,
+  { reason, baseMs, maxMs, allowedChatIds }: Hold,
   askedAtMs: number,
-): Promise<Date | undefined> {
-  const values = [id, hold.reason, hold.baseMs, hold.maxMs, askedAtMs];
-  const { rows } = await pool.query<{ held_until: Date }>(holdSql, values);
-  return rows[0]?.held_until;
+): Promise<OpenedHold | undefined> {
+  const values = [id, reason, baseMs, maxMs, askedAtMs, allowedChatIds];
+  const { rows } = await pool.query<OpenedHold>(holdSql, values);
+  return rows[0];
+}
+
+/** See {@link RunLedger.prolongHold}. */
+export async function prolongHold(
+  pool: pg.Pool,
+  id: InstanceId,
+  { probeBaseMs, probeMaxMs }: ProbePolicy,
+  askedAtMs: number,
+): Promise<ProlongedHold | undefined> {
+  const values = [id, probeBaseMs, probeMaxMs, askedAtMs];
+  const { rows } = await pool.query<ProlongedHold>(prolongSql, values);
+  return rows[0];
 }
 
 /** See {@link RunLedger.endHold}. */
-export async function endHold(pool: pg.Pool, id: InstanceId): Promise<void> {
-  await pool.query(endHoldSql, [id]);
+export async function endHold(
+  pool: pg.Pool,
+  id: InstanceId,
+  chatId: ChatId,
+  askedAtMs: number,
+): ReturnType<RunLedger["endHold"]> {
+  const values = [id, chatId, askedAtMs];
+  const { rows } = await pool.query<{ was_held: boolean; is_ended: boolean }>(endHoldSql, values);
+  if (rows[0]?.is_ended) return "ended";
+  return rows[0]?.was_held ? "held" : "not-held";
 }
 
 /** Lets the next claim probe at once; the hold itself ends with the first good answer. */

@@ -24,6 +24,8 @@ const view = {
   heldReason: instances.heldReason,
   heldSince: instances.heldSince,
   heldUntil: instances.heldUntil,
+  stateSeen: instances.stateSeen,
+  stateSeenAt: instances.stateSeenAt,
 };
 
 /** Adds the instance, or gives a known one its new URL and token and ends its hold. */
@@ -44,11 +46,14 @@ export async function putInstance({ orm }: Database, change: InstanceChange): Pr
         sealedToken,
         ...settings,
         state: sql`case when ${instances.state} = 'held' then 'active' else ${instances.state} end`,
+        // The new ones are not proved yet: as after any hold.
+        rampFrom: sql`case when ${instances.state} = 'held' then clock_timestamp() else ${instances.rampFrom} end`,
         heldReason: null,
         heldSince: null,
         // Trouble that calls with the old token still report is old news.
         heldUntil: sql`clock_timestamp()`,
         holdCount: 0,
+        allowedChatIds: null,
       },
     });
 }
@@ -72,14 +77,76 @@ export async function findSealedToken({ orm }: Database, id: InstanceId): Promis
   return row?.sealedToken;
 }
 
-/** Paused by a person: stays so until a person resumes it. */
-export async function setPaused({ orm }: Database, id: InstanceId, paused: boolean): Promise<void> {
-  const state = paused ? "paused" : "active";
-  const noHold = { heldReason: null, heldSince: null, heldUntil: null, holdCount: 0 };
-  await orm
-    .update(instances)
-    .set({ state, ...noHold })
-    .where(eq(instances.id, id));
+/** The settings of an instance that a person may change while it is worked on. */
+export interface InstanceSettings {
+  readonly apiUrl?: string | undefined;
+  /** Null: none. */
+  readonly label?: string | null | undefined;
+  /** Null: the default. */
+  readonly requestsPerSecond?: number | null | undefined;
+  /** Null: from the rate and the time that answers take. */
+  readonly maxInFlight?: number | null | undefined;
+}
+
+/** Changes what is given, from the next claim on. Returns the instance as it was and as it is. */
+export async function updateInstance(
+  { orm }: Database,
+  id: InstanceId,
+  settings: InstanceSettings,
+): Promise<{ before: InstanceView; after: InstanceView } | undefined> {
+  return orm.transaction(async (transaction) => {
+    const [before] = await transaction
+      .select(view)
+      .from(instances)
+      .where(eq(instances.id, id))
+      .for("no key update");
+    const [after] = await transaction
+      .update(instances)
+      .set(settings)
+      .where(eq(instances.id, id))
+      .returning(view);
+    return before && after && { before: toView(before), after: toView(after) };
+  });
+}
+
+/** What calls from before a pause report is old news, whatever it is; `hold_count` remembers that the pause ended a hold. */
+const pauseSql = `
+with before as materialized (select id, state from avatars.instances where id = $1 for no key update)
+update avatars.instances i
+set state = 'paused', held_reason = null, held_since = null, held_until = clock_timestamp(), allowed_chat_ids = null
+from before b where i.id = b.id
+returning b.state`;
+
+/** Nothing has proved yet that an instance works that was held before its pause: as after any hold. */
+const resumeSql = `
+with before as materialized (
+  select id, state, state = 'paused' as is_paused, throttled_until > clock_timestamp() as is_throttled
+  from avatars.instances where id = $1 for no key update
+)
+update avatars.instances i
+set state = case when b.is_paused then 'active' else i.state end,
+  held_until = case when b.is_paused then clock_timestamp() else i.held_until end,
+  ramp_from = case when b.is_paused and i.hold_count > 0 then clock_timestamp() else i.ramp_from end,
+  hold_count = case when b.is_paused then 0 else i.hold_count end,
+  throttled_until = null
+from before b where i.id = b.id
+returning case when b.state = 'active' and b.is_throttled then 'throttled' else b.state end as state`;
+
+/** `throttled`: active, and the provider had said how long to wait. */
+export type StateBefore = InstanceView["state"] | "throttled";
+
+/**
+ * Pauses the instance, which ends a hold: it stays so until a person resumes it, and claims are refused from now on. Or
+ * resumes a paused one, and one that waits because the provider said so; a hold is left as it is. Returns the state before;
+ * undefined where there is no such instance.
+ */
+export async function setPaused(
+  { pool }: Database,
+  id: InstanceId,
+  paused: boolean,
+): Promise<StateBefore | undefined> {
+  const { rows } = await pool.query<{ state: StateBefore }>(paused ? pauseSql : resumeSql, [id]);
+  return rows[0]?.state;
 }
 
 /** The sealed tokens, to check a key against. */
@@ -128,5 +195,7 @@ function toView(row: Row): InstanceView {
     heldReason: row.heldReason ?? undefined,
     heldSince: row.heldSince ?? undefined,
     heldUntil: row.state === "held" ? (row.heldUntil ?? undefined) : undefined,
+    stateSeen: row.stateSeen ?? undefined,
+    stateSeenAt: row.stateSeenAt ?? undefined,
   };
 }

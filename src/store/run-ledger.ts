@@ -1,21 +1,36 @@
 import type { RunLedger } from "../domain/ledger.ts";
 import { claimDueContacts } from "./claim-due-contacts.ts";
-import { extendClaims, releaseClaims } from "./claims.ts";
+import { extendClaims, putOff, releaseClaims } from "./claims.ts";
 import type { Database } from "./database.ts";
-import { endHold, holdInstance } from "./holds.ts";
+import { endHold, holdInstance, prolongHold } from "./holds.ts";
+import { noteState, reserveStateCall } from "./instance-state.ts";
 import type { PaceSettings } from "./pace-settings.ts";
 import { reserveCalls } from "./reserve-calls.ts";
 import { saveLookups } from "./save-lookups.ts";
+import { throttle } from "./throttle.ts";
 
-/** The ledger as instance runs see it. */
-export function createRunLedger({ pool }: Database, settings: PaceSettings): RunLedger {
+/**
+ * The ledger as instance runs see it.
+ * @param claims where claims are written: they expire anyway, and need not wait for the disk
+ */
+export function createRunLedger(
+  { pool }: Database,
+  settings: PaceSettings,
+  claims: Pick<Database, "pool"> = { pool },
+): RunLedger {
   return {
-    claimDueContacts: (request) => claimDueContacts(pool, settings, request),
-    reserveCalls: (request) => reserveCalls(pool, settings, request),
+    claimDueContacts: (request) => claimDueContacts(claims.pool, settings, request),
+    reserveCalls: (request) => reserveCalls(claims.pool, settings, request),
     saveLookups: (records) => saveLookups(pool, records),
-    extendClaims: (claims) => extendClaims(pool, settings.claimLeaseMs, claims),
-    releaseClaims: (claims) => releaseClaims(pool, claims),
+    extendClaims: (fences) => extendClaims(claims.pool, settings.claimLeaseMs, fences),
+    releaseClaims: (fences) => releaseClaims(claims.pool, fences),
+    putOff: (claim, error) => putOff(pool, claim, error),
     holdInstance: (instanceId, hold, askedAtMs) => holdInstance(pool, instanceId, hold, askedAtMs),
-    endHold: (instanceId) => endHold(pool, instanceId),
+    prolongHold: (instanceId, policy, askedAtMs) => prolongHold(pool, instanceId, policy, askedAtMs),
+    endHold: (instanceId, chatId, askedAtMs) => endHold(pool, instanceId, chatId, askedAtMs),
+    reserveStateCall: (instanceId) => reserveStateCall(pool, instanceId),
+    noteState: (instanceId, state) => noteState(pool, instanceId, state),
+    throttle: (instanceId, refusal, askedAtMs) =>
+      throttle(pool, settings.requestsPerSecond, instanceId, refusal, askedAtMs),
   };
 }

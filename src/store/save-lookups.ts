@@ -12,6 +12,7 @@ const settled = `(i.kind = 'give-up' or i.kind = 'answer' and i.asked_at >= coal
  * - A clear answer is taken when it was asked for later than the one we have, whoever holds the claim (I4).
  * - Everything else is taken only from the holder of the claim: a zombie spends nobody's attempts.
  * - An answer that is too old for somebody who waits leaves the contact due.
+ * - Whoever has had a lookup has had its turn, and goes by its due moment from then on; a release keeps it.
  * - Only `present` and `absent` touch the avatar (I5), with a fence of its own: one that comes after a newer `hidden`
  *   is still the last that was seen. Its history is written by a trigger.
  * - `clock_timestamp()`, not `now()`: the statement may have waited for a row lock.
@@ -38,6 +39,7 @@ with incoming as materialized (
       when i.kind = 'retry' then clock_timestamp() + i.due_in_ms * interval '1 ms'
       when i.kind = 'answer' then clock_timestamp()
       else c.due_at end,
+    turn = case when i.kind = 'release' then c.turn end,
     claimed_by = case when ${settled} or c.claimed_by = i.run_id then null else c.claimed_by end,
     claimed_until = case when ${settled} or c.claimed_by = i.run_id then null else c.claimed_until end
   from incoming i join locked l on l.id = i.contact_id

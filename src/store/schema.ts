@@ -45,16 +45,39 @@ export const instances = avatarsSchema.table(
     heldUntil: moment("held_until"),
     /** Holds in a row without a good answer in between; lengthens the next one. */
     holdCount: smallint("hold_count").notNull().default(0),
+    /** While held for a spent quota of correspondents: the chats that may be asked all the same. */
+    allowedChatIds: text("allowed_chat_ids").array(),
+    /** What getStateInstance said last, and when. */
+    stateSeen: text("state_seen"),
+    stateSeenAt: moment("state_seen_at"),
+    /** The next moment at which any process may call getStateInstance. */
+    nextStateCallAt: moment("next_state_call_at").notNull().defaultNow(),
+    /** Kept on top of each full second of calls; learned from refusals. Null: not called yet. */
+    marginMs: real("margin_ms"),
+    /** The share of the rate that is used since `slowed_at`, from where it recovers with time (store/pace-sql.ts). */
+    slowdown: real().notNull().default(1),
+    slowedAt: moment("slowed_at"),
+    /** When the provider last refused a call for being over the rate; refusals in a row. */
+    throttledAt: moment("throttled_at"),
+    throttleCount: smallint("throttle_count").notNull().default(0),
+    /** The provider said how long to wait: no call before this moment. */
+    throttledUntil: moment("throttled_until"),
+    /** When a hold ended: from one call a second then, doubling, to the full rate. */
+    rampFrom: moment("ramp_from"),
     /** The end of the last reserved run of call slots: no call that is reserved later is sent before it. */
     nextCallAt: moment("next_call_at").notNull().defaultNow(),
-    /** The instance run that reserved last. Another run keeps a gap to its slots. */
+    /** The lane that reserved last. Another lane keeps a gap to its slots. */
     pacedBy: uuid("paced_by"),
+    /** How far the turns of each priority have come, by priority: where a new batch begins to share. */
+    turns: bigint({ mode: "number" }).array().notNull().default([0, 0, 0]),
     createdAt: moment("created_at").notNull().defaultNow(),
   },
   (table) => [
     check("instances_state_check", sql`${table.state} in ('active', 'held', 'paused')`),
     check("instances_rate_check", sql`${table.requestsPerSecond} > 0`),
     check("instances_max_in_flight_check", sql`${table.maxInFlight} > 0`),
+    check("instances_slowdown_check", sql`${table.slowdown} > 0 and ${table.slowdown} <= 1`),
+    check("instances_margin_check", sql`${table.marginMs} >= 0`),
   ],
 );
 
@@ -79,6 +102,11 @@ export const contacts = avatarsSchema.table(
     /** 0 interactive, 1 import, 2 resync. */
     priority: smallint().notNull().default(1),
     dueAt: moment("due_at"),
+    /**
+     * Its place among the contacts that wait for their first lookup: batches of one priority share by turns. Null for
+     * those that rest, wait for a backoff, or come back from one: they go by `due_at`, before all turns.
+     */
+    turn: bigint({ mode: "number" }),
     /** The oldest request for this contact that has no answer yet; null when nobody waits. */
     wantedAt: moment("wanted_at"),
     /** Only an answer that was asked for at or after this moment satisfies all who wait. */
@@ -95,16 +123,20 @@ export const contacts = avatarsSchema.table(
   },
   (table) => [
     unique("contacts_chat_key").on(table.instanceId, table.chatId),
-    // The claim walks this in order; resting contacts are not in it.
+    // The claim walks these two in order; resting contacts are in neither.
     index("contacts_due_idx")
       .on(table.instanceId, table.priority, table.dueAt, table.id)
-      .where(sql`${table.dueAt} is not null`),
+      .where(sql`${table.dueAt} is not null and ${table.turn} is null`),
+    index("contacts_turn_idx")
+      .on(table.instanceId, table.priority, table.turn, table.id)
+      .where(sql`${table.turn} is not null`),
     check(
       "contacts_status_check",
       sql`${table.status} in ('unknown', 'present', 'absent', 'hidden', 'invalid', 'unreachable')`,
     ),
     check("contacts_priority_check", sql`${table.priority} between 0 and 2`),
     check("contacts_claim_check", sql`(${table.claimedBy} is null) = (${table.claimedUntil} is null)`),
+    check("contacts_turn_check", sql`${table.turn} is null or ${table.dueAt} is not null`),
     // Whoever is waited for is scheduled (I2).
     check("contacts_wanted_check", sql`${table.wantedAt} is null or ${table.dueAt} is not null`),
   ],
@@ -164,6 +196,8 @@ export const batches = avatarsSchema.table(
     accepted: integer().notNull().default(0),
     duplicates: integer().notNull().default(0),
     rejected: integer().notNull().default(0),
+    /** The last turn that was given to one of its contacts. */
+    lastTurn: bigint("last_turn", { mode: "number" }).notNull().default(0),
   },
   (table) => [check("batches_priority_check", sql`${table.priority} between 0 and 2`)],
 );
@@ -181,4 +215,25 @@ export const batchMembers = avatarsSchema.table(
     position: bigint({ mode: "number" }).notNull(),
   },
   (table) => [primaryKey({ columns: [table.batchId, table.contactId] })],
+);
+
+/**
+ * What each worker process does for each instance, written every few seconds: only for people and metrics to read. A
+ * row that was not written lately is of a process that is gone.
+ */
+export const workerActivity = avatarsSchema.table(
+  "worker_activity",
+  {
+    processId: uuid("process_id").notNull(),
+    instanceId: text("instance_id").notNull(),
+    inFlight: integer("in_flight").notNull(),
+    callsPerSecond: real("calls_per_second").notNull(),
+    /** Answered in the last ten minutes, and those of them that were refused for being over the rate. */
+    recentCalls: integer("recent_calls").notNull(),
+    recentThrottled: integer("recent_throttled").notNull(),
+    /** Mean time of an answer of late; null before the first one. */
+    latencyMs: real("latency_ms"),
+    reportedAt: moment("reported_at").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.processId, table.instanceId] })],
 );

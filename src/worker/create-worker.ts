@@ -1,14 +1,19 @@
 import { setMaxListeners } from "node:events";
 import type { ChatId } from "../domain/chat-id.ts";
-import { decide, type RetryPolicy } from "../domain/decide.ts";
-import { holdForUnreadableToken, type Hold } from "../domain/hold.ts";
+import { decide, type ContactDecision, type RetryPolicy } from "../domain/decide.ts";
+import { toHold, type ProbePolicy } from "../domain/hold.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { ClaimFence, RunLedger } from "../domain/ledger.ts";
-import type { InstanceCredentials, Lookup } from "../domain/outcome.ts";
+import type { InstanceCredentials, Lookup, Outcome } from "../domain/outcome.ts";
 import { settleWithin } from "../lib/deadline.ts";
+import { assertNever } from "../lib/errors.ts";
+import { createBreaker, type Breaker, type BreakerEvents, type SentCall } from "./breaker.ts";
+import { createInstanceCheck, type InstanceCheckEvents, type InstanceCheckPorts } from "./check-instance.ts";
 import type { Clock } from "./clocks.ts";
+import { createInstanceHolds, type InstanceHoldsEvents } from "./instance-holds.ts";
 import { runInstance, type Call, type RunEnd, type RunSettings } from "./instance-run.ts";
 import { createLane, type Lane } from "./lane.ts";
+import { createProbes } from "./probes.ts";
 import { createSaveBuffer, type SaveEvents } from "./save-buffer.ts";
 
 export interface WorkerPorts {
@@ -18,22 +23,27 @@ export interface WorkerPorts {
   readonly getAvatar: (
     instance: InstanceCredentials,
     chatId: ChatId,
-    options: { signal: AbortSignal },
+    options: { signal: AbortSignal; onSent: () => void },
   ) => Promise<Lookup>;
+  readonly getState: InstanceCheckPorts["getState"];
   /** The token in clear, or undefined where this process cannot open it. */
   readonly openToken: (sealedToken: string, instanceId: InstanceId) => string | undefined;
   /** Asks for a run of the instance in `afterMs`: a retry is due then, or a hold ends. */
   readonly wakeAfter: (instanceId: InstanceId, afterMs: number) => void;
+  /** Does any instance wait for its run? */
+  readonly othersWait: () => Promise<boolean>;
   readonly clock: Clock;
   readonly random: () => number;
-  readonly settings: RunSettings & { readonly retry: RetryPolicy; readonly claimLeaseMs: number };
+  readonly settings: RunSettings & {
+    readonly retry: RetryPolicy;
+    readonly probe: ProbePolicy;
+    readonly claimLeaseMs: number;
+  };
   readonly events: WorkerEvents;
 }
 
-export interface WorkerEvents extends SaveEvents {
+export interface WorkerEvents extends SaveEvents, BreakerEvents, InstanceCheckEvents, InstanceHoldsEvents {
   lookedUp(fields: { instanceId: InstanceId; chatId: ChatId; lookup: Lookup }): void;
-  instanceHeld(fields: { instanceId: InstanceId; hold: Hold; until: Date }): void;
-  instanceRecovered(fields: { instanceId: InstanceId }): void;
   ledgerFailed(fields: { where: string }, error: unknown): void;
 }
 
@@ -55,97 +65,103 @@ const extendEvery = 3;
 const lastSaveMs = 5_000;
 
 export function createWorker(ports: WorkerPorts): AvatarWorker {
-  const { ledger, clock, settings, events } = ports;
-  const lanes = new Map<InstanceId, Lane>();
+  const { ledger, clock, settings, events, wakeAfter } = ports;
   const abandoning = new AbortController();
+  const { signal } = abandoning;
   // Every call in flight listens: that is no leak.
-  setMaxListeners(0, abandoning.signal);
+  setMaxListeners(0, signal);
+  const policy = { ...settings.retry, ...settings.probe };
+  const saves = createSaveBuffer({ ledger, isTransient: ports.isTransient, events });
+  const holds = createInstanceHolds({ ledger, policy, wakeAfter, events });
+  const check = createInstanceCheck({ ledger, getState: ports.getState, policy, clock, events, signal });
+  const probes = createProbes({ ledger, check, holds, events });
+  const lanes = new Map<InstanceId, { readonly lane: Lane; readonly breaker: Breaker }>();
   /** Calls in flight, with the moment of their claim. */
   const inFlight = new Map<Promise<void>, ClaimFence & { readonly since: number }>();
-  const saves = createSaveBuffer({ ledger, isTransient: ports.isTransient, events });
 
-  const laneOf = (instanceId: InstanceId): Lane => {
-    let lane = lanes.get(instanceId);
-    if (lane === undefined) lanes.set(instanceId, (lane = createLane(instanceId, clock)));
-    return lane;
-  };
-
-  async function lookUp(lane: Lane, call: Call, token: string): Promise<void> {
-    const { runId, contact, instance, askedAtMs } = call;
-    const { instanceId } = lane;
-    const credentials = { instanceId, apiUrl: instance.apiUrl, token };
-    const lookup = await ports.getAvatar(credentials, contact.chatId, { signal: abandoning.signal });
-    const fence = { contactId: contact.contactId, runId, askedAtMs };
-    if (abandoning.signal.aborted && lookup.outcome.kind === "network-error") {
-      saves.add({ ...fence, decision: { kind: "release", error: undefined } });
-      return;
-    }
-    events.lookedUp({ instanceId, chatId: contact.chatId, lookup });
-    const decision = decide(lookup.outcome, contact.attempts, settings.retry, new Date(), ports.random());
-    saves.add({ ...fence, decision: decision.contact });
-    if (decision.hold) await holdInstance(lane, decision.hold, askedAtMs);
-    else if (instance.probing && decision.contact.kind === "answer") await endHold(instanceId);
-    if (decision.contact.kind === "retry") ports.wakeAfter(instanceId, decision.contact.dueInMs);
+  function getLane(instanceId: InstanceId) {
+    const known = lanes.get(instanceId);
+    if (known) return known;
+    const lane = createLane(instanceId, clock);
+    const breakerPorts = { ledger, clock, check, holds, probes, save: saves.add, wakeAfter, events };
+    const created = { lane, breaker: createBreaker(breakerPorts, lane) };
+    lanes.set(instanceId, created);
+    return created;
   }
 
-  async function holdInstance(lane: Lane, hold: Hold, askedAtMs: number): Promise<void> {
-    const { instanceId } = lane;
-    try {
-      const until = await ledger.holdInstance(instanceId, hold, askedAtMs);
-      if (until === undefined) return;
-      lane.holds += 1;
-      events.instanceHeld({ instanceId, hold, until });
-      ports.wakeAfter(instanceId, until.getTime() - Date.now());
-    } catch (error) {
-      // Not written down, so that no other process knows; but ours can stop.
-      lane.holds += 1;
-      events.ledgerFailed({ where: "hold instance" }, error);
-    }
+  function save({ contact, runId, askedAtMs }: Call, decision: ContactDecision): void {
+    saves.add({ contactId: contact.contactId, runId, askedAtMs, decision });
   }
 
-  async function endHold(instanceId: InstanceId): Promise<void> {
-    try {
-      await ledger.endHold(instanceId);
-      events.instanceRecovered({ instanceId });
-    } catch (error) {
-      events.ledgerFailed({ where: "end hold" }, error);
+  async function lookUp(breaker: Breaker, call: SentCall): Promise<void> {
+    const { contact, credentials } = call;
+    const lookup = await ports.getAvatar(credentials, contact.chatId, { signal, onSent: call.onSent });
+    if (signal.aborted && lookup.outcome.kind === "network-error") {
+      return save(call, { kind: "release", error: undefined });
+    }
+    events.lookedUp({ instanceId: credentials.instanceId, chatId: contact.chatId, lookup });
+    await carryOut(breaker, call, lookup.outcome);
+  }
+
+  async function carryOut(breaker: Breaker, call: SentCall, outcome: Outcome): Promise<void> {
+    const decision = decide(outcome, call.contact.attempts, policy, new Date(), ports.random());
+    switch (decision.kind) {
+      case "answer":
+        save(call, decision.contact);
+        return breaker.answered(call);
+      case "suspect":
+        return breaker.failed(call, decision);
+      case "instance":
+        return breaker.refused(call, decision.hold);
+      case "throttled":
+        return breaker.throttled(call, decision);
+      default:
+        return assertNever(decision);
     }
   }
 
-  function startCall(lane: Lane, call: Call): void {
-    const token = ports.openToken(call.instance.sealedToken, lane.instanceId);
-    const fence = { contactId: call.contact.contactId, runId: call.runId };
-    lane.inFlight += 1;
-    const asked = token === undefined ? refuseUnreadableToken(lane, call) : lookUp(lane, call, token);
+  function startCall({ instanceId }: Lane, call: Call): Promise<void> {
+    const { lane, breaker } = getLane(instanceId);
+    const token = ports.openToken(call.instance.sealedToken, instanceId);
+    const { apiUrl } = call.instance;
+    const sent = { ...call, sentAt: clock.now(), credentials: { instanceId, apiUrl, token: token ?? "" } };
+    const asked =
+      token === undefined
+        ? breaker.refused(call, toHold("token-unreadable", policy))
+        : lookUp(breaker, sent).catch((error: unknown) => failCall(breaker, sent, error));
+    const end = lane.callStarted();
     const ended = asked
-      .catch((error: unknown) => failCall(call, error))
+      .catch((error: unknown) => events.ledgerFailed({ where: "look up" }, error))
       .finally(() => {
         inFlight.delete(ended);
-        lane.callEnded();
+        end();
       });
+    const fence = { contactId: call.contact.contactId, runId: call.runId };
     inFlight.set(ended, { ...fence, since: clock.now() });
+    return ended;
   }
 
   /** A fault of ours, and perhaps of this one contact: it must not take the process with it, again and again. */
-  function failCall({ contact, runId, askedAtMs }: Call, error: unknown): void {
+  function failCall(breaker: Breaker, call: SentCall, error: unknown): Promise<void> {
     events.ledgerFailed({ where: "look up" }, error);
-    const outcome = { kind: "unclear", scope: "call", status: 0, excerpt: "an unexpected error" } as const;
-    const decision = decide(outcome, contact.attempts, settings.retry, new Date(), ports.random());
-    saves.add({ contactId: contact.contactId, runId, askedAtMs, decision: decision.contact });
-  }
-
-  async function refuseUnreadableToken(lane: Lane, { runId, contact, askedAtMs }: Call): Promise<void> {
-    const hold = holdForUnreadableToken();
-    const decision = { kind: "release", error: hold.text } as const;
-    saves.add({ contactId: contact.contactId, runId, askedAtMs, decision });
-    await holdInstance(lane, hold, askedAtMs);
+    return carryOut(breaker, call, {
+      kind: "unclear",
+      scope: "call",
+      status: 0,
+      excerpt: "an unexpected error",
+    });
   }
 
   /** A call may take longer than its claim's lease; the lease stays short so that a dead process costs little. */
   const extendEveryMs = settings.claimLeaseMs / extendEvery;
   const extending = setInterval(() => {
     const oldEnough = clock.now() - extendEveryMs / 2;
-    const claims = [...inFlight.values()].filter((claim) => claim.since < oldEnough);
+    const old = [...inFlight.values()].filter((claim) => claim.since < oldEnough);
+    const waiting = [...lanes.values()].flatMap(({ lane, breaker }) => [
+      ...lane.unsent,
+      ...breaker.listWaiting(),
+    ]);
+    const claims = [...old, ...waiting];
     ledger
       .extendClaims(claims)
       .catch((error: unknown) => events.ledgerFailed({ where: "extend claims" }, error));
@@ -154,6 +170,8 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
   let stopped: Promise<void> | undefined;
   async function stopNow(graceMs: number): Promise<void> {
     await settleWithin(Promise.allSettled(inFlight.keys()), graceMs);
+    // First: what is abandoned says nothing of the instance.
+    for (const { breaker } of lanes.values()) breaker.stop();
     abandoning.abort();
     await settleWithin(Promise.allSettled(inFlight.keys()), lastSaveMs);
     await saves.drain(AbortSignal.timeout(lastSaveMs));
@@ -161,8 +179,14 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
   }
 
   return {
-    run: (instanceId, signal) =>
-      runInstance({ ledger, clock, settings, call: startCall }, laneOf(instanceId), signal),
+    async run(instanceId, stopping) {
+      const { lane, breaker } = getLane(instanceId);
+      const { othersWait, random } = ports;
+      const runPorts = { ledger, clock, settings, othersWait, random, call: startCall };
+      const end = await runInstance(runPorts, lane, stopping);
+      breaker.runEnded(end);
+      return end;
+    },
     callsInFlight: () => inFlight.size,
     stop: (graceMs) => (stopped ??= stopNow(graceMs)),
   };

@@ -53,6 +53,24 @@ describe("avatars.enqueue", () => {
     expect((await contactsOf(instanceId)).map(({ external_ref }) => external_ref)).toEqual(["crm-1", null]);
   });
 
+  test("gives turns in the order of the array, after those that have come already", async () => {
+    const instanceId = await addInstance(database);
+    await database.pool.query("update avatars.instances set turns = '{7,3,0}' where id = $1", [instanceId]);
+    await enqueue("$1, $2, priority => 0", [instanceId, [3, 1, 2].map(toChatId)]);
+    const batchId = await enqueue("$1, $2", [instanceId, [5, 4].map(toChatId)]);
+    const { rows } = await database.pool.query(
+      "select chat_id, turn::int from avatars.contacts where instance_id = $1 order by priority, turn",
+      [instanceId],
+    );
+    expect(rows).toEqual(
+      [3, 1, 2, 5, 4].map((index, place) => ({ chat_id: toChatId(index), turn: [8, 9, 10, 4, 5][place] })),
+    );
+    const batch = await database.pool.query("select last_turn::int from avatars.batches where id = $1", [
+      batchId,
+    ]);
+    expect(batch.rows).toEqual([{ last_turn: 5 }]);
+  });
+
   test("in a transaction that rolls back leaves nothing; in one that commits, all of it", async () => {
     const instanceId = await addInstance(database);
     const client = await database.pool.connect();

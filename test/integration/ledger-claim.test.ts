@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger.ts";
-import { laneGapMs } from "../../src/store/claim-due-contacts.ts";
+import { laneGapMs } from "../../src/domain/pacer.ts";
 import { findDueInstances } from "../../src/store/find-due-instances.ts";
 import { setPaused } from "../../src/store/instances.ts";
 import { createRunLedger } from "../../src/store/run-ledger.ts";
@@ -52,28 +52,35 @@ async function claimKind(instanceId: InstanceId): Promise<string> {
 }
 
 describe("a claim", () => {
-  test("takes what is due by priority, then by due moment, then in the order of arrival", async () => {
-    const dueAndPriority = fc.array(fc.tuple(fc.nat(2), fc.nat(3)), { minLength: 1, maxLength: 12 });
+  test("takes what is due by priority, retries by their due moment before turns, then in the order of arrival", async () => {
+    const row = fc.record({
+      priority: fc.nat(2),
+      minutesAgo: fc.nat(3),
+      turn: fc.option(fc.nat(5), { nil: undefined }),
+    });
+    const dueRows = fc.array(row, { minLength: 1, maxLength: 12 });
     await fc.assert(
-      fc.asyncProperty(dueAndPriority, fc.integer({ min: 1, max: 14 }), async (rows, limit) => {
+      fc.asyncProperty(dueRows, fc.integer({ min: 1, max: 14 }), async (rows, limit) => {
         const instanceId = await addInstance(database);
         await acceptContacts(database.pool, instanceId, chatIds(rows.length));
         const before = await readContacts(database.pool, instanceId);
-        for (const [index, [priority, minutesAgo]] of rows.entries()) {
+        for (const [index, { priority, minutesAgo, turn }] of rows.entries()) {
           await sqlOn(
             instanceId,
-            `priority = ${priority}, due_at = date_trunc('minute', now()) - ${minutesAgo} * interval '1 minute'`,
+            `priority = ${priority}, turn = ${turn ?? null}, due_at = date_trunc('minute', now()) - ${minutesAgo} * interval '1 minute'`,
             `id = ${before[index]?.id}`,
           );
         }
         const { contacts } = await claim(ledger, instanceId, { limit });
         const expected = before
-          .map(({ id }, index) => ({
-            id,
-            priority: rows[index]?.[0] ?? 0,
-            minutesAgo: rows[index]?.[1] ?? 0,
-          }))
-          .toSorted((a, b) => a.priority - b.priority || b.minutesAgo - a.minutesAgo || a.id - b.id)
+          .flatMap(({ id }, index) => (rows[index] ? [{ id, ...rows[index] }] : []))
+          .toSorted(
+            (a, b) =>
+              a.priority - b.priority ||
+              (a.turn ?? -1) - (b.turn ?? -1) ||
+              (a.turn === undefined ? b.minutesAgo - a.minutesAgo : 0) ||
+              a.id - b.id,
+          )
           .slice(0, limit)
           .map(({ id }) => id);
         expect(contacts.map(({ contactId }) => contactId)).toEqual(expected);
@@ -92,24 +99,25 @@ describe("a claim", () => {
       apiUrl: "http://127.0.0.1:9",
       sealedToken: "sealed",
       requestsPerSecond: 4,
+      marginMs: 10,
       maxInFlight: 3,
       probing: false,
     });
   });
 
-  test("takes the settings for an instance that sets no rate and no limit of its own", async () => {
+  test("takes the rate of the settings for an instance that sets none, and derives the calls in flight", async () => {
     const instanceId = await addInstance(database);
     await acceptContacts(database.pool, instanceId, [toChatId(1)]);
     const { instance } = await claim(ledger, instanceId);
-    expect(instance).toMatchObject({ requestsPerSecond: 10, maxInFlight: 200 });
+    expect(instance).toMatchObject({ requestsPerSecond: 10, maxInFlight: undefined });
   });
 
   test("leaves alone what rests, what waits for its backoff, and what another run has claimed", async () => {
     const instanceId = await addInstance(database);
     await acceptContacts(database.pool, instanceId, chatIds(4));
     const [resting, waiting, , due] = await readContacts(database.pool, instanceId);
-    await sqlOn(instanceId, "due_at = null, wanted_at = null", `id = ${resting?.id}`);
-    await sqlOn(instanceId, "due_at = now() + interval '1 minute'", `id = ${waiting?.id}`);
+    await sqlOn(instanceId, "due_at = null, turn = null, wanted_at = null", `id = ${resting?.id}`);
+    await sqlOn(instanceId, "due_at = now() + interval '1 minute', turn = null", `id = ${waiting?.id}`);
     const first = await claim(ledger, instanceId, { limit: 1 });
     const second = await claim(ledger, instanceId);
     expect(first.contacts.map(({ chatId }) => chatId)).toEqual([toChatId(2)]);
@@ -213,7 +221,7 @@ describe("an instance", () => {
     expect(probe.contacts).toHaveLength(1);
     const reserve = { instanceId, laneId: randomUUID(), calls: 1 };
     expect(await ledger.reserveCalls(reserve)).toBeDefined();
-    await ledger.endHold(instanceId);
+    await ledger.endHold(instanceId, toChatId(0), Date.now() + 1_000);
     const next = await claim(ledger, instanceId, { limit: 5 });
     expect(next.instance.probing).toBe(false);
     expect(next.contacts).toHaveLength(4);
@@ -236,7 +244,8 @@ describe("an instance", () => {
 });
 
 describe("slots", () => {
-  const spacingMs = 1012 / 10;
+  // With the margin as it is at first: it shrinks a little with each reservation.
+  const spacingMs = 1010 / 10;
 
   test("of one lane follow each other without a gap, and those of another keep it", async () => {
     const instanceId = await addInstance(database);
@@ -248,12 +257,12 @@ describe("slots", () => {
     const request = { instanceId, calls: 3 };
     const fourth = await ledger.reserveCalls({ ...request, laneId: other });
     const fifth = await ledger.reserveCalls({ ...request, laneId: own });
-    expect(first.slotsUntilMs - first.slotsFromMs).toBeCloseTo(9 * spacingMs, 2);
-    expect(second.slotsFromMs - first.slotsUntilMs).toBeCloseTo(spacingMs, 2);
-    expect(third.slotsFromMs - second.slotsUntilMs).toBeCloseTo(spacingMs + laneGapMs, 2);
-    expect((fourth?.slotsFromMs ?? 0) - third.slotsUntilMs).toBeCloseTo(spacingMs, 2);
-    expect((fourth?.slotsUntilMs ?? 0) - (fourth?.slotsFromMs ?? 0)).toBeCloseTo(2 * spacingMs, 2);
-    expect((fifth?.slotsFromMs ?? 0) - (fourth?.slotsUntilMs ?? 0)).toBeCloseTo(spacingMs + laneGapMs, 2);
+    expect(first.slotsUntilMs - first.slotsFromMs).toBeCloseTo(9 * spacingMs, 0);
+    expect(second.slotsFromMs - first.slotsUntilMs).toBeCloseTo(spacingMs, 0);
+    expect(third.slotsFromMs - second.slotsUntilMs).toBeCloseTo(spacingMs + laneGapMs, 0);
+    expect((fourth?.slotsFromMs ?? 0) - third.slotsUntilMs).toBeCloseTo(spacingMs, 0);
+    expect((fourth?.slotsUntilMs ?? 0) - (fourth?.slotsFromMs ?? 0)).toBeCloseTo(2 * spacingMs, 0);
+    expect((fifth?.slotsFromMs ?? 0) - (fourth?.slotsUntilMs ?? 0)).toBeCloseTo(spacingMs + laneGapMs, 0);
   });
 
   test("begin now where none are reserved", async () => {
@@ -278,10 +287,10 @@ describe("slots", () => {
   });
 
   test.each([
-    [2.5, 506],
-    [1.5, 1012],
-    [0.5, 2024],
-    [3, 1012 / 3],
+    [2.5, 505],
+    [1.5, 1010],
+    [0.5, 2020],
+    [3, 1010 / 3],
   ])("at %f a second lie %f ms apart, reserved with a claim or anew", async (rate, expected) => {
     const instanceId = await addInstance(database, { requestsPerSecond: rate });
     await acceptContacts(database.pool, instanceId, chatIds(2));
@@ -291,8 +300,8 @@ describe("slots", () => {
       laneId: randomUUID(),
       calls: 2,
     });
-    expect(claimed.slotsUntilMs - claimed.slotsFromMs).toBeCloseTo(expected, 2);
-    expect((reserved?.slotsUntilMs ?? 0) - (reserved?.slotsFromMs ?? 0)).toBeCloseTo(expected, 2);
+    expect(claimed.slotsUntilMs - claimed.slotsFromMs).toBeCloseTo(expected, 0);
+    expect((reserved?.slotsUntilMs ?? 0) - (reserved?.slotsFromMs ?? 0)).toBeCloseTo(expected, 0);
   });
 
   test("and contacts are given to one of many runs at once, never to two", async () => {
@@ -314,8 +323,8 @@ describe("slots", () => {
       const last = claims[index - 1];
       if (last === undefined) continue;
       const gapMs = next.slotsFromMs - last.slotsUntilMs;
-      const leastMs = 10.12 + (last.laneId === next.laneId ? 0 : laneGapMs);
-      expect(gapMs).toBeGreaterThan(leastMs - 0.01);
+      const leastMs = 10.1 + (last.laneId === next.laneId ? 0 : laneGapMs);
+      expect(gapMs).toBeGreaterThan(leastMs - 0.1);
     }
   });
 

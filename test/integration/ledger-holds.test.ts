@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Hold } from "../../src/domain/hold.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
@@ -5,7 +6,15 @@ import type { RunLedger } from "../../src/domain/ledger.ts";
 import { probeNow } from "../../src/store/holds.ts";
 import { findInstance, putInstance, setPaused } from "../../src/store/instances.ts";
 import { createRunLedger } from "../../src/store/run-ledger.ts";
-import { addInstance, paceSettings, readDatabaseNow } from "../support/ledger.ts";
+import {
+  acceptContacts,
+  addInstance,
+  claim,
+  paceSettings,
+  readContacts,
+  readDatabaseNow,
+  toChatId,
+} from "../support/ledger.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
 
 let database: TestDatabase;
@@ -20,17 +29,37 @@ afterAll(async () => database.close());
 const hourMs = 3_600_000;
 const hold: Hold = { reason: "blocked", baseMs: hourMs, maxMs: 10 * hourMs, text: "blocked" };
 
+const chat = toChatId(1);
+const policy = { probeBaseMs: hourMs, probeMaxMs: 10 * hourMs };
+const correspondents: Hold = {
+  ...hold,
+  reason: "correspondents-exhausted",
+  allowedChatIds: [toChatId(1), toChatId(2)],
+};
+
+/** What views do not show. */
+async function readRow(id: InstanceId) {
+  const { rows } = await database.pool.query<{
+    allowed_chat_ids: string[] | null;
+    hold_count: number;
+    ramp_from: Date | null;
+  }>("select allowed_chat_ids, hold_count, ramp_from from avatars.instances where id = $1", [id]);
+  return rows[0];
+}
+
 const letHoldRunOut = async (id: InstanceId) =>
   database.pool.query("update avatars.instances set held_until = clock_timestamp() where id = $1", [id]);
 
 /** After whatever the database's clock says now, though it counts in microseconds. */
 const askedNow = () => Date.now() + 1_000;
 
+const open = async (id: InstanceId) => ledger.holdInstance(id, hold, askedNow());
+
 describe("a hold", () => {
   test("begins now, says why, and returns until when", async () => {
     const id = await addInstance(database);
     const from = await readDatabaseNow(database.pool);
-    const until = await ledger.holdInstance(id, hold, askedNow());
+    const { until } = (await ledger.holdInstance(id, hold, askedNow())) ?? {};
     const view = await findInstance(database, id);
     expect(view).toMatchObject({ state: "held", heldReason: "blocked", heldUntil: until });
     expect(until?.getTime()).toBeGreaterThanOrEqual(Math.floor(from) + hourMs);
@@ -46,7 +75,7 @@ describe("a hold", () => {
         ledger.holdInstance(id, { ...hold, reason: "expired" }, askedNow()),
       ),
     );
-    expect(first).toBeInstanceOf(Date);
+    expect(first).toMatchObject({ isNew: true });
     expect(others).toEqual(Array(5).fill(undefined));
     expect(await findInstance(database, id)).toEqual(before);
   });
@@ -58,7 +87,7 @@ describe("a hold", () => {
     for (let holds = 0; holds < 6; holds += 1) {
       const { rows } = await database.pool.query<{ wait: number }>(
         "select extract(epoch from ($1::timestamptz - clock_timestamp()))::float8 / 3600 as wait",
-        [await ledger.holdInstance(id, hold, askedNow())],
+        [(await open(id))?.until],
       );
       waits.push(Math.round(rows[0]?.wait ?? Number.NaN));
       since.add((await findInstance(database, id))?.heldSince?.getTime());
@@ -71,13 +100,13 @@ describe("a hold", () => {
   test("is not opened again by the late answer to a call that was sent before it ran out", async () => {
     const id = await addInstance(database);
     const askedBefore = Date.now() - 1_000;
-    expect(await ledger.holdInstance(id, hold, askedBefore)).toBeInstanceOf(Date);
+    expect(await ledger.holdInstance(id, hold, askedBefore)).toBeDefined();
     await letHoldRunOut(id);
     expect(await ledger.holdInstance(id, hold, askedBefore)).toBeUndefined();
-    await ledger.endHold(id);
+    await ledger.endHold(id, chat, askedNow());
     expect(await ledger.holdInstance(id, hold, askedBefore)).toBeUndefined();
     expect(await findInstance(database, id)).toMatchObject({ state: "active" });
-    expect(await ledger.holdInstance(id, hold, askedNow())).toBeInstanceOf(Date);
+    expect(await open(id)).toBeDefined();
   });
 
   test("that ended with a good answer is forgotten: the next one is short again", async () => {
@@ -85,7 +114,7 @@ describe("a hold", () => {
     await ledger.holdInstance(id, hold, askedNow());
     await letHoldRunOut(id);
     await ledger.holdInstance(id, hold, askedNow());
-    await ledger.endHold(id);
+    await ledger.endHold(id, chat, askedNow());
     expect(await findInstance(database, id)).toMatchObject({
       state: "active",
       heldReason: undefined,
@@ -93,7 +122,7 @@ describe("a hold", () => {
       heldUntil: undefined,
     });
     const from = await readDatabaseNow(database.pool);
-    const until = await ledger.holdInstance(id, hold, askedNow());
+    const { until } = (await open(id)) ?? {};
     expect(until?.getTime()).toBeLessThan(from + 2 * hourMs);
   });
 
@@ -101,9 +130,56 @@ describe("a hold", () => {
     const id = await addInstance(database);
     await setPaused(database, id, true);
     expect(await ledger.holdInstance(id, hold, askedNow())).toBeUndefined();
-    await ledger.endHold(id);
+    await ledger.endHold(id, chat, askedNow());
     await probeNow(database.pool, id);
     expect(await findInstance(database, id)).toMatchObject({ state: "paused", heldUntil: undefined });
+  });
+
+  test("is new once, until it has ended", async () => {
+    const id = await addInstance(database);
+    const told: (boolean | undefined)[] = [];
+    for (let round = 0; round < 2; round += 1) {
+      for (let signs = 0; signs < 3; signs += 1) {
+        told.push((await open(id))?.isNew);
+        await letHoldRunOut(id);
+      }
+      await (round === 0 ? ledger.endHold(id, chat, askedNow()) : setPaused(database, id, true));
+    }
+    await setPaused(database, id, false);
+    told.push((await open(id))?.isNew);
+    expect(told).toEqual([true, false, false, true, false, false, true]);
+  });
+
+  test("is not opened by late answers to calls from before the instance was paused, nor from before it was resumed", async () => {
+    const id = await addInstance(database);
+    const beforePause = await readDatabaseNow(database.pool);
+    await setPaused(database, id, true);
+    const inPause = await readDatabaseNow(database.pool);
+    await setPaused(database, id, false);
+    expect(await ledger.holdInstance(id, hold, beforePause)).toBeUndefined();
+    expect(await ledger.holdInstance(id, hold, inPause)).toBeUndefined();
+    expect(await open(id)).toMatchObject({ isNew: true });
+  });
+
+  test("that was paused and is resumed begins slowly, as after any hold; a pause alone does not", async () => {
+    const id = await addInstance(database);
+    const pauseAndResume = async () => {
+      await setPaused(database, id, true);
+      await setPaused(database, id, true);
+      await setPaused(database, id, false);
+    };
+    await pauseAndResume();
+    expect(await readRow(id)).toMatchObject({ ramp_from: null, hold_count: 0 });
+    await open(id);
+    const from = await readDatabaseNow(database.pool);
+    await pauseAndResume();
+    const row = await readRow(id);
+    expect(row?.ramp_from?.getTime()).toBeGreaterThanOrEqual(Math.floor(from));
+    expect(row).toMatchObject({ hold_count: 0 });
+    // What comes of calls from before the hold was opened is old news as well.
+    expect(await ledger.holdInstance(id, hold, from - 1_000)).toBeUndefined();
+    await pauseAndResume();
+    expect(await readRow(id)).toMatchObject({ ramp_from: row?.ramp_from });
   });
 
   test("can be probed at once, and ends with new credentials", async () => {
@@ -117,8 +193,240 @@ describe("a hold", () => {
     expect(await findInstance(database, id)).toMatchObject({ state: "active", heldUntil: undefined });
   });
 
+  test("goes on for the next interval under its reason when a probe tells nothing new", async () => {
+    const id = await addInstance(database);
+    expect(await ledger.prolongHold(id, policy, askedNow())).toBeUndefined();
+    await ledger.holdInstance(id, hold, askedNow());
+    const { heldSince } = (await findInstance(database, id)) ?? {};
+    await letHoldRunOut(id);
+    const from = await readDatabaseNow(database.pool);
+    const prolonged = await ledger.prolongHold(id, policy, askedNow());
+    expect(prolonged).toMatchObject({ reason: "blocked" });
+    expect(prolonged?.heldForMs).toBeGreaterThan(0);
+    expect(prolonged?.heldForMs).toBeLessThan(hourMs);
+    expect(prolonged?.until.getTime()).toBeGreaterThanOrEqual(Math.floor(from) + 2 * hourMs);
+    expect(await findInstance(database, id)).toMatchObject({ heldSince, heldUntil: prolonged?.until });
+  });
+
+  test("is not prolonged by what comes of calls from before it ran out", async () => {
+    const id = await addInstance(database);
+    const askedBefore = Date.now() - 1_000;
+    await ledger.holdInstance(id, hold, askedNow());
+    expect(await ledger.prolongHold(id, policy, askedNow())).toBeUndefined();
+    await letHoldRunOut(id);
+    expect(await ledger.prolongHold(id, policy, askedBefore)).toBeUndefined();
+    expect(await readRow(id)).toMatchObject({ hold_count: 1 });
+  });
+
+  test("ends with a clear answer to a call from after it began, even before it runs out, and calls begin slowly", async () => {
+    const id = await addInstance(database);
+    const askedBefore = await readDatabaseNow(database.pool);
+    await ledger.holdInstance(id, hold, askedNow());
+    expect(await ledger.endHold(id, chat, askedBefore)).toBe("held");
+    expect(await findInstance(database, id)).toMatchObject({ state: "held" });
+    const asked = await readDatabaseNow(database.pool);
+    expect(await ledger.endHold(id, chat, asked)).toBe("ended");
+    expect(await findInstance(database, id)).toMatchObject({ state: "active", heldReason: undefined });
+    expect((await readRow(id))?.ramp_from?.getTime()).toBeGreaterThanOrEqual(Math.floor(asked));
+    expect(await ledger.endHold(id, chat, askedNow())).toBe("not-held");
+  });
+
   test("of an instance that is gone is nothing", async () => {
     expect(await ledger.holdInstance("999" as InstanceId, hold, askedNow())).toBeUndefined();
-    await ledger.endHold("999" as InstanceId);
+    expect(await ledger.endHold("999" as InstanceId, chat, askedNow())).toBe("not-held");
+  });
+});
+
+describe("a hold that leaves some chats to be asked", () => {
+  const hold = correspondents;
+
+  async function addHeld(): Promise<InstanceId> {
+    const id = await addInstance(database);
+    await ledger.holdInstance(id, hold, await readDatabaseNow(database.pool));
+    return id;
+  }
+
+  test("keeps them, and is not ended by their answers", async () => {
+    const id = await addHeld();
+    expect(await readRow(id)).toMatchObject({ allowed_chat_ids: [toChatId(1), toChatId(2)] });
+    expect(await ledger.endHold(id, toChatId(1), askedNow())).toBe("held");
+    await probeNow(database.pool, id);
+    expect(await ledger.endHold(id, toChatId(2), askedNow())).toBe("held");
+    expect(await ledger.endHold(id, toChatId(3), askedNow())).toBe("ended");
+    expect(await readRow(id)).toMatchObject({ allowed_chat_ids: null });
+  });
+
+  test("is ended by their answers, too, once the month is over", async () => {
+    const id = await addHeld();
+    await database.pool.query(
+      "update avatars.instances set held_since = held_since - interval '32 days', held_until = now() where id = $1",
+      [id],
+    );
+    expect(await ledger.endHold(id, toChatId(1), askedNow())).toBe("ended");
+  });
+
+  test("is not opened anew by the others that are on their way, nor by an answer from before", async () => {
+    const askedBefore = Date.now() - 1_000;
+    const id = await addHeld();
+    const before = await findInstance(database, id);
+    expect(await ledger.holdInstance(id, hold, askedNow())).toBeUndefined();
+    expect(await ledger.holdInstance(id, { ...hold, reason: "blocked" }, askedBefore)).toBeUndefined();
+    expect(await findInstance(database, id)).toEqual(before);
+  });
+
+  test("loses the chats that are refused all the same, and gets none of them back", async () => {
+    const id = await addHeld();
+    for (const allowedChatIds of [[toChatId(2), toChatId(3)], [toChatId(1)]]) {
+      expect(await ledger.holdInstance(id, { ...hold, allowedChatIds }, askedNow())).toMatchObject({
+        isNew: false,
+      });
+    }
+    expect(await readRow(id)).toMatchObject({ allowed_chat_ids: [] });
+    expect(await ledger.holdInstance(id, hold, askedNow())).toBeUndefined();
+  });
+
+  test("gives way to trouble that one of them tells of", async () => {
+    const id = await addHeld();
+    const { allowedChatIds: _none, ...other } = { ...hold, reason: "unauthorized" as const };
+    expect(await ledger.holdInstance(id, other, askedNow())).toBeDefined();
+    expect(await findInstance(database, id)).toMatchObject({ state: "held", heldReason: "unauthorized" });
+    expect(await readRow(id)).toMatchObject({ allowed_chat_ids: null });
+  });
+
+  test("gives way to a hold of its own, which answers from before do not end", async () => {
+    const id = await addHeld();
+    const askedBefore = await readDatabaseNow(database.pool);
+    const { allowedChatIds: _none, ...other } = { ...hold, reason: "unauthorized" as const };
+    await ledger.holdInstance(id, other, askedNow());
+    expect(await ledger.endHold(id, toChatId(1), askedBefore)).toBe("held");
+    await letHoldRunOut(id);
+    expect(await ledger.prolongHold(id, policy, askedNow())).toMatchObject({ reason: "unauthorized" });
+    expect(await ledger.endHold(id, toChatId(1), askedNow())).toBe("ended");
+  });
+
+  test("stays the same one when fewer of them are left", async () => {
+    const id = await addHeld();
+    const { heldSince } = (await findInstance(database, id)) ?? {};
+    await ledger.holdInstance(id, { ...hold, allowedChatIds: [toChatId(2)] }, askedNow());
+    expect(await findInstance(database, id)).toMatchObject({ heldSince });
+  });
+});
+
+/** Probes the held instance as often, each in vain. Returns whom it asked. */
+async function probe(id: InstanceId, times: number): Promise<string[]> {
+  const probed: string[] = [];
+  for (let round = 0; round < times; round += 1) {
+    await letHoldRunOut(id);
+    const { runId, contacts } = await claim(ledger, id);
+    expect(contacts).toHaveLength(1);
+    for (const { contactId, chatId } of contacts) {
+      probed.push(chatId);
+      await ledger.putOff({ contactId, runId }, "no answer");
+    }
+  }
+  return probed;
+}
+
+describe("a probe that failed", () => {
+  test("is followed by one of whoever has waited longest, whatever their priorities", async () => {
+    const id = await addInstance(database);
+    const imported = Array.from({ length: 12 }, (_, index) => toChatId(100 + index));
+    await acceptContacts(database.pool, id, imported, { priority: 1 });
+    await acceptContacts(database.pool, id, [toChatId(1)], { priority: 0 });
+    await acceptContacts(database.pool, id, [toChatId(2)], { priority: 2 });
+    // One that comes back from its backoff.
+    await database.pool.query(
+      "update avatars.contacts set turn = null, attempts = 1 where instance_id = $1 and chat_id = $2",
+      [id, imported[0]],
+    );
+    await ledger.holdInstance(id, hold, askedNow());
+    const all = [...imported, toChatId(1), toChatId(2)];
+    const probed = await probe(id, 3 * all.length);
+    for (const chatId of all) expect(probed.slice(0, all.length)).toContain(chatId);
+    expect(probed.filter((chatId) => chatId === toChatId(1)).length).toBeLessThanOrEqual(3);
+    // Whoever is due goes on being due.
+    for (const contact of await readContacts(database.pool, id)) expect(contact.claimable).toBe(true);
+  });
+
+  test("leaves its contact due as it was, and makes way for another one", async () => {
+    const id = await addInstance(database);
+    await acceptContacts(database.pool, id, [toChatId(1), toChatId(2)]);
+    await ledger.holdInstance(id, hold, askedNow());
+    const probes: string[] = [];
+    for (let round = 0; round < 4; round += 1) {
+      await letHoldRunOut(id);
+      const { runId, contacts } = await claim(ledger, id);
+      expect(contacts).toHaveLength(1);
+      for (const { contactId, chatId } of contacts) {
+        probes.push(chatId);
+        await ledger.putOff({ contactId, runId: randomUUID() }, "not ours");
+        await ledger.putOff({ contactId, runId }, "blocked");
+      }
+    }
+    expect(probes.toSorted()).toEqual([1, 1, 2, 2].map(toChatId));
+    const unharmed = {
+      attempts: 0,
+      claimable: true,
+      last_error: "blocked",
+      claimed_by: null,
+      status: "unknown",
+    };
+    expect(await readContacts(database.pool, id)).toMatchObject([unharmed, unharmed]);
+  });
+});
+
+test("a wait that the provider asked for ends when a person resumes the instance", async () => {
+  const id = await addInstance(database);
+  await ledger.throttle(id, { by: "provider", retryAfterMs: hourMs }, askedNow());
+  const request = { instanceId: id, runId: randomUUID(), laneId: randomUUID(), limit: 1 };
+  expect(await ledger.claimDueContacts(request)).toEqual({ kind: "throttled" });
+  expect(await setPaused(database, id, false)).toBe("throttled");
+  expect(await ledger.claimDueContacts(request)).toEqual({ kind: "idle" });
+  expect(await setPaused(database, id, false)).toBe("active");
+});
+
+describe("calls of getStateInstance", () => {
+  test("take their turns 1.1 s apart, however many ask", async () => {
+    const id = await addInstance(database);
+    const waits = await Promise.all(Array.from({ length: 5 }, async () => ledger.reserveStateCall(id)));
+    for (const [index, waitMs] of waits.toSorted((a, b) => a - b).entries()) {
+      expect(waitMs).toBeLessThanOrEqual(index * 1_100);
+      expect(waitMs).toBeGreaterThan((index - 1) * 1_100);
+    }
+  });
+
+  test("begin anew a second after the answer", async () => {
+    const id = await addInstance(database);
+    await database.pool.query(
+      "update avatars.instances set next_state_call_at = now() - interval '1 day' where id = $1",
+      [id],
+    );
+    await ledger.noteState(id, undefined);
+    expect(await ledger.reserveStateCall(id)).toBeGreaterThan(0);
+  });
+
+  test("leave what they were told, and a call that told nothing leaves it as it was", async () => {
+    const id = await addInstance(database);
+    await ledger.noteState(id, "authorized");
+    await ledger.noteState(id, undefined);
+    const { rows } = await database.pool.query(
+      "select state_seen, state_seen_at <= now() as seen from avatars.instances where id = $1",
+      [id],
+    );
+    expect(rows).toEqual([{ state_seen: "authorized", seen: true }]);
+  });
+
+  test("are not stopped by a clock that was set back", async () => {
+    const id = await addInstance(database);
+    await database.pool.query(
+      "update avatars.instances set next_state_call_at = now() + interval '1 day' where id = $1",
+      [id],
+    );
+    expect(await ledger.reserveStateCall(id)).toBeLessThanOrEqual(60_000);
+  });
+
+  test("of an instance that is gone need not wait", async () => {
+    expect(await ledger.reserveStateCall("999" as InstanceId)).toBe(0);
+    await ledger.noteState("999" as InstanceId, "authorized");
   });
 });

@@ -142,7 +142,8 @@ async function perform(world: World, step: Operation): Promise<void> {
       );
       return;
     case "endHold":
-      return ledger.endHold(instanceId);
+      await ledger.endHold(instanceId, toChatId(0), Date.now() + 1_000);
+      return;
     default:
       throw new Error("unknown step");
   }
@@ -168,7 +169,7 @@ async function checkEachIsGoingSomewhere({ instanceId, batches }: World): Promis
 
 /** What a healthy worker does: claims whatever is due, and brings an answer that was asked for just now. */
 async function workUntilIdle(world: World): Promise<void> {
-  await ledger.endHold(world.instanceId);
+  await ledger.endHold(world.instanceId, toChatId(0), Date.now() + 1_000);
   // Time passes: leases run out, backoffs end.
   await database.pool.query(
     `update avatars.contacts set due_at = least(due_at, now()),

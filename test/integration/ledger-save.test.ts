@@ -190,6 +190,18 @@ describe("a saved lookup", () => {
     expect(due_at?.getTime()).toBeGreaterThanOrEqual(Math.floor(claimed.nowMs) + 60_000);
   });
 
+  test.each([
+    ["present", present("/a.jpg"), null],
+    ["given up", giveUp, null],
+    ["put off", retry, null],
+    ["released", release, "1"],
+  ])("that is %s has had its turn, unless it was released", async (_, decision, turn) => {
+    const claimed = await claimOne();
+    expect(await readContact(database.pool, claimed.instanceId)).toMatchObject({ turn: "1" });
+    await save(claimed, claimed.nowMs, decision);
+    expect(await readContact(database.pool, claimed.instanceId)).toMatchObject({ turn });
+  });
+
   test("that is released keeps the reason it had where none is given", async () => {
     const claimed = await claimOne();
     await save(claimed, claimed.nowMs, { ...retry, dueInMs: 0 } as ContactDecision);
@@ -233,6 +245,7 @@ describe("a saved lookup", () => {
       status: "present",
       url: expect.stringContaining("/a.jpg"),
       claimable: true,
+      turn: null,
     });
     expect(contact.wanted_at).not.toBeNull();
     const { runId } = await claim(ledger, claimed.instanceId);

@@ -84,6 +84,20 @@ describe.each(listBackends())("on $name", (backend) => {
     runs.splice(at, 1)[0]?.end(false);
   }
 
+  test("it is known whether a run waits for its turn", async () => {
+    const { runs } = await consume(1);
+    expect(await queues.runsWait()).toBe(false);
+    await queues.wakeInstances([first]);
+    await eventually(() => expect(runs).toHaveLength(1));
+    expect(await queues.runsWait()).toBe(false);
+    await queues.wakeInstances([second]);
+    await eventually(async () => expect(await queues.runsWait()).toBe(true));
+    runs[0]?.end(false);
+    await eventually(() => expect(runs).toHaveLength(2));
+    expect(await queues.runsWait()).toBe(false);
+    runs[1]?.end(false);
+  });
+
   test("an instance that is woken many times before its run is taken is run once", async () => {
     await queues.wakeInstances([first, first, second]);
     await queues.wakeInstances([first]);

@@ -1,5 +1,6 @@
 import type { ChatId } from "../../src/domain/chat-id.ts";
 import type { ClaimedContact, ClaimResult } from "../../src/domain/claim.ts";
+import { slotSpacingMs } from "../../src/domain/pacer.ts";
 import type { ClaimFence, ClaimRequest, Reservation, RunLedger } from "../../src/domain/ledger.ts";
 
 export interface FakeRunLedger extends RunLedger {
@@ -13,22 +14,30 @@ export interface FakeRunLedger extends RunLedger {
   beforeClaim: () => Promise<void> | void;
   /** Answers a reservation of slots; undefined: the instance may not be called. */
   reserve: (calls: number) => Reservation | undefined;
+  /** The instance, as the next claim finds it. */
+  instance: FakeInstance;
 }
 
+export interface FakeInstance {
+  readonly requestsPerSecond: number;
+  readonly maxInFlight: number;
+  readonly probing?: boolean;
+}
+
+const marginMs = 10;
+
 /** Due contacts and slots in memory, for an instance run: the run's port, not the ledger's rules. */
-export function createFakeRunLedger(
-  instance: { readonly requestsPerSecond: number; readonly maxInFlight: number; readonly probing?: boolean },
-  due: number,
-): FakeRunLedger {
+export function createFakeRunLedger(instance: FakeInstance, due: number): FakeRunLedger {
   let nextContactId = 0;
   const offsetMs = 1e9;
+  let nextCallAtMs = 0;
   const slots = (calls: number): Reservation => {
     const databaseNowMs = performance.now() + offsetMs;
-    return {
-      databaseNowMs,
-      slotsFromMs: databaseNowMs,
-      slotsUntilMs: databaseNowMs + ((calls - 1) * 1000) / instance.requestsPerSecond,
-    };
+    const slotsFromMs = Math.max(nextCallAtMs, databaseNowMs);
+    const { requestsPerSecond } = ledger.instance;
+    const spacingMs = slotSpacingMs({ requestsPerSecond, marginMs });
+    nextCallAtMs = slotsFromMs + calls * spacingMs;
+    return { databaseNowMs, slotsFromMs, slotsUntilMs: slotsFromMs + (calls - 1) * spacingMs };
   };
   const ledger: FakeRunLedger = {
     due,
@@ -37,12 +46,15 @@ export function createFakeRunLedger(
     refuse: undefined,
     beforeClaim: () => undefined,
     reserve: slots,
+    instance,
     async claimDueContacts(request) {
       ledger.claims.push(request);
       await ledger.beforeClaim();
       if (ledger.refuse !== undefined && ledger.refuse !== "claimed") return { kind: ledger.refuse };
-      const count = Math.min(ledger.due, instance.probing ? 1 : request.limit);
-      if (count === 0) return { kind: "idle" };
+      const { probing, requestsPerSecond } = ledger.instance;
+      const window = Math.ceil((requestsPerSecond * (request.windowMs ?? Infinity)) / 1000);
+      const count = Math.min(ledger.due, request.limit, probing ? 1 : window);
+      if (count === 0 && request.limit > 0) return { kind: "idle" };
       ledger.due -= count;
       const contacts: ClaimedContact[] = Array.from({ length: count }, () => {
         nextContactId += 1;
@@ -51,14 +63,22 @@ export function createFakeRunLedger(
       return {
         kind: "claimed",
         claim: {
-          instance: { apiUrl: "http://x", sealedToken: "sealed", probing: false, ...instance },
+          instance: {
+            apiUrl: "http://x",
+            sealedToken: "sealed",
+            probing: false,
+            marginMs,
+            ...ledger.instance,
+          },
           contacts,
           ...slots(count),
         },
       };
     },
     async reserveCalls({ calls }) {
-      return ledger.reserve(calls);
+      const { requestsPerSecond } = ledger.instance;
+      const reservation = ledger.reserve(calls);
+      return reservation && { ...reservation, pace: { requestsPerSecond, marginMs } };
     },
     async releaseClaims(claims) {
       ledger.released.push(...claims);
@@ -66,7 +86,12 @@ export function createFakeRunLedger(
     saveLookups: async () => undefined,
     extendClaims: async () => undefined,
     holdInstance: async () => undefined,
-    endHold: async () => undefined,
+    putOff: async () => undefined,
+    prolongHold: async () => undefined,
+    endHold: async () => "not-held",
+    throttle: async () => undefined,
+    reserveStateCall: async () => 0,
+    noteState: async () => undefined,
   };
   return ledger;
 }

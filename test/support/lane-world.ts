@@ -13,9 +13,17 @@ export type Step =
       readonly back: number;
     }
   /** Sends up to `calls` in their slots, each timer late by one of `lateness` in turn; none left, it reserves anew. */
-  | { readonly kind: "send"; readonly calls: number; readonly lateness: readonly number[] }
+  | {
+      readonly kind: "send";
+      readonly calls: number;
+      readonly lateness: readonly number[];
+      /** How long each call waits for its connection before it leaves; nothing else goes meanwhile. */
+      readonly connecting?: number;
+    }
   /** Does nothing: a blocked event loop, a suspended machine. */
   | { readonly kind: "stall"; readonly ms: number }
+  /** Refusals, recovery, an operator: from now on the row says another pace, never above the limit. */
+  | { readonly kind: "pace"; readonly share: number; readonly marginMs: number }
   /** Dies; another process comes up in its place with slots of its own to reserve. */
   | { readonly kind: "crash"; readonly ms: number };
 
@@ -24,7 +32,9 @@ interface World {
   nextCallAtMs: number;
   pacedBy: string | undefined;
   readonly sent: number[];
-  readonly pace: Pace;
+  pace: Pace;
+  /** The most that it may ever be. */
+  readonly limit: number;
   readonly gapMs: number;
 }
 
@@ -35,7 +45,7 @@ function reserve(world: World, laneId: string, calls: number) {
   const slotsFromMs = Math.max(world.nextCallAtMs + gapMs, world.trueMs);
   world.nextCallAtMs = slotsFromMs + calls * spacingMs;
   world.pacedBy = laneId;
-  return { slotsFromMs, slotsUntilMs: slotsFromMs + (calls - 1) * spacingMs };
+  return { slotsFromMs, slotsUntilMs: slotsFromMs + (calls - 1) * spacingMs, pace: world.pace };
 }
 
 /** One process as a series of pauses: it yields how long until it goes on. */
@@ -51,24 +61,31 @@ function* runProcess(world: World, clockOffsetMs: number, steps: readonly Step[]
     yield inside;
     const databaseNowMs = world.trueMs;
     yield back;
-    lane.addSlots({ ...slots, databaseNowMs }, world.pace, sentAt, clock.now());
+    lane.addSlots({ ...slots, databaseNowMs }, slots.pace, sentAt, clock.now());
   }
 
   /** As the instance run waits: it looks again after each wait, and sends without a pause once it may. */
-  function* sendOne(late: number): Generator<number, boolean> {
+  function* sendOne(late: number, connecting: number): Generator<number, boolean> {
     for (let looks = 0; ; looks += 1) {
       const at = lane.nextSlotAt();
       if (at === undefined) return false;
       if (at <= clock.now()) break;
       yield at - clock.now() + (looks === 0 ? late : 0);
     }
-    lane.takeSlot();
+    const { onSent } = lane.takeSlot();
+    yield connecting;
+    onSent();
     world.sent.push(world.trueMs);
     return true;
   }
 
   for (const step of steps) {
     if (step.kind === "stall") yield step.ms;
+    if (step.kind === "pace") {
+      world.pace = { requestsPerSecond: world.limit * step.share, marginMs: step.marginMs };
+      // Whoever was refused knows it at once; the others with their next reservation.
+      lane.adapt(world.pace);
+    }
     if (step.kind === "crash") {
       yield step.ms;
       lane = createOwnLane();
@@ -77,7 +94,8 @@ function* runProcess(world: World, clockOffsetMs: number, steps: readonly Step[]
     if (step.kind === "send") {
       for (let call = 0; call < step.calls; call += 1) {
         const late = step.lateness[call % step.lateness.length] ?? 0;
-        if (!(yield* sendOne(late))) yield* reserveSlots(Math.min(step.calls - call, 500), 1, 1, 1);
+        if (!(yield* sendOne(late, step.connecting ?? 0)))
+          yield* reserveSlots(Math.min(step.calls - call, 500), 1, 1, 1);
       }
     }
   }
@@ -92,7 +110,15 @@ export function simulateLanes(
   processes: readonly { readonly clockOffsetMs: number; readonly steps: readonly Step[] }[],
   gapMs = 2 * slotToleranceMs,
 ): number[] {
-  const world: World = { trueMs: 1e9, nextCallAtMs: 0, pacedBy: undefined, sent: [], pace, gapMs };
+  const world: World = {
+    trueMs: 1e9,
+    nextCallAtMs: 0,
+    pacedBy: undefined,
+    sent: [],
+    pace,
+    limit: pace.requestsPerSecond,
+    gapMs,
+  };
   const waiting = processes.map(({ clockOffsetMs, steps }) => ({
     process: runProcess(world, clockOffsetMs, steps),
     wakesAt: world.trueMs,

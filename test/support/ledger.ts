@@ -12,8 +12,8 @@ import type { TestDatabase } from "./test-database.ts";
 
 export const paceSettings: PaceSettings = {
   requestsPerSecond: 10,
-  maxInFlightFor: () => 200,
-  marginMs: 12,
+  oldestShare: 0,
+  random: () => 0,
   claimLeaseMs: 30_000,
 };
 

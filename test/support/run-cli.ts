@@ -2,7 +2,8 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
-const bin = fileURLToPath(new URL("../../dist/bin.js", import.meta.url));
+/** Set AVATARS_TEST_BIN to test a build that lies elsewhere. */
+const bin = process.env["AVATARS_TEST_BIN"] ?? fileURLToPath(new URL("../../dist/bin.js", import.meta.url));
 
 export interface CliResult {
   readonly code: number | null;

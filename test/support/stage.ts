@@ -27,6 +27,7 @@ export interface InstanceSettings {
   readonly url?: string;
   readonly token?: string;
   readonly rps?: number;
+  readonly maxInFlight?: number;
 }
 
 /** Everything around one product under test: its database, its queue, the simulator, and a folder to run in. */
@@ -109,11 +110,12 @@ export async function openStage({ backend, env, ...options }: StageOptions = {})
       await printedBy(worker, "worker started");
       return worker;
     },
-    async addInstance(id, { url = simulator.url, token = "anything", rps } = {}) {
+    async addInstance(id, { url = simulator.url, token = "anything", rps, maxInFlight } = {}) {
       const sealed = createSecretBox(Buffer.from(secretKey, "base64")).seal(token, id);
       await database.pool.query(
-        "insert into avatars.instances (id, api_url, sealed_token, requests_per_second) values ($1, $2, $3, $4)",
-        [id, url, sealed, rps ?? null],
+        `insert into avatars.instances (id, api_url, sealed_token, requests_per_second, max_in_flight)
+         values ($1, $2, $3, $4, $5)`,
+        [id, url, sealed, rps ?? null, maxInFlight ?? null],
       );
     },
     async write(name, content) {

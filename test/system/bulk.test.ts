@@ -44,12 +44,17 @@ describe.each(listBackends())("10,000 contacts with the queue in $name", (backen
     expect(await worker.ended).toMatchObject({ code: 0 });
   });
 
-  test("asking anew under heavy faults erases no avatar", async () => {
+  test("asking anew while every third call fails erases no avatar", async () => {
     const { simulator } = stage;
     const again = chats.slice(0, 2_000);
     const before = await stage.readContacts(instanceId);
     simulator.clearLog();
-    simulator.setFaults({ "chat-timeout": 0.4, "server-error-500": 0.2, "html-200": 0.2, "empty-200": 0.1 });
+    simulator.setFaults({
+      "chat-timeout": 0.15,
+      "server-error-500": 0.05,
+      "html-200": 0.05,
+      "empty-200": 0.05,
+    });
     const worker = await stage.startWorker({ AVATARS_MAX_ATTEMPTS: "2" });
     await stage.importChats(instanceId, again, ["--max-age", "0"]);
     await eventually(async () => expect(await stage.countPending(instanceId)).toBe(0));
@@ -67,7 +72,7 @@ describe.each(listBackends())("10,000 contacts with the queue in $name", (backen
       .slice(0, again.length)
       .filter(({ chatId, status }) => status !== "unreachable" && status !== truths.get(chatId));
     expect(wrong).toEqual([]);
-    expect(after.filter(({ status }) => status === "unreachable").length).toBeGreaterThan(500);
+    expect(after.filter(({ status }) => status === "unreachable").length).toBeGreaterThan(50);
     expect(new Set(readCalls().map(({ chatId }) => chatId)).size).toBe(again.length);
 
     const status = JSON.parse((await stage.run(["status", "--json"])).stdout) as { instances: unknown[] };

@@ -5,7 +5,8 @@ import { runCli, startCli } from "../support/run-cli.ts";
 import { findStackLines, printedBy } from "../support/stage.ts";
 
 test("simulate serves GREEN-API on a free port, says how to use it, and ends well on Ctrl-C", async () => {
-  const run = startCli(["simulate", "--port", "0", "--seed", "5", "--rps", "50", "--latency-ms", "1"]);
+  const timing = ["--rps", "50", "--latency-ms", "1", "--jitter-ms", "1", "--troubled-share", "0"];
+  const run = startCli(["simulate", "--port", "0", "--seed", "5", ...timing]);
   await printedBy(run, "instance add");
   const [url = ""] = /http:\/\/127\.0\.0\.1:\d+/.exec(run.printed()) ?? [];
   expect(run.printed()).toContain(`avatars instance add 1101000001 --url ${url} --token anything`);
@@ -19,6 +20,12 @@ test("simulate serves GREEN-API on a free port, says how to use it, and ends wel
   expect(await state.json()).toEqual({ stateInstance: "authorized" });
   run.child.kill("SIGINT");
   expect(await run.ended).toMatchObject({ code: 0, signal: null, stderr: "" });
+});
+
+test("simulate refuses a share that is none", async () => {
+  const refused = await runCli(["simulate", "--port", "0", "--troubled-share", "1.5"]);
+  expect(refused).toMatchObject({ code: 2, stdout: "" });
+  expect(refused.stderr).toContain("Expected a number from 0 to 1.");
 });
 
 test("simulate on a port in use says so in one line, and exits with 2", async () => {

@@ -5,7 +5,7 @@ import { Queue } from "bullmq";
 import { listBackends } from "../support/backends.ts";
 import { eventually } from "../support/eventually.ts";
 import type { CliResult } from "../support/run-cli.ts";
-import { openStage, secretKey, type Stage } from "../support/stage.ts";
+import { makeChats, openStage, secretKey, type Stage } from "../support/stage.ts";
 import type { TestDatabase } from "../support/test-database.ts";
 
 /** Looks different in a URL; no two halves of it occur anywhere by chance. */
@@ -48,6 +48,9 @@ const echoes = [
   "connection-cut",
 ] as const;
 const scripted = echoes.map((_answer, index) => `7900100${String(index).padStart(4, "0")}@c.us`);
+const echoed = [...chats, ...scripted];
+/** Each is followed by one that is answered: else so many failures would be the instance's, and hold it. */
+const asked = echoed.flatMap((chatId, index) => [chatId, ...makeChats(1, 500 + index)]);
 
 describe.each(listBackends())("the token with the queue in $name", (backend) => {
   let stage: Stage;
@@ -55,7 +58,8 @@ describe.each(listBackends())("the token with the queue in $name", (backend) => 
   let printed = "";
 
   beforeAll(async () => {
-    stage = await openStage({ backend, env: { LOG_LEVEL: "trace", AVATARS_MAX_ATTEMPTS: "2" } });
+    const env = { LOG_LEVEL: "trace", AVATARS_MAX_ATTEMPTS: "2", AVATARS_PROBE_BASE_MS: "300" };
+    stage = await openStage({ backend, env });
     const { simulator } = stage;
     for (const [index, answer] of echoes.entries()) {
       simulator.script({
@@ -70,6 +74,13 @@ describe.each(listBackends())("the token with the queue in $name", (backend) => 
   });
 
   afterAll(() => stage.close());
+
+  const readHeld = async () => {
+    const { rows } = await stage.database.pool.query<{ id: string }>(
+      "select id from avatars.instances where state = 'held' order by id",
+    );
+    return rows.map(({ id }) => id);
+  };
 
   const keep = ({ stdout, stderr, code }: CliResult) => {
     printed += `${stdout}\n${stderr}\n`;
@@ -87,14 +98,15 @@ describe.each(listBackends())("the token with the queue in $name", (backend) => 
 
     const worker = await stage.startWorker();
     for (const id of [echoing, refused, lost, unreachable]) {
-      const stdin = `${[...chats, ...scripted].join("\n")}\n`;
+      const stdin = `${asked.join("\n")}\n`;
       expect(keep(await stage.run(["import", "-", "--instance", id, "--json"], { stdin }))).toBe(0);
     }
     await eventually(async () => {
       expect(await stage.countPending(echoing)).toBe(0);
-      expect(await stage.countPending(unreachable)).toBe(0);
-      const { rows } = await stage.database.pool.query("select from avatars.instances where state = 'held'");
-      expect(rows).toHaveLength(2);
+      expect(await readHeld()).toEqual([refused, lost, unreachable]);
+      // A probe leaves the error in its contact.
+      const errors = (await stage.readContacts(unreachable)).map(({ lastError }) => lastError);
+      expect(errors).toContainEqual(expect.stringContaining("ECONNREFUSED"));
     });
     worker.child.kill("SIGTERM");
     expect(keep(await worker.ended)).toBe(0);
@@ -111,6 +123,9 @@ describe.each(listBackends())("the token with the queue in $name", (backend) => 
       ["status", "--json"],
       ["instance", "list"],
       ["instance", "list", "--json"],
+      ["instance", "show", refused],
+      ["instance", "show", refused, "--json"],
+      ["instance", "set", refused, "--rps", "9"],
     ]) {
       expect(keep(await stage.run(args))).toBe(0);
     }
@@ -121,9 +136,10 @@ describe.each(listBackends())("the token with the queue in $name", (backend) => 
     const noKey = { ...credentials, AVATARS_SECRET_KEY: "" };
     expect(keep(await stage.run(["worker"], { env: noKey }))).toBe(2);
 
-    const statuses = (await stage.readContacts(echoing)).map(({ status }) => status);
-    expect(new Set(statuses)).toEqual(new Set(["invalid", "unreachable"]));
-    expect(simulator.readLog({ instanceId: echoing }).length).toBeGreaterThan(chats.length + scripted.length);
+    const contacts = (await stage.readContacts(echoing)).filter(({ chatId }) => echoed.includes(chatId));
+    expect(contacts).toHaveLength(echoed.length);
+    expect(new Set(contacts.map(({ status }) => status))).toEqual(new Set(["invalid", "unreachable"]));
+    expect(simulator.readLog({ instanceId: echoing }).length).toBeGreaterThan(asked.length);
 
     expectClean("the output", printed);
     expectClean("the exported results", await readFile(stage.path("all.ndjson"), "utf8"));

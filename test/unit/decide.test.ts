@@ -1,10 +1,18 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { backoffMs, decide, isClear, type RetryPolicy } from "../../src/domain/decide.ts";
-import type { CallOutcome, ChatOutcome, InstanceOutcome, Outcome } from "../../src/domain/outcome.ts";
+import { backoffMs, decide, isClear } from "../../src/domain/decide.ts";
+import type { HoldReason } from "../../src/domain/hold.ts";
+import type { ChatOutcome, Outcome } from "../../src/domain/outcome.ts";
+import type { Ground } from "../../src/domain/suspect.ts";
 import { instanceOutcomes } from "../support/outcomes.ts";
 
-const policy: RetryPolicy = { maxAttempts: 5, retryBaseMs: 2_000, retryMaxMs: 300_000 };
+const policy = {
+  maxAttempts: 5,
+  retryBaseMs: 2_000,
+  retryMaxMs: 300_000,
+  probeBaseMs: 15_000,
+  probeMaxMs: 600_000,
+};
 const now = new Date("2026-08-15T12:00:00Z");
 const urlExpiresAt = new Date("2026-08-20T00:00:00Z");
 
@@ -35,43 +43,73 @@ const answers: [ChatOutcome, object][] = [
   ],
 ];
 
-const failures: [ChatOutcome | CallOutcome, string][] = [
-  [{ kind: "chat-timeout", scope: "chat" }, "WhatsApp did not answer"],
-  [{ kind: "client-closed", scope: "chat" }, "HTTP 499"],
-  [{ kind: "server-error", scope: "call", status: 503 }, "HTTP 503"],
-  [{ kind: "network-error", scope: "call", code: "ECONNREFUSED" }, "ECONNREFUSED"],
-  [{ kind: "deadline", scope: "call", afterMs: 70_000 }, "within 70 s"],
-  [{ kind: "unclear", scope: "call", status: 400, excerpt: "what?" }, "HTTP 400): what?"],
+/** What may be the contact's fault or the instance's: its ground, the hold it asks for, and words of its error. */
+const failures: [Outcome, Ground, HoldReason, string][] = [
+  [{ kind: "chat-timeout", scope: "chat" }, "silence", "timing-out", "WhatsApp did not answer"],
+  [{ kind: "client-closed", scope: "chat" }, "silence", "timing-out", "HTTP 499"],
+  [{ kind: "deadline", scope: "call", afterMs: 70_000 }, "silence", "timing-out", "within 70 s"],
+  [{ kind: "server-error", scope: "call", status: 503 }, "failure", "failing", "HTTP 503"],
+  [{ kind: "network-error", scope: "call", code: "ECONNREFUSED" }, "failure", "failing", "ECONNREFUSED"],
+  [
+    { kind: "unclear", scope: "call", status: 400, excerpt: "what?" },
+    "failure",
+    "failing",
+    "HTTP 400): what?",
+  ],
+  [
+    { kind: "unauthorized", scope: "instance", status: 403 },
+    "unauthorized",
+    "unauthorized",
+    "alone: .*HTTP 403",
+  ],
+  [{ kind: "not-found", scope: "instance" }, "not-found", "not-found", "alone: .*no such instance"],
+  [{ kind: "not-authorized", scope: "instance" }, "not-authorized", "not-authorized", "alone: .*logged out"],
 ];
+const definite = instanceOutcomes.filter(
+  ({ kind }) => kind !== "throttled" && !failures.some(([outcome]) => outcome.kind === kind),
+);
 
 describe("a decision", () => {
   test.each(answers)("on %j is a clear answer, whatever was spent before", (outcome, expected) => {
     for (const attempts of [0, 4, 100]) {
       expect(decide(outcome, attempts, policy, now, 0.5)).toEqual({
+        kind: "answer",
         contact: { kind: "answer", ...expected },
-        hold: undefined,
       });
     }
   });
 
-  test.each(failures)("on %j is another try while attempts are left, then to give up", (outcome, text) => {
-    const error = expect.stringContaining(text);
-    const decided = [0, 1, 2, 3, 4, 5].map((spent) => decide(outcome, spent, policy, now, 0.5));
-    expect(decided.map(({ hold }) => hold)).toEqual(Array(6).fill(undefined));
-    expect(decided.map(({ contact }) => contact)).toEqual([
-      { kind: "retry", dueInMs: 1_000, error },
-      { kind: "retry", dueInMs: 2_000, error },
-      { kind: "retry", dueInMs: 4_000, error },
-      { kind: "retry", dueInMs: 8_000, error },
-      { kind: "give-up", error },
-      { kind: "give-up", error },
-    ]);
+  test.each(failures)(
+    "on %j is suspect: a %s, for which the instance is held as %s, or the contact asked again while attempts are left",
+    (outcome, ground, reason, text) => {
+      const error = expect.stringMatching(text.replace(/[()?]/g, "\\$&"));
+      const decided = [0, 1, 2, 3, 4, 5].map((spent) => decide(outcome, spent, policy, now, 0.5));
+      const failed = decided.map((decision) => (decision.kind === "suspect" ? decision : undefined));
+      expect(failed.map((decision) => decision?.ground)).toEqual(Array(6).fill(ground));
+      expect(failed.map((decision) => decision?.hold.reason)).toEqual(Array(6).fill(reason));
+      expect(failed.map((decision) => decision?.failure)).toEqual([
+        { kind: "retry", dueInMs: 1_000, error },
+        { kind: "retry", dueInMs: 2_000, error },
+        { kind: "retry", dueInMs: 4_000, error },
+        { kind: "retry", dueInMs: 8_000, error },
+        { kind: "give-up", error },
+        { kind: "give-up", error },
+      ]);
+    },
+  );
+
+  test.each(definite)("on $kind holds the instance, whatever the contact has spent", (outcome) => {
+    for (const attempts of [0, 4, 100]) {
+      const hold = expect.objectContaining({ reason: outcome.kind });
+      expect(decide(outcome, attempts, policy, now, 0.5)).toEqual({ kind: "instance", hold });
+    }
   });
 
-  test.each(instanceOutcomes)("on $kind puts the contact back and holds the instance", (outcome) => {
-    const { contact, hold } = decide(outcome, 3, policy, now, 0.5);
-    expect(hold).toMatchObject({ reason: outcome.kind });
-    expect(contact).toEqual({ kind: "release", error: hold?.text });
+  test("on a refusal for the rate is to go slower", () => {
+    const outcome = { kind: "throttled", scope: "instance", retryAfterMs: 3_000, by: "whatsapp" } as const;
+    const hold = expect.objectContaining({ reason: "throttled" });
+    const expected = { kind: "throttled", by: "whatsapp", retryAfterMs: 3_000, hold };
+    expect(decide(outcome, 4, policy, now, 0.5)).toEqual(expected);
   });
 
   test("covers every kind of outcome in this file", () => {
@@ -106,10 +144,12 @@ const policies = fc.record({
   maxAttempts: fc.integer({ min: 1, max: 50 }),
   retryBaseMs: fc.integer({ min: 0, max: 100_000 }),
   retryMaxMs: fc.integer({ min: 0, max: 2 ** 31 - 1 }),
+  probeBaseMs: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
+  probeMaxMs: fc.integer({ min: 1, max: 2 ** 31 - 1 }),
 });
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 const failure = fc.constantFrom(...failures.map(([outcome]) => outcome));
-const instanceOutcome: fc.Arbitrary<InstanceOutcome> = fc.constantFrom(...instanceOutcomes);
+const trouble = fc.constantFrom(...definite);
 
 describe("for any policy", () => {
   test("a contact that always fails is given up after exactly as many calls as are allowed", () => {
@@ -121,10 +161,11 @@ describe("for any policy", () => {
         (rules, seen, at) => {
           let attempts = 0;
           for (const outcome of seen) {
-            const { contact } = decide(outcome, attempts, rules, now, at);
+            const decision = decide(outcome, attempts, rules, now, at);
+            const kind = decision.kind === "suspect" ? decision.failure.kind : decision.kind;
             attempts += 1;
-            if (contact.kind === "give-up") break;
-            expect(contact.kind).toBe("retry");
+            if (kind === "give-up") break;
+            expect(kind).toBe("retry");
           }
           expect(attempts).toBe(rules.maxAttempts);
         },
@@ -132,13 +173,14 @@ describe("for any policy", () => {
     );
   });
 
-  test("trouble of the instance never spends an attempt, even the last one, and always holds", () => {
+  test("trouble that is surely the instance's charges nobody, even at the last attempt", () => {
     fc.assert(
-      fc.property(policies, instanceOutcome, fc.nat(1000), random, (rules, outcome, attempts, at) => {
-        const { contact, hold } = decide(outcome, attempts, rules, now, at);
-        expect(contact.kind).toBe("release");
-        expect(hold?.baseMs).toBeGreaterThanOrEqual(0);
-        expect(hold?.maxMs).toBeGreaterThanOrEqual(hold?.baseMs ?? Infinity);
+      fc.property(policies, trouble, fc.nat(1000), random, (rules, outcome, attempts, at) => {
+        const decision = decide(outcome, attempts, rules, now, at);
+        if (decision.kind !== "instance") throw new Error(decision.kind);
+        const { baseMs, maxMs } = decision.hold;
+        expect(baseMs).toBeGreaterThan(0);
+        expect(maxMs).toBeGreaterThanOrEqual(baseMs);
       }),
     );
   });
@@ -160,12 +202,12 @@ describe("for any policy", () => {
   });
 
   test("only present and absent touch the avatar", () => {
-    const outcome = fc.oneof(fc.constantFrom(...answers.map(([answer]) => answer)), failure, instanceOutcome);
+    const answer = fc.constantFrom(...answers.map(([outcome]) => outcome));
     fc.assert(
-      fc.property(policies, outcome, fc.nat(60), random, (rules, seen, attempts, at) => {
-        const { contact } = decide(seen, attempts, rules, now, at);
-        const touches = contact.kind === "answer" && contact.avatar.kind !== "keep";
-        expect(touches).toBe(seen.kind === "present" || seen.kind === "absent");
+      fc.property(policies, answer, fc.nat(60), random, (rules, outcome, attempts, at) => {
+        const decision = decide(outcome, attempts, rules, now, at);
+        const touches = decision.kind === "answer" && decision.contact.avatar.kind !== "keep";
+        expect(touches).toBe(outcome.kind === "present" || outcome.kind === "absent");
       }),
     );
   });

@@ -9,7 +9,7 @@ import { createGate } from "../support/gate.ts";
 
 const instanceId = "1101000001" as InstanceId;
 const fast = { requestsPerSecond: 2_000, maxInFlight: 1_000 };
-const longSlice = { sliceMs: 600_000, marginMs: 12 };
+const longSlice = 600_000;
 
 /** Rejections that nobody awaited would end the process. */
 const unhandled: unknown[] = [];
@@ -25,9 +25,11 @@ interface Runs {
   readonly lane: Lane;
   readonly sent: Call[];
   readonly stopping: AbortController;
-  run(settings?: { sliceMs: number; marginMs: number }): ReturnType<typeof runInstance>;
+  run(sliceMs?: number): ReturnType<typeof runInstance>;
   /** Answers the oldest calls in flight. */
   answer(count?: number): void;
+  /** Does another instance wait for its turn? Asked at the end of each slice. */
+  othersWait: () => boolean;
 }
 
 /** @param onCall told of each call that is sent; by default a call stays in flight until `answer` */
@@ -35,23 +37,34 @@ function openRuns(ledger: FakeRunLedger, onCall: (runs: Runs) => void = () => un
   const lane = createLane(instanceId, performance);
   const stopping = new AbortController();
   const sent: Call[] = [];
+  const inFlight: { readonly end: () => void; readonly resolve: () => void }[] = [];
   const runs: Runs = {
     lane,
     sent,
     stopping,
     answer(count = 1) {
-      for (let answered = 0; answered < count; answered += 1) lane.callEnded();
+      for (let answered = 0; answered < count; answered += 1) {
+        const call = inFlight.shift();
+        call?.end();
+        call?.resolve();
+      }
     },
-    run: (settings = longSlice) =>
+    othersWait: () => true,
+    run: (sliceMs = longSlice) =>
       runInstance(
         {
           ledger,
           clock: performance,
-          settings,
+          settings: { sliceMs, maxInFlight: undefined },
+          othersWait: async () => runs.othersWait(),
+          random: () => 0,
           call(_, call) {
-            lane.inFlight += 1;
+            const answered = new Promise<void>((resolve) => {
+              inFlight.push({ end: lane.callStarted(), resolve });
+            });
             sent.push(call);
             onCall(runs);
+            return answered;
           },
         },
         lane,
@@ -85,13 +98,17 @@ describe("an instance run", () => {
     },
   );
 
-  test("claims half a second of calls at a time, one at first and never more than 500", async () => {
-    const slow = createFakeRunLedger({ requestsPerSecond: 20, maxInFlight: 100 }, 14);
+  test("claims little more than half a second of calls at a time, never more than 500, and no more than there is room for", async () => {
+    const slow = createFakeRunLedger({ requestsPerSecond: 20, maxInFlight: 100 }, 26);
     await openRuns(slow, ({ answer }) => answer()).run();
-    expect(slow.claims.map(({ limit }) => limit)).toEqual([1, 10, 10, 10]);
+    expect(new Set(slow.claims.map(({ windowMs }) => windowMs))).toEqual(new Set([600]));
+    expect(slow.claims).toHaveLength(5);
     const quick = createFakeRunLedger({ requestsPerSecond: 5_000, maxInFlight: 9_000 }, 600);
     await openRuns(quick, ({ answer }) => answer()).run();
     expect(Math.max(...quick.claims.map(({ limit }) => limit))).toBe(500);
+    const narrow = createFakeRunLedger({ requestsPerSecond: 5_000, maxInFlight: 7 }, 60);
+    await openRuns(narrow, ({ answer }) => answer()).run();
+    expect(Math.max(...narrow.claims.slice(1).map(({ limit }) => limit))).toBeLessThanOrEqual(7);
   });
 
   test("gives back what it has claimed and not sent when it is told to stop", async () => {
@@ -177,16 +194,92 @@ describe("an instance run", () => {
   test("hands over after its slice, with its calls still in flight, and has given back what it did not send", async () => {
     const ledger = createFakeRunLedger({ requestsPerSecond: 100, maxInFlight: 1_000 }, 100_000);
     const runs = openRuns(ledger);
-    expect(await runs.run({ sliceMs: 150, marginMs: 12 })).toBe("sliced");
+    expect(await runs.run(150)).toBe("sliced");
     expect(runs.sent.length).toBeGreaterThan(0);
     expect(runs.lane.inFlight).toBe(runs.sent.length);
     expect(runs.sent.length + ledger.released.length).toBe(100_000 - ledger.due);
   });
 
+  test("goes on after its slice where nobody waits, and hands over when somebody does", async () => {
+    const ledger = createFakeRunLedger({ requestsPerSecond: 100, maxInFlight: 1_000 }, 100_000);
+    const runs = openRuns(ledger, ({ answer }) => answer());
+    let asked = 0;
+    runs.othersWait = () => (asked += 1) === 2;
+    expect(await runs.run(700)).toBe("sliced");
+    expect(asked).toBe(2);
+  });
+
+  test("hands over after ten slices although nobody waits, for the process that has less to do", async () => {
+    const ledger = createFakeRunLedger({ requestsPerSecond: 100, maxInFlight: 1_000 }, 100_000);
+    const runs = openRuns(ledger, ({ answer }) => answer());
+    runs.othersWait = () => false;
+    expect(await runs.run(20)).toBe("sliced");
+  });
+
+  test("sends nothing while calls are paused, and goes on when they are resumed", async () => {
+    const ledger = createFakeRunLedger(fast, 60);
+    const runs = openRuns(ledger, ({ sent, lane, answer }) => {
+      if (sent.length === 5) lane.pauseCalls();
+      answer();
+    });
+    const ended = runs.run();
+    await eventually(() => expect(runs.sent).toHaveLength(5));
+    await sleep(20);
+    expect(runs.sent).toHaveLength(5);
+    runs.lane.resumeCalls();
+    expect(await ended).toBe("idle");
+    expect(idsOf(runs.sent)).toEqual(upTo(60));
+  });
+
+  test.each([0.5, 1])(
+    "at %f a second ends within moments when it is paused, and sends nothing more",
+    async (rate) => {
+      const ledger = createFakeRunLedger({ requestsPerSecond: rate, maxInFlight: 10 }, 10);
+      const runs = openRuns(ledger, ({ answer }) => answer());
+      const ended = runs.run();
+      // The second one waits for its slot.
+      await eventually(() => expect(ledger.due).toBe(8));
+      ledger.refuse = "paused";
+      expect(await ended).toBe("paused");
+      expect(runs.sent.length).toBeLessThanOrEqual(rate < 1 ? 1 : 2);
+      expect(ledger.released).toHaveLength(2 - runs.sent.length);
+    },
+  );
+
+  test("keeps what it has claimed and not sent among the claims that are extended", async () => {
+    const ledger = createFakeRunLedger({ requestsPerSecond: 20, maxInFlight: 100 }, 50);
+    const runs = openRuns(ledger);
+    const ended = runs.run();
+    await eventually(() => expect(runs.sent.length).toBeGreaterThan(2));
+    expect(runs.lane.unsent.size).toBe(50 - ledger.due - runs.sent.length);
+    runs.stopping.abort();
+    await ended;
+    expect(runs.lane.unsent.size).toBe(0);
+  });
+
+  test("that is full meets a higher limit without waiting for a call to end", async () => {
+    const ledger = createFakeRunLedger({ requestsPerSecond: 2_000, maxInFlight: 3 }, 8);
+    const runs = openRuns(ledger);
+    const ended = runs.run();
+    await eventually(() => expect(runs.sent).toHaveLength(3));
+    ledger.instance = { requestsPerSecond: 2_000, maxInFlight: 100 };
+    expect(await ended).toBe("idle");
+    expect(runs.lane.inFlight).toBe(8);
+  });
+
+  test("that is full ends when its instance is paused", async () => {
+    const ledger = createFakeRunLedger({ requestsPerSecond: 2_000, maxInFlight: 3 }, 8);
+    const runs = openRuns(ledger);
+    const ended = runs.run();
+    await eventually(() => expect(runs.sent).toHaveLength(3));
+    ledger.refuse = "paused";
+    expect(await ended).toBe("paused");
+  });
+
   test("hands over after its slice although all that it may have in flight is never answered", async () => {
     const ledger = createFakeRunLedger({ requestsPerSecond: 2_000, maxInFlight: 3 }, 50);
     const runs = openRuns(ledger);
-    expect(await runs.run({ sliceMs: 1_000, marginMs: 12 })).toBe("sliced");
+    expect(await runs.run(1_000)).toBe("sliced");
     expect(runs.lane.inFlight).toBe(3);
   });
 
@@ -196,7 +289,7 @@ describe("an instance run", () => {
     const runs = openRuns(ledger, ({ lane }) => {
       most = Math.max(most, lane.inFlight);
     });
-    for (let slices = 0; slices < 4; slices += 1) await runs.run({ sliceMs: 30, marginMs: 12 });
+    for (let slices = 0; slices < 4; slices += 1) await runs.run(30);
     expect(runs.lane.inFlight).toBe(3);
     const rest = runs.run();
     while (runs.sent.length < 40 || runs.lane.inFlight > 0) {
@@ -254,6 +347,19 @@ describe("a run that probes", () => {
     runs.answer();
     expect(await ended).toBe("held");
     expect(runs.sent).toHaveLength(1);
+  });
+
+  test("does not wait for calls from before the hold", async () => {
+    const ledger = createFakeRunLedger(probing, 2);
+    const runs = openRuns(ledger);
+    runs.lane.callStarted();
+    const ended = runs.run();
+    for (const calls of [1, 2]) {
+      await eventually(() => expect(runs.sent).toHaveLength(calls));
+      runs.answer();
+    }
+    expect(await ended).toBe("idle");
+    expect(runs.lane.inFlight).toBe(1);
   });
 
   test("ends at once when it is told to stop while its probe is in flight", async () => {

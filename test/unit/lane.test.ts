@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { clockErrorMs, slotToleranceMs } from "../../src/domain/pacer.ts";
-import { laneGapMs } from "../../src/store/claim-due-contacts.ts";
+import { initialMarginMs, leastMarginMs, mostMarginMs } from "../../src/domain/pace.ts";
+import { clockErrorMs, laneGapMs, slotToleranceMs } from "../../src/domain/pacer.ts";
 import { relateClocks } from "../../src/worker/clocks.ts";
 import { createLane } from "../../src/worker/lane.ts";
 import { simulateLanes, type Step } from "../support/lane-world.ts";
@@ -40,10 +40,27 @@ const toSteps = (rate: number): fc.Arbitrary<Step[]> => {
         back: lagMs,
       }),
     },
-    { weight: 4, arbitrary: fc.record({ kind: fc.constant("send" as const), calls, lateness }) },
+    {
+      weight: 4,
+      arbitrary: fc.record({
+        kind: fc.constant("send" as const),
+        calls,
+        lateness,
+        // Less than what the gap between lanes leaves: nobody else can know how long a connection takes.
+        connecting: fc.oneof(fc.constant(0), fc.double({ min: 0, max: slotToleranceMs - 5, noNaN: true })),
+      }),
+    },
     {
       weight: 1,
       arbitrary: fc.record({ kind: fc.constant("stall" as const), ms: fc.integer({ min: 0, max: 4_000 }) }),
+    },
+    {
+      weight: 1,
+      arbitrary: fc.record({
+        kind: fc.constant("pace" as const),
+        share: fc.oneof(fc.constant(1), fc.double({ min: 0.1, max: 1, noNaN: true })),
+        marginMs: fc.double({ min: leastMarginMs, max: mostMarginMs, noNaN: true }),
+      }),
     },
     {
       weight: 1,
@@ -104,6 +121,20 @@ describe("processes that share an instance", () => {
   });
 });
 
+describe("one lane whose timers are punctual", () => {
+  test.each([1, 3, 10, 50, 1000])("uses 99 %% of a rate of %i a second", (rate) => {
+    const claim = Math.max(1, Math.ceil(rate * 0.6));
+    const ahead: Step = { kind: "reserve", calls: claim, there: 2, inside: 1, back: 2 };
+    const send: Step = { kind: "send", calls: claim, lateness: [0] };
+    const steps = [ahead, ...Array.from({ length: 200 }, () => [ahead, send]).flat()];
+    const punctual = { requestsPerSecond: rate, marginMs: initialMarginMs };
+    const sent = simulateLanes(punctual, [{ clockOffsetMs: 12_345, steps }], laneGapMs);
+    const seconds = ((sent.at(-1) ?? 0) - (sent[0] ?? 0)) / 1000;
+    expect((sent.length - 1) / seconds / rate).toBeGreaterThanOrEqual(0.99);
+    expect(findOverfullSecond(sent, rate)).toBeUndefined();
+  });
+});
+
 describe("a lane", () => {
   test("without slots lets no call go", () => {
     expect(openLane().lane.nextSlotAt()).toBeUndefined();
@@ -145,16 +176,44 @@ describe("a lane", () => {
     const { clock, lane } = openLane();
     lane.addSlots({ slotsFromMs: 5_000, slotsUntilMs: 5_100, databaseNowMs: 5_000 }, pace, 100, 140);
     clock.at = 150;
-    expect(lane.takeSlot()).toBe(5_010);
+    expect(lane.takeSlot().askedAtMs).toBe(5_010);
   });
 
   test("wakes all who wait for the end of a call, once", async () => {
     const { lane } = openLane();
-    lane.inFlight = 2;
+    const end = lane.callStarted();
+    lane.callStarted();
     const waiting = [lane.nextEnd(), lane.nextEnd()];
-    lane.callEnded();
+    end();
     await Promise.all(waiting);
     expect(lane.inFlight).toBe(1);
+  });
+
+  test("knows how long answers take, the latest ones counting most", () => {
+    const { clock, lane } = openLane();
+    expect(lane.meanLatencyMs).toBeUndefined();
+    const answerIn = (ms: number) => {
+      const end = lane.callStarted();
+      clock.at += ms;
+      end();
+    };
+    answerIn(100);
+    expect(lane.meanLatencyMs).toBe(100);
+    for (let calls = 0; calls < 200; calls += 1) answerIn(3_000);
+    expect(lane.meanLatencyMs).toBeCloseTo(3_000, 0);
+  });
+
+  test("may send when everybody who has paused it has resumed it", async () => {
+    const { lane } = openLane();
+    expect(lane.whenResumed()).toBeUndefined();
+    lane.pauseCalls();
+    lane.pauseCalls();
+    lane.resumeCalls();
+    const resumed = lane.whenResumed();
+    expect(resumed).toBeDefined();
+    lane.resumeCalls();
+    await resumed;
+    expect(lane.whenResumed()).toBeUndefined();
   });
 
   test("has another id in each process", () => {

@@ -98,6 +98,48 @@ describe("a pacer", () => {
     expect(pacer.nextAt()).toBe(5_000);
   });
 
+  test("counts calls when they leave, although connections that are opened first keep some of them", () => {
+    const delays = fc.array(
+      fc.oneof(
+        { weight: 3, arbitrary: fc.constant(0) },
+        { weight: 2, arbitrary: fc.double({ min: 0, max: 900, noNaN: true }) },
+      ),
+      { minLength: 1, maxLength: 40 },
+    );
+    fc.assert(
+      fc.property(fc.constantFrom(1, 3, 10, 50), delays, (rate, delaysMs) => {
+        const pacer = createPacer({ requestsPerSecond: rate, marginMs }, 0);
+        const left: number[] = [];
+        let connecting: { call: number; at: number }[] = [];
+        let now = 0;
+        for (let index = 0; index < Math.max(80, 4 * rate); index += 1) {
+          // What leaves before the next call may go is known by then, and may put it off.
+          for (;;) {
+            const nextAt = Math.max(now, pacer.nextAt());
+            const next = connecting.toSorted((a, b) => a.at - b.at)[0];
+            if (next === undefined || next.at > nextAt) {
+              now = nextAt;
+              break;
+            }
+            now = Math.max(now, next.at);
+            pacer.left(next.call, next.at);
+            connecting = connecting.filter((other) => other !== next);
+          }
+          const at = now + (delaysMs[index % delaysMs.length] ?? 0);
+          connecting.push({ call: pacer.sent(now), at });
+          left.push(at);
+        }
+        expect(
+          findOverfullSecond(
+            left.toSorted((a, b) => a - b),
+            rate,
+          ),
+        ).toBeUndefined();
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   test("keeps the new rate from the moment that it changes, and counts what was sent before", () => {
     const changes = fc.array(fc.tuple(rates, fc.integer({ min: 1, max: 60 }), lateness), {
       minLength: 2,

@@ -7,8 +7,7 @@ import { describe, expect, test } from "vitest";
 import { runProgram } from "../../src/cli/program.ts";
 import { readConfig, settingNames } from "../../src/config.ts";
 import { contactStatuses } from "../../src/domain/decide.ts";
-import { holdFor, holdReasons, type Hold } from "../../src/domain/hold.ts";
-import type { InstanceOutcome } from "../../src/domain/outcome.ts";
+import { explainHold, holdReasons } from "../../src/domain/hold.ts";
 
 const root = new URL("../../", import.meta.url);
 const readme = readFileSync(new URL("README.md", root), "utf8");
@@ -75,10 +74,14 @@ describe("the configuration table", () => {
       AVATARS_MAX_ATTEMPTS: config.retry.maxAttempts,
       AVATARS_RETRY_BASE_MS: config.retry.retryBaseMs,
       AVATARS_RETRY_MAX_MS: config.retry.retryMaxMs,
+      AVATARS_PROBE_BASE_MS: config.probeBaseMs,
+      AVATARS_PROBE_MAX_MS: config.probeMaxMs,
+      AVATARS_OLDEST_SHARE: config.oldestShare,
       AVATARS_RUN_SLICE_MS: config.runSliceMs,
       AVATARS_RUNS_PER_PROCESS: config.runsPerProcess,
       AVATARS_SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
       AVATARS_DATA_DIR: relative(process.cwd(), config.dataDir),
+      METRICS_HOST: config.metricsHost,
       LOG_LEVEL: undefined,
     };
     const cells = Object.fromEntries([...table].map(([name, [cell]]) => [name, cell]));
@@ -111,29 +114,18 @@ describe("the outcomes", () => {
     );
   });
 
-  const outcomes: InstanceOutcome[] = [
-    { kind: "starting", scope: "instance" },
-    { kind: "not-authorized", scope: "instance" },
-    { kind: "unauthorized", scope: "instance", status: 401 },
-    { kind: "not-found", scope: "instance" },
-    { kind: "blocked", scope: "instance" },
-    { kind: "expired", scope: "instance" },
-    { kind: "deleted", scope: "instance" },
-  ];
-  test.each(outcomes)("say how long the hold $kind lasts", (outcome) => {
-    const [, waits] = readTable(section).get(outcome.kind) ?? [];
-    expect(waits).toBe(describeWait(holdFor(outcome, new Date(0))));
+  test.each(holdReasons)("tell whether waiting is enough for the hold %s", (reason) => {
+    const [, goesBy] = readTable(section).get(reason) ?? [];
+    expect(goesBy === "waiting").toBe(explainHold(reason).advice === undefined);
+  });
+
+  test("say how long a held instance is left alone", () => {
+    const { probeBaseMs, probeMaxMs } = readConfig({});
+    const text = section.replaceAll(/\s+/g, " ");
+    expect(text).toContain(`\`AVATARS_PROBE_BASE_MS\` (${probeBaseMs / 1_000} s)`);
+    expect(text).toContain(`\`AVATARS_PROBE_MAX_MS\` (${probeMaxMs / 60_000} min)`);
   });
 });
-
-function describeWait({ baseMs, maxMs }: Hold): string {
-  return baseMs === maxMs ? describeMs(baseMs) : `${describeMs(baseMs)}, up to ${describeMs(maxMs)}`;
-}
-
-function describeMs(ms: number): string {
-  if (ms < 60_000) return `${ms / 1000} s`;
-  return ms < 3_600_000 ? `${ms / 60_000} min` : `${ms / 3_600_000} h`;
-}
 
 describe("the commands", () => {
   test("are all there, with all their options", async () => {

@@ -1,0 +1,68 @@
+import { constants, setPriority } from "node:os";
+import type { LoggedCall } from "../src/simulator/call-log.ts";
+import type { SimulatorStats } from "../src/simulator/stats.ts";
+import { startAvatars, until, type BenchProcess } from "./processes.ts";
+
+/** `avatars simulate` in a process of its own, so that it shares no event loop with what is measured. */
+export interface BenchSimulator extends BenchProcess {
+  readonly url: string;
+  /** Starts the statistics anew; the limit's windows stay. */
+  clear(): Promise<void>;
+  stats(): Promise<SimulatorStats>;
+  /** The calls about one chat. */
+  readCallsFor(chatId: string): Promise<LoggedCall[]>;
+}
+
+/** The median of an answer's time; the default spread, and one answer in a hundred about 1.5 s later still. */
+export const latencyMs = 80;
+
+const controlTimeoutMs = 15_000;
+
+/**
+ * Short pauses for the garbage collector. While one lasts, what arrives is stamped too late, and what comes a second later
+ * seems too early: with the defaults pauses of 30 to 60 ms gave some 20 refusals a minute, with these none.
+ */
+const promptOptions = ["--single-threaded-gc", "--max-semi-space-size=2"];
+
+/** It goes first where the machine is full: a provider's clock does not wait for its clients. Only root may ask for it. */
+function prefer(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_HIGHEST);
+  } catch {
+    // Its lag is reported all the same.
+  }
+}
+
+/** Without faults: whatever share of the budget is missing afterwards, nobody but the client gave it away. */
+export async function startBenchSimulator(jitterMs: number, signal: AbortSignal): Promise<BenchSimulator> {
+  const faultless = ["--troubled-share", "0", "--latency-ms", String(latencyMs)];
+  const args = ["simulate", "--port", "0", "--rps", "10", "--jitter-ms", String(jitterMs), ...faultless];
+  const simulator = startAvatars(args, {}, promptOptions);
+  prefer(simulator.pid);
+  const url = await until(
+    () => {
+      simulator.assertAlive();
+      return /http:\/\/127\.0\.0\.1:\d+/.exec(simulator.printed())?.[0];
+    },
+    { what: "the simulator's start", signal },
+  ).catch(async (error: unknown) => {
+    await simulator.kill();
+    throw error;
+  });
+  const order = async (verb: string, path: string): Promise<unknown> => {
+    const response = await fetch(`${url}/__control${path}`, {
+      method: verb,
+      signal: AbortSignal.timeout(controlTimeoutMs),
+    });
+    if (!response.ok) throw new Error(`${verb} ${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  };
+  return {
+    ...simulator,
+    url,
+    clear: async () => void (await order("DELETE", "/log")),
+    stats: async () => (await order("GET", "/stats")) as SimulatorStats,
+    readCallsFor: async (chatId) =>
+      (await order("GET", `/log?chatId=${encodeURIComponent(chatId)}`)) as LoggedCall[],
+  };
+}

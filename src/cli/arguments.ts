@@ -1,0 +1,33 @@
+import { InvalidArgumentError } from "commander";
+import { parseInstanceId, type InstanceId } from "../domain/instance-id.ts";
+
+export function toInstanceId(text: string): InstanceId {
+  const id = parseInstanceId(text);
+  if (id === undefined) throw new InvalidArgumentError("An instance id is digits only.");
+  return id;
+}
+
+export function toWholeNumber(text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new InvalidArgumentError("Expected a whole number.");
+  return Number(text);
+}
+
+export function toCount(text: string): number {
+  const count = toWholeNumber(text);
+  if (count < 1 || count > 100_000)
+    throw new InvalidArgumentError("Expected a whole number from 1 to 100000.");
+  return count;
+}
+
+/** The bounds of AVATARS_REQUESTS_PER_SECOND. */
+export function toRate(text: string): number {
+  const number = Number(text);
+  if (!(number >= 0.1 && number <= 10_000))
+    throw new InvalidArgumentError("Expected a number from 0.1 to 10000.");
+  return number;
+}
+
+/** A value, or the word `default`. (Commander makes an empty text of a null.) */
+export function orDefault<Value>(parse: (text: string) => Value): (text: string) => Value | "default" {
+  return (text) => (text === "default" ? text : parse(text));
+}

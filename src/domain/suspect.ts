@@ -1,0 +1,42 @@
+import type { Hold } from "./hold.ts";
+
+/**
+ * What a failed lookup may be a sign of. `silence`: nothing came in time; `failure`: something that is no answer; the
+ * others are what a broken instance says, and now and then a provider of a single chat.
+ */
+export type Ground = "silence" | "failure" | "unauthorized" | "not-found" | "not-authorized";
+
+/** A failed lookup of which nobody knows yet whether it is the contact's fault or the instance's. */
+export interface Suspect {
+  readonly contactId: number;
+  /** Both in ms by the process's clock. */
+  readonly sentAt: number;
+  readonly endedAt: number;
+  readonly ground: Ground;
+  /** What the instance is held for, should it be to blame. */
+  readonly hold: Hold;
+}
+
+/** Words of a broken instance, not merely the lack of an answer. */
+export function isSign({ ground }: Pick<Suspect, "ground">): boolean {
+  return ground !== "silence" && ground !== "failure";
+}
+
+export function countContacts(suspects: readonly Suspect[]): number {
+  return new Set(suspects.map(({ contactId }) => contactId)).size;
+}
+
+/** The one that was sent last. There must be one. */
+export function findLatest<S extends Suspect>(suspects: readonly S[]): S {
+  return suspects.reduce((latest, suspect) => (suspect.sentAt > latest.sentAt ? suspect : latest));
+}
+
+export function groupByGround<S extends Suspect>(suspects: readonly S[]): S[][] {
+  const groups = new Map<Ground, S[]>();
+  for (const suspect of suspects) {
+    const group = groups.get(suspect.ground);
+    if (group) group.push(suspect);
+    else groups.set(suspect.ground, [suspect]);
+  }
+  return [...groups.values()];
+}

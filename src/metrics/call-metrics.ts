@@ -1,0 +1,66 @@
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import type { InstanceActivity } from "../domain/instance-activity.ts";
+import type { Lookup } from "../domain/outcome.ts";
+import { instanceLabel } from "./instance-label.ts";
+
+/** What the worker tells of its work, as far as it is counted. */
+export interface CountedEvents {
+  lookedUp(fields: { instanceId: string; lookup: Lookup }): void;
+  instanceHeld(fields: { instanceId: string; hold: { reason: string } }): void;
+  saveDelayed(): void;
+}
+
+/** WhatsApp may take a minute; the deadline of a call is 70 s unless set otherwise. */
+const durationBuckets = [0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 60, 75];
+
+/** What this process itself does. */
+export function createCallMetrics(registry: Registry): {
+  readonly events: CountedEvents;
+  showActivity(activity: readonly InstanceActivity[]): void;
+} {
+  const registers = [registry];
+  const calls = new Counter({
+    name: "avatars_calls_total",
+    help: "Calls of getAvatar that were answered or given up, by outcome; throttled: refused for being over the rate",
+    labelNames: [instanceLabel, "outcome"],
+    registers,
+  });
+  const duration = new Histogram({
+    name: "avatars_call_duration_seconds",
+    help: "How long calls of getAvatar took",
+    buckets: durationBuckets,
+    registers,
+  });
+  const inFlight = new Gauge({
+    name: "avatars_calls_in_flight",
+    help: "Calls of getAvatar that this process waits for",
+    labelNames: [instanceLabel],
+    registers,
+  });
+  const holds = new Counter({
+    name: "avatars_holds_total",
+    help: "Holds that this process has opened, by their first reason: each once, however often it is prolonged",
+    labelNames: [instanceLabel, "reason"],
+    registers,
+  });
+  const saveDelays = new Counter({
+    name: "avatars_save_delays_total",
+    help: "Attempts to save answers that Postgres did not take; they are repeated",
+    registers,
+  });
+  return {
+    events: {
+      lookedUp({ instanceId, lookup }) {
+        calls.inc({ [instanceLabel]: instanceId, outcome: lookup.outcome.kind });
+        duration.observe(lookup.tookMs / 1000);
+      },
+      instanceHeld: ({ instanceId, hold }) => holds.inc({ [instanceLabel]: instanceId, reason: hold.reason }),
+      saveDelayed: () => saveDelays.inc(),
+    },
+    showActivity(activity) {
+      inFlight.reset();
+      for (const { instanceId, inFlight: count } of activity)
+        inFlight.set({ [instanceLabel]: instanceId }, count);
+    },
+  };
+}

@@ -1,0 +1,52 @@
+import { collectDefaultMetrics, Registry } from "prom-client";
+import type { InstanceActivity } from "../domain/instance-activity.ts";
+import type { Backlog, InstanceGauges } from "../domain/instance-gauges.ts";
+import { createCachedRead } from "./cached-read.ts";
+import { createCallMetrics, type CountedEvents } from "./call-metrics.ts";
+import { createDatabaseMetrics } from "./database-metrics.ts";
+
+export interface MetricsPorts {
+  /** Cheap. Rejects where Postgres is away. */
+  readonly readGauges: () => Promise<readonly InstanceGauges[]>;
+  /** Takes longer the more contacts wait. */
+  readonly countBacklog: () => Promise<readonly Backlog[]>;
+}
+
+/** What a worker shows to Prometheus. Its labels hold instance ids and words of ours: no chat id, no token. */
+export interface Metrics {
+  /** To be told what the worker does. */
+  readonly events: CountedEvents;
+  /** Where to look at what this process does for each instance. */
+  watch(report: () => readonly InstanceActivity[]): void;
+  /** All of it, as text. Never waits for Postgres longer than 5 s, and does without it where it is away. */
+  scrape(): Promise<{ readonly text: string; readonly contentType: string }>;
+}
+
+const freshMs = 10_000;
+const deadlineMs = 5_000;
+/** Counting who waits costs Postgres at most 2 % of one core per worker. */
+const countShare = 50;
+
+export function createMetrics({ readGauges, countBacklog }: MetricsPorts): Metrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const calls = createCallMetrics(registry);
+  const showDatabase = createDatabaseMetrics(registry);
+  const cached = { freshMs, deadlineMs, now: performance.now.bind(performance) };
+  const getInstances = createCachedRead(readGauges, { ...cached, timeShare: 1, keepsLast: false });
+  const getBacklogs = createCachedRead(countBacklog, { ...cached, timeShare: countShare, keepsLast: true });
+  let report: (() => readonly InstanceActivity[]) | undefined;
+
+  return {
+    events: calls.events,
+    watch(source) {
+      report = source;
+    },
+    async scrape() {
+      const [instances, backlogs] = await Promise.all([getInstances(), getBacklogs()]);
+      calls.showActivity(report?.() ?? []);
+      showDatabase({ instances, backlogs });
+      return { text: await registry.metrics(), contentType: registry.contentType };
+    },
+  };
+}

@@ -1,0 +1,88 @@
+import { Gauge, type Registry } from "prom-client";
+import { drainMs } from "../domain/drain.ts";
+import { explainHold } from "../domain/hold.ts";
+import type { Backlog, InstanceGauges } from "../domain/instance-gauges.ts";
+import { instanceLabel } from "./instance-label.ts";
+
+export interface DatabaseFacts {
+  /** Undefined: Postgres does not answer. */
+  readonly instances: readonly InstanceGauges[] | undefined;
+  /** Undefined: not counted yet. */
+  readonly backlogs: readonly Backlog[] | undefined;
+}
+
+const states = ["active", "held", "paused"] as const;
+
+/** What the database says of all instances: the same in every process. */
+export function createDatabaseMetrics(registry: Registry): (facts: DatabaseFacts) => void {
+  const createGauge = (name: string, help: string, labels: readonly string[] = []) =>
+    new Gauge({
+      name: `avatars_${name}`,
+      help,
+      labelNames: [instanceLabel, ...labels],
+      registers: [registry],
+    });
+  const up = new Gauge({
+    name: "avatars_database_up",
+    help: "1: Postgres has answered within 5 s. 0: it has not, and what only it knows is left out",
+    registers: [registry],
+  });
+  const state = createGauge("instance_state", "1 for the state that the instance is in", ["state"]);
+  const held = createGauge("instance_held", "1 for the reason of the hold that the instance is in", [
+    "reason",
+  ]);
+  const needsPerson = createGauge(
+    "instance_needs_person",
+    "1: the instance is held for something that does not end by waiting",
+  );
+  const allowed = createGauge(
+    "instance_calls_allowed_per_second",
+    "The pace of the instance: its rate, or less after refusals and after a hold",
+  );
+  const margin = createGauge(
+    "instance_margin_seconds",
+    "Kept on top of each full second of calls; grows with refusals",
+  );
+  const oldest = createGauge(
+    "oldest_due_age_seconds",
+    "How long the oldest due contact has waited that nobody has claimed; 0 where none is due",
+  );
+  const due = createGauge(
+    "contacts_due",
+    "Contacts that may be called for now or are claimed; counted at most every 10 s, and less often where it takes long",
+  );
+  const waiting = createGauge("contacts_waiting", "Contacts that wait for their backoff");
+  const drain = createGauge(
+    "instance_drain_seconds",
+    "Until no contact waits any more if all goes on as now; left out where it does not go on",
+  );
+  const perInstance = [state, held, needsPerson, allowed, margin, oldest, due, waiting, drain];
+
+  function showInstance(instance: InstanceGauges, backlog: Backlog | undefined): void {
+    const of = { [instanceLabel]: instance.instanceId };
+    const { heldReason } = instance;
+    for (const name of states) state.set({ ...of, state: name }, name === instance.state ? 1 : 0);
+    if (heldReason !== undefined) held.set({ ...of, reason: heldReason }, 1);
+    const advice = heldReason === undefined ? undefined : explainHold(heldReason).advice;
+    needsPerson.set(of, advice === undefined ? 0 : 1);
+    allowed.set(of, instance.callsAllowed);
+    margin.set(of, instance.marginMs / 1000);
+    oldest.set(of, (instance.oldestDueAgeMs ?? 0) / 1000);
+    if (backlog === undefined) return;
+    due.set(of, backlog.due);
+    waiting.set(of, backlog.waiting);
+    const leftMs = drainMs({ ...instance, backlog: backlog.due + backlog.waiting });
+    if (leftMs !== undefined) drain.set(of, leftMs / 1000);
+  }
+
+  return ({ instances, backlogs }) => {
+    for (const gauge of perInstance) gauge.reset();
+    up.set(instances === undefined ? 0 : 1);
+    const counted = backlogs && new Map(backlogs.map((backlog) => [backlog.instanceId, backlog]));
+    for (const instance of instances ?? []) {
+      const { instanceId } = instance;
+      // Where nobody waits there is nothing to count.
+      showInstance(instance, counted && (counted.get(instanceId) ?? { instanceId, due: 0, waiting: 0 }));
+    }
+  };
+}

@@ -1,0 +1,8 @@
+import type { HoldReason } from "../../src/domain/hold.ts";
+import type { Ground } from "../../src/domain/suspect.ts";
+
+/** What an instance is held for on each ground. */
+export function toHoldReason(ground: Ground): HoldReason {
+  if (ground === "silence") return "timing-out";
+  return ground === "failure" ? "failing" : ground;
+}

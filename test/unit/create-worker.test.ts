@@ -1,0 +1,66 @@
+import { expect, test } from "vitest";
+import type { LookupRecord } from "../../src/domain/claim.ts";
+import type { InstanceId } from "../../src/domain/instance-id.ts";
+import { sleep } from "../../src/lib/deadline.ts";
+import { createWorker, type WorkerEvents } from "../../src/worker/create-worker.ts";
+import { eventually } from "../support/eventually.ts";
+import { createGate } from "../support/gate.ts";
+import { createFakeRunLedger } from "../support/fake-run-ledger.ts";
+
+const instanceId = "1101000001" as InstanceId;
+const policy = { maxAttempts: 5, retryBaseMs: 0, retryMaxMs: 0, probeBaseMs: 15_000, probeMaxMs: 600_000 };
+/** Enough to blame the instance, if the look told nothing. */
+const contacts = 9;
+const noEvents = new Proxy({} as WorkerEvents, { get: () => () => undefined });
+
+test("a worker that is stopped while it looks at an instance's state releases who is in doubt, and holds nothing", async () => {
+  const ledger = createFakeRunLedger({ requestsPerSecond: 1_000, maxInFlight: 20 }, contacts);
+  const saved: LookupRecord[] = [];
+  const allSent = createGate();
+  let sent = 0;
+  let held = 0;
+  let looks = 0;
+  const worker = createWorker({
+    ledger: {
+      ...ledger,
+      saveLookups: async (records) => void saved.push(...records),
+      async holdInstance() {
+        held += 1;
+        return undefined;
+      },
+    },
+    isTransient: () => false,
+    async getAvatar(_instance, _chatId, { signal }) {
+      sent += 1;
+      if (sent === contacts) {
+        allSent.open();
+        await sleep(60_000, signal);
+        // Hanging up takes its time, too.
+        await sleep(50);
+        return { outcome: { kind: "network-error", scope: "call", code: "ABORTED" }, tookMs: 1 };
+      }
+      await allSent.opened;
+      return { outcome: { kind: "unauthorized", scope: "instance", status: 401 }, tookMs: 1 };
+    },
+    async getState(_instance, { signal }) {
+      looks += 1;
+      await sleep(60_000, signal);
+      return { kind: "unanswered", code: "ABORTED" };
+    },
+    openToken: () => "token",
+    wakeAfter: () => undefined,
+    othersWait: async () => false,
+    clock: performance,
+    random: () => 0,
+    settings: { sliceMs: 60_000, maxInFlight: undefined, claimLeaseMs: 30_000, retry: policy, probe: policy },
+    events: noEvents,
+  });
+  const stopping = new AbortController();
+  const ended = worker.run(instanceId, stopping.signal);
+  await eventually(() => expect(looks).toBe(1));
+  stopping.abort();
+  await ended;
+  await worker.stop(0);
+  expect(saved.map(({ decision }) => decision.kind)).toEqual(Array(contacts).fill("release"));
+  expect(held).toBe(0);
+});

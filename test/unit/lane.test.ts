@@ -164,6 +164,18 @@ describe("a lane", () => {
     expect(lane.nextSlotAt()).toBeLessThanOrEqual(clock.at);
   });
 
+  test("sends nothing before the moment that it was told, and goes on from there in its spacing", () => {
+    const { clock, lane } = openLane();
+    lane.addSlots({ slotsFromMs: 1_000, slotsUntilMs: 1_500, databaseNowMs: 1_000 }, pace, 0, 0);
+    lane.notBefore(70);
+    expect(lane.nextSlotAt()).toBe(70);
+    clock.at = 70;
+    lane.takeSlot();
+    expect(lane.nextSlotAt()).toBeCloseTo(70 + 101.2, 5);
+    lane.notBefore(10);
+    expect(lane.nextSlotAt()).toBeCloseTo(70 + 101.2, 5);
+  });
+
   test("goes on to the slots that were reserved next when the first ones have gone by", () => {
     const { clock, lane } = openLane();
     lane.addSlots({ slotsFromMs: 1_000, slotsUntilMs: 1_100, databaseNowMs: 1_000 }, pace, 0, 0);

@@ -192,11 +192,16 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
       if (isHeld) dropAll(reason.text);
     },
     async throttled(call, decision) {
+      // Where the provider says how long to wait, nothing more is sent while that is being written down.
+      const mustWait = decision.retryAfterMs !== undefined;
+      if (mustWait) lane.pauseCalls();
       try {
         await slowDown(call, decision);
       } catch (error) {
         endRun();
         events.ledgerFailed({ where: "throttle" }, error);
+      } finally {
+        if (mustWait) lane.resumeCalls();
       }
       if (call.instance.probing) await holds.prolong(lane, call.askedAtMs);
       settle(call, { kind: "release", error: decision.hold.text });

@@ -116,13 +116,8 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
-export interface InstanceInput {
-  readonly id: InstanceId;
-  readonly apiUrl: string;
+export interface InstanceInput extends Omit<instanceStore.InstanceChange, "sealedToken"> {
   readonly token: string;
-  readonly label?: string | undefined;
-  readonly requestsPerSecond?: number | undefined;
-  readonly maxInFlight?: number | undefined;
 }
 
 export interface Instances {

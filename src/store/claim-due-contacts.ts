@@ -2,6 +2,7 @@ import type pg from "pg";
 import type { ChatId } from "../domain/chat-id.ts";
 import type { ClaimResult } from "../domain/claim.ts";
 import type { ClaimRequest } from "../domain/ledger.ts";
+import { toDue, toUnclaimed } from "./due-sql.ts";
 import type { PaceSettings } from "./pace-settings.ts";
 import { toPaceColumns, toReservation, toSlotColumns } from "./slots-sql.ts";
 
@@ -20,7 +21,7 @@ function toHeads(isTurned: boolean): string {
   cross join lateral (
     select c.id, c.turn, c.due_at from avatars.contacts c
     where c.instance_id = $1 and c.priority = p.priority and ${condition}
-      and (c.claimed_until is null or c.claimed_until <= i.clock)
+      and ${toUnclaimed("i.clock")}
     order by ${order}
     limit i.size
     for no key update skip locked
@@ -67,8 +68,7 @@ with locked as materialized (
   select c.id from avatars.contacts c
   where c.instance_id = $1
     and c.chat_id = any ((select allowed_chat_ids from instance where restricted and refusal is null)::text[])
-    and c.due_at <= (select clock from instance)
-    and (c.claimed_until is null or c.claimed_until <= (select clock from instance))
+    and ${toDue("(select clock from instance)")}
   order by c.priority, c.due_at
   limit (select room from instance)
   for no key update skip locked

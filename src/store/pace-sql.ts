@@ -1,5 +1,14 @@
 import { initialMarginMs, leastCallsAllowed, recoveryPerSecond } from "../domain/pace.ts";
 
+/**
+ * Calls per second that an instance is set to.
+ * @param i the alias of the instance's row
+ * @param defaultRate the rate of instances that set none, e.g. `$5`
+ */
+export function toRate(i: string, defaultRate: string): string {
+  return `coalesce(${i}.requests_per_second, ${defaultRate}::real)::float8`;
+}
+
 /** Seconds since a moment of the past. A clock that was set back must not turn them into a negative number. */
 function toSecondsSince(moment: string, now: string): string {
   return `greatest(0, extract(epoch from ${now} - ${moment})::float8)`;
@@ -23,7 +32,7 @@ export function toSlowdown(i: string, now = "clock_timestamp()"): string {
  * @param defaultRate the rate of instances that set none, e.g. `$5`
  */
 export function toCallsAllowed(i: string, defaultRate: string, now = "clock_timestamp()"): string {
-  const rate = `coalesce(${i}.requests_per_second, ${defaultRate}::real)::float8`;
+  const rate = toRate(i, defaultRate);
   const rampSeconds = `least(20, floor(${toSecondsSince(`${i}.ramp_from`, now)}))`;
   return `greatest(least(${leastCallsAllowed}, ${rate}),
     least(${rate} * ${toSlowdown(i, now)}, case when ${i}.ramp_from is null then ${rate} else 2 ^ ${rampSeconds} end))`;

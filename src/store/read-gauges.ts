@@ -1,17 +1,15 @@
 import type pg from "pg";
 import type { Backlog, InstanceGauges } from "../domain/instance-gauges.ts";
 import { simulatedInstanceId } from "../domain/instance-id.ts";
-import { toCallsAllowed, toMarginMs } from "./pace-sql.ts";
+import { toDueHeads } from "./due-sql.ts";
+import { toCallsAllowed, toMarginMs, toRate } from "./pace-sql.ts";
 import { queryWithin } from "./query-within.ts";
 import { livingActivitySql } from "./worker-activity.ts";
 
-/**
- * The oldest due contact is looked for at the head of both due indexes. Contacts with a turn are not in the order of their
- * age: of those, the oldest among the next hundred. Up to 200 µs per instance, whatever the number of contacts.
- */
+/** The oldest due contact is that of the heads: up to 200 µs per instance, whatever the number of contacts. */
 const gaugesSql = `
 select i.id as "instanceId", i.state, case when i.state = 'held' then i.held_reason end as "heldReason",
-  coalesce(i.requests_per_second, $1::real)::float8 as "requestsPerSecond", ${toCallsAllowed("i", "$1")} as "callsAllowed",
+  ${toRate("i", "$1")} as "requestsPerSecond", ${toCallsAllowed("i", "$1")} as "callsAllowed",
   ${toMarginMs("i")} as "marginMs", i.max_in_flight as "maxInFlight",
   greatest(0, coalesce(extract(epoch from i.throttled_until - now()), 0))::float8 * 1000 as "waitMs",
   extract(epoch from now() - o.oldest_due_at)::float8 * 1000 as "oldestDueAgeMs",
@@ -19,19 +17,8 @@ select i.id as "instanceId", i.state, case when i.state = 'held' then i.held_rea
 from avatars.instances i
 left join (${livingActivitySql}) a on a.instance_id = i.id
 cross join lateral (
-  select min(c.due_at) as oldest_due_at
-  from (values (0), (1), (2)) as p (priority)
-  cross join lateral (
-    (select c.due_at from avatars.contacts c
-     where c.instance_id = i.id and c.priority = p.priority and c.turn is null and c.due_at <= now()
-       and (c.claimed_until is null or c.claimed_until <= now())
-     order by c.due_at, c.id limit 1)
-    union all
-    (select c.due_at from avatars.contacts c
-     where c.instance_id = i.id and c.priority = p.priority and c.turn is not null
-       and (c.claimed_until is null or c.claimed_until <= now())
-     order by c.turn, c.id limit 100)
-  ) c
+  select min(due_at) as oldest_due_at from (${toDueHeads("now()")}
+  ) heads
 ) o
 where i.id <> $2
 order by i.id`;

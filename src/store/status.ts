@@ -2,6 +2,7 @@ import type pg from "pg";
 import type { ContactStatus } from "../domain/decide.ts";
 import { drainMs } from "../domain/drain.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
+import { toDue } from "./due-sql.ts";
 import { findStalledInstances } from "./find-due-instances.ts";
 import { toCallsAllowed, toMarginMs, toSlowdown } from "./pace-sql.ts";
 import { livingActivitySql } from "./worker-activity.ts";
@@ -49,7 +50,7 @@ export interface InstanceStatus {
   readonly stalled: boolean;
 }
 
-const isDue = "due_at <= now() and (claimed_until is null or claimed_until <= now())";
+const isDue = toDue("now()");
 
 /** @param which a condition on `instance_id` */
 const toSql = (which: string) => `
@@ -80,7 +81,7 @@ left join (
     count(*) filter (where status = 'invalid')::int as invalid,
     count(*) filter (where status = 'unreachable')::int as unreachable,
     count(*) filter (where status = 'unknown')::int as unknown
-  from avatars.contacts where ${which} group by instance_id
+  from avatars.contacts c where ${which} group by instance_id
 ) c on c.instance_id = i.id
 where ${which.replaceAll("instance_id", "i.id")}
 order by i.id`;

@@ -1,0 +1,31 @@
+/**
+ * A condition on a contact `c`: nobody has claimed it, or the claim has run out.
+ * @param at a moment
+ */
+export function toUnclaimed(at: string): string {
+  return `(c.claimed_until is null or c.claimed_until <= ${at})`;
+}
+
+/** A condition on a contact `c`: it is due, and nobody has claimed it. */
+export function toDue(at: string): string {
+  return `c.due_at <= ${at} and ${toUnclaimed(at)}`;
+}
+
+/**
+ * A select of `due_at` from the heads of the claim's two indexes, for each priority of the instance `i`: the oldest of those
+ * that go by `due_at`, and the next hundred by turn. Whoever has a turn is due, but for how long is not in the order of the
+ * turns. Cheap whatever the number of contacts.
+ */
+export function toDueHeads(at: string): string {
+  return `
+    select c.due_at from (values (0), (1), (2)) as p (priority)
+    cross join lateral (
+      (select c.due_at from avatars.contacts c
+       where c.instance_id = i.id and c.priority = p.priority and c.turn is null and ${toDue(at)}
+       order by c.due_at, c.id limit 1)
+      union all
+      (select c.due_at from avatars.contacts c
+       where c.instance_id = i.id and c.priority = p.priority and c.turn is not null and ${toUnclaimed(at)}
+       order by c.turn, c.id limit 100)
+    ) c`;
+}

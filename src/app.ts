@@ -14,10 +14,14 @@ import { parseRequest } from "./intake/parse-request.ts";
 import { settleWithin } from "./lib/deadline.ts";
 import { UserError } from "./lib/errors.ts";
 import type { SecretBox } from "./lib/secret-box.ts";
+import { startEvery } from "./lib/start-every.ts";
 import { tapEvents } from "./lib/tap-events.ts";
 import type { Metrics } from "./metrics/create-metrics.ts";
 import { openBase, type Base, type BaseOptions } from "./open-base.ts";
-import { openMetrics } from "./open-metrics.ts";
+import { createApiKeys, type ApiKeys } from "./open-api-keys.ts";
+import { openApi, type RunningApi } from "./open-api.ts";
+import { createInstances, type Instances } from "./open-instances.ts";
+import { openMetrics, serveMetricsPort } from "./open-metrics.ts";
 import { createGreenApi } from "./provider/green-api.ts";
 import { openQueues, type Queues } from "./queue/open-queues.ts";
 import type { RequestResult } from "./queue/request-consumer.ts";
@@ -29,6 +33,7 @@ import {
   type NewBatch,
 } from "./store/accept-contacts.ts";
 import { isTransient, openDatabase } from "./store/database.ts";
+import { createBatchFinisher } from "./store/finish-batches.ts";
 import { findBatchProgress } from "./store/find-batch-progress.ts";
 import {
   findDueInstances,
@@ -36,9 +41,7 @@ import {
   findStalledInstances,
   type HeldInstance,
 } from "./store/find-due-instances.ts";
-import { probeNow } from "./store/holds.ts";
 import * as instanceStore from "./store/instances.ts";
-import type { InstanceSettings, StateBefore } from "./store/instances.ts";
 import type { PaceSettings } from "./store/pace-settings.ts";
 import { readResults, type ResultFilter } from "./store/read-results.ts";
 import { createRunLedger } from "./store/run-ledger.ts";
@@ -50,8 +53,8 @@ import { startActivityReport } from "./worker/report-activity.ts";
 import { startSweep } from "./worker/sweep.ts";
 import { createWakeTimers } from "./worker/wake-timers.ts";
 
-export { defaultMaxAgeMs } from "./intake/parse-request.ts";
 export { openSource } from "./intake/open-source.ts";
+export { encodeResults, type ResultFormat } from "./results/encode-results.ts";
 export { startSimulator } from "./simulator/start-simulator.ts";
 export type {
   Activity,
@@ -71,6 +74,8 @@ const queueRetryMs = 60_000;
 const wakeDeadlineMs = 3_000;
 /** Hundreds of instances claim, each twice a second, and a claim takes milliseconds. */
 const claimConnections = 6;
+/** Whoever reads a batch sees at once that it is done; this is for lists. */
+const finishIntervalMs = 5_000;
 /** A dead process's claims are free after this long; a living one extends them. */
 const claimLeaseMs = 30_000;
 
@@ -78,6 +83,7 @@ const claimLeaseMs = 30_000;
 export interface App {
   readonly config: Config;
   readonly instances: Instances;
+  readonly apiKeys: ApiKeys;
   /** Reads a file into a new batch. @throws UserError; what was committed before stays. */
   importFile(
     source: Readable,
@@ -95,9 +101,14 @@ export interface App {
   findHeldInstances(): Promise<HeldInstance[]>;
   /**
    * Starts working: instance runs, requests from the queue, the sweep.
-   * @param options.metrics serves metrics where METRICS_PORT is set
+   * @param options.metrics counts what it does, and serves metrics where METRICS_PORT is set
    */
   startWorker(options?: { readonly metrics: boolean }): Promise<RunningWorker>;
+  /**
+   * Serves the HTTP API on HOST and PORT.
+   * @throws UserError `api-unavailable` where it cannot listen
+   */
+  serveApi(): Promise<RunningApi>;
   /** Something of the caller's that must be closed before the database. */
   onClose(name: string, close: () => Promise<void>): void;
   /** Closes everything, last opened first. Twice is harmless. */
@@ -114,38 +125,6 @@ export interface RunningWorker {
   readonly backend: "postgres" | "redis";
   /** Claims nothing new, finishes what is in flight within the grace period, gives the rest back. */
   stop(): Promise<void>;
-}
-
-export interface InstanceInput extends Omit<instanceStore.InstanceChange, "sealedToken"> {
-  readonly token: string;
-}
-
-export interface Instances {
-  list(): Promise<InstanceView[]>;
-  find(id: InstanceId): Promise<InstanceView | undefined>;
-  /** Adds or replaces; a hold ends, since its cause may have been the old token, and its contacts go on. */
-  put(instance: InstanceInput): Promise<void>;
-  /** Is this the token that is stored for the instance? */
-  hasToken(id: InstanceId, token: string): Promise<boolean>;
-  countContacts(id: InstanceId): Promise<number>;
-  remove(id: InstanceId): Promise<boolean>;
-  /** Lets a held instance be probed at once. */
-  probeNow(id: InstanceId): Promise<void>;
-  /** Returns the state before; undefined: there is no such instance. */
-  setPaused(id: InstanceId, paused: boolean): Promise<StateBefore | undefined>;
-  /**
-   * Ends a pause or a wait that the provider asked for, or puts a hold to the test at once; running workers go on within
-   * 2 s. Returns the state before.
-   */
-  resume(id: InstanceId): Promise<StateBefore | undefined>;
-  /**
-   * Changes what is given, with the next claim of each running worker. A hold is put to the test at once by a new URL.
-   * Undefined: there is no such instance.
-   */
-  update(
-    id: InstanceId,
-    settings: InstanceSettings,
-  ): Promise<{ before: InstanceView; after: InstanceView } | undefined>;
 }
 
 /**
@@ -167,8 +146,12 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     await queues?.wakeInstances([instanceId]);
   };
 
+  let metrics: Metrics | undefined;
+  const getMetrics = () => (metrics ??= openMetrics(base));
+
   return {
     config,
+    apiKeys: createApiKeys(base),
     instances: createInstances(base, async (id) => void (await settleWithin(wake(id), wakeDeadlineMs))),
     async importFile(source, batch, importOptions, ports) {
       const batchId = await createBatch(pool, batch);
@@ -180,7 +163,7 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
           await wake(batch.instanceId);
         },
       });
-      await finishIntake(pool, batchId, counts.rejected);
+      await finishIntake(pool, batchId, counts);
       return counts;
     },
     findBatchProgress: (batchId) => findBatchProgress(pool, batchId),
@@ -189,9 +172,11 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     findStalledInstances: () => findStalledInstances(pool),
     findHeldInstances: () => findHeldInstances(pool),
     async startWorker({ metrics } = { metrics: false }) {
-      const served = metrics ? await openMetrics(base) : undefined;
-      return startWorker(base, await getQueues(), served);
+      const watching = metrics ? getMetrics() : undefined;
+      if (watching) await serveMetricsPort(base, watching);
+      return startWorker(base, await getQueues(), watching);
     },
+    serveApi: () => openApi(base, { wake: (id) => void wake(id), getQueues, metrics: getMetrics() }),
     onClose: closer.add,
     close: closer.close,
   };
@@ -277,6 +262,12 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
     random: Math.random,
     onError: (error) => events.ledgerFailed({ where: "sweep" }, error),
   });
+  const stopFinishing = startEvery({
+    run: createBatchFinisher(pool),
+    intervalMs: finishIntervalMs,
+    random: Math.random,
+    onError: (error) => events.ledgerFailed({ where: "finish batches" }, error),
+  });
   const processId = randomUUID();
   const stopReport = startActivityReport({
     report: observed.activity.report,
@@ -292,7 +283,7 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
     timers.clear();
     // Runs end at once: their calls in flight are the worker's to wait for.
     await Promise.all([
-      settleWithin(stopSweep(), 2_000),
+      settleWithin(Promise.all([stopSweep(), stopFinishing()]), 2_000),
       runs.stop(graceMs),
       requests?.stop(graceMs),
       worker.stop(graceMs),
@@ -326,51 +317,13 @@ async function acceptRequest({ database }: Base, queues: Queues, data: unknown):
   const batchId = await createBatch(database.pool, { ...batch, source: "bullmq" });
   const accepted =
     contacts.length > 0 ? await acceptChunk(database.pool, batchId, contacts.map(toIncoming)) : 0;
-  await finishIntake(database.pool, batchId, rejected.length);
+  await finishIntake(database.pool, batchId, { contacts: contacts.length, rejected: rejected.length });
   await queues.wakeInstances([batch.instanceId]);
   return { batchId, accepted, duplicates: contacts.length - accepted, rejected };
 }
 
 function toIncoming({ chatId, externalRef, line }: Contact): IncomingContact {
   return { chatId, externalRef, position: line };
-}
-
-/** @param wake tells running workers that the instance may be worked on; what it misses the sweep finds */
-function createInstances(base: Base, wake: (id: InstanceId) => Promise<void>): Instances {
-  const { database, secrets } = base;
-  const { pool } = database;
-  return {
-    list: () => instanceStore.listInstances(database),
-    find: (id) => instanceStore.findInstance(database, id),
-    async put({ token, ...instance }) {
-      const sealedToken = secrets().seal(token, instance.id);
-      const before = await instanceStore.findInstance(database, instance.id);
-      await instanceStore.putInstance(database, { ...instance, sealedToken });
-      if (before?.state === "held") await wake(instance.id);
-    },
-    async hasToken(id, token) {
-      const sealed = await instanceStore.findSealedToken(database, id);
-      return sealed !== undefined && secrets().open(sealed, id) === token;
-    },
-    countContacts: (id) => instanceStore.countContacts(database, id),
-    remove: (id) => instanceStore.removeInstance(database, id),
-    probeNow: (id) => probeNow(pool, id),
-    setPaused: (id, paused) => instanceStore.setPaused(database, id, paused),
-    async resume(id) {
-      const before = await instanceStore.setPaused(database, id, false);
-      if (before === "held") await probeNow(pool, id);
-      if (before !== undefined) await wake(id);
-      return before;
-    },
-    async update(id, settings) {
-      const update = await instanceStore.updateInstance(database, id, settings);
-      if (update?.after.state === "held" && update.after.apiUrl !== update.before.apiUrl) {
-        await probeNow(pool, id);
-        await wake(id);
-      }
-      return update;
-    },
-  };
 }
 
 /** A worker with a key that opens none of the tokens would hold every instance: better not to start. */

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { z } from "zod";
 import { parseInstanceId, type InstanceId } from "./domain/instance-id.ts";
+import { normalizeApiUrl } from "./lib/api-url.ts";
 import { UserError } from "./lib/errors.ts";
 
 const wholeNumber = (min: number, max: number, unit = "") =>
@@ -64,6 +65,9 @@ const settingsSchema = z.object({
     .min(1)
     .default(".avatars")
     .transform((path) => resolve(path)),
+  HOST: z.string().trim().default("127.0.0.1"),
+  PORT: wholeNumber(0, 65_535).default(3_000),
+  AVATARS_API_REQUESTS_PER_MINUTE: wholeNumber(1, 1_000_000).default(3_000),
   METRICS_PORT: wholeNumber(0, 65_535).optional(),
   METRICS_HOST: z.string().trim().default("127.0.0.1"),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).optional(),
@@ -95,6 +99,13 @@ export interface Config {
   readonly shutdownGraceMs: number;
   /** Absolute. */
   readonly dataDir: string;
+  readonly api: {
+    readonly host: string;
+    /** 0: a free one. */
+    readonly port: number;
+    /** Of each key, in each process. */
+    readonly requestsPerMinute: number;
+  };
   /** Undefined: no metrics are served. 0: on a free port. */
   readonly metricsPort: number | undefined;
   readonly metricsHost: string;
@@ -160,16 +171,16 @@ function toConfig(settings: Settings, path: string): Config {
     runsPerProcess: settings.AVATARS_RUNS_PER_PROCESS,
     shutdownGraceMs: settings.AVATARS_SHUTDOWN_GRACE_MS,
     dataDir: settings.AVATARS_DATA_DIR,
+    api: {
+      host: settings.HOST,
+      port: settings.PORT,
+      requestsPerMinute: settings.AVATARS_API_REQUESTS_PER_MINUTE,
+    },
     metricsPort: settings.METRICS_PORT,
     metricsHost: settings.METRICS_HOST,
     logLevel: settings.LOG_LEVEL,
     path,
   };
-}
-
-/** Without trailing slashes, so that paths can be appended. */
-export function normalizeApiUrl(apiUrl: string): string {
-  return apiUrl.trim().replace(/\/+$/, "");
 }
 
 /** LOG_LEVEL as it is, for a failure that comes before the settings are read. */

@@ -1,15 +1,20 @@
 import type { StateReport } from "./domain/state-report.ts";
+import type { ApiEvents } from "./http/create-api.ts";
 import { assertNever } from "./lib/errors.ts";
 import type { WorkerEvents } from "./worker/create-worker.ts";
 import type { QueueEvents } from "./queue/open-queues.ts";
 import { toErrorFields, type Logger } from "./lib/logger.ts";
 
 /** Every event that is logged: a fixed message, fields for the rest, chat ids as a keyed hash only. */
-export interface LogEvents extends WorkerEvents, QueueEvents {
+export interface LogEvents extends WorkerEvents, QueueEvents, ApiEvents {
   connectionLost(error: Error): void;
   workerStarted(fields: { backend: string; runsPerProcess: number; maxAttempts: number }): void;
   workerStopping(fields: { callsInFlight: number; graceMs: number }): void;
   workerStopped(): void;
+  apiServed(fields: { url: string; host: string; port: number }): void;
+  apiStopping(fields: { graceMs: number }): void;
+  apiStopped(): void;
+  apiConnectionFailed(error: Error): void;
   metricsServed(fields: { host: string; port: number }): void;
   metricsFailed(error: Error): void;
   runEnded(fields: { instanceId: string; end: string }): void;
@@ -51,12 +56,29 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
     workerStarted: (fields) => logger.info(fields, "worker started"),
     workerStopping: (fields) => logger.info(fields, "worker stopping"),
     workerStopped: () => logger.info("worker stopped"),
+    apiServed: (fields) => logger.info(fields, "api served"),
+    apiStopping: (fields) => logger.info(fields, "api stopping"),
+    apiStopped: () => logger.info("api stopped"),
+    apiAnswered: (fields) => logger[toAnswerLevel(fields)](fields, "api answered"),
+    apiFailed(fields, error) {
+      const level = fields.problem === "unavailable" ? "warn" : "error";
+      logger[level]({ ...fields, ...toErrorFields(error) }, "api failed");
+    },
+    apiConnectionFailed: (error) => logger.warn(toErrorFields(error), "api connection failed"),
     metricsServed: (fields) => logger.info(fields, "metrics served"),
     metricsFailed: (error) => logger.warn(toErrorFields(error), "metrics connection failed"),
     runEnded: (fields) => logger.debug(fields, "instance run ended"),
     closeFailed: (name, error) => logger.warn({ name, ...toErrorFields(error) }, "close failed"),
     embedded: (event, fields) => logger.debug(fields, event),
   };
+}
+
+/** Who only looks whether it works does so every few seconds. */
+const probedRoutes = /^(\/v1)?\/(healthz|readyz|metrics)$/;
+
+function toAnswerLevel({ route, status }: { route: string; status: number }): "debug" | "info" | "warn" {
+  if (probedRoutes.test(route)) return "debug";
+  return status >= 500 ? "warn" : "info";
 }
 
 /** Of a refusal its kind only: it may name other people's chats. */

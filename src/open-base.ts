@@ -18,6 +18,8 @@ export interface Base {
   readonly simulated: boolean;
   /** @throws UserError `no-secret-key` where there is none */
   readonly secrets: () => SecretBox;
+  /** What the secrets are sealed with: 32 bytes. @throws UserError `no-secret-key` */
+  readonly secretKey: () => Uint8Array;
   readonly events: LogEvents;
   readonly closer: Closer;
 }
@@ -72,6 +74,7 @@ export async function openBase(config: Config, options: BaseOptions): Promise<Ba
       databaseUrl,
       simulated: options.simulated ?? false,
       secrets: () => box ?? failWithoutKey(),
+      secretKey: () => secretKey ?? failWithoutKey(),
       events,
       closer,
     };

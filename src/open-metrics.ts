@@ -8,19 +8,22 @@ const gaugesDeadlineMs = 5_000;
 /** Counting goes on behind the scrape that asked for it. */
 const countDeadlineMs = 55_000;
 
-/**
- * Serves metrics where METRICS_PORT is set, until everything is closed.
- * @throws UserError `metrics-unavailable`
- */
-export async function openMetrics({ config, database, events, closer }: Base): Promise<Metrics | undefined> {
-  const { metricsPort: port, metricsHost: host } = config;
-  if (port === undefined) return undefined;
-  const metrics = createMetrics({
+/** Metrics of this process and of the database; nothing is served yet. */
+export function openMetrics({ config, database }: Base): Metrics {
+  return createMetrics({
     readGauges: () => readGauges(database.pool, config.requestsPerSecond, gaugesDeadlineMs),
     countBacklog: () => countBacklog(database.pool, countDeadlineMs),
   });
+}
+
+/**
+ * Serves them on a port of their own where METRICS_PORT is set, until everything is closed.
+ * @throws UserError `metrics-unavailable`
+ */
+export async function serveMetricsPort({ config, events, closer }: Base, metrics: Metrics): Promise<void> {
+  const { metricsPort: port, metricsHost: host } = config;
+  if (port === undefined) return;
   const server = await serveMetrics({ host, port, scrape: metrics.scrape, onError: events.metricsFailed });
   closer.add("metrics", () => server.close());
   events.metricsServed({ host, port: server.port });
-  return metrics;
 }

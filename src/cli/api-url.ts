@@ -1,4 +1,4 @@
-import { normalizeApiUrl } from "../config.ts";
+import { parseApiUrl as parseBareUrl } from "../lib/api-url.ts";
 import { UserError } from "../lib/errors.ts";
 
 /** An instance's apiUrl as it was typed. @throws UserError `bad-url` */
@@ -10,11 +10,12 @@ export function parseApiUrl(text: string): string {
       `--url: "${text.slice(0, 80)}" is not a URL; copy apiUrl from the console, e.g. https://7103.api.greenapi.com`,
     );
   }
-  if (url.search || url.hash || url.username || url.password) {
+  const apiUrl = parseBareUrl(text);
+  if (apiUrl === undefined) {
     throw new UserError(
       "bad-url",
       "--url must be the bare apiUrl, e.g. https://7103.api.greenapi.com, without credentials or parameters",
     );
   }
-  return normalizeApiUrl(text);
+  return apiUrl;
 }

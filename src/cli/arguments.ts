@@ -1,9 +1,17 @@
 import { InvalidArgumentError } from "commander";
-import { parseInstanceId, type InstanceId } from "../domain/instance-id.ts";
+import { parseInstanceId, simulatedInstanceId, type InstanceId } from "../domain/instance-id.ts";
+import { UserError } from "../lib/errors.ts";
 
 export function toInstanceId(text: string): InstanceId {
   const id = parseInstanceId(text);
   if (id === undefined) throw new InvalidArgumentError("An instance id is digits only.");
+  return id;
+}
+
+/** Of an instance to add. */
+export function toNewInstanceId(text: string): InstanceId {
+  const id = toInstanceId(text);
+  if (id === simulatedInstanceId) throw new InvalidArgumentError("This id is the simulator's.");
   return id;
 }
 
@@ -25,6 +33,16 @@ export function toRate(text: string): number {
   if (!(number >= 0.1 && number <= 10_000))
     throw new InvalidArgumentError("Expected a number from 0.1 to 10000.");
   return number;
+}
+
+/** For parsers whose errors are ours: commander names the option in front of them. */
+export function orInvalid<Value>(parse: () => Value): Value {
+  try {
+    return parse();
+  } catch (error) {
+    if (error instanceof UserError) throw new InvalidArgumentError(error.message);
+    throw error;
+  }
 }
 
 /** A value, or the word `default`. (Commander makes an empty text of a null.) */

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { InstanceId } from "../domain/instance-id.ts";
-import { orDefault, toCount, toInstanceId, toRate } from "./arguments.ts";
+import { orDefault, toCount, toInstanceId, toNewInstanceId, toRate } from "./arguments.ts";
 import type { CommandIo } from "./io.ts";
 
 /** Switches that are off unless given. */
@@ -19,7 +19,7 @@ export function addInstanceCommands(
   instance
     .command("add")
     .description("Add an instance, or give a known one a new URL and token. Without --token it is asked for.")
-    .argument("<id>", "idInstance, from the console", toInstanceId)
+    .argument("<id>", "idInstance, from the console", toNewInstanceId)
     .requiredOption("--url <url>", "apiUrl, from the console, e.g. https://7103.api.greenapi.com")
     .option("--token <token>", "apiTokenInstance; other users of this machine may see it in the process list")
     .option("--token-stdin", "read the token from standard input")

@@ -1,9 +1,10 @@
-import { readFileSync } from "node:fs";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { contactStatuses, type ContactStatus } from "../domain/decide.ts";
 import { parseDurationMs } from "../lib/duration.ts";
 import { UserError } from "../lib/errors.ts";
-import { toInstanceId, toRate, toWholeNumber } from "./arguments.ts";
+import { readVersion } from "../lib/version.ts";
+import { addApiKeyCommands } from "./apikey-commands.ts";
+import { orInvalid, toInstanceId, toRate, toWholeNumber } from "./arguments.ts";
 import { addInstanceCommands } from "./instance-commands.ts";
 import { exitCodes, writeLine, type CommandIo } from "./io.ts";
 
@@ -24,11 +25,6 @@ export async function runProgram(io: CommandIo): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.wrong;
     throw error;
   }
-}
-
-function readVersion(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 type SetExitCode = (code: number) => void;
@@ -56,6 +52,7 @@ Examples:
   addFileCommands(program, io, setExitCode);
   addServiceCommands(program, io, setExitCode);
   addInstanceCommands(program, io, setExitCode);
+  addApiKeyCommands(program, io, setExitCode);
   return program;
 }
 
@@ -153,6 +150,41 @@ Examples:
 }
 
 function addServiceCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
+  program
+    .command("up")
+    .description("The HTTP API and a worker in one process, until told to stop.")
+    .addHelpText(
+      "after",
+      `
+The API listens on HOST (127.0.0.1) and PORT (3000). Without DATABASE_URL the data is kept in an embedded Postgres, and the
+first start prints a key of the API, once.
+
+Examples:
+  avatars up
+  PORT=8080 avatars up`,
+    )
+    .action(async () => {
+      const { up } = await import("./up.ts");
+      setExitCode(await up(io));
+    });
+
+  program
+    .command("serve")
+    .description("The HTTP API alone, until told to stop: workers do the rest.")
+    .addHelpText(
+      "after",
+      `
+It listens on HOST (127.0.0.1) and PORT (3000). Keys are made with avatars apikey create.
+
+Examples:
+  avatars serve
+  DATABASE_URL=postgres://… REDIS_URL=redis://… HOST=0.0.0.0 avatars serve`,
+    )
+    .action(async () => {
+      const { serve } = await import("./serve.ts");
+      setExitCode(await serve(io));
+    });
+
   program
     .command("worker")
     .description("Work on whatever is due, until told to stop. Start as many as you like.")
@@ -273,15 +305,6 @@ function toStatuses(text: string): ContactStatus[] {
       throw new InvalidArgumentError(`Expected any of ${contactStatuses.join(", ")}.`);
     return status;
   });
-}
-
-function orInvalid<T>(parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (error instanceof UserError) throw new InvalidArgumentError(error.message);
-    throw error;
-  }
 }
 
 /** The last line of a command that failed. */

@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
-import { defaultMaxAgeMs, type App, type ImportCounts, type InstanceView } from "../app.ts";
+import type { App, ImportCounts, InstanceView } from "../app.ts";
+import { defaultMaxAgeMs } from "../domain/batch.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
 import { writeLine, type CommandIo } from "./io.ts";

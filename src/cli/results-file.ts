@@ -1,25 +1,9 @@
 import { createWriteStream } from "node:fs";
 import { rename, unlink } from "node:fs/promises";
-import { Readable, Transform, type Writable } from "node:stream";
+import { Readable, type Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { stringify } from "csv-stringify";
-import type { ResultRow } from "../app.ts";
+import { encodeResults, type ResultFormat, type ResultRow } from "../app.ts";
 import { UserError } from "../lib/errors.ts";
-
-/** The columns of a results file, in their order. */
-const columns = [
-  "instance_id",
-  "chat_id",
-  "external_ref",
-  "status",
-  "avatar_url",
-  "url_expires_at",
-  "checked_at",
-  "attempts",
-  "last_error",
-] as const;
-
-type FileRow = Record<(typeof columns)[number], string | number | null>;
 
 /**
  * Writes results to a file, CSV or NDJSON by its ending. The file appears whole or not at all: it is written
@@ -62,46 +46,22 @@ export async function assertWritable(path: string): Promise<void> {
 
 async function writeResults(
   target: Writable,
-  format: "csv" | "ndjson",
+  format: ResultFormat,
   rows: AsyncIterable<ResultRow>,
   end = true,
 ): Promise<number> {
   let count = 0;
-  async function* toRows() {
+  async function* counted() {
     for await (const row of rows) {
       count += 1;
-      yield toFileRow(row);
+      yield row;
     }
   }
-  // A cell that starts with = + - @ would be run as a formula by a spreadsheet.
-  const encoder =
-    format === "csv" ? stringify({ header: true, columns: [...columns], escape_formulas: true }) : toNdjson();
-  await pipeline(Readable.from(toRows()), encoder, target, { end });
+  await pipeline(encodeResults(format, counted()), target, { end });
   return count;
 }
 
-function toNdjson(): Transform {
-  return new Transform({
-    writableObjectMode: true,
-    transform: (row: FileRow, _encoding, done) => done(null, `${JSON.stringify(row)}\n`),
-  });
-}
-
-function toFileRow(row: ResultRow): FileRow {
-  return {
-    instance_id: row.instanceId,
-    chat_id: row.chatId,
-    external_ref: row.externalRef ?? null,
-    status: row.status,
-    avatar_url: row.avatarUrl ?? null,
-    url_expires_at: row.urlExpiresAt?.toISOString() ?? null,
-    checked_at: row.checkedAt?.toISOString() ?? null,
-    attempts: row.attempts,
-    last_error: row.lastError ?? null,
-  };
-}
-
-function toFormat(path: string): "csv" | "ndjson" {
+function toFormat(path: string): ResultFormat {
   if (/\.csv$/i.test(path)) return "csv";
   if (/\.(ndjson|jsonl)$/i.test(path)) return "ndjson";
   throw new UserError(

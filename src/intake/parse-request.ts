@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { defaultMaxAgeMs } from "../domain/batch.ts";
 import { parseInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import { toExcerpt } from "../domain/chat-id.ts";
 import { UserError } from "../lib/errors.ts";
@@ -17,11 +18,8 @@ export interface ContactRequest {
 }
 
 const maxChatIds = 100_000;
-const dayMs = 24 * 3600 * 1000;
 /** A century: what lies beyond is no moment for Postgres, and such a request would be put off for ever. */
 const maxAgeSeconds = 100 * 366 * 24 * 3600;
-/** An answer younger than this is fresh enough, unless the request says otherwise. */
-export const defaultMaxAgeMs = 7 * dayMs;
 
 const requestSchema = z.object({
   instanceId: z.union([z.string(), z.number()]),

@@ -17,24 +17,33 @@ const maxCachedKeys = 1000;
 export function createNdjsonReader(options: LineReaderOptions): LineReader {
   const rankKey = createKeyRanks(options);
 
-  function readLine(text: string, line: number): IntakeRecord[] {
-    if (text.trim() === "") return [];
+  const rankId = (key: string) => rankKey(key).idRank;
+  const rankRef = (key: string) => rankKey(key).refRank;
+
+  function readLine(text: string, line: number): IntakeRecord {
     const source = { line, text };
-    if (text.length > maxLineLength) {
-      return [toReject(source, `longer than ${maxLineLength / 1024} KiB`)];
-    }
+    if (text.length > maxLineLength) return toReject(source, `longer than ${maxLineLength / 1024} KiB`);
     const json = parseObject(text);
-    if (json === undefined) return [toReject(source, "not a JSON object")];
-    const id = findBest(json, (key) => rankKey(key).idRank);
-    if (id === undefined) return [toReject(source, "no chat id or phone number")];
-    const ref = findBest(json, (key) => rankKey(key).refRank);
-    const faulty = [id, ref].find((cell) => cell !== undefined && cell.text === undefined);
-    if (faulty !== undefined) return [toReject(source, `"${faulty.key}" is neither text nor a whole number`)];
-    return [toIntakeRecord(source, id.text ?? "", ref?.text, options.defaultCountry)];
+    if (json === undefined) return toReject(source, "not a JSON object");
+    const keys = Object.keys(json);
+    const id = findBest(json, keys, rankId);
+    if (id === undefined) return toReject(source, "no chat id or phone number");
+    const ref = findBest(json, keys, rankRef);
+    const faulty = id.text === undefined ? id : ref?.text === undefined ? ref : undefined;
+    if (faulty !== undefined) return toReject(source, `"${faulty.key}" is neither text nor a whole number`);
+    return toIntakeRecord(source, id.text ?? "", ref?.text, options.defaultCountry);
   }
 
   return {
-    read: ({ firstLine, lines }) => lines.flatMap((text, index) => readLine(text, firstLine + index)),
+    // A million times over, what is not allocated need not be collected.
+    read({ firstLine, lines }) {
+      const records: IntakeRecord[] = [];
+      for (let index = 0; index < lines.length; index += 1) {
+        const text = lines[index] ?? "";
+        if (text.trim() !== "") records.push(readLine(text, firstLine + index));
+      }
+      return records;
+    },
     end: () => [],
   };
 }
@@ -68,9 +77,9 @@ function parseObject(text: string): Json | undefined {
 }
 
 /** The best ranked of the values that are there; its text is undefined where it cannot be an id. */
-function findBest(json: Json, rank: (key: string) => number | undefined) {
+function findBest(json: Json, keys: readonly string[], rank: (key: string) => number | undefined) {
   let best: { key: string; rank: number; text: string | undefined } | undefined;
-  for (const key of Object.keys(json)) {
+  for (const key of keys) {
     const keyRank = rank(key);
     if (keyRank === undefined || (best !== undefined && best.rank <= keyRank)) continue;
     const text = toText(json[key]);

@@ -1,6 +1,7 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { InstanceActivity } from "../domain/instance-activity.ts";
 import type { Backlog, InstanceGauges } from "../domain/instance-gauges.ts";
+import { createApiMetrics, type CountedRequests } from "./api-metrics.ts";
 import { createCachedRead } from "./cached-read.ts";
 import { createCallMetrics, type CountedEvents } from "./call-metrics.ts";
 import { createDatabaseMetrics } from "./database-metrics.ts";
@@ -12,10 +13,12 @@ export interface MetricsPorts {
   readonly countBacklog: () => Promise<readonly Backlog[]>;
 }
 
-/** What a worker shows to Prometheus. Its labels hold instance ids and words of ours: no chat id, no token. */
+/** What a process shows to Prometheus. Its labels hold instance ids and words of ours: no chat id, no token. */
 export interface Metrics {
   /** To be told what the worker does. */
   readonly events: CountedEvents;
+  /** To be told what the API does. */
+  readonly requests: CountedRequests;
   /** Where to look at what this process does for each instance. */
   watch(report: () => readonly InstanceActivity[]): void;
   /** All of it, as text. Never waits for Postgres longer than 5 s, and does without it where it is away. */
@@ -39,6 +42,7 @@ export function createMetrics({ readGauges, countBacklog }: MetricsPorts): Metri
 
   return {
     events: calls.events,
+    requests: createApiMetrics(registry),
     watch(source) {
       report = source;
     },

@@ -3,7 +3,7 @@ import { parseAvatarUrl } from "./avatar-url.ts";
 import { toQuotaOutcome } from "./quota.ts";
 import { isMasked, redact } from "./redact.ts";
 import { parseReplyBody, type ReplyBody, type ReplyFields } from "./reply-body.ts";
-import { parseRetryAfter } from "./retry-after.ts";
+import { parseRetryAfter } from "../lib/retry-after.ts";
 import { findTextSign, type TextSign } from "./text-sign.ts";
 
 /** Header names in lower case, as undici gives them. */

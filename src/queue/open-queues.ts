@@ -20,6 +20,8 @@ export interface Queues {
   wakeInstances(ids: readonly InstanceId[]): Promise<void>;
   /** Does any instance wait for its run? Never rejects: where that is not known it might be. */
   runsWait(): Promise<boolean>;
+  /** Does the server behind the queue answer? Never rejects. */
+  isReachable(): Promise<boolean>;
   consumeRuns(options: { concurrency: number; process: RunProcessor }): Promise<Consumer>;
   consumeRequests(options: { handle: RequestHandler }): Promise<Consumer>;
   close(): Promise<void>;
@@ -56,6 +58,7 @@ export async function openQueues(
       });
       return waiting > 0;
     },
+    isReachable: () => backend.attempt("ask the queue", () => runs.getWaitingCount()),
     consumeRuns: ({ concurrency, process }) => {
       const wake = (id: InstanceId) =>
         backend.attempt("queue the next run", () => runs.addBulk([toRunJob(id)]));

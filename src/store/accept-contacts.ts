@@ -1,12 +1,12 @@
-import { from as copyFrom } from "pg-copy-streams";
 import type pg from "pg";
-import { Readable } from "node:stream";
-import { pipeline } from "node:stream/promises";
-import type { ChatId } from "../domain/chat-id.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
-import { sleep } from "../lib/deadline.ts";
-import { isTransient } from "./database.ts";
+import { UserError } from "../lib/errors.ts";
+import { patiently, retryTransient } from "./retry-transient.ts";
+import { acceptStaged, stageContacts, type IncomingContact } from "./stage-contacts.ts";
 import { toStorableText } from "./storable-text.ts";
+import { transact, withClient } from "./with-client.ts";
+
+export type { IncomingContact } from "./stage-contacts.ts";
 
 export interface NewBatch {
   readonly instanceId: InstanceId;
@@ -16,13 +16,6 @@ export interface NewBatch {
   readonly priority: number;
   /** An answer younger than this is fresh enough: its contact costs no call. */
   readonly maxAgeMs: number;
-}
-
-/** A contact on its way in, with the place where it stood. */
-export interface IncomingContact {
-  readonly chatId: ChatId;
-  readonly externalRef: string | undefined;
-  readonly position: number;
 }
 
 /** Opens a batch. Until {@link finishIntake} it is visibly incomplete. Returns its id. */
@@ -41,16 +34,21 @@ export async function createBatch(pool: pg.Pool, batch: NewBatch): Promise<strin
   return rows[0]!.id;
 }
 
-/** The file has been read to its end. */
-export async function finishIntake(pool: pg.Pool, batchId: string, rejected: number): Promise<void> {
-  await pool.query(`update avatars.batches set completed_intake_at = now(), rejected = $2 where id = $1`, [
-    batchId,
-    rejected,
-  ]);
+/** What was read, from the first line to the last. */
+export interface IntakeCounts {
+  /** Lines that are contacts, duplicates included. */
+  readonly contacts: number;
+  readonly rejected: number;
 }
 
-/** Half a minute in all: a restart of the server does not end an import. */
-const maxRetries = 8;
+/** The input has been read to its end. A chunk that was sent twice has counted its contacts as duplicates: no longer. */
+export async function finishIntake(pool: pg.Pool, batchId: string, counts: IntakeCounts): Promise<void> {
+  await pool.query(
+    `update avatars.batches
+     set completed_intake_at = now(), rejected = $2, duplicates = greatest($3 - accepted, 0) where id = $1`,
+    [batchId, counts.rejected, counts.contacts],
+  );
+}
 
 /**
  * Reserves a turn for each contact of a chunk, in a transaction of its own: chunks of one batch are written side by
@@ -72,6 +70,7 @@ async function reserveTurns(client: pg.PoolClient, batchId: string, turns: numbe
 /**
  * Takes a chunk in: COPY into a staging table, then one call of `avatars.accept`, in one transaction. When
  * it resolves the contacts are committed (I1). Sent again it changes nothing. Returns how many contacts were new to the batch.
+ * @throws UserError `batch-cancelled`, `batch-complete`: nobody wants its contacts any more, or its input has ended
  */
 export async function acceptChunk(
   pool: pg.Pool,
@@ -79,55 +78,37 @@ export async function acceptChunk(
   chunk: readonly IncomingContact[],
 ): Promise<number> {
   let lastTurn: string | null | undefined;
-  for (let tries = 1; ; tries += 1) {
-    let client: pg.PoolClient | undefined;
-    try {
-      client = await pool.connect();
+  return retryTransient(patiently, async () =>
+    withClient(pool, async (client) => {
       lastTurn ??= await reserveTurns(client, batchId, chunk.length);
-      const members = await acceptInTransaction(client, batchId, chunk, lastTurn);
-      client.release();
-      return members;
-    } catch (error) {
-      client?.release(true);
-      if (tries > maxRetries || !isTransient(error)) throw error;
-      await sleep(Math.min(8_000, 50 * 2 ** tries));
-    }
-  }
-}
-
-async function acceptInTransaction(
-  client: pg.PoolClient,
-  batchId: string,
-  chunk: readonly IncomingContact[],
-  lastTurn: string | null,
-): Promise<number> {
-  await client.query("begin");
-  await client.query(
-    `create temp table if not exists staged_contacts
-       (chat_id text not null, external_ref text, position bigint not null) on commit delete rows`,
+      const turn = lastTurn;
+      return transact(client, async () => {
+        await stageContacts(client, chunk);
+        const members = await acceptStaged(client, batchId, turn);
+        await assertOpen(client, batchId);
+        return members;
+      });
+    }),
   );
-  const copy = client.query(copyFrom("copy pg_temp.staged_contacts from stdin"));
-  await pipeline(Readable.from([toCopyText(chunk)], { objectMode: false }), copy);
-  const { rows } = await client.query<{ members: number }>(
-    `select (avatars.accept($1, array_agg(chat_id), array_agg(external_ref), array_agg(position), $2)).members
-     from pg_temp.staged_contacts`,
-    [batchId, lastTurn],
+}
+
+/**
+ * `avatars.accept` has locked the batch: who cancels it from here on finds the contacts of this chunk, and who did so
+ * before is seen.
+ */
+async function assertOpen(client: pg.PoolClient, batchId: string): Promise<void> {
+  const { rows } = await client.query<{ cancelled: boolean; complete: boolean }>(
+    `select cancelled_at is not null as cancelled, completed_intake_at is not null as complete
+     from avatars.batches where id = $1`,
+    [batchId],
   );
-  await client.query("commit");
-  return rows[0]?.members ?? 0;
-}
-
-/** COPY's text format: tabs between columns, `\N` for null, backslash escapes. */
-function toCopyText(chunk: readonly IncomingContact[]): string {
-  let text = "";
-  for (const { chatId, externalRef, position } of chunk) {
-    text += `${chatId}\t${externalRef === undefined ? String.raw`\N` : escapeCopyText(externalRef)}\t${position}\n`;
+  if (rows[0]?.cancelled) {
+    throw new UserError("batch-cancelled", `batch ${batchId} was cancelled while its contacts were read`);
   }
-  return text;
-}
-
-const copyEscapes: Record<string, string> = { "\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r" };
-
-function escapeCopyText(value: string): string {
-  return toStorableText(value).replace(/[\\\t\n\r]/g, (char) => copyEscapes[char] ?? char);
+  if (rows[0]?.complete) {
+    throw new UserError(
+      "batch-complete",
+      `batch ${batchId} was ended by somebody else while its contacts were read`,
+    );
+  }
 }

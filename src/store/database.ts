@@ -1,3 +1,4 @@
+import { DrizzleQueryError } from "drizzle-orm";
 import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import pg from "pg";
 import { settleWithin } from "../lib/deadline.ts";
@@ -19,13 +20,19 @@ export interface DatabaseOptions {
    * worth nothing after a crash, such as claims.
    */
   readonly commitsLater?: boolean;
+  /** For who waits for an answer: shorter waits than those of the work behind. */
+  readonly deadlines?: DatabaseDeadlines;
   /** Called when an idle connection is lost; the pool opens another. */
   readonly onConnectionLost?: (error: Error) => void;
 }
 
 /** Every wait has an end (I8): for a connection, and for a statement. */
-const connectTimeoutMs = 10_000;
-const statementTimeoutMs = 60_000;
+export interface DatabaseDeadlines {
+  readonly connectMs: number;
+  readonly statementMs: number;
+}
+
+const defaultDeadlines: DatabaseDeadlines = { connectMs: 10_000, statementMs: 60_000 };
 const closeDeadlineMs = 5_000;
 /**
  * The statements that count read the heads of indexes. Compiling them would take longer than any of them, a second and more
@@ -38,13 +45,14 @@ const plannerOptions = "-c jit=off -c enable_bitmapscan=off";
  * @throws UserError `database-unreachable`
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const { connectMs, statementMs } = options.deadlines ?? defaultDeadlines;
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.maxConnections,
-    connectionTimeoutMillis: connectTimeoutMs,
+    connectionTimeoutMillis: connectMs,
     // A server that vanished without a word: the statement fails here instead of hanging for ever.
-    query_timeout: statementTimeoutMs + 5_000,
-    statement_timeout: statementTimeoutMs,
+    query_timeout: statementMs + 5_000,
+    statement_timeout: statementMs,
     keepAlive: true,
     options: options.commitsLater ? `${plannerOptions} -c synchronous_commit=off` : plannerOptions,
     application_name: "contact-avatars",
@@ -55,6 +63,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     // server that stops right after us may be quicker than its goodbye.
     if (!closing) options.onConnectionLost?.(error);
   });
+  // The same for one that is lost while it is checked out and waits between two statements: the next one tells.
+  pool.on("connect", (client) => void client.on("error", () => undefined));
   try {
     await pool.query("select 1");
   } catch (cause) {
@@ -101,6 +111,12 @@ export function codeOf(error: unknown): string | undefined {
  */
 export function isTransient(error: unknown): boolean {
   const code = codeOf(error);
-  if (code === undefined) return error instanceof Error && /connection|timeout/i.test(error.message);
+  if (code === undefined) return isLostConnection(error);
   return /^(40001|40P01|55P03|57P0\d|57014|53\d{3}|08\w{3}|E[A-Z]+)$/.test(code);
+}
+
+/** What `pg` says in words alone. Drizzle's own words around it hold the statement, with whatever is in it. */
+function isLostConnection(error: unknown): boolean {
+  const told = error instanceof DrizzleQueryError ? error.cause : error;
+  return told instanceof Error && /connection|timeout/i.test(told.message);
 }

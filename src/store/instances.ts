@@ -1,8 +1,13 @@
-import { asc, eq, inArray, sql } from "drizzle-orm";
+import { asc, eq, sql } from "drizzle-orm";
+import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
+import type pg from "pg";
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { InstanceView } from "../domain/ledger.ts";
 import type { Database } from "./database.ts";
-import { batches, batchMembers, contacts, instances } from "./schema.ts";
+import { inTransaction } from "./in-transaction.ts";
+import { briefly, patiently, retryTransient } from "./retry-transient.ts";
+import { contacts, instances } from "./schema.ts";
+import { toStorableText } from "./storable-text.ts";
 
 export interface InstanceChange {
   readonly id: InstanceId;
@@ -28,6 +33,19 @@ const view = {
   stateSeenAt: instances.stateSeenAt,
 };
 
+/** New credentials end a hold: its cause may have been the old ones. */
+const renewal = {
+  state: sql`case when ${instances.state} = 'held' then 'active' else ${instances.state} end`,
+  // The new ones are not proved yet: as after any hold.
+  rampFrom: sql`case when ${instances.state} = 'held' then clock_timestamp() else ${instances.rampFrom} end`,
+  heldReason: null,
+  heldSince: null,
+  // Trouble that calls with the old token still report is old news.
+  heldUntil: sql`clock_timestamp()`,
+  holdCount: 0,
+  allowedChatIds: null,
+} satisfies PgUpdateSetSource<typeof instances>;
+
 /** Adds the instance, or gives a known one its new URL and token and ends its hold. */
 export async function putInstance({ orm }: Database, change: InstanceChange): Promise<void> {
   const { id, apiUrl, sealedToken } = change;
@@ -39,23 +57,26 @@ export async function putInstance({ orm }: Database, change: InstanceChange): Pr
   await orm
     .insert(instances)
     .values({ id, apiUrl, sealedToken, ...settings })
-    .onConflictDoUpdate({
-      target: instances.id,
-      set: {
-        apiUrl,
-        sealedToken,
-        ...settings,
-        state: sql`case when ${instances.state} = 'held' then 'active' else ${instances.state} end`,
-        // The new ones are not proved yet: as after any hold.
-        rampFrom: sql`case when ${instances.state} = 'held' then clock_timestamp() else ${instances.rampFrom} end`,
-        heldReason: null,
-        heldSince: null,
-        // Trouble that calls with the old token still report is old news.
-        heldUntil: sql`clock_timestamp()`,
-        holdCount: 0,
-        allowedChatIds: null,
-      },
-    });
+    .onConflictDoUpdate({ target: instances.id, set: { apiUrl, sealedToken, ...settings, ...renewal } });
+}
+
+/** What makes a new instance. */
+export interface NewInstance extends Omit<InstanceSettings, "apiUrl"> {
+  readonly id: InstanceId;
+  readonly apiUrl: string;
+  readonly sealedToken: string;
+}
+
+/** Adds the instance. False: there is one with this id already, and it stays as it is. */
+export async function addInstance({ orm }: Database, instance: NewInstance): Promise<boolean> {
+  const { id, apiUrl, sealedToken, requestsPerSecond, maxInFlight } = instance;
+  const label = toLabel(instance.label);
+  const added = await orm
+    .insert(instances)
+    .values({ id, apiUrl, sealedToken, label, requestsPerSecond, maxInFlight })
+    .onConflictDoNothing()
+    .returning({ id: instances.id });
+  return added.length > 0;
 }
 
 /** All instances, by id. */
@@ -88,25 +109,63 @@ export interface InstanceSettings {
   readonly maxInFlight?: number | null | undefined;
 }
 
-/** Changes what is given, from the next claim on. Returns the instance as it was and as it is. */
+/** An instance as it was and as it is. */
+export interface InstanceUpdate {
+  readonly before: InstanceView;
+  readonly after: InstanceView;
+}
+
+/** Changes what is given, from the next claim on; a hold stays as it is. Undefined: there is no such instance. */
 export async function updateInstance(
-  { orm }: Database,
+  database: Database,
   id: InstanceId,
   settings: InstanceSettings,
-): Promise<{ before: InstanceView; after: InstanceView } | undefined> {
+): Promise<InstanceUpdate | undefined> {
+  return update(database, id, settings, () => false);
+}
+
+/**
+ * As {@link updateInstance}, and with a new token, too, which is written only. A token, or another URL than before, ends a
+ * hold as {@link putInstance} does: whoever calls wakes the workers where `before` was held.
+ */
+export async function changeInstance(
+  database: Database,
+  id: InstanceId,
+  changes: InstanceSettings & { readonly sealedToken?: string | undefined },
+): Promise<InstanceUpdate | undefined> {
+  const { sealedToken, apiUrl } = changes;
+  // A token is sealed anew each time: whether it is another one cannot be seen.
+  return update(
+    database,
+    id,
+    changes,
+    (before) => sealedToken !== undefined || (apiUrl !== undefined && apiUrl !== before.apiUrl),
+  );
+}
+
+async function update(
+  { orm }: Database,
+  id: InstanceId,
+  changes: InstanceSettings & { readonly sealedToken?: string | undefined },
+  renews: (before: InstanceView) => boolean,
+): Promise<InstanceUpdate | undefined> {
+  const { apiUrl, sealedToken, requestsPerSecond, maxInFlight } = changes;
+  const settings = { apiUrl, sealedToken, label: toLabel(changes.label), requestsPerSecond, maxInFlight };
+  const isOf = eq(instances.id, id);
   return orm.transaction(async (transaction) => {
-    const [before] = await transaction
-      .select(view)
-      .from(instances)
-      .where(eq(instances.id, id))
-      .for("no key update");
-    const [after] = await transaction
-      .update(instances)
-      .set(settings)
-      .where(eq(instances.id, id))
-      .returning(view);
-    return before && after && { before: toView(before), after: toView(after) };
+    const [found] = await transaction.select(view).from(instances).where(isOf).for("no key update");
+    if (found === undefined) return undefined;
+    const before = toView(found);
+    const set = { ...settings, ...(renews(before) && renewal) };
+    // Nothing given is nothing to set, which is no statement.
+    if (Object.values(set).every((value) => value === undefined)) return { before, after: before };
+    const [after] = await transaction.update(instances).set(set).where(isOf).returning(view);
+    return after && { before, after: toView(after) };
   });
+}
+
+function toLabel(label: string | null | undefined): string | null | undefined {
+  return typeof label === "string" ? toStorableText(label) : label;
 }
 
 /** What calls from before a pause report is old news, whatever it is; `hold_count` remembers that the pause ended a hold. */
@@ -160,26 +219,86 @@ export async function countContacts({ orm }: Database, id: InstanceId): Promise<
 
 const removedAtOnce = 10_000;
 
+const removeContactsSql = `
+with gone as materialized (select id from avatars.contacts where instance_id = $1 limit ${removedAtOnce})
+delete from avatars.contacts c using gone where c.id = gone.id`;
+
+const removeMembersSql = `
+delete from avatars.batch_members where ctid = any (array(
+  select m.ctid from unnest($1::uuid[]) as b (id)
+  cross join lateral (select ctid from avatars.batch_members where batch_id = b.id limit ${removedAtOnce}) m
+  limit ${removedAtOnce}))`;
+
 /**
  * Removes the instance with its contacts, their avatars and batches, in steps that commit: one that is stopped half
  * way is finished by the next. The instance is paused first. False where there is none.
  */
 export async function removeInstance(database: Database, id: InstanceId): Promise<boolean> {
-  const { orm, pool } = database;
+  const { pool } = database;
   await setPaused(database, id, true);
+  // Whoever still adds contacts to it may meet us halfway: then one of us tries again.
+  const step: Step = (statement, which) =>
+    retryTransient(patiently, async () => removeSome(pool, statement, which));
+  while (await step(removeContactsSql, id));
+  await retryTransient(patiently, async () => removeBatches(pool, step, id));
+  return retryTransient(patiently, async () => removeRest(pool, id));
+}
+
+/** Removes the instance unless it has contacts. False: it has, and stays as it is. True also where there is none. */
+export async function removeEmptyInstance({ pool }: Database, id: InstanceId): Promise<boolean> {
+  return retryTransient(briefly, async () =>
+    inTransaction(pool, async (client) => {
+      // As above: nobody adds a contact meanwhile.
+      await client.query("select from avatars.instances where id = $1 for update", [id]);
+      const { rowCount } = await client.query("select from avatars.contacts where instance_id = $1 limit 1", [
+        id,
+      ]);
+      if (rowCount !== 0) return false;
+      await removeBatches(client, async (statement, which) => removeSome(client, statement, which), id);
+      await client.query("delete from avatars.instances where id = $1", [id]);
+      return true;
+    }),
+  );
+}
+
+async function removeRest(pool: pg.Pool, id: InstanceId): Promise<boolean> {
+  return inTransaction(pool, async (client) => {
+    // Waits for whoever is just adding a contact or a batch; whoever comes later waits for us, and finds no instance.
+    const { rowCount } = await client.query("select from avatars.instances where id = $1 for update", [id]);
+    if (!rowCount) return false;
+    const step: Step = async (statement, which) => removeSome(client, statement, which);
+    while (await step(removeContactsSql, id));
+    await removeBatches(client, step, id);
+    await client.query("delete from avatars.instances where id = $1", [id]);
+    return true;
+  });
+}
+
+type Connection = pg.Pool | pg.PoolClient;
+
+/** Is there more to remove? */
+type Step = (statement: string, which: string | string[]) => Promise<boolean>;
+
+async function removeBatches(connection: Connection, step: Step, id: InstanceId): Promise<void> {
   for (;;) {
-    const { rowCount } = await pool.query(
-      `with gone as materialized (select id from avatars.contacts where instance_id = $1 limit ${removedAtOnce})
-       delete from avatars.contacts c using gone where c.id = gone.id`,
+    const { rows } = await connection.query<{ id: string }>(
+      "select id from avatars.batches where instance_id = $1 order by requested_at limit 1000",
       [id],
     );
-    if (!rowCount) break;
+    if (rows.length === 0) return;
+    const batchIds = rows.map((row) => row.id);
+    while (await step(removeMembersSql, batchIds));
+    await connection.query("delete from avatars.batches where id = any ($1::uuid[])", [batchIds]);
   }
-  const batchIds = orm.select({ id: batches.id }).from(batches).where(eq(batches.instanceId, id));
-  await orm.delete(batchMembers).where(inArray(batchMembers.batchId, batchIds));
-  await orm.delete(batches).where(eq(batches.instanceId, id));
-  const removed = await orm.delete(instances).where(eq(instances.id, id)).returning({ id: instances.id });
-  return removed.length > 0;
+}
+
+async function removeSome(
+  connection: Connection,
+  statement: string,
+  which: string | string[],
+): Promise<boolean> {
+  const { rowCount } = await connection.query(statement, [which]);
+  return rowCount === removedAtOnce;
 }
 
 type Row = { [K in keyof typeof view]: (typeof instances.$inferSelect)[K] };

@@ -2,8 +2,10 @@ import { sql } from "drizzle-orm";
 import {
   bigint,
   check,
+  customType,
   index,
   integer,
+  jsonb,
   pgSchema,
   primaryKey,
   real,
@@ -18,6 +20,7 @@ import {
 export const avatarsSchema = pgSchema("avatars");
 
 const moment = (name: string) => timestamp(name, { withTimezone: true });
+const bytes = customType<{ data: Buffer }>({ dataType: () => "bytea" });
 
 /** One GREEN-API instance: where it is, how fast it may be called, and whether it may be called now. */
 export const instances = avatarsSchema.table(
@@ -183,7 +186,7 @@ export const batches = avatarsSchema.table(
     instanceId: text("instance_id")
       .notNull()
       .references(() => instances.id),
-    /** Who asked: `file`, `sql`, `bullmq`. */
+    /** Who asked: `file`, `sql`, `bullmq`, `api`, `refresh`. */
     source: text().notNull(),
     label: text(),
     priority: smallint().notNull().default(1),
@@ -198,8 +201,29 @@ export const batches = avatarsSchema.table(
     rejected: integer().notNull().default(0),
     /** The last turn that was given to one of its contacts. */
     lastTurn: bigint("last_turn", { mode: "number" }).notNull().default(0),
+    /** Where to tell that it is done. */
+    callbackUrl: text("callback_url"),
+    /** The API key that asked. No foreign key: keys come and go. */
+    apiKeyId: text("api_key_id"),
+    /** Nobody waits any more for those of its contacts that had no answer by then. */
+    cancelledAt: moment("cancelled_at"),
+    /** When it was first seen that nobody waits for its contacts any more; of a cancelled one: that all are given up. */
+    finishedAt: moment("finished_at"),
+    /** None of its contacts up to this id waits: they stay so until a retry, and need not be looked at again. */
+    settledThrough: bigint("settled_through", { mode: "number" }).notNull().default(0),
   },
-  (table) => [check("batches_priority_check", sql`${table.priority} between 0 and 2`)],
+  (table) => [
+    check("batches_priority_check", sql`${table.priority} between 0 and 2`),
+    index("batches_instance_idx").on(table.instanceId, table.requestedAt, table.id),
+    // Each refresh is a batch too: a list without them must not read past all of them.
+    index("batches_listed_idx")
+      .on(table.instanceId, table.requestedAt, table.id)
+      .where(sql`${table.source} <> 'refresh'`),
+    // The few that are not simply done: a cancellation asks who else waits, and somebody has to see when they end.
+    index("batches_undone_idx")
+      .on(table.instanceId, table.requestedAt, table.id)
+      .where(sql`${table.finishedAt} is null or ${table.cancelledAt} is not null`),
+  ],
 );
 
 /**
@@ -236,4 +260,45 @@ export const workerActivity = avatarsSchema.table(
     reportedAt: moment("reported_at").notNull(),
   },
   (table) => [primaryKey({ columns: [table.processId, table.instanceId] })],
+);
+
+/** Who may use the HTTP API. The secret itself is nowhere but with its owner. */
+export const apiKeys = avatarsSchema.table("api_keys", {
+  /** Public: the part of the token before the dot. */
+  id: text().primaryKey(),
+  label: text(),
+  scopes: text().array().notNull(),
+  /** Null: all instances, also those to come. No foreign key: one that is removed is simply not found. */
+  instanceIds: text("instance_ids").array(),
+  /** HMAC-SHA256, keyed by the installation's secret key. */
+  secretHmac: bytes("secret_hmac").notNull(),
+  createdAt: moment("created_at").notNull().defaultNow(),
+  expiresAt: moment("expires_at"),
+  revokedAt: moment("revoked_at"),
+  lastUsedAt: moment("last_used_at"),
+});
+
+/**
+ * What was answered to a request that came with an `Idempotency-Key`, for a day. That a request is still at work is an
+ * advisory lock, and nothing here: it ends with its process.
+ */
+export const idempotencyKeys = avatarsSchema.table(
+  "idempotency_keys",
+  {
+    apiKeyId: text("api_key_id").notNull(),
+    key: text().notNull(),
+    /** Of the request and all of its body. Null: a stream that has not been read to its end. */
+    fingerprint: text(),
+    batchId: uuid("batch_id").notNull(),
+    /**
+     * Without chat ids, so that an erased contact is not kept here: the body in hand has them. Of a stream that has not been
+     * read to its end: the digest of its parameters.
+     */
+    answer: jsonb(),
+    createdAt: moment("created_at").notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.apiKeyId, table.key] }),
+    index("idempotency_keys_created_idx").on(table.createdAt),
+  ],
 );

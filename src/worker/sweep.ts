@@ -1,5 +1,5 @@
 import type { InstanceId } from "../domain/instance-id.ts";
-import { sleep } from "../lib/deadline.ts";
+import { startEvery } from "../lib/start-every.ts";
 
 export interface SweepPorts {
   readonly findDueInstances: () => Promise<readonly InstanceId[]>;
@@ -8,7 +8,7 @@ export interface SweepPorts {
   readonly onError: (error: unknown) => void;
 }
 
-const sweepIntervalMs = 5_000;
+const intervalMs = 5_000;
 
 /**
  * Queues a run for each instance that has due contacts. What was lost, a wake-up, a job, all of Redis, is made
@@ -21,20 +21,10 @@ export function startSweep({
   random,
   onError,
 }: SweepPorts): () => Promise<void> {
-  const stopping = new AbortController();
-  const sweeping = (async () => {
-    while (!stopping.signal.aborted) {
-      try {
-        await wakeInstances(await findDueInstances());
-      } catch (error) {
-        onError(error);
-      }
-      // Spread, so that many processes do not sweep in step.
-      await sleep(sweepIntervalMs * (0.9 + 0.2 * random()), stopping.signal);
-    }
-  })();
-  return () => {
-    stopping.abort();
-    return sweeping;
-  };
+  return startEvery({
+    run: async () => wakeInstances(await findDueInstances()),
+    intervalMs,
+    random,
+    onError,
+  });
 }

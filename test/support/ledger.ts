@@ -52,7 +52,7 @@ export async function acceptContacts(
   });
   const chunk = chatIds.map((chatId, position) => ({ chatId, externalRef: undefined, position }));
   if (chunk.length > 0) await acceptChunk(pool, batchId, chunk);
-  await finishIntake(pool, batchId, 0);
+  await finishIntake(pool, batchId, { contacts: chatIds.length, rejected: 0 });
   return batchId;
 }
 

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import { normalizeApiUrl, readConfig, settingNames } from "../../src/config.ts";
+import { readConfig, settingNames } from "../../src/config.ts";
+import { normalizeApiUrl } from "../../src/lib/api-url.ts";
 import { UserError } from "../../src/lib/errors.ts";
 
 const credentials = {
@@ -39,6 +40,7 @@ describe("readConfig", () => {
       runsPerProcess: 250,
       shutdownGraceMs: 25_000,
       dataDir: resolve(".avatars"),
+      api: { host: "127.0.0.1", port: 3_000, requestsPerMinute: 3_000 },
       metricsPort: undefined,
       metricsHost: "127.0.0.1",
       logLevel: undefined,
@@ -64,6 +66,9 @@ describe("readConfig", () => {
       AVATARS_RUNS_PER_PROCESS: "4",
       AVATARS_SHUTDOWN_GRACE_MS: "0",
       AVATARS_DATA_DIR: "/var/lib/avatars",
+      HOST: "::",
+      PORT: "0",
+      AVATARS_API_REQUESTS_PER_MINUTE: "60",
       METRICS_PORT: "9464",
       METRICS_HOST: "0.0.0.0",
       LOG_LEVEL: "warn",
@@ -87,6 +92,7 @@ describe("readConfig", () => {
       runsPerProcess: 4,
       shutdownGraceMs: 0,
       dataDir: "/var/lib/avatars",
+      api: { host: "::", port: 0, requestsPerMinute: 60 },
       metricsPort: 9464,
       metricsHost: "0.0.0.0",
       logLevel: "warn",
@@ -116,6 +122,8 @@ describe("readConfig", () => {
       AVATARS_RUN_SLICE_MS: "0",
       AVATARS_RUNS_PER_PROCESS: "0",
       AVATARS_SHUTDOWN_GRACE_MS: "soon",
+      PORT: "65536",
+      AVATARS_API_REQUESTS_PER_MINUTE: "0",
       METRICS_PORT: "70000",
       LOG_LEVEL: "loud",
     };

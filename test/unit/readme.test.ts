@@ -81,6 +81,9 @@ describe("the configuration table", () => {
       AVATARS_RUNS_PER_PROCESS: config.runsPerProcess,
       AVATARS_SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
       AVATARS_DATA_DIR: relative(process.cwd(), config.dataDir),
+      HOST: config.api.host,
+      PORT: config.api.port,
+      AVATARS_API_REQUESTS_PER_MINUTE: config.api.requestsPerMinute,
       METRICS_HOST: config.metricsHost,
       LOG_LEVEL: undefined,
     };
@@ -94,8 +97,8 @@ describe("the configuration table", () => {
   });
 
   test("leaves out no default that there is", () => {
-    const { retry, path: _path, ...rest } = readConfig({});
-    const values = Object.values({ ...rest, ...retry }).filter((value) => value !== undefined);
+    const { retry, api, path: _path, ...rest } = readConfig({});
+    const values = Object.values({ ...rest, ...retry, ...api }).filter((value) => value !== undefined);
     const documented = [...table.values()].filter(([cell]) => cell?.startsWith("`"));
     expect(documented).toHaveLength(values.length);
   });
@@ -141,9 +144,9 @@ describe("the commands", () => {
 
   test("that are shown exist, with options that exist", async () => {
     const commands = await listCommands();
-    const shown = [...readme.matchAll(/(?:avatars|worker) ((?:instance )?[a-z]+)((?: [^\n;|`)]*)?)/g)].filter(
-      ([line]) => /--/.test(line),
-    );
+    const shown = [
+      ...readme.matchAll(/(?:avatars|worker) ((?:instance |apikey )?[a-z]+)((?: [^\n;|`)]*)?)/g),
+    ].filter(([line]) => /--/.test(line));
     expect(shown.length).toBeGreaterThan(10);
     for (const [line, command = "", rest = ""] of shown) {
       const options = commands.get(command);

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { parseRetryAfter } from "../../src/provider/retry-after.ts";
+import { parseRetryAfter } from "../../src/lib/retry-after.ts";
 
 const now = new Date("2026-08-01T00:00:00Z");
 const hourMs = 3_600_000;

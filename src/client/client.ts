@@ -1,0 +1,187 @@
+import type { CallOptions } from "./call-options.ts";
+import type { ChangesOptions } from "./follow-changes.ts";
+import type { ContactSource, StreamSource } from "./outgoing-stream.ts";
+import type { FollowOptions } from "./watch-batch.ts";
+import type {
+  AcceptedBatch,
+  AvatarChange,
+  AvatarChanges,
+  AvatarHistory,
+  Batch,
+  BatchChange,
+  BatchItem,
+  BatchItemList,
+  BatchItemStatus,
+  BatchList,
+  BatchResult,
+  BatchState,
+  BatchSummary,
+  Contact,
+  ContactLookup,
+  ContactLookupResult,
+  ContactStatus,
+  Health,
+  Instance,
+  InstanceChanges,
+  InstanceList,
+  NewBatch,
+  NewInstance,
+  Readiness,
+} from "./wire.ts";
+
+/** Of a call that makes a batch. */
+export interface EnqueueOptions extends CallOptions {
+  /** The same for the same request, also after a crash: then it is done once. Without it each call has a random one, for all its tries. */
+  readonly idempotencyKey?: string | undefined;
+  /** Refuse all of it when one item is no contact. */
+  readonly strict?: boolean | undefined;
+}
+
+/** A batch that comes as a stream of any length; the server commits it chunk by chunk. */
+export type NewBatchStream = Pick<NewBatch, "instanceId" | "label" | "callbackUrl"> & {
+  readonly priority?: 0 | 1 | 2 | undefined;
+  /** Text like `7d`, or seconds. */
+  readonly maxAge?: string | number | undefined;
+  /** The country of phone numbers without a plus, such as DE. */
+  readonly defaultCountry?: string | undefined;
+  /** Goes on with this batch, which was cut off: all of it has to come again. */
+  readonly resume?: string | undefined;
+} & (
+    | {
+        /** Where it is an array, or a function that makes the iterable anew, a try that fails is repeated. */
+        readonly contacts: ContactSource | (() => ContactSource);
+      }
+    | {
+        readonly format: "ndjson" | "csv" | "text";
+        /** Where it is text, bytes, or a function that makes the stream anew, a try that fails is repeated. */
+        readonly body: StreamSource | (() => StreamSource);
+        /** The column or key of the chat id or phone number; found by its name otherwise. */
+        readonly column?: string | undefined;
+        /** The column or key of your own id; `external_ref` otherwise. */
+        readonly refColumn?: string | undefined;
+      }
+  );
+
+/** Of one page. */
+export interface PageOptions {
+  /** The `next` of the page before. */
+  readonly cursor?: string | undefined;
+  /** Items at most, up to 1000; 100 by default. */
+  readonly limit?: number | undefined;
+}
+
+export interface BatchFilter {
+  readonly instanceId?: string | undefined;
+  readonly state?: readonly BatchState[] | undefined;
+  /** Also the batches of one contact that `refreshContact` makes. */
+  readonly refreshes?: boolean | undefined;
+}
+
+export interface ItemFilter {
+  readonly status?: readonly BatchItemStatus[] | undefined;
+}
+
+export interface ResultFilter {
+  readonly status?: readonly ContactStatus[] | undefined;
+}
+
+export interface RefreshOptions extends CallOptions {
+  /** How long the server waits for the answer, ms; 15 s by default, 60 s at most, 0 not at all. */
+  readonly waitMs?: number | undefined;
+}
+
+export type Refreshed =
+  | { readonly kind: "answered"; readonly contact: Contact }
+  /** The time was up: the batch tells when there is an answer. The contact is as it was, or null where it was erased meanwhile. */
+  | { readonly kind: "pending"; readonly batchId: string; readonly contact: Contact | null };
+
+/** `removing`: it takes longer and goes on; the call may be repeated until it is `removed`. */
+export type Removed = "removed" | "removing";
+
+/**
+ * The API: a method for each `operationId` of its document, and iterators over what has pages. All throw `ApiProblem`, and
+ * TypeError for an id that cannot be part of a path. What failed for a while is tried again, as `Retry-After` says, where that is harmless.
+ */
+export interface Client {
+  /** Asks for up to 10,000 contacts. When it resolves, they are committed. */
+  createBatch(batch: NewBatch, options?: EnqueueOptions): Promise<AcceptedBatch>;
+  /**
+   * Asks for any number of contacts. A problem with a `batchId` has left this batch incomplete: the same stream with the same
+   * idempotency key, or with `resume`, goes on with it. In browsers it needs HTTP/2.
+   */
+  streamBatch(stream: NewBatchStream, options?: EnqueueOptions): Promise<AcceptedBatch>;
+  listBatches(filter?: BatchFilter & PageOptions, options?: CallOptions): Promise<BatchList>;
+  /** All batches, newest first, page by page. */
+  iterateBatches(filter?: BatchFilter & PageOptions, options?: CallOptions): AsyncIterable<BatchSummary>;
+  getBatch(id: string, options?: CallOptions): Promise<Batch>;
+  listBatchItems(
+    id: string,
+    filter?: ItemFilter & PageOptions,
+    options?: CallOptions,
+  ): Promise<BatchItemList>;
+  /** All contacts of a batch, page by page. */
+  iterateBatchItems(
+    id: string,
+    filter?: ItemFilter & PageOptions,
+    options?: CallOptions,
+  ): AsyncIterable<BatchItem>;
+  /** The results file, in pieces of any size. Throws when the download is cut short. */
+  getBatchResultsCsv(id: string, filter?: ResultFilter, options?: CallOptions): AsyncIterable<string>;
+  /** The results file, row by row. Throws when the download is cut short. */
+  getBatchResultsNdjson(id: string, filter?: ResultFilter, options?: CallOptions): AsyncIterable<BatchResult>;
+  /**
+   * The batch now, and whenever a count has changed, at most once a second; the last one is `done` or `cancelled`. Connections
+   * that break are made again without telling anything twice.
+   */
+  watchBatch(id: string, options?: FollowOptions): AsyncIterable<Batch>;
+  cancelBatch(id: string, options?: CallOptions): Promise<BatchChange>;
+  /** Asks again for all contacts of the batch without a clear answer. */
+  retryBatch(id: string, options?: CallOptions): Promise<BatchChange>;
+  /** @param chatId or a phone number with its country code */
+  getContact(instanceId: string, chatId: string, options?: CallOptions): Promise<Contact>;
+  getContactHistory(
+    instanceId: string,
+    chatId: string,
+    page?: PageOptions,
+    options?: CallOptions,
+  ): Promise<AvatarHistory>;
+  /** All changes of a contact's avatar, newest first, page by page. */
+  iterateContactHistory(
+    instanceId: string,
+    chatId: string,
+    page?: PageOptions,
+    options?: CallOptions,
+  ): AsyncIterable<AvatarChange>;
+  /** Asks for a contact now, before all imports, and waits for its answer. */
+  refreshContact(instanceId: string, chatId: string, options?: RefreshOptions): Promise<Refreshed>;
+  /** Erases a contact with its avatar, its history and its queued work. */
+  eraseContact(instanceId: string, chatId: string, options?: CallOptions): Promise<void>;
+  /** What is known of up to 1000 contacts. */
+  lookupContacts(lookup: ContactLookup, options?: CallOptions): Promise<ContactLookupResult>;
+  listChanges(
+    page?: PageOptions & { readonly instanceId?: string | undefined },
+    options?: CallOptions,
+  ): Promise<AvatarChanges>;
+  /**
+   * The feed of changes, on and on: a page whenever there is something new. Keep its `next` with what you make of its
+   * `items`, and begin with it as `cursor` after a restart: then no change is missed and none comes twice.
+   */
+  changes(options?: ChangesOptions): AsyncIterable<AvatarChanges>;
+  listInstances(options?: CallOptions): Promise<InstanceList>;
+  getInstance(id: string, options?: CallOptions): Promise<Instance>;
+  addInstance(instance: NewInstance, options?: CallOptions): Promise<Instance>;
+  /** What is left out stays; null takes a setting away. */
+  changeInstance(id: string, changes: InstanceChanges, options?: CallOptions): Promise<Instance>;
+  pauseInstance(id: string, options?: CallOptions): Promise<Instance>;
+  resumeInstance(id: string, options?: CallOptions): Promise<Instance>;
+  /** @param options `contacts`: `erase` removes its contacts too, `keep` (default) refuses where there are any */
+  removeInstance(
+    id: string,
+    options?: CallOptions & { readonly contacts?: "keep" | "erase" | undefined },
+  ): Promise<Removed>;
+  getHealth(options?: CallOptions): Promise<Health>;
+  /** Also when it is not ready: what is missing. */
+  getReadiness(options?: CallOptions): Promise<Readiness>;
+  /** In the text format of Prometheus. */
+  getMetrics(options?: CallOptions): Promise<string>;
+}

@@ -1,0 +1,50 @@
+/**
+ * All operations of the API by their `operationId`: what the client builds its requests from. `isRepeatable`: done twice it
+ * is as done once, and so it is tried again also when nobody knows whether it was done; requests with an `Idempotency-Key` are.
+ */
+export const operations = {
+  createBatch: { method: "POST", path: "/v1/batches", isRepeatable: true },
+  listBatches: { method: "GET", path: "/v1/batches", isRepeatable: true },
+  getBatch: { method: "GET", path: "/v1/batches/{id}", isRepeatable: true },
+  listBatchItems: { method: "GET", path: "/v1/batches/{id}/items", isRepeatable: true },
+  getBatchResultsCsv: { method: "GET", path: "/v1/batches/{id}/results.csv", isRepeatable: true },
+  getBatchResultsNdjson: { method: "GET", path: "/v1/batches/{id}/results.ndjson", isRepeatable: true },
+  watchBatch: { method: "GET", path: "/v1/batches/{id}/events", isRepeatable: true },
+  cancelBatch: { method: "POST", path: "/v1/batches/{id}/cancel", isRepeatable: true },
+  retryBatch: { method: "POST", path: "/v1/batches/{id}/retry", isRepeatable: true },
+  getContact: { method: "GET", path: "/v1/instances/{id}/contacts/{chatId}", isRepeatable: true },
+  getContactHistory: {
+    method: "GET",
+    path: "/v1/instances/{id}/contacts/{chatId}/history",
+    isRepeatable: true,
+  },
+  refreshContact: {
+    method: "POST",
+    path: "/v1/instances/{id}/contacts/{chatId}/refresh",
+    isRepeatable: true,
+  },
+  eraseContact: { method: "DELETE", path: "/v1/instances/{id}/contacts/{chatId}", isRepeatable: true },
+  lookupContacts: { method: "POST", path: "/v1/contacts/lookup", isRepeatable: true },
+  listChanges: { method: "GET", path: "/v1/changes", isRepeatable: true },
+  listInstances: { method: "GET", path: "/v1/instances", isRepeatable: true },
+  getInstance: { method: "GET", path: "/v1/instances/{id}", isRepeatable: true },
+  addInstance: { method: "POST", path: "/v1/instances", isRepeatable: false },
+  changeInstance: { method: "PATCH", path: "/v1/instances/{id}", isRepeatable: true },
+  pauseInstance: { method: "POST", path: "/v1/instances/{id}/pause", isRepeatable: true },
+  resumeInstance: { method: "POST", path: "/v1/instances/{id}/resume", isRepeatable: true },
+  removeInstance: { method: "DELETE", path: "/v1/instances/{id}", isRepeatable: true },
+  getHealth: { method: "GET", path: "/healthz", isRepeatable: true },
+  getReadiness: { method: "GET", path: "/readyz", isRepeatable: true },
+  getMetrics: { method: "GET", path: "/metrics", isRepeatable: true },
+} as const satisfies Readonly<
+  Record<
+    string,
+    {
+      readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+      readonly path: `/${string}`;
+      readonly isRepeatable: boolean;
+    }
+  >
+>;
+
+export type OperationId = keyof typeof operations;

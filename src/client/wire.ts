@@ -1,0 +1,90 @@
+import type { z } from "zod";
+import type { BatchState } from "../domain/batch.ts";
+import type { ContactStatus } from "../domain/decide.ts";
+import type {
+  acceptedBatchSchema,
+  batchItemSchema,
+  batchListSchema,
+  batchSchema,
+  batchSummarySchema,
+  changedCountSchema,
+  itemListSchema,
+  newBatchSchema,
+} from "../http/schemas/batch.ts";
+import type {
+  changeSchema,
+  changesSchema,
+  contactSchema,
+  historySchema,
+  lookupResultSchema,
+  lookupSchema,
+} from "../http/schemas/contact.ts";
+import type {
+  instanceChangesSchema,
+  instanceListSchema,
+  instanceSchema,
+  newInstanceSchema,
+} from "../http/schemas/instance.ts";
+
+// The shapes on the wire, from the server's own schemas: moments are ISO 8601 texts.
+
+/** What is given may be read-only. */
+type Immutable<T> = T extends readonly (infer Item)[]
+  ? readonly Immutable<Item>[]
+  : T extends object
+    ? { readonly [Key in keyof T]: Immutable<T[Key]> }
+    : T;
+
+export type { BatchState, ContactStatus };
+/** What `createBatch` takes: an instance, `chatIds` or `contacts`, and how urgent and how fresh. */
+export type NewBatch = Immutable<z.input<typeof newBatchSchema>>;
+/** A chat id or a phone number, with an id of your own. */
+export type NewContact = NonNullable<NewBatch["contacts"]>[number];
+/** What became of a new batch when it was taken in. */
+export type AcceptedBatch = z.input<typeof acceptedBatchSchema>;
+/** A batch with all its counts. */
+export type Batch = z.input<typeof batchSchema>;
+/** A batch without what has to be counted. */
+export type BatchSummary = z.input<typeof batchSummarySchema>;
+export type BatchList = z.input<typeof batchListSchema>;
+/** What became of one contact of a batch. */
+export type BatchItem = z.input<typeof batchItemSchema>;
+export type BatchItemList = z.input<typeof itemListSchema>;
+export type BatchItemStatus = BatchItem["status"];
+/** How many contacts a cancellation or a retry concerned. */
+export type BatchChange = z.input<typeof changedCountSchema>;
+/** All that is known of one contact. */
+export type Contact = z.input<typeof contactSchema>;
+export type ContactLookup = Immutable<z.input<typeof lookupSchema>>;
+export type ContactLookupResult = z.input<typeof lookupResultSchema>;
+/** One change of an avatar. */
+export type AvatarChange = z.input<typeof changeSchema>;
+export type AvatarChanges = z.input<typeof changesSchema>;
+export type AvatarHistory = z.input<typeof historySchema>;
+export type Instance = z.input<typeof instanceSchema>;
+export type InstanceList = z.input<typeof instanceListSchema>;
+export type NewInstance = Immutable<z.input<typeof newInstanceSchema>>;
+export type InstanceChanges = Immutable<z.input<typeof instanceChangesSchema>>;
+
+export interface Health {
+  readonly status: "ok";
+}
+
+/** `degraded`: requests are served, and something else is away. */
+export interface Readiness {
+  readonly status: "ready" | "degraded" | "not-ready";
+  readonly missing: readonly { readonly name: string; readonly detail: string }[];
+}
+
+/** One row of a results file. */
+export interface BatchResult {
+  readonly instance_id: string;
+  readonly chat_id: string;
+  readonly external_ref: string | null;
+  readonly status: ContactStatus;
+  readonly avatar_url: string | null;
+  readonly url_expires_at: string | null;
+  readonly checked_at: string | null;
+  readonly attempts: number;
+  readonly last_error: string | null;
+}

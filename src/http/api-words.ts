@@ -1,0 +1,15 @@
+/** The same settings have other names on the command line, where the intake's messages come from. */
+const parameters: Readonly<Record<string, string>> = {
+  "--column": "the parameter column",
+  "--ref-column": "the parameter refColumn",
+  "--default-country": "the parameter defaultCountry",
+  "--strict": "strict=true",
+};
+
+/** A message of the intake in the terms of the API. */
+export function toApiWords(message: string): string {
+  return message.replace(
+    /(--(?:ref-column|column|default-country|strict))(?: NAME)?/g,
+    (_, name: string) => parameters[name] ?? name,
+  );
+}

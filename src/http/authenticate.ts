@@ -1,0 +1,115 @@
+import type { FastifyRequest, onRequestAsyncHookHandler } from "fastify";
+import type { ApiKey, StoredApiKey } from "../domain/api-key.ts";
+import { hasSecret, parseApiToken } from "../lib/api-token.ts";
+import { assertAllowed, type Access } from "./access.ts";
+import type { ApiKeyPorts } from "./ports.ts";
+import { ApiError } from "./problem.ts";
+
+/** A key that is revoked, or changed, is so here within this time. */
+const cacheMs = 5_000;
+const maxCached = 10_000;
+
+export interface AuthenticationOptions {
+  readonly keys: ApiKeyPorts;
+  /** Ms since 1970. */
+  readonly now: () => number;
+  /**
+   * Counts a request whose key is not known to be good, by its address, before it costs a look into the database.
+   * @throws ApiError `rate-limited`
+   */
+  readonly countStranger: (request: FastifyRequest) => Promise<void>;
+}
+
+export interface Authentication {
+  /** Lets a request pass, or refuses it with 401, 403 or 429, before its body is read. */
+  readonly onRequest: onRequestAsyncHookHandler;
+  /** Is the key of a request that passed still good? For what lasts. Where Postgres does not answer it is. */
+  isValid(key: ApiKey): Promise<boolean>;
+}
+
+export function createAuthentication({ keys, now, countStranger }: AuthenticationOptions): Authentication {
+  const cache = createKeyCache(keys, now);
+
+  async function authenticate(request: FastifyRequest, access: Exclude<Access, "open">) {
+    const isBasicAllowed = access === "key" || access.basic === true;
+    const token = parseApiToken(readToken(request.headers.authorization, isBasicAllowed) ?? "");
+    if (token && !cache.isGood(token.id)) await countStranger(request);
+    const key = token && (await cache.find(token.id));
+    // Compared in any case, so that time does not tell which ids there are.
+    const isRight = hasSecret(key?.secretHmac, keys.hmac(token?.secret ?? ""));
+    if (!key || !isRight || !isInForce(key, now())) throw unauthorized(isBasicAllowed);
+    cache.keep(key.id);
+    keys.noteUse(key);
+    return key;
+  }
+
+  return {
+    async onRequest(request) {
+      const { config, url } = request.routeOptions;
+      // What does not exist is nobody's secret.
+      if (url === undefined || config.access === "open") return;
+      const access = config.access ?? "key";
+      const key = await authenticate(request, access);
+      request.apiKey = key;
+      if (access !== "key") assertAllowed(key, access);
+    },
+    async isValid({ id }) {
+      const key = await cache.find(id).catch(() => "unknown" as const);
+      return key === "unknown" || (key !== undefined && isInForce(key, now()));
+    },
+  };
+}
+
+function isInForce({ revokedAt, expiresAt }: StoredApiKey, nowMs: number): boolean {
+  return revokedAt === undefined && (expiresAt === undefined || expiresAt.getTime() > nowMs);
+}
+
+function readToken(header: string | undefined, isBasicAllowed: boolean): string | undefined {
+  const [, scheme = "", value = ""] = /^(bearer|basic) +(\S+) *$/i.exec(header ?? "") ?? [];
+  if (scheme.toLowerCase() === "bearer") return value;
+  if (!isBasicAllowed || scheme === "") return undefined;
+  const credentials = Buffer.from(value, "base64").toString();
+  return credentials.slice(credentials.indexOf(":") + 1);
+}
+
+function unauthorized(isBasicAllowed: boolean): ApiError {
+  const challenge = isBasicAllowed
+    ? 'Bearer, Basic realm="contact-avatars: an API key as the password", charset="UTF-8"'
+    : "Bearer";
+  return new ApiError(
+    "unauthorized",
+    "send a valid key as `Authorization: Bearer avk_…`; one is made with: avatars apikey create",
+    { headers: { "www-authenticate": challenge } },
+  );
+}
+
+interface CachedKey {
+  readonly until: number;
+  readonly key: Promise<StoredApiKey | undefined>;
+}
+
+/** Remembers keys for some seconds, also that there is none; and the ids of those that were used rightly for long. */
+function createKeyCache(keys: ApiKeyPorts, now: () => number) {
+  const cached = new Map<string, CachedKey>();
+  const good = new Set<string>();
+  return {
+    /** Was it used with its secret before? */
+    isGood: (id: string) => good.has(id),
+    keep(id: string): void {
+      good.add(id);
+    },
+    find(id: string): Promise<StoredApiKey | undefined> {
+      const known = cached.get(id);
+      if (known && known.until > now()) return known.key;
+      const [oldest] = cached.keys();
+      if (cached.size >= maxCached && oldest !== undefined) cached.delete(oldest);
+      const key = keys.find(id);
+      // Anew, so that the oldest stays first.
+      cached.delete(id);
+      cached.set(id, { until: now() + cacheMs, key });
+      // What failed is tried again by the next request.
+      key.catch(() => cached.delete(id));
+      return key;
+    },
+  };
+}

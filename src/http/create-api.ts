@@ -1,0 +1,212 @@
+import rateLimit from "@fastify/rate-limit";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
+import type { ApiKey } from "../domain/api-key.ts";
+import { createAuthentication } from "./authenticate.ts";
+import { createBodyDeadline, type BodyDeadlines } from "./body-deadline.ts";
+import { addBodyParsers } from "./body-parsers.ts";
+import { linger } from "./linger.ts";
+import { addOpenApi } from "./openapi.ts";
+import type { ApiPorts } from "./ports.ts";
+import { ApiError, problemType } from "./problem.ts";
+import { toRequestId } from "./request-id.ts";
+import { addAcceptRoute } from "./routes/accept-batch.ts";
+import { addBatchRoutes } from "./routes/batches.ts";
+import { addFollowRoutes } from "./routes/follow-batch.ts";
+import { addChangeRoutes } from "./routes/changes.ts";
+import { addContactRoutes } from "./routes/contacts.ts";
+import { addInstanceRoutes } from "./routes/instances.ts";
+import { addServiceRoutes } from "./routes/service.ts";
+import { invalidRequest, toApiError, unavailable } from "./to-api-error.ts";
+import { whenClosed } from "./when-closed.ts";
+
+export interface ApiSettings extends BodyDeadlines {
+  /** Of the package. */
+  readonly version: string;
+  /** Of each key, in each process. */
+  readonly requestsPerMinute: number;
+  /** A JSON body may have so many bytes. */
+  readonly maxBodyBytes: number;
+}
+
+export interface ApiEvents {
+  /**
+   * Each request, when it has been answered, or its sender has gone before that: then `aborted`, and 499 where no answer had
+   * begun. `route` is the pattern, which names no contact.
+   */
+  apiAnswered(fields: {
+    requestId: string;
+    method: string;
+    route: string;
+    status: number;
+    tookMs: number;
+    key: string | undefined;
+    aborted?: true;
+  }): void;
+  /** An error that is ours, or Postgres's. */
+  apiFailed(fields: { requestId: string; route: string; problem: string }, error: unknown): void;
+}
+
+export interface ApiContext {
+  readonly ports: ApiPorts;
+  readonly now: () => Date;
+  /** Aborted when the server begins to stop: what waits for something ends at once. */
+  readonly closing: AbortSignal;
+  /** Is the key of a request still good? For answers that last. */
+  readonly isKeyValid: (key: ApiKey) => Promise<boolean>;
+  /** To be told what failed when the answer had begun: it can only be cut. */
+  readonly failed: (request: FastifyRequest, error: unknown) => void;
+}
+
+export type Api = FastifyInstance;
+export type ZodApi = ReturnType<typeof withZod>;
+
+function withZod(app: FastifyInstance) {
+  return app.withTypeProvider<ZodTypeProvider>();
+}
+
+const maxParamLength = 300;
+const headersTimeoutMs = 10_000;
+/** What needs no key, of each address: far more than probes send. */
+const openRequestsPerMinute = 600;
+/** With keys that are not known to be good, of each address: a process meets each of its keys once. */
+const strangersPerMinute = 300;
+/** nginx's, for a sender who has gone before there was an answer. */
+const goneStatus = 499;
+
+/** The API without a port: it knows routes, and neither sockets nor signals. */
+export async function createApi(ports: ApiPorts, settings: ApiSettings, events: ApiEvents): Promise<Api> {
+  const app = fastify({
+    genReqId: (request) => toRequestId(request.headers["x-request-id"]),
+    bodyLimit: settings.maxBodyBytes,
+    routerOptions: { maxParamLength },
+    exposeHeadRoutes: false,
+    // What comes while it stops is served, and its connection closed: no request is cut.
+    return503OnClosing: false,
+    // Bodies have deadlines of their own (body-deadline.ts): a stream may take hours.
+    requestTimeout: 0,
+    http: { headersTimeout: headersTimeoutMs, requireHostHeader: false },
+    frameworkErrors(error, request, reply) {
+      sendProblem(error, request, reply);
+      // No hook sees it: there is no route.
+      whenClosed(reply.raw, () => tellAnswered(request, reply));
+    },
+  });
+  const stopping = new AbortController();
+
+  function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const apiError = toApiError(error, ports.isTransient);
+    const { id: requestId } = request;
+    if (apiError.status >= 500) tellFailed(request, apiError.kind, apiError.options.cause);
+    void reply
+      .code(apiError.status)
+      .headers(apiError.headers)
+      .type(problemType)
+      .header("x-request-id", requestId)
+      .serializer((problem: unknown) => JSON.stringify(problem))
+      .send(apiError.toProblem(requestId));
+  }
+
+  function tellFailed(
+    { id: requestId, routeOptions }: FastifyRequest,
+    problem: string,
+    error: unknown,
+  ): void {
+    events.apiFailed({ requestId, route: routeOptions?.url ?? "none", problem }, error);
+  }
+
+  function tellAnswered(request: FastifyRequest, reply: FastifyReply): void {
+    const { raw } = reply;
+    events.apiAnswered({
+      requestId: request.id,
+      method: request.method,
+      route: request.routeOptions?.url ?? "none",
+      status: raw.headersSent ? raw.statusCode : goneStatus,
+      tookMs: Math.round(reply.elapsedTime),
+      key: request.apiKey?.id,
+      ...(!raw.writableFinished && { aborted: true as const }),
+    });
+  }
+
+  app.setValidatorCompiler(validatorCompiler);
+  app.setSerializerCompiler(serializerCompiler);
+  app.setErrorHandler(sendProblem);
+  app.setNotFoundHandler((request, reply) => {
+    sendProblem(
+      new ApiError("not-found", "there is nothing at this path with this method: see /docs"),
+      request,
+      reply,
+    );
+  });
+
+  app.decorateRequest("apiKey", undefined);
+  app.addHook("onRequest", async (request, reply) => {
+    // Not by the hook onResponse: that is silent about those who go too soon.
+    whenClosed(reply.raw, () => {
+      linger(request.raw);
+      tellAnswered(request, reply);
+    });
+    void reply.header("x-request-id", request.id);
+    if (request.headers.host === undefined && request.raw.httpVersion === "1.1") {
+      throw invalidRequest([{ path: "header/host", message: "HTTP/1.1 needs it" }]);
+    }
+  });
+  const authentication = createAuthentication({
+    keys: ports.keys,
+    now: Date.now,
+    async countStranger(request) {
+      const counted = await limitStrangers(request);
+      if (counted.isAllowed || !counted.isExceeded) return;
+      throw rateLimited(strangersPerMinute, counted.ttl);
+    },
+  });
+  app.addHook("onRequest", authentication.onRequest);
+  app.addHook("onRequest", async (request) => {
+    if (request.routeOptions.config.access !== "open" && ports.isOverloaded()) throw unavailable();
+  });
+  addBodyParsers(app);
+  app.addHook("preParsing", createBodyDeadline(settings));
+  app.addHook("preClose", async () => stopping.abort());
+
+  await app.register(rateLimit, {
+    max: (request) => (request.apiKey ? settings.requestsPerMinute : openRequestsPerMinute),
+    timeWindow: 60_000,
+    // After the key is known, and before the body is read.
+    hook: "preParsing",
+    keyGenerator: (request) => request.apiKey?.id ?? `ip ${request.ip}`,
+    enableDraftSpec: true,
+    errorResponseBuilder: (_request, { ttl, max }) => rateLimited(max, ttl),
+  });
+  const limitStrangers = app.createRateLimit({
+    max: strangersPerMinute,
+    timeWindow: 60_000,
+    keyGenerator: (request) => `stranger ${request.ip}`,
+  });
+  await addOpenApi(app, settings.version);
+
+  const context: ApiContext = {
+    ports,
+    now: () => new Date(),
+    closing: stopping.signal,
+    isKeyValid: authentication.isValid,
+    failed: (request, error) => tellFailed(request, "cut", error),
+  };
+  const api = withZod(app);
+  addServiceRoutes(api, context);
+  addBatchRoutes(api, context);
+  addAcceptRoute(api, context);
+  addFollowRoutes(api, context);
+  addContactRoutes(api, context);
+  addChangeRoutes(api, context);
+  addInstanceRoutes(api, context);
+  await app.ready();
+  return app;
+}
+
+function rateLimited(perMinute: number, ttlMs: number): ApiError {
+  return new ApiError(
+    "rate-limited",
+    `no more than ${perMinute} requests a minute are taken: wait as long as Retry-After says`,
+    { retryAfterS: Math.max(1, Math.ceil(ttlMs / 1000)) },
+  );
+}

@@ -1,0 +1,49 @@
+import { assertVisible, getKey, noInstance } from "../access.ts";
+import type { ApiContext, ZodApi } from "../create-api.ts";
+import { decodeNumberCursor, encodeCursor } from "../cursor.ts";
+import { answer, describe, problems } from "../describe.ts";
+import { changesQuery, changesSchema, toChange } from "../schemas/contact.ts";
+
+const read = { scopes: ["read"] } as const;
+
+/** `/v1/changes` */
+export function addChangeRoutes(api: ZodApi, { ports }: ApiContext): void {
+  api.get(
+    "/v1/changes",
+    {
+      config: { access: read },
+      schema: {
+        ...describe({
+          id: "listChanges",
+          tag: "Changes",
+          summary: "The feed of avatar changes, oldest first.",
+          description:
+            "Keep `next` and ask with it again: it misses no change and repeats none, also across restarts of either side. A page may be empty and there may be more at once: `more` says so. Contacts that are erased take their changes with them.",
+          access: read,
+        }),
+        querystring: changesQuery,
+        response: {
+          200: answer("A page, and where to read on.", changesSchema),
+          ...problems(read, "invalid-request", "invalid-cursor", "not-found"),
+        },
+      },
+    },
+    async (request, reply) => {
+      const key = getKey(request);
+      const { cursor, limit, instanceId } = request.query;
+      if (instanceId !== undefined) {
+        assertVisible(key, instanceId);
+        if (!(await ports.instances.find(instanceId))) throw noInstance(instanceId);
+      }
+      const instanceIds = instanceId === undefined ? key.instanceIds : [instanceId];
+      const { items, next, isMore } = await ports.changes.read(
+        instanceIds,
+        decodeNumberCursor(cursor) ?? 0,
+        limit,
+      );
+      return reply
+        .type("application/json")
+        .send({ items: items.map(toChange), next: encodeCursor(next), more: isMore });
+    },
+  );
+}

@@ -1,0 +1,205 @@
+import { z } from "zod";
+import type { AvatarChange, ContactView } from "../../domain/contact-view.ts";
+import { contactStatuses, type ContactStatus } from "../../domain/decide.ts";
+import {
+  chatIdInput,
+  chatIdOutput,
+  externalRefOutput,
+  instanceIdInput,
+  instanceIdOutput,
+  moment,
+  nextCursor,
+  orNull,
+  pageQuery,
+  storableText,
+  toMs,
+} from "./common.ts";
+
+const maxLookups = 1000;
+const maxWaitMs = 60_000;
+
+export const contactParams = z.object({ id: instanceIdInput, chatId: chatIdInput });
+
+export const contactSchema = z
+  .object({
+    instanceId: instanceIdOutput,
+    chatId: chatIdOutput,
+    externalRef: externalRefOutput,
+    status: z.enum(contactStatuses).meta({
+      description:
+        "The last answer: `present`, `absent` (no picture set), `hidden` (by privacy settings), `invalid` (no chat that the provider accepts), `unreachable` (no clear answer after all attempts), `unknown` (no answer yet).",
+    }),
+    avatar: z
+      .object({
+        url: z.string().nullable().meta({ description: "Null: no picture is set." }),
+        urlExpiresAt: moment.nullable(),
+        version: z.string().nullable().meta({ description: "The same for all URLs of one picture." }),
+        changedAt: moment.meta({ description: "When this picture was first seen, or that none is set." }),
+        seenAt: moment.meta({ description: "When it was last seen." }),
+      })
+      .nullable()
+      .meta({
+        description:
+          "The last good one, also while the status is no answer about it; null: none was ever seen.",
+      }),
+    missing: z
+      .object({
+        reason: z.enum(["not-asked", "no-picture", "hidden", "no-such-chat", "no-answer", "url-expired"]),
+        detail: z.string(),
+      })
+      .nullable()
+      .meta({ description: "Why there is no usable URL; null: there is one." }),
+    checkedAt: moment
+      .nullable()
+      .meta({ description: "When the call behind the last clear answer was sent." }),
+    pending: z.boolean().meta({ description: "It has been asked for, and waits for the answer." }),
+    dueAt: moment.nullable().meta({ description: "When it is asked next; null: when somebody asks for it." }),
+    attempts: z.int().meta({ description: "Calls spent since it was last asked for." }),
+    lastError: z.string().nullable(),
+    createdAt: moment,
+  })
+  .meta({ id: "Contact" });
+
+export const lookupSchema = z
+  .strictObject({
+    instanceId: instanceIdInput,
+    chatIds: z.array(storableText(1000)).min(1).max(maxLookups),
+  })
+  .meta({ id: "ContactLookup" });
+
+export const lookupResultSchema = z
+  .object({
+    items: z
+      .array(
+        z.object({
+          index: z.int(),
+          contact: contactSchema.nullable(),
+          reason: z.enum(["unknown-contact", "invalid"]).optional(),
+          detail: z.string().optional(),
+        }),
+      )
+      .meta({ description: "In the order of the request." }),
+  })
+  .meta({ id: "ContactLookupResult" });
+
+export const refreshQuery = z.strictObject({
+  wait: z
+    .string()
+    .max(20)
+    .regex(/^\d+(\.\d+)?\s*(ms|s|m)?$/i)
+    .default("15s")
+    .transform((text, context) => Math.min(maxWaitMs, toMs(text, context)))
+    .meta({ description: "How long to wait for the answer: `15s`, at most `60s`; `0` does not wait." }),
+});
+
+export const refreshPendingSchema = z
+  .object({
+    batchId: z.uuid().meta({ description: "The batch of this one contact, to follow." }),
+    contact: contactSchema
+      .nullable()
+      .meta({ description: "As it was when the time was up; null: erased meanwhile." }),
+  })
+  .meta({ id: "RefreshPending" });
+
+export const changeSchema = z
+  .object({
+    id: z.int(),
+    instanceId: instanceIdOutput,
+    chatId: chatIdOutput,
+    externalRef: externalRefOutput,
+    from: z.string().nullable().meta({ description: "The version before; null: no picture, or none known." }),
+    to: z.string().nullable().meta({ description: "The version since; null: no picture." }),
+    at: moment.meta({ description: "When the call that saw it was sent." }),
+    url: z.string().nullable().meta({ description: "Of `to`, while it is still the current one." }),
+    urlExpiresAt: moment.nullable(),
+  })
+  .meta({ id: "AvatarChange" });
+
+export const historySchema = z
+  .object({ items: z.array(changeSchema), next: nextCursor })
+  .meta({ id: "AvatarHistory" });
+export const historyQuery = pageQuery;
+
+export const changesQuery = pageQuery.extend({ instanceId: instanceIdInput.optional() });
+export const changesSchema = z
+  .object({
+    items: z.array(changeSchema),
+    next: z
+      .string()
+      .meta({ description: "Read on from here, now or later: nothing is missed and nothing repeated." }),
+    more: z.boolean().meta({ description: "There may be more at once." }),
+  })
+  .meta({ id: "AvatarChanges" });
+
+type MissingReason = NonNullable<z.output<typeof contactSchema>["missing"]>["reason"];
+
+const missingDetails: Record<MissingReason, string> = {
+  "not-asked": "it has not been asked for yet",
+  "no-picture": "no picture is set",
+  hidden: "its privacy settings hide it from this account",
+  "no-such-chat": "the provider does not accept it as a chat",
+  "no-answer": "there was no clear answer after all attempts",
+  "url-expired": "its URL has expired; a refresh gives a new one",
+};
+
+const missingByStatus: Record<ContactStatus, MissingReason> = {
+  present: "url-expired",
+  absent: "no-picture",
+  hidden: "hidden",
+  invalid: "no-such-chat",
+  unreachable: "no-answer",
+  unknown: "not-asked",
+};
+
+function toMissing({ status, avatar, attempts }: ContactView, now: Date) {
+  const isUsable =
+    avatar?.url !== undefined && (avatar.urlExpiresAt === undefined || avatar.urlExpiresAt > now);
+  if (isUsable) return null;
+  if (avatar?.url === undefined && status === "unknown" && attempts > 0) {
+    return { reason: "no-answer" as const, detail: "it has been asked, without a clear answer so far" };
+  }
+  const reason = avatar?.url !== undefined ? "url-expired" : missingByStatus[status];
+  return { reason, detail: missingDetails[reason] };
+}
+
+/**
+ * As the wire has it.
+ * @param now decides whether a URL has expired
+ */
+export function toContact(contact: ContactView, now: Date): z.output<typeof contactSchema> {
+  const { avatar } = contact;
+  return {
+    instanceId: contact.instanceId,
+    chatId: contact.chatId,
+    externalRef: orNull(contact.externalRef),
+    status: contact.status,
+    avatar: avatar
+      ? {
+          url: orNull(avatar.url),
+          urlExpiresAt: orNull(avatar.urlExpiresAt),
+          version: orNull(avatar.version),
+          changedAt: avatar.changedAt,
+          seenAt: avatar.seenAt,
+        }
+      : null,
+    missing: toMissing(contact, now),
+    checkedAt: orNull(contact.checkedAt),
+    pending: contact.pending,
+    dueAt: orNull(contact.dueAt),
+    attempts: contact.attempts,
+    lastError: orNull(contact.lastError),
+    createdAt: contact.createdAt,
+  };
+}
+
+/** As the wire has it. */
+export function toChange(change: AvatarChange): z.output<typeof changeSchema> {
+  return {
+    ...change,
+    externalRef: orNull(change.externalRef),
+    from: orNull(change.from),
+    to: orNull(change.to),
+    url: orNull(change.url),
+    urlExpiresAt: orNull(change.urlExpiresAt),
+  };
+}

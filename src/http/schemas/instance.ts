@@ -1,0 +1,109 @@
+import { z } from "zod";
+import type { InstanceView } from "../../domain/ledger.ts";
+import { simulatedInstanceId } from "../../domain/instance-id.ts";
+import { parseApiUrl } from "../../lib/api-url.ts";
+import { instanceIdInput, instanceIdOutput, moment, orNull, storableText } from "./common.ts";
+
+export const instanceParams = z.object({ id: instanceIdInput });
+
+const apiUrl = z
+  .url({ protocol: /^https?$/ })
+  .max(2000)
+  .transform((text, context) => {
+    const bare = parseApiUrl(text);
+    if (bare !== undefined) return bare;
+    context.addIssue({
+      code: "custom",
+      message: "Expected the bare apiUrl, without credentials or parameters",
+    });
+    return z.NEVER;
+  })
+  .meta({ description: "`apiUrl` from the console.", examples: ["https://7103.api.greenapi.com"] });
+
+const token = z
+  .string()
+  .trim()
+  .min(1)
+  .max(500)
+  .meta({ description: "`apiTokenInstance` from the console. Write-only: no answer ever holds it." });
+
+const settings = {
+  label: storableText(200).nullable().optional(),
+  requestsPerSecond: z
+    .number()
+    .min(0.1)
+    .max(10_000)
+    .nullable()
+    .optional()
+    .meta({ description: "Calls per second; null: the default." }),
+  maxInFlight: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .nullable()
+    .optional()
+    .meta({ description: "Calls in flight at most; null: from the rate and the time that answers take." }),
+};
+
+export const newInstanceSchema = z
+  .strictObject({
+    id: instanceIdInput.refine(
+      (id) => id !== simulatedInstanceId,
+      "Expected another id: this one is the simulator's",
+    ),
+    apiUrl,
+    token,
+    ...settings,
+  })
+  .meta({ id: "NewInstance" });
+
+export const instanceChangesSchema = z
+  .strictObject({
+    apiUrl: apiUrl
+      .optional()
+      .meta({ description: "At another host it needs the token again: it would be sent there." }),
+    token: token.optional(),
+    ...settings,
+  })
+  .meta({ id: "InstanceChanges" });
+
+export const instanceSchema = z
+  .object({
+    id: instanceIdOutput,
+    apiUrl: z.string(),
+    label: z.string().nullable(),
+    requestsPerSecond: z.number().nullable().meta({ description: "Null: the default." }),
+    maxInFlight: z.int().nullable(),
+    state: z.enum(["active", "held", "paused"]),
+    heldReason: z.string().nullable(),
+    heldSince: moment.nullable(),
+    heldUntil: moment.nullable().meta({ description: "When it is tried next." }),
+    stateSeen: z.string().nullable().meta({ description: "What getStateInstance said last." }),
+    stateSeenAt: moment.nullable(),
+  })
+  .meta({ id: "Instance" });
+
+export const instanceListSchema = z.object({ items: z.array(instanceSchema) }).meta({ id: "InstanceList" });
+
+export const removeQuery = z.strictObject({
+  contacts: z.enum(["keep", "erase"]).default("keep").meta({
+    description: "`erase`: also its contacts, their avatars and batches. `keep`: refuse where there are any.",
+  }),
+});
+
+/** As the wire has it: everything but the token. */
+export function toInstance(instance: InstanceView): z.output<typeof instanceSchema> {
+  return {
+    id: instance.id,
+    apiUrl: instance.apiUrl,
+    label: orNull(instance.label),
+    requestsPerSecond: orNull(instance.requestsPerSecond),
+    maxInFlight: orNull(instance.maxInFlight),
+    state: instance.state,
+    heldReason: orNull(instance.heldReason),
+    heldSince: orNull(instance.heldSince),
+    heldUntil: orNull(instance.heldUntil),
+    stateSeen: orNull(instance.stateSeen),
+    stateSeenAt: orNull(instance.stateSeenAt),
+  };
+}

@@ -1,0 +1,143 @@
+import { once } from "node:events";
+import { STATUS_CODES, type ServerResponse } from "node:http";
+import type { AddressInfo, Socket } from "node:net";
+import { UserError } from "../lib/errors.ts";
+import type { Api } from "./create-api.ts";
+import { ApiError, problemType } from "./problem.ts";
+import { toRequestId } from "./request-id.ts";
+
+export interface ApiServer {
+  readonly port: number;
+  /** Where this machine reaches it, without a slash at its end. */
+  readonly url: string;
+  /**
+   * Takes no new connections, lets what waits for something end at once, and all other requests end by themselves; after
+   * `graceMs` cuts those that are left. Idle connections are closed. Twice is harmless: the first call counts.
+   */
+  stop(graceMs: number): Promise<void>;
+}
+
+export interface ApiServerOptions {
+  /** Is closed with the server. */
+  readonly api: Api;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** It goes on listening: a connection could not be taken, for want of file descriptors, say. */
+  readonly onError: (error: Error) => void;
+}
+
+/** While it stops, how often it looks for connections that nobody uses. */
+const lookMs = 250;
+
+/**
+ * Serves the API.
+ * @throws UserError `api-unavailable` where it cannot listen
+ */
+export async function serveApi({ api, host, port, onError }: ApiServerOptions): Promise<ApiServer> {
+  const { server } = api;
+  const sockets = new Set<Socket>();
+  const responses = new Set<ServerResponse>();
+  let isStopping = false;
+
+  server.on("connection", (socket: Socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  // Before Fastify's own listener, which may answer at once.
+  server.prependListener("request", (_request, response) => {
+    responses.add(response);
+    response.shouldKeepAlive &&= !isStopping;
+    response.once("close", () => responses.delete(response));
+  });
+  // Node takes a response for done when it is ended, and would cut what its reader has not fetched yet.
+  const closeIdle = server.closeIdleConnections.bind(server);
+  server.closeIdleConnections = () => {
+    if (![...responses].some(({ writableEnded }) => writableEnded)) closeIdle();
+  };
+  // Of all expectations only 100-continue means anything, which Node sees to: others are not met, and harm nobody.
+  server.on("checkExpectation", (request, response) => server.emit("request", request, response));
+  server.removeAllListeners("clientError");
+  server.on("clientError", (error: NodeJS.ErrnoException, stream) => {
+    const socket = stream as Socket;
+    const current = [...responses].find((response) => response.socket === socket);
+    // A second answer, or the answer to another request, would be worse than none.
+    const isTaken = current !== undefined && (current.headersSent || current.req.complete);
+    if (isTaken || !socket.writable || error.code === "ECONNRESET") socket.destroy();
+    else socket.end(toRawAnswer(error, server.headersTimeout), () => socket.destroy());
+  });
+
+  // Not through Fastify: of `localhost` it makes two servers, and only one of them would be stopped like this.
+  server.listen(port, host);
+  try {
+    await once(server, "listening");
+  } catch (cause) {
+    await api.close();
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown cause";
+    throw new UserError(
+      "api-unavailable",
+      `PORT: cannot listen on port ${port} of ${host} (${code}): choose another port, or check HOST`,
+      { cause },
+    );
+  }
+  server.on("error", onError);
+
+  async function stopNow(graceMs: number): Promise<void> {
+    isStopping = true;
+    for (const response of responses) if (!response.headersSent) response.shouldKeepAlive = false;
+    const look = setInterval(() => {
+      // Node takes a connection on which nothing has come yet for one that is busy.
+      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+      server.closeIdleConnections();
+    }, lookMs);
+    const cut = setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, graceMs);
+    try {
+      await api.close();
+    } finally {
+      clearInterval(look);
+      clearTimeout(cut);
+    }
+  }
+
+  const address = server.address() as AddressInfo;
+  let stopped: Promise<void> | undefined;
+  return {
+    port: address.port,
+    url: toUrl(address),
+    stop: (graceMs) => (stopped ??= stopNow(graceMs)),
+  };
+}
+
+function toUrl({ address, family, port }: AddressInfo): string {
+  const reachable = { "0.0.0.0": "127.0.0.1", "::": "::1" }[address] ?? address;
+  return `http://${family === "IPv6" ? `[${reachable}]` : reachable}:${port}`;
+}
+
+/** The answer to what is not understood as a request: it never gets to Fastify. */
+function toRawAnswer({ code }: NodeJS.ErrnoException, headersTimeoutMs: number): string {
+  const requestId = toRequestId(undefined);
+  const problem = toMalformed(code, headersTimeoutMs).toProblem(requestId);
+  const body = JSON.stringify(problem);
+  return [
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
+    `content-type: ${problemType}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    `x-request-id: ${requestId}`,
+    "connection: close",
+    "",
+    body,
+  ].join("\r\n");
+}
+
+function toMalformed(code: string | undefined, headersTimeoutMs: number): ApiError {
+  switch (code) {
+    case "ERR_HTTP_REQUEST_TIMEOUT":
+      return new ApiError("request-timeout", `the headers took longer than ${headersTimeoutMs / 1000} s`);
+    case "HPE_HEADER_OVERFLOW":
+      return new ApiError("invalid-request", "the headers are too large");
+    default:
+      return new ApiError("invalid-request", "this is not a correct HTTP/1.1 request");
+  }
+}

@@ -1,0 +1,28 @@
+import { sleep } from "./deadline.ts";
+
+export interface Recurring {
+  readonly run: () => Promise<unknown>;
+  /** From the end of one run to the beginning of the next, give or take a tenth: many processes must not keep step. */
+  readonly intervalMs: number;
+  readonly random: () => number;
+  readonly onError: (error: unknown) => void;
+}
+
+/** Runs at once, and again and again. Returns a function that stops it, which resolves when no run is at work. */
+export function startEvery({ run, intervalMs, random, onError }: Recurring): () => Promise<void> {
+  const stopping = new AbortController();
+  const running = (async () => {
+    while (!stopping.signal.aborted) {
+      try {
+        await run();
+      } catch (error) {
+        onError(error);
+      }
+      await sleep(intervalMs * (0.9 + 0.2 * random()), stopping.signal);
+    }
+  })();
+  return () => {
+    stopping.abort();
+    return running;
+  };
+}

@@ -1,0 +1,259 @@
+import type { InstanceId } from "./domain/instance-id.ts";
+import { createAnswerPoller } from "./http/answer-poller.ts";
+import type { ApiPorts, BatchPorts, ContactPorts, InstancePorts, MissingPart } from "./http/ports.ts";
+import { createBatchWatch } from "./http/watch-batches.ts";
+import { parseContactId } from "./intake/contact-id.ts";
+import { importContacts } from "./intake/import-contacts.ts";
+import { createSecretHmac } from "./lib/api-token.ts";
+import { settleWithin } from "./lib/deadline.ts";
+import { UserError } from "./lib/errors.ts";
+import { startEvery } from "./lib/start-every.ts";
+import type { Metrics } from "./metrics/create-metrics.ts";
+import type { Base } from "./open-base.ts";
+import type { Queues } from "./queue/open-queues.ts";
+import { encodeResults } from "./results/encode-results.ts";
+import { acceptRequest } from "./store/accept-request.ts";
+import { findApiKey, noteApiKeyUse } from "./store/api-keys.ts";
+import { estimateBatch } from "./store/batch-eta.ts";
+import { cancelBatch } from "./store/cancel-batch.ts";
+import { isTransient, openDatabase, type Database } from "./store/database.ts";
+import { eraseContact } from "./store/erase-contact.ts";
+import type { Estimate } from "./store/estimate-within.ts";
+import { findAnswered } from "./store/find-answered.ts";
+import { createFindBatch } from "./store/find-batch.ts";
+import { findBatchSummary } from "./store/find-batch-summary.ts";
+import { findContacts } from "./store/find-contacts.ts";
+import { deleteOldRecords } from "./store/idempotency.ts";
+import * as instanceStore from "./store/instances.ts";
+import { listBatchItems } from "./store/list-batch-items.ts";
+import { listBatches } from "./store/list-batches.ts";
+import { listContactChanges } from "./store/list-contact-changes.ts";
+import { assertMigrated } from "./store/migrate.ts";
+import { createChangeReader } from "./store/read-changes.ts";
+import { readResults } from "./store/read-results.ts";
+import { receiveStream } from "./store/receive-stream.ts";
+import { refreshContact } from "./store/refresh-contact.ts";
+import { createRequestLocks } from "./store/request-locks.ts";
+import { resumeInstance } from "./store/resume-instance.ts";
+import { retryBatch } from "./store/retry-batch.ts";
+
+/** Somebody waits: what takes longer is told to come again. */
+const quick = { connections: 10, connectMs: 3_000, statementMs: 10_000 };
+/** Streams, downloads, and what goes through a batch step by step. */
+const lasting = { connections: 14, connectMs: 10_000, statementMs: 30_000 };
+/** Beyond this a request would wait longer for its connection than {@link quick} allows. */
+const maxWaiting = 200;
+const readinessDeadlineMs = 2_000;
+/** A removal that takes longer goes on behind its answer. */
+const removalDeadlineMs = 10_000;
+const cleaningIntervalMs = 3_600_000;
+const useIntervalMs = 60_000;
+
+/** What the API has of the rest of the process. */
+export interface ApiLinks {
+  /** Never awaited: the contacts are in Postgres. */
+  readonly wake: (id: InstanceId) => void;
+  readonly getQueues: () => Promise<Queues>;
+  readonly metrics: Metrics;
+}
+
+/** Connects the API to the ledger, with connections of its own: who waits for an answer does not wait for imports. */
+export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPorts> {
+  const open = async (name: string, { connections, connectMs, statementMs }: typeof quick) => {
+    const database = await openDatabase({
+      url: base.databaseUrl,
+      maxConnections: connections,
+      deadlines: { connectMs, statementMs },
+      onConnectionLost: (error) => base.events.connectionLost(error),
+    });
+    base.closer.add(name, () => database.close());
+    return database;
+  };
+  const waited = await open("API", quick);
+  const slow = await open("API streams", lasting);
+  const stopCleaning = startEvery({
+    run: () => deleteOldRecords(slow.pool),
+    intervalMs: cleaningIntervalMs,
+    random: Math.random,
+    onError: (error) => base.events.ledgerFailed({ where: "forget idempotency keys" }, error),
+  });
+  base.closer.add("cleaning", () => settleWithin(stopCleaning(), 2_000));
+  const hmac = createSecretHmac(base.secretKey());
+  const notedUntil = new Map<string, number>();
+
+  return {
+    keys: {
+      find: (id) => findApiKey(waited, id),
+      hmac,
+      // Only for people to read: a request does not wait for it, nor fail with it.
+      noteUse({ id }) {
+        const now = performance.now();
+        if (now < (notedUntil.get(id) ?? 0)) return;
+        notedUntil.set(id, now + useIntervalMs);
+        noteApiKeyUse(waited, id).catch(() => undefined);
+      },
+    },
+    batches: createBatchPorts(base, waited, slow, links),
+    contacts: createContactPorts(waited, links),
+    changes: { read: createChangeReader(waited.pool) },
+    instances: createInstancePorts(base, waited, slow, links),
+    findMissing: () => findMissing(waited, links),
+    scrape: links.metrics.scrape,
+    isTransient,
+    isOverloaded: () => waited.pool.waitingCount > maxWaiting,
+    parseContactId: (text) => parseContactId(text, undefined),
+    formatResults: encodeResults,
+  };
+}
+
+function createBatchPorts(base: Base, waited: Database, slow: Database, { wake }: ApiLinks): BatchPorts {
+  const { requestsPerSecond: defaultRate } = base.config;
+  const estimate: Estimate = (client, batchId) => estimateBatch(client, batchId, defaultRate);
+  const find = createFindBatch(slow.pool, { defaultRate, now: performance.now.bind(performance) });
+  const cancel = (batchId: string) => cancelBatch(slow.pool, batchId);
+  const receivePorts = {
+    locks: createRequestLocks(slow.pool),
+    estimate,
+    cancel,
+    committed: ({ instanceId }: { readonly instanceId: InstanceId }) => wake(instanceId),
+    readInto: readContactsInto,
+  };
+  return {
+    async accept(asker, wish, contacts, rejected) {
+      const accepted = await acceptRequest(waited.pool, estimate, asker, wish, contacts, rejected);
+      if (accepted.kind === "accepted") wake(wish.instanceId);
+      return accepted;
+    },
+    receive: (asker, wish, stream) => receiveStream(slow.pool, receivePorts, asker, wish, stream),
+    list: (filter, page) => listBatches(waited.pool, filter, page),
+    findSummary: (batchId) => findBatchSummary(waited.pool, batchId),
+    find,
+    listItems: (batchId, statuses, page) => listBatchItems(waited.pool, batchId, statuses, page),
+    readResults: (batchId, statuses) => readResults(slow.pool, { batchId, statuses }),
+    watch: createBatchWatch({ find }),
+    cancel,
+    async retry(batchId) {
+      const asked = await retryBatch(slow.pool, batchId);
+      const batch = await findBatchSummary(waited.pool, batchId);
+      if (batch) wake(batch.instanceId);
+      return asked;
+    },
+  };
+}
+
+/** The intake of files, for a stream. */
+const readContactsInto: Parameters<typeof receiveStream>[1]["readInto"] = (stream, { acceptChunk, reject }) =>
+  importContacts(
+    stream.source,
+    {
+      strict: false,
+      signal: stream.signal,
+      ...(stream.column !== undefined && { column: stream.column }),
+      ...(stream.refColumn !== undefined && { refColumn: stream.refColumn }),
+      ...(stream.defaultCountry !== undefined && { defaultCountry: stream.defaultCountry }),
+    },
+    {
+      reject,
+      acceptChunk: (chunk) =>
+        acceptChunk(chunk.map(({ chatId, externalRef, line }) => ({ chatId, externalRef, position: line }))),
+    },
+  );
+
+function createContactPorts({ pool }: Database, { wake }: ApiLinks): ContactPorts {
+  const poller = createAnswerPoller({ findAnswered: (tickets) => findAnswered(pool, tickets) });
+  return {
+    find: async (instanceId, chatId) => (await findContacts(pool, instanceId, [chatId]))[0],
+    findMany: (instanceId, chatIds) => findContacts(pool, instanceId, chatIds),
+    listChanges: (instanceId, chatId, page) => listContactChanges(pool, instanceId, chatId, page),
+    async refresh(apiKeyId, instanceId, chatId) {
+      const ticket = await refreshContact(pool, apiKeyId, instanceId, chatId);
+      if (ticket) wake(instanceId);
+      return ticket;
+    },
+    whenAnswered: poller.whenAnswered,
+    erase: (instanceId, chatId) => eraseContact(pool, instanceId, chatId),
+  };
+}
+
+function createInstancePorts(
+  base: Base,
+  waited: Database,
+  slow: Database,
+  { wake }: ApiLinks,
+): InstancePorts {
+  const { secrets, events } = base;
+  const removals = new Map<InstanceId, Promise<unknown>>();
+  const find = (id: InstanceId) => instanceStore.findInstance(waited, id);
+
+  function startRemoval(id: InstanceId): Promise<unknown> {
+    const removal = instanceStore.removeInstance(slow, id).finally(() => removals.delete(id));
+    removals.set(id, removal);
+    removal.catch((error: unknown) => events.ledgerFailed({ where: "remove instance" }, error));
+    return removal;
+  }
+
+  return {
+    list: () => instanceStore.listInstances(waited),
+    find,
+    add: ({ token, ...instance }) =>
+      instanceStore.addInstance(waited, { ...instance, sealedToken: secrets().seal(token, instance.id) }),
+    async change(id, { token, ...changes }) {
+      const sealedToken = token === undefined ? undefined : secrets().seal(token, id);
+      const update = await instanceStore.changeInstance(waited, id, { ...changes, sealedToken });
+      if (update?.before.state === "held") wake(id);
+      return update?.after;
+    },
+    async setPaused(id, paused) {
+      const before = await (paused ? instanceStore.setPaused(waited, id, true) : resumeInstance(waited, id));
+      if (before === undefined) return undefined;
+      if (!paused) wake(id);
+      return find(id);
+    },
+    removeEmpty: (id) => instanceStore.removeEmptyInstance(waited, id),
+    remove: (id) => settleWithin(removals.get(id) ?? startRemoval(id), removalDeadlineMs),
+  };
+}
+
+async function findMissing({ pool }: Database, { getQueues }: ApiLinks): Promise<readonly MissingPart[]> {
+  const [ofDatabase, ofQueue] = await Promise.all([
+    within(findMissingTables(pool), {
+      name: "postgres",
+      detail: "Postgres does not answer",
+      isDegraded: false,
+    }),
+    within(findMissingQueue(getQueues), {
+      name: "queue",
+      detail:
+        "the queue does not answer: contacts are taken in all the same, and calls begin some seconds later",
+      isDegraded: true,
+    }),
+  ]);
+  return [ofDatabase, ofQueue].filter((part) => part !== undefined);
+}
+
+/** What the check finds; where it fails, or takes too long, `otherwise`. */
+async function within(
+  check: Promise<MissingPart | undefined>,
+  otherwise: MissingPart,
+): Promise<MissingPart | undefined> {
+  try {
+    return (await settleWithin(check, readinessDeadlineMs)) ? await check : otherwise;
+  } catch {
+    return otherwise;
+  }
+}
+
+async function findMissingTables(pool: Database["pool"]): Promise<MissingPart | undefined> {
+  try {
+    await assertMigrated(pool);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof UserError)) throw error;
+    return { name: "migrations", detail: error.message, isDegraded: false };
+  }
+}
+
+async function findMissingQueue(getQueues: ApiLinks["getQueues"]): Promise<undefined> {
+  const queues = await getQueues();
+  if (!(await queues.isReachable())) throw new Error("the queue does not answer");
+}

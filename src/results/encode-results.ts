@@ -1,0 +1,56 @@
+import { pipeline, Readable, Transform } from "node:stream";
+
+import { stringify } from "csv-stringify";
+import type { ResultRow } from "../domain/ledger.ts";
+
+export type ResultFormat = "csv" | "ndjson";
+
+/** The columns of results, in their order. */
+const columns = [
+  "instance_id",
+  "chat_id",
+  "external_ref",
+  "status",
+  "avatar_url",
+  "url_expires_at",
+  "checked_at",
+  "attempts",
+  "last_error",
+] as const;
+
+type FileRow = Record<(typeof columns)[number], string | number | null>;
+
+/** Results as the text of a CSV or NDJSON file, as fast as it is read. What the rows fail with, the stream fails with. */
+export function encodeResults(format: ResultFormat, rows: AsyncIterable<ResultRow>): Readable {
+  // A cell that starts with = + - @ would be run as a formula by a spreadsheet.
+  const encoder =
+    format === "csv" ? stringify({ header: true, columns: [...columns], escape_formulas: true }) : toNdjson();
+  // Its errors come out of the encoder.
+  pipeline(Readable.from(toFileRows(rows)), encoder, () => undefined);
+  return encoder;
+}
+
+async function* toFileRows(rows: AsyncIterable<ResultRow>): AsyncGenerator<FileRow> {
+  for await (const row of rows) yield toFileRow(row);
+}
+
+function toNdjson(): Transform {
+  return new Transform({
+    writableObjectMode: true,
+    transform: (row: FileRow, _encoding, done) => done(null, `${JSON.stringify(row)}\n`),
+  });
+}
+
+function toFileRow(row: ResultRow): FileRow {
+  return {
+    instance_id: row.instanceId,
+    chat_id: row.chatId,
+    external_ref: row.externalRef ?? null,
+    status: row.status,
+    avatar_url: row.avatarUrl ?? null,
+    url_expires_at: row.urlExpiresAt?.toISOString() ?? null,
+    checked_at: row.checkedAt?.toISOString() ?? null,
+    attempts: row.attempts,
+    last_error: row.lastError ?? null,
+  };
+}

@@ -1,0 +1,128 @@
+import type pg from "pg";
+import { lockNumberSql } from "./request-locks.ts";
+
+/** Who asks, and how a repetition is told from a new request. */
+export interface Asker {
+  readonly apiKeyId: string;
+  /** Undefined: each request is a new one. */
+  readonly idempotencyKey: string | undefined;
+}
+
+/** Who asks with an idempotency key. */
+export type KeyedAsker = Asker & { readonly idempotencyKey: string };
+
+/** What a key stands for: a request that was answered, or a stream that was not read to its end. */
+export type IdempotencyRecord =
+  | {
+      readonly kind: "answered";
+      readonly batchId: string;
+      readonly fingerprint: string;
+      readonly answer: StoredAnswer;
+    }
+  | { readonly kind: "cut-off"; readonly batchId: string; readonly parameters: string };
+
+/** An answer without chat ids: the body, which comes again, has them. */
+export interface StoredAnswer {
+  /** ISO 8601. */
+  readonly requestedAt: string;
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly rejected: number;
+  readonly etaMs: number | null;
+  /** Of a whole request: how each contact was taken, in order: q(ueued), f(resh), d(uplicate). */
+  readonly items?: string;
+  /** Of a stream: it went on with a batch that had been cut off. */
+  readonly resumed?: boolean;
+}
+
+/** How long a key is remembered. */
+const keptFor = "interval '24 hours'";
+
+export function hasKey(asker: Asker): asker is KeyedAsker {
+  return asker.idempotencyKey !== undefined;
+}
+
+/** The name of the lock that a request with this key holds while it is at work. */
+export function toKeyLock({ apiKeyId, idempotencyKey }: KeyedAsker): string {
+  return `key:${apiKeyId}:${idempotencyKey}`;
+}
+
+/** Takes the lock of the key until the end of the transaction. False: another request has it. */
+export async function tryLockKey(client: pg.PoolClient, asker: KeyedAsker): Promise<boolean> {
+  const { rows } = await client.query<{ locked: boolean }>(
+    `select pg_try_advisory_xact_lock(${lockNumberSql}) as locked`,
+    [toKeyLock(asker)],
+  );
+  return rows[0]?.locked === true;
+}
+
+/** What the key stands for; undefined: nothing, or nothing any more. For whoever holds its lock. */
+export async function findRecord(
+  db: pg.Pool | pg.PoolClient,
+  { apiKeyId, idempotencyKey }: KeyedAsker,
+): Promise<IdempotencyRecord | undefined> {
+  const { rows } = await db.query<{ batch_id: string; fingerprint: string | null; answer: unknown }>(
+    `select batch_id, fingerprint, answer from avatars.idempotency_keys
+     where api_key_id = $1 and key = $2 and created_at > now() - ${keptFor}`,
+    [apiKeyId, idempotencyKey],
+  );
+  const [row] = rows;
+  if (row === undefined) return undefined;
+  const { batch_id: batchId, fingerprint, answer } = row;
+  return fingerprint === null
+    ? { kind: "cut-off", batchId, ...(answer as { parameters: string }) }
+    : { kind: "answered", batchId, fingerprint, answer: answer as StoredAnswer };
+}
+
+/** Writes down what the key stands for from now on. */
+export async function saveRecord(
+  client: pg.PoolClient,
+  { apiKeyId, idempotencyKey }: KeyedAsker,
+  record: IdempotencyRecord,
+): Promise<void> {
+  const isAnswered = record.kind === "answered";
+  await client.query(
+    `insert into avatars.idempotency_keys as k (api_key_id, key, batch_id, fingerprint, answer) values ($1, $2, $3, $4, $5)
+     on conflict (api_key_id, key) do update set
+       batch_id = excluded.batch_id, fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = now()`,
+    [
+      apiKeyId,
+      idempotencyKey,
+      record.batchId,
+      isAnswered ? record.fingerprint : null,
+      JSON.stringify(isAnswered ? record.answer : { parameters: record.parameters }),
+    ],
+  );
+}
+
+/** The key stands for nothing any more. */
+export async function deleteRecord(
+  client: pg.PoolClient,
+  { apiKeyId, idempotencyKey }: KeyedAsker,
+): Promise<void> {
+  await client.query(`delete from avatars.idempotency_keys where api_key_id = $1 and key = $2`, [
+    apiKeyId,
+    idempotencyKey,
+  ]);
+}
+
+const deletedAtOnce = 500;
+
+/**
+ * Deletes the keys that are remembered no longer, in small steps that commit; any number of processes may do it at the
+ * same time. Returns how many.
+ */
+export async function deleteOldRecords(pool: pg.Pool): Promise<number> {
+  let deleted = 0;
+  for (;;) {
+    const { rowCount } = await pool.query(
+      `delete from avatars.idempotency_keys k using (
+         select api_key_id, key from avatars.idempotency_keys
+         where created_at <= now() - ${keptFor} limit ${deletedAtOnce} for update skip locked
+       ) old
+       where k.api_key_id = old.api_key_id and k.key = old.key`,
+    );
+    deleted += rowCount ?? 0;
+    if (!rowCount) return deleted;
+  }
+}

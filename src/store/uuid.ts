@@ -1,0 +1,6 @@
+const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Can the text be the id of a batch? Postgres has an error for all others, and we: that there is none. */
+export function isUuid(text: string): boolean {
+  return uuid.test(text);
+}

@@ -1,0 +1,264 @@
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { apiScopes } from "../../src/domain/api-key.ts";
+import type { ApiAnswer, ApiCall } from "../support/api-call.ts";
+import { readDocument, toPath, type ApiDocument, type Operation } from "../support/api-document.ts";
+import { openApiStage, type ApiStage } from "../support/api-stage.ts";
+import { eventually } from "../support/eventually.ts";
+import { makeChats } from "../support/stage.ts";
+
+const ownId = "1101000001";
+const otherId = "1101000002";
+const [chatId = ""] = makeChats(1);
+
+let stage: ApiStage;
+let document: ApiDocument;
+/** Sees {@link ownId} only. */
+let limitedKey: string;
+const batches = new Map<string, string>();
+
+beforeAll(async () => {
+  stage = await openApiStage();
+  document = readDocument((await stage.call("/openapi.json")).text);
+  for (const id of [ownId, otherId]) {
+    await stage.addInstance(id);
+    const answer = await stage.call("/v1/batches", {
+      method: "POST",
+      json: { instanceId: id, chatIds: [chatId] },
+    });
+    batches.set(id, String(answer.json()["id"]));
+  }
+  limitedKey = await stage.createKey({ instanceIds: [ownId] });
+});
+afterAll(() => stage.close());
+
+const isKeyed = ({ scopes }: Operation) => scopes !== undefined;
+
+/** A request that is right for an instance. */
+function send(operation: Operation, instanceId: string, call: ApiCall): Promise<ApiAnswer> {
+  const { id, method, path } = operation;
+  const values: Record<string, string> = {
+    ...(path.startsWith("/v1/batches/{id}") && { id: batches.get(instanceId) ?? randomUUID() }),
+    ...(path.startsWith("/v1/instances/{id}") && { id: instanceId }),
+    ...(path.includes("{chatId}") && { chatId }),
+    ...(id === "refreshContact" && { wait: "0" }),
+    ...(["listBatches", "listChanges"].includes(id) && { instanceId }),
+  };
+  const bodies: Record<string, unknown> = {
+    createBatch: { instanceId, chatIds: [chatId] },
+    lookupContacts: { instanceId, chatIds: [chatId] },
+    changeInstance: { label: "changed" },
+    addInstance: { id: "1101000009", apiUrl: stage.simulator.url, token: "anything" },
+  };
+  return stage.call(toPath(path, values), { method, ...(id in bodies && { json: bodies[id] }), ...call });
+}
+
+const ofOne = (operation: Operation) =>
+  isKeyed(operation) && !["listInstances", "addInstance", "getMetrics"].includes(operation.id);
+
+async function readOther() {
+  const { rows } = await stage.database.pool.query<{ row: string }>(
+    `select i::text as row from avatars.instances i where id = $1
+       union all select c::text from avatars.contacts c where instance_id = $1
+       union all select b::text from avatars.batches b where instance_id = $1`,
+    [otherId],
+  );
+  return rows;
+}
+
+/** A watched batch does not end by itself. */
+async function sendAndHangUp(operation: Operation, call: ApiCall): Promise<ApiAnswer> {
+  if (operation.id !== "watchBatch") return send(operation, ownId, call);
+  await stage.call(`/v1/batches/${batches.get(ownId) ?? ""}/cancel`, { method: "POST" });
+  return send(operation, ownId, call);
+}
+const basic = (key: string) => ({ authorization: `Basic ${Buffer.from(`me:${key}`).toString("base64")}` });
+
+describe("without a valid key", () => {
+  test("there is nothing but health, whatever is sent in its place", async () => {
+    const right = stage.key;
+    const [id = "", secret = ""] = right.replace("avk_", "").split(".");
+    const wrong = [
+      `Bearer avk_${id}.${"A".repeat(43)}`,
+      `Bearer avk_${"0".repeat(12)}.${secret}`,
+      `Bearer ${right}x`,
+      `Bearer ${right.slice(0, -1)}`,
+      `Bearer x${right}`,
+      `Bearer ${id}.${secret}`,
+      `Bearer ${right}, Bearer ${right}`,
+      `Token ${right}`,
+      right,
+      "Bearer",
+      "Bearer ",
+      `Bearer ${"x".repeat(5_000)}`,
+      `Basic ${Buffer.from(`user:avk_${id}.${"A".repeat(43)}`).toString("base64")}`,
+      "Basic !",
+    ];
+    for (const authorization of wrong) {
+      for (const path of ["/v1/instances", "/metrics", "/docs", "/openapi.json", "/v1/metrics"]) {
+        const answer = await stage.call(path, { key: undefined, headers: { authorization } });
+        expect([authorization.slice(0, 100), path, answer.status]).toEqual([
+          authorization.slice(0, 100),
+          path,
+          401,
+        ]);
+        expect(answer.headers["www-authenticate"]).toMatch(/^Bearer/);
+        expect(answer.text).not.toContain(secret);
+      }
+    }
+    for (const operation of document.operations) {
+      const { status } = await send(operation, ownId, { key: `avk_${id}.${"A".repeat(43)}` });
+      expect([operation.id, status]).toEqual([operation.id, isKeyed(operation) ? 401 : 200]);
+    }
+    for (const path of ["/healthz", "/readyz", "/v1/healthz", "/v1/readyz"]) {
+      expect((await stage.call(path, { key: undefined })).status).toBe(200);
+    }
+  });
+
+  test("also a key that has expired, or was revoked, is none", async () => {
+    const expired = await stage.createKey({ expiresInMs: 1 });
+    const expiring = await stage.createKey({ expiresInMs: 1_000 });
+    const revoked = await stage.createKey();
+    await stage.database.pool.query("update avatars.api_keys set revoked_at = now() where id = $1", [
+      revoked.slice(4, 16),
+    ]);
+    expect((await stage.call("/v1/instances", { key: expired })).status).toBe(401);
+    expect((await stage.call("/v1/instances", { key: revoked })).status).toBe(401);
+    expect((await stage.call("/v1/instances", { key: expiring })).status).toBe(200);
+    await eventually(async () =>
+      expect((await stage.call("/v1/instances", { key: expiring })).status).toBe(401),
+    );
+  });
+});
+
+test("a key that is used is noted, and its secret is nowhere in the database", async () => {
+  const key = await stage.createKey();
+  await stage.call("/v1/instances", { key });
+  await eventually(async () => {
+    const { rows } = await stage.database.pool.query<{ row: string; last_used_at: Date | null }>(
+      "select k::text as row, last_used_at from avatars.api_keys k where id = $1",
+      [key.slice(4, 16)],
+    );
+    expect(rows[0]?.last_used_at).toBeInstanceOf(Date);
+    expect(rows[0]?.row).not.toContain(key.slice(17));
+  });
+});
+
+describe("scopes", () => {
+  test("are what the document says: these are enough, and without one of them it is refused", async () => {
+    for (const operation of document.operations.filter(isKeyed)) {
+      // There is none: nothing is changed.
+      const scopes = apiScopes.filter((scope) => operation.scopes?.includes(scope));
+      const enough = await send(operation, "999", { key: await stage.createKey({ scopes }) });
+      expect([operation.id, enough.status]).not.toEqual([operation.id, 403]);
+      for (const missing of scopes) {
+        const others = apiScopes.filter((scope) => scope !== missing);
+        const refused = await send(operation, "999", { key: await stage.createKey({ scopes: others }) });
+        expect([operation.id, refused.status]).toEqual([operation.id, 403]);
+        expect(refused.json()).toMatchObject({ code: "forbidden", detail: expect.stringContaining(missing) });
+      }
+    }
+    await stage.call("/v1/instances/1101000009", { method: "DELETE" });
+  });
+});
+
+describe("a key that is limited to an instance", () => {
+  test("sees another one as one that does not exist, in every route", async () => {
+    const before = await readOther();
+    for (const operation of document.operations.filter(ofOne)) {
+      const others = await send(operation, otherId, { key: limitedKey });
+      const nobodys = await send(operation, "999", { key: limitedKey });
+      const comparable = ({ status, headers, text }: ApiAnswer) => [
+        operation.id,
+        status,
+        headers["content-type"],
+        text.replaceAll(/1101000002|\b999\b/g, "N").replaceAll(/[\da-f]{8}-[\da-f-]{27}/g, "ID"),
+      ];
+      expect(others.status).toBe(404);
+      expect(comparable(others)).toEqual(comparable(nobodys));
+    }
+    expect(await readOther()).toEqual(before);
+  });
+
+  test("does what it may with its own", async () => {
+    for (const operation of document.operations.filter(ofOne)) {
+      if (operation.id === "removeInstance" || operation.id === "eraseContact") continue;
+      const call: ApiCall = { key: limitedKey };
+      const { status, text } = await sendAndHangUp(operation, call);
+      expect([operation.id, status, status >= 400 && text]).toEqual([operation.id, status, false]);
+    }
+  });
+
+  test("finds nothing of others in any list", async () => {
+    for (const path of ["/v1/instances", "/v1/batches?refreshes=true", "/v1/changes"]) {
+      const answer = await stage.call(path, { key: limitedKey });
+      expect(answer.status).toBe(200);
+      expect(answer.text).not.toContain(otherId);
+    }
+    const all = await stage.call("/v1/instances");
+    expect(all.text).toContain(otherId);
+  });
+
+  test("goes on with no stream into another's batch", async () => {
+    const answer = await stage.call(`/v1/batches?instanceId=${ownId}&resume=${batches.get(otherId) ?? ""}`, {
+      method: "POST",
+      key: limitedKey,
+      headers: { "content-type": "text/csv" },
+      body: `${chatId}\n`,
+    });
+    expect([answer.status, answer.json()["code"]]).toEqual([404, "not-found"]);
+  });
+
+  test("may not see what is about all of them, or make new ones", async () => {
+    for (const id of ["getMetrics", "addInstance"]) {
+      const operation = document.operations.find((operation) => operation.id === id)!;
+      const answer = await send(operation, ownId, { key: limitedKey });
+      expect([id, answer.status]).toEqual([id, 403]);
+    }
+  });
+
+  test("to none sees none", async () => {
+    const key = await stage.createKey({ instanceIds: [] });
+    expect((await stage.call("/v1/instances", { key })).json()).toEqual({ items: [] });
+    expect((await stage.call(`/v1/instances/${ownId}`, { key })).status).toBe(404);
+    expect((await stage.call("/v1/batches", { key })).json()).toEqual({ items: [], next: null });
+  });
+});
+
+describe("a browser", () => {
+  test("is asked for a password, and the key is one for what is read in it, and nothing else", async () => {
+    for (const path of ["/docs", "/openapi.json", "/metrics"]) {
+      const asked = await stage.call(path, { key: undefined });
+      expect([asked.status, asked.headers["www-authenticate"]]).toEqual([
+        401,
+        expect.stringContaining("Basic realm="),
+      ]);
+      const { status } = await stage.call(path, { key: undefined, headers: basic(stage.key) });
+      expect([200, 302]).toContain(status);
+    }
+    const refused = await stage.call("/v1/instances", { key: undefined, headers: basic(stage.key) });
+    expect([refused.status, refused.headers["www-authenticate"]]).toEqual([401, "Bearer"]);
+  });
+
+  test("reads the documentation from this server alone", async () => {
+    const headers = basic(stage.key);
+    const page = await stage.call("/docs/", { key: undefined, headers });
+    expect([page.status, page.headers["content-type"]]).toEqual([200, expect.stringContaining("text/html")]);
+    const policy = page.headers["content-security-policy"] as string;
+    expect(policy).toContain("default-src 'self'");
+    expect(policy).not.toMatch(/https?:|\*|swagger\.io|upgrade-insecure-requests/);
+    const sources = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, source = ""]) => source);
+    expect(sources.length).toBeGreaterThan(3);
+    for (const source of sources) {
+      expect(source).not.toMatch(/^(https?:)?\/\//);
+      const { pathname } = new URL(source, `${stage.url}/docs/`);
+      expect((await stage.call(pathname, { key: undefined, headers })).status).toBe(200);
+      expect((await stage.call(pathname, { key: undefined })).status).toBe(401);
+    }
+    const initializer = await stage.call("/docs/static/swagger-initializer.js", { key: undefined, headers });
+    expect(initializer.text).toContain(`"validatorUrl":null`);
+    expect((await stage.call("/docs/json", { key: undefined, headers })).json()).toEqual(
+      JSON.parse(document.text),
+    );
+  });
+});

@@ -1,0 +1,67 @@
+import { connect, createServer, type Socket } from "node:net";
+import { once } from "node:events";
+
+/**
+ * `before`: the commit does not arrive. `after`: it does, and its answer does not. `half-open`: the commit does not arrive,
+ * and the server does not notice that its client is gone.
+ */
+export type Cut = "before" | "after" | "half-open";
+
+export interface CommitCutter {
+  /** Of the same database, through the cutter. */
+  readonly url: string;
+  /** Loses the connection of the next commits, in this way each. */
+  cut(...cuts: Cut[]): void;
+  close(): Promise<void>;
+}
+
+/** Stands between a client and Postgres, and loses connections at the worst moment. */
+export async function openCommitCutter(databaseUrl: string): Promise<CommitCutter> {
+  const target = new URL(databaseUrl);
+  const sockets = new Set<Socket>();
+  const cuts: Cut[] = [];
+  const commit = Buffer.from("commit\0");
+
+  const server = createServer((client) => {
+    const upstream = connect(Number(target.port || 5432), target.hostname);
+    let isCut = false;
+    for (const socket of [client, upstream]) {
+      sockets.add(socket);
+      socket.on("error", () => undefined);
+      socket.on("close", () => sockets.delete(socket));
+    }
+    client.on("data", (bytes) => {
+      const cut = bytes.includes(commit) ? cuts.shift() : undefined;
+      if (cut === undefined) return void upstream.write(bytes);
+      isCut = true;
+      if (cut === "after") upstream.write(bytes);
+      if (cut === "before") upstream.destroy();
+      // Its answer shows that the commit is done.
+      if (cut === "after") upstream.once("data", () => client.destroy());
+      else client.destroy();
+    });
+    upstream.on("data", (bytes) => {
+      if (!isCut) client.write(bytes);
+    });
+    client.on("close", () => {
+      if (!isCut) upstream.destroy();
+    });
+    upstream.on("close", () => client.destroy());
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  const url = new URL(databaseUrl);
+  url.hostname = "127.0.0.1";
+  url.port = String(address.port);
+  return {
+    url: url.href,
+    cut: (...next) => void cuts.push(...next),
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}

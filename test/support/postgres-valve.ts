@@ -1,0 +1,62 @@
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+
+/** A way to Postgres that can be shut. */
+export interface PostgresValve {
+  /** Of the same database, through the valve. */
+  readonly url: string;
+  /** `open`, as at the start. `frozen`: nothing passes any more, and nobody is told. `away`: nobody listens. */
+  set(state: "open" | "frozen" | "away"): void;
+  /** New connections go to this server from now on: one that was started again may have another port. */
+  pointTo(databaseUrl: string): void;
+  close(): Promise<void>;
+}
+
+/** Stands between a client and Postgres. */
+export async function openPostgresValve(databaseUrl: string): Promise<PostgresValve> {
+  let target = new URL(databaseUrl);
+  const sockets = new Set<Socket>();
+  let state: "open" | "frozen" | "away" = "open";
+
+  const server = createServer((client) => {
+    if (state === "away") return void client.destroy();
+    const upstream = connect(Number(target.port || 5432), target.hostname);
+    for (const [from, to] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(from);
+      from.on("error", () => undefined);
+      from.on("data", (bytes) => {
+        if (state === "open") to.write(bytes);
+      });
+      from.on("close", () => {
+        sockets.delete(from);
+        to.destroy();
+      });
+    }
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port");
+  const url = new URL(databaseUrl);
+  url.hostname = "127.0.0.1";
+  url.port = String(address.port);
+  return {
+    url: url.href,
+    set(next) {
+      // What was swallowed leaves a connection that nobody can use.
+      if (next !== "frozen") for (const socket of sockets) socket.destroy();
+      state = next;
+    },
+    pointTo(databaseUrl) {
+      target = new URL(databaseUrl);
+    },
+    async close() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}

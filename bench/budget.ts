@@ -1,8 +1,5 @@
 // npm run bench:budget: how much of the provider's budget workers use, and how often they exceed it.
-import { execFile } from "node:child_process";
-import { writeFile } from "node:fs/promises";
-import { parseArgs, promisify } from "node:util";
-import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { calmTarget, jitterTarget, judge, type Target } from "./judge.ts";
 import { describeMachine } from "./machine.ts";
 import type { Figures } from "./measure.ts";
@@ -14,6 +11,7 @@ import { runBench, type Bench } from "./run-bench.ts";
 import { openServers, type Backend, type Servers } from "./servers.ts";
 import { latencyMs } from "./simulator.ts";
 import { toMarkdown, toText, type Table } from "./table.ts";
+import { resultsFile, writeResults } from "./write-results.ts";
 
 const usage = `npm run bench:budget -- [options]
   --only LIST         rows: instances x processes, such as 1x1,20x3, and bullmq (default: all)
@@ -25,8 +23,6 @@ const usage = `npm run bench:budget -- [options]
   --write             also write bench/RESULTS.md, with all rows
 `;
 
-const resultsFile = fileURLToPath(new URL("../../../bench/RESULTS.md", import.meta.url));
-const root = fileURLToPath(new URL("../../../", import.meta.url));
 const bullmqWarmUpSeconds = 5;
 
 interface Options {
@@ -106,7 +102,7 @@ async function main(options: Options, bench: Bench): Promise<number> {
   console.log(tables.map(options.markdown ? toMarkdown : toText).join("\n\n"));
   if (options.write) {
     const minutes = Math.ceil((performance.now() - startedMs) / 60_000);
-    await writeResults(sections, { servers, minutes, options });
+    await writeAll(sections, { servers, minutes, options });
     bench.note(`written: ${resultsFile}`);
   }
   const failed = sections.some(({ rows, target }) =>
@@ -171,7 +167,7 @@ function toSections(measured: readonly [Row, Figures][], backend: Backend): Sect
   ];
 }
 
-async function writeResults(
+async function writeAll(
   sections: readonly Section[],
   { servers, minutes, options }: { servers: Servers; minutes: number; options: Options },
 ): Promise<void> {
@@ -183,9 +179,7 @@ async function writeResults(
   const redis = servers.redis
     ? `Redis ${servers.redis.version}`
     : "no Redis: BullMQ's limiter was not measured";
-  const text = `# Results of \`npm run bench:budget\`
-
-Measured on ${new Date().toISOString().slice(0, 10)}, in ${minutes} minutes:
+  const text = `Measured on ${new Date().toISOString().slice(0, 10)}, in ${minutes} minutes:
 
 ${[...describeMachine(), `Postgres ${servers.postgres.version} (embedded)`, redis].map((line) => `- ${line}`).join("\n")}
 
@@ -210,10 +204,9 @@ npm run bench:budget -- --only 1x1 --backend postgres
 \`\`\`
 
 It needs Linux, the embedded Postgres, and \`redis-server\` in the path; it starts its own servers on free ports. The first
-takes about ${minutes} minutes and replaces this file. The exit code is 1 when a row misses its target with CPU left.
+takes about ${minutes} minutes and replaces this part. The exit code is 1 when a row misses its target with CPU left.
 `;
-  await writeFile(resultsFile, text);
-  await promisify(execFile)("npx", ["oxfmt", resultsFile], { cwd: root });
+  await writeResults("bench:budget", text);
 }
 
 const options = readOptionsOrExit(usage, readOptions);

@@ -8,6 +8,7 @@ import type { Closer } from "../src/lib/closer.ts";
 import { requestsQueueName } from "../src/queue/names.ts";
 import { measure } from "./measure.ts";
 import { OptionError, readOptionsOrExit, toNumber } from "./options.ts";
+import { findPercentile } from "./percentile.ts";
 import { startAvatars, until } from "./processes.ts";
 import { runBench, type Bench } from "./run-bench.ts";
 import { enqueueImport, openServers, toInstanceIds, type Backend } from "./servers.ts";
@@ -223,11 +224,6 @@ function toTable(rows: readonly Row[]): Table {
       findPercentile(waits, 0.99) <= targetP99Ms ? "met" : "MISSED",
     ]),
   };
-}
-
-/** The least wait that so great a share of them does not exceed. Infinity without any. */
-function findPercentile(ascending: readonly number[], share: number): number {
-  return ascending[Math.max(0, Math.ceil(ascending.length * share) - 1)] ?? Infinity;
 }
 
 function toMs(wait: number): string {

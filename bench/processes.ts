@@ -57,14 +57,17 @@ export function startAvatars(
   return startNode(`avatars ${args[0] ?? ""}`, [...nodeOptions, bin, ...args], env);
 }
 
-/** Runs `avatars …` to its end. @throws when it fails */
-export async function runAvatars(args: readonly string[], env: Record<string, string>): Promise<void> {
+/** Runs `avatars …` to its end. Returns what it wrote to standard output. @throws when it fails */
+export async function runAvatars(args: readonly string[], env: Record<string, string>): Promise<string> {
   const child = spawn(process.execPath, [bin, ...args], {
     env: { PATH: process.env["PATH"] ?? "", ...env },
-    stdio: ["ignore", "ignore", "inherit"],
+    stdio: ["ignore", "pipe", "inherit"],
   });
-  const [code] = (await once(child, "exit")) as [number | null];
+  let text = "";
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => void (text += chunk));
+  const [code] = (await once(child, "close")) as [number | null];
   if (code !== 0) throw new Error(`avatars ${args.join(" ")} ended with ${code}`);
+  return text;
 }
 
 export interface Patience {

@@ -1,3 +1,6 @@
+/** A number near 10⁹, of ms, is exact to 10⁻⁷: what sums up to a second may miss it by so much. */
+const roundingMs = 0.001;
+
 /**
  * The first half-open second that holds more than `rate` of these moments (ms, in any order): from its first
  * moment to the one too many. Undefined: there is none.
@@ -9,7 +12,7 @@ export function findOverfullSecond(
   const sorted = moments.toSorted((a, b) => a - b);
   for (const [index, to] of sorted.entries()) {
     const from = sorted[index - rate];
-    if (from !== undefined && to - from < 1000) return { from, to };
+    if (from !== undefined && to - from < 1000 - roundingMs) return { from, to };
   }
   return undefined;
 }

@@ -10,6 +10,7 @@ import { Redis } from "ioredis";
 import { UserError } from "../lib/errors.ts";
 import { settleWithin } from "../lib/deadline.ts";
 import { createRateGate } from "../lib/rate-gate.ts";
+import { GuardedClient } from "./guarded-client.ts";
 import type { QueueEvents } from "./open-queues.ts";
 
 export interface BackendOptions {
@@ -86,6 +87,7 @@ export async function openBackend(options: BackendOptions, events: QueueEvents):
       schema: bullmqSchema,
       max: 3,
       keepAlive: true,
+      Client: GuardedClient,
     };
     return {
       kind: "postgres",

@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { contactStatuses, type ContactStatus } from "../domain/decide.ts";
 import { parseDurationMs } from "../lib/duration.ts";
 import { UserError } from "../lib/errors.ts";
+import { isUuid } from "../lib/uuid.ts";
 import { readVersion } from "../lib/version.ts";
 import { addApiKeyCommands } from "./apikey-commands.ts";
 import { orInvalid, toInstanceId, toRate, toWholeNumber } from "./arguments.ts";
@@ -292,7 +293,7 @@ function toShare(text: string): number {
 }
 
 function toBatchId(text: string): string {
-  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)) {
+  if (!isUuid(text)) {
     throw new InvalidArgumentError("Expected the id that avatars import printed.");
   }
   return text;

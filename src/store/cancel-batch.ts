@@ -1,7 +1,7 @@
 import type pg from "pg";
 import { finishBatch } from "./finish-batches.ts";
 import { giveUpMembers } from "./give-up-members.ts";
-import { isUuid } from "./uuid.ts";
+import { isUuid } from "../lib/uuid.ts";
 
 /** From here on it is waited for by nobody, no contact is added to it, and other cancellations do not count it. */
 const sql = `

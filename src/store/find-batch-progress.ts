@@ -2,7 +2,7 @@ import type pg from "pg";
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { BatchProgress } from "../domain/ledger.ts";
 import { toFinished, toMemberCounts, type MemberCounts } from "./count-members-sql.ts";
-import { isUuid } from "./uuid.ts";
+import { isUuid } from "../lib/uuid.ts";
 
 interface Row {
   readonly instance_id: InstanceId;

@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { BatchSummary } from "../domain/batch.ts";
 import { summaryColumnsSql, toSummary, type SummaryRow } from "./batch-sql.ts";
-import { isUuid } from "./uuid.ts";
+import { isUuid } from "../lib/uuid.ts";
 
 const sql = `select ${summaryColumnsSql} from avatars.batches b where b.id = $1`;
 

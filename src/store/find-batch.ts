@@ -6,7 +6,7 @@ import { estimateBatch } from "./batch-eta.ts";
 import { summaryColumnsSql, toSummary, type SummaryRow } from "./batch-sql.ts";
 import { toFinished, toMemberCounts, type MemberCounts } from "./count-members-sql.ts";
 import { finishBatch } from "./finish-batches.ts";
-import { isUuid } from "./uuid.ts";
+import { isUuid } from "../lib/uuid.ts";
 import { livingActivitySql } from "./worker-activity.ts";
 
 /** Changes whenever what is known of the batch is wrong at once: its end, its cancellation, a retry. Not with each answer. */

@@ -4,7 +4,7 @@ import type { ChatId } from "../domain/chat-id.ts";
 import type { Page, PageRequest } from "../domain/page.ts";
 import { UserError } from "../lib/errors.ts";
 import { memberStatusSql } from "./batch-sql.ts";
-import { isUuid } from "./uuid.ts";
+import { isUuid } from "../lib/uuid.ts";
 
 /** A page may be short: where few are of the status that is asked for, no more members than these are looked at for it. */
 const lookedAtAtOnce = 50_000;

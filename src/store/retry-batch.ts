@@ -4,7 +4,7 @@ import { inTransaction } from "./in-transaction.ts";
 import { lockContacts } from "./lock-contacts.ts";
 import { pickMembers } from "./pick-members.ts";
 import { patiently, retryTransient } from "./retry-transient.ts";
-import { isUuid } from "./uuid.ts";
+import { isUuid } from "../lib/uuid.ts";
 
 const isUnansweredSql = `not avatars.is_fresh(c, b.fresh_after)`;
 const isRetryableSql = `not ${isPendingSql} and ${isUnansweredSql}`;

@@ -1,15 +1,11 @@
 import type pg from "pg";
 
-const ignore = () => undefined;
-
 /** Runs `work` on a connection of its own, which is given up when `work` fails: its state is in doubt then. */
 export async function withClient<Result>(
   pool: pg.Pool,
   work: (client: pg.PoolClient) => Promise<Result>,
 ): Promise<Result> {
   const client = await pool.connect();
-  // Lost between two statements, it has nobody else to tell: without a listener that would end the process.
-  client.on("error", ignore);
   let isBroken = true;
   try {
     const result = await work(client);
@@ -17,7 +13,6 @@ export async function withClient<Result>(
     return result;
   } finally {
     client.release(isBroken);
-    client.off("error", ignore);
   }
 }
 

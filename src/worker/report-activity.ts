@@ -1,6 +1,7 @@
 import type { InstanceActivity } from "../domain/instance-activity.ts";
-import { settleWithin, sleep } from "../lib/deadline.ts";
+import { settleWithin } from "../lib/deadline.ts";
 import { createRateGate } from "../lib/rate-gate.ts";
+import { startEvery } from "../lib/start-every.ts";
 
 export interface ActivityReportPorts {
   readonly report: () => readonly InstanceActivity[];
@@ -19,29 +20,26 @@ const lastWriteMs = 2_000;
  * nothing. Returns a function that takes it back and stops. A failure harms nothing but what is shown.
  */
 export function startActivityReport({ report, write, onError }: ActivityReportPorts): () => Promise<void> {
-  const stopping = new AbortController();
   const mayReportError = createRateGate(errorReportIntervalMs);
   const tellError = (error: unknown) => {
     if (mayReportError()) onError(error);
   };
   let written = 0;
-  const reporting = (async () => {
-    while (!stopping.signal.aborted) {
+  const stopReporting = startEvery({
+    intervalMs,
+    random: () => 0.5,
+    onError: tellError,
+    async run() {
       const activity = report();
-      try {
-        if (activity.length > 0 || written > 0) await write(activity);
-        written = activity.length;
-      } catch (error) {
-        // Perhaps it is there all the same.
-        written = 1;
-        tellError(error);
-      }
-      await sleep(intervalMs, stopping.signal);
-    }
-  })();
+      if (activity.length === 0 && written === 0) return;
+      // If it fails, perhaps it is there all the same.
+      written = Math.max(1, activity.length);
+      await write(activity);
+      written = activity.length;
+    },
+  });
   const stop = async () => {
-    stopping.abort();
-    await reporting;
+    await stopReporting();
     if (written > 0) await write([]);
   };
   return async () => {

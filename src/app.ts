@@ -239,6 +239,7 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
       claimLeaseMs,
       retry: config.retry,
       probe: { probeBaseMs: config.probeBaseMs, probeMaxMs: config.probeMaxMs },
+      refresh: config.refresh,
     },
     events: observed.events,
   });

@@ -1,7 +1,9 @@
 import { resolve } from "node:path";
 import { z } from "zod";
 import { parseInstanceId, type InstanceId } from "./domain/instance-id.ts";
+import type { RefreshIntervals, RefreshPolicy } from "./domain/refresh-policy.ts";
 import { normalizeApiUrl } from "./lib/api-url.ts";
+import { parseDurationMs } from "./lib/duration.ts";
 import { UserError } from "./lib/errors.ts";
 
 const wholeNumber = (min: number, max: number, unit = "") =>
@@ -24,6 +26,37 @@ const url = (...protocols: string[]) =>
  * lower bound a claim would expire before its slot comes.
  */
 const rate = z.coerce.number("a number").min(0.1, "at least 0.1").max(10_000, "at most 10000");
+
+/** Read by lib/duration.ts. */
+const duration = (atLeast: string, fallback: string) =>
+  z
+    .string()
+    .default(fallback)
+    .transform((text, context) => {
+      const ms = toMs(text);
+      if (ms !== undefined && ms >= parseDurationMs(atLeast, "")) return ms;
+      context.addIssue({ code: "custom", message: `a duration of at least ${atLeast}, e.g. 7d or 12h` });
+      return z.NEVER;
+    });
+
+function toMs(text: string): number | undefined {
+  try {
+    return parseDurationMs(text, "");
+  } catch {
+    return undefined;
+  }
+}
+
+/** How long a contact rests that nobody asks for, ms; null: for ever. */
+const interval = z.string().transform((text, context) => {
+  if (text.trim().toLowerCase() === "never") return null;
+  const ms = toMs(text);
+  if (ms !== undefined && ms >= 3_600_000) return ms;
+  context.addIssue({ code: "custom", message: "a duration of at least 1h, e.g. 7d or 12h, or never" });
+  return z.NEVER;
+});
+
+const share = z.coerce.number("a number").min(0, "at least 0").max(1, "at most 1");
 
 /** Every setting of every command. The README's table is checked against it. */
 const settingsSchema = z.object({
@@ -57,6 +90,27 @@ const settingsSchema = z.object({
   AVATARS_RETRY_MAX_MS: milliseconds(300_000, 0),
   AVATARS_PROBE_BASE_MS: milliseconds(15_000),
   AVATARS_PROBE_MAX_MS: milliseconds(600_000),
+  AVATARS_REFRESH_PRESENT: interval.prefault("7d"),
+  AVATARS_REFRESH_ABSENT: interval.prefault("14d"),
+  AVATARS_REFRESH_HIDDEN: interval.prefault("30d"),
+  AVATARS_REFRESH_INVALID: interval.prefault("never"),
+  AVATARS_REFRESH_UNREACHABLE: interval.prefault("1d"),
+  AVATARS_REFRESH_UNREACHABLE_MAX: duration("1h", "30d"),
+  AVATARS_REFRESH_GROUPS_PRESENT: interval.optional(),
+  AVATARS_REFRESH_GROUPS_ABSENT: interval.optional(),
+  AVATARS_REFRESH_GROUPS_HIDDEN: interval.optional(),
+  AVATARS_REFRESH_SOONEST: duration("1h", "1d"),
+  AVATARS_REFRESH_LATEST: duration("1h", "60d"),
+  AVATARS_KEEP_URLS_FRESH: z
+    .stringbool({
+      truthy: ["true", "1", "yes", "on"],
+      falsy: ["false", "0", "no", "off"],
+      error: "true or false",
+    })
+    .prefault("true"),
+  AVATARS_URL_MARGIN: duration("0", "1d"),
+  AVATARS_RESYNC_SHARE: share.default(1),
+  AVATARS_RESYNC_DAY_SHARE: share.default(0.3),
   AVATARS_RUN_SLICE_MS: milliseconds(30_000),
   AVATARS_RUNS_PER_PROCESS: wholeNumber(1, 10_000).default(250),
   AVATARS_SHUTDOWN_GRACE_MS: milliseconds(25_000, 0),
@@ -94,6 +148,12 @@ export interface Config {
   /** The waits between two probes of a held instance: the first one, and the longest. */
   readonly probeBaseMs: number;
   readonly probeMaxMs: number;
+  readonly refresh: RefreshPolicy;
+  readonly resync: {
+    /** Of the calls of each instance, within the window and outside of it; an instance may have its own. */
+    readonly share: number;
+    readonly dayShare: number;
+  };
   readonly runSliceMs: number;
   readonly runsPerProcess: number;
   readonly shutdownGraceMs: number;
@@ -116,6 +176,11 @@ export interface Config {
 
 /** The names of all settings, for the documentation's test. */
 export const settingNames: readonly string[] = Object.keys(settingsSchema.shape);
+
+/** Those of them that have a default, for the same. */
+export const settingsWithDefault: readonly string[] = Object.entries(settingsSchema.parse({})).flatMap(
+  ([name, value]) => (value === undefined ? [] : [name]),
+);
 
 /**
  * Reads all settings, and reports all faults at once. An empty variable counts as unset, as compose files
@@ -167,6 +232,8 @@ function toConfig(settings: Settings, path: string): Config {
     },
     probeBaseMs: settings.AVATARS_PROBE_BASE_MS,
     probeMaxMs: settings.AVATARS_PROBE_MAX_MS,
+    refresh: toRefreshPolicy(settings),
+    resync: { share: settings.AVATARS_RESYNC_SHARE, dayShare: settings.AVATARS_RESYNC_DAY_SHARE },
     runSliceMs: settings.AVATARS_RUN_SLICE_MS,
     runsPerProcess: settings.AVATARS_RUNS_PER_PROCESS,
     shutdownGraceMs: settings.AVATARS_SHUTDOWN_GRACE_MS,
@@ -180,6 +247,35 @@ function toConfig(settings: Settings, path: string): Config {
     metricsHost: settings.METRICS_HOST,
     logLevel: settings.LOG_LEVEL,
     path,
+  };
+}
+
+/** A setting that may be left out; null: never. */
+function orElse(ms: number | null | undefined, otherwise: number | undefined): number | undefined {
+  return ms === undefined ? otherwise : (ms ?? undefined);
+}
+
+function toRefreshPolicy(settings: Settings): RefreshPolicy {
+  const users: RefreshIntervals = {
+    presentMs: settings.AVATARS_REFRESH_PRESENT ?? undefined,
+    absentMs: settings.AVATARS_REFRESH_ABSENT ?? undefined,
+    hiddenMs: settings.AVATARS_REFRESH_HIDDEN ?? undefined,
+    invalidMs: settings.AVATARS_REFRESH_INVALID ?? undefined,
+    unreachableMs: settings.AVATARS_REFRESH_UNREACHABLE ?? undefined,
+    unreachableMaxMs: settings.AVATARS_REFRESH_UNREACHABLE_MAX,
+  };
+  return {
+    users,
+    groups: {
+      ...users,
+      presentMs: orElse(settings.AVATARS_REFRESH_GROUPS_PRESENT, users.presentMs),
+      absentMs: orElse(settings.AVATARS_REFRESH_GROUPS_ABSENT, users.absentMs),
+      hiddenMs: orElse(settings.AVATARS_REFRESH_GROUPS_HIDDEN, users.hiddenMs),
+    },
+    soonestMs: settings.AVATARS_REFRESH_SOONEST,
+    latestMs: settings.AVATARS_REFRESH_LATEST,
+    keepUrlsFresh: settings.AVATARS_KEEP_URLS_FRESH,
+    urlMarginMs: settings.AVATARS_URL_MARGIN,
   };
 }
 

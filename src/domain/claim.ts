@@ -1,5 +1,6 @@
 import type { ChatId } from "./chat-id.ts";
-import type { ContactDecision } from "./decide.ts";
+import type { ContactDecision, ContactStatus } from "./decide.ts";
+import type { Refresh } from "./refresh-policy.ts";
 
 /** A contact that this instance run may call for, until its claim expires. */
 export interface ClaimedContact {
@@ -7,6 +8,20 @@ export interface ClaimedContact {
   readonly chatId: ChatId;
   /** Calls spent so far. */
   readonly attempts: number;
+  readonly past: ContactPast;
+}
+
+/** What was known of a contact when it was claimed: what its next refresh follows from, beside the answer. */
+export interface ContactPast {
+  readonly status: ContactStatus;
+  /** When the first of its answers about an avatar was asked for; undefined: there was none yet. */
+  readonly firstSeenAt: Date | undefined;
+  /** How many of the answers since then differed from the one before. */
+  readonly changes: number;
+  /** The avatar that was seen last; undefined: none is set, or none was ever seen. */
+  readonly version: string | undefined;
+  /** What its last refresh was worth (refresh-step.ts); undefined: it had none. */
+  readonly refreshStep: number | undefined;
 }
 
 /** The instance as it stood when the claim was made: a change takes effect with the next claim. */
@@ -52,4 +67,6 @@ export interface LookupRecord {
   /** When the call was sent, ms by the database's clock: the fence for clear answers (I4). */
   readonly askedAtMs: number;
   readonly decision: ContactDecision;
+  /** When it is due again, if it rests now. Undefined: nothing has changed about that. */
+  readonly refresh: Refresh | undefined;
 }

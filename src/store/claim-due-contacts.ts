@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { ChatId } from "../domain/chat-id.ts";
-import type { ClaimResult } from "../domain/claim.ts";
+import type { ClaimedContact, ClaimResult } from "../domain/claim.ts";
+import type { ContactStatus } from "../domain/decide.ts";
 import type { ClaimRequest } from "../domain/ledger.ts";
 import { toDue, toUnclaimed } from "./due-sql.ts";
 import type { PaceSettings } from "./pace-settings.ts";
@@ -86,7 +87,7 @@ with locked as materialized (
   from instance i
   -- As an array: a join would have the planner, which cannot know the limits, read the whole table.
   where c.id = any (array(select id from due union all select id from allowed))
-  returning c.id, c.chat_id, c.attempts, c.priority, c.due_at, c.turn
+  returning c.id, c.chat_id, c.attempts, c.priority, c.due_at, c.turn, c.status, c.refresh_at, c.refresh_step
 ), slots as materialized (
   select i.id, i.margin, (select count(*) from claimed) as calls, ${toSlotColumns("$3")}
   from instance i
@@ -100,8 +101,14 @@ select i.refusal, i.restricted, i.api_url, i.sealed_token, i.rate, i.margin, i.m
   s.calls::int as calls, s.spacing_ms,
   extract(epoch from s.slots_from)::float8 * 1000 as slots_from_ms,
   extract(epoch from clock_timestamp())::float8 * 1000 as now_ms,
-  (select json_agg(json_build_array(id, chat_id, attempts) order by priority, turn nulls first, case when turn is null then due_at end, id)
-    from claimed) as contacts
+  (select json_agg(json_build_array(c.id, c.chat_id, c.attempts, c.status, case when c.refresh_at is not null then c.refresh_step end,
+      extract(epoch from a.first_seen_at)::float8 * 1000, a.changes, a.version)
+      order by c.priority, c.turn nulls first, case when c.turn is null then c.due_at end, c.id)
+    from claimed c
+    -- One probe for each: a planner without statistics would rather read them all.
+    left join lateral (
+      select a.first_seen_at, a.changes, a.version from avatars.avatars a where a.contact_id = c.id offset 0
+    ) a on true) as contacts
 from instance i, slots s`;
 
 interface Row {
@@ -117,8 +124,19 @@ interface Row {
   spacing_ms: number;
   slots_from_ms: number;
   now_ms: number;
-  contacts: [number, string, number][] | null;
+  contacts: ContactCells[] | null;
 }
+
+type ContactCells = [
+  id: number,
+  chatId: string,
+  attempts: number,
+  status: ContactStatus,
+  refreshStep: number | null,
+  firstSeenAtMs: number | null,
+  changes: number | null,
+  version: string | null,
+];
 
 /** See {@link RunLedger.claimDueContacts}. */
 export async function claimDueContacts(
@@ -158,13 +176,25 @@ function toClaim(row: Row): Extract<ClaimResult, { kind: "claimed" }>["claim"] {
       maxInFlight: row.max_in_flight ?? undefined,
       probing: row.probing,
     },
-    contacts: (row.contacts ?? []).map(([contactId, chatId, attempts]) => ({
-      contactId,
-      chatId: chatId as ChatId,
-      attempts,
-    })),
+    contacts: (row.contacts ?? []).map(toContact),
     slotsFromMs: row.slots_from_ms,
     slotsUntilMs: row.slots_from_ms + (row.calls - 1) * row.spacing_ms,
     databaseNowMs: row.now_ms,
+  };
+}
+
+function toContact(cells: ContactCells): ClaimedContact {
+  const [contactId, chatId, attempts, status, refreshStep, firstSeenAtMs, changes, version] = cells;
+  return {
+    contactId,
+    chatId: chatId as ChatId,
+    attempts,
+    past: {
+      status,
+      firstSeenAt: firstSeenAtMs === null ? undefined : new Date(firstSeenAtMs),
+      changes: changes ?? 0,
+      version: version ?? undefined,
+      refreshStep: refreshStep ?? undefined,
+    },
   };
 }

@@ -19,7 +19,8 @@ const sparseFrom = 10;
  * the range of ids, once in all steps together; where that is far more than there are contacts, it is probed for each of them.
  *
  * - Whom nobody waits for rests, without claim: what a call in flight learns is saved if it is a clear answer, and nothing else.
- *   A moment after which answers are fresh enough would have such an answer ask once more, for nobody.
+ *   A moment after which answers are fresh enough would have such an answer ask once more, for nobody. One that was never asked
+ *   is for the next resync: there is no contact that nothing moves on.
  * - Whom others wait for is as if only they had asked. Its turn was of this batch's priority: where theirs is less urgent it
  *   goes behind their last one. A claim is theirs now.
  *
@@ -68,7 +69,10 @@ with waiting as materialized (
       when w.priority = c.priority then c.turn else w.last_turn end,
     attempts = case when w.wanted_at is null then 0 else c.attempts end,
     claimed_by = case when w.wanted_at is not null then c.claimed_by end,
-    claimed_until = case when w.wanted_at is not null then c.claimed_until end
+    claimed_until = case when w.wanted_at is not null then c.claimed_until end,
+    resync_run_id = case when w.wanted_at is not null then c.resync_run_id end,
+    refresh_at = case when w.wanted_at is not null or c.refresh_at is not null then c.refresh_at
+      when c.status <> 'invalid' and c.is_listed is not false then clock_timestamp() end
   from wishes w
   where c.id = w.id
   returning c.wanted_at

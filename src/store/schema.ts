@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import {
   bigint,
+  boolean,
   check,
   customType,
   index,
@@ -13,6 +14,7 @@ import {
   text,
   timestamp,
   unique,
+  uniqueIndex,
   uuid,
 } from "drizzle-orm/pg-core";
 
@@ -73,9 +75,14 @@ export const instances = avatarsSchema.table(
     pacedBy: uuid("paced_by"),
     /** How far the turns of each priority have come, by priority: where a new batch begins to share. */
     turns: bigint({ mode: "number" }).array().notNull().default([0, 0, 0]),
+    /** The share of its calls that a resync may take within the window, and outside of it. Null: the setting's default. */
+    resyncShare: real("resync_share"),
+    resyncDayShare: real("resync_day_share"),
     createdAt: moment("created_at").notNull().defaultNow(),
   },
   (table) => [
+    check("instances_resync_share_check", sql`${table.resyncShare} between 0 and 1`),
+    check("instances_resync_day_share_check", sql`${table.resyncDayShare} between 0 and 1`),
     check("instances_state_check", sql`${table.state} in ('active', 'held', 'paused')`),
     check("instances_rate_check", sql`${table.requestsPerSecond} > 0`),
     check("instances_max_in_flight_check", sql`${table.maxInFlight} > 0`),
@@ -122,9 +129,26 @@ export const contacts = avatarsSchema.table(
     lastError: text("last_error"),
     /** When the call behind the current clear answer was sent. Fence: an older answer never replaces it. */
     checkedAt: moment("checked_at"),
+    /** When a contact that rests is due again by the refresh policy. Null: not unless somebody asks. */
+    refreshAt: moment("refresh_at"),
+    /** What it is worth then: domain/refresh-step.ts. */
+    refreshStep: smallint("refresh_step").notNull().default(-2),
+    /** The resync run that has made it due; null once that has led to an answer, or to none. */
+    resyncRunId: bigint("resync_run_id", { mode: "number" }),
+    /** Is it in the list that the source query gave last? Null: it never was. */
+    isListed: boolean("is_listed"),
     createdAt: moment("created_at").notNull().defaultNow(),
   },
   (table) => [
+    // A resync walks it, step by step, no further than it takes contacts; those that are due or claimed are not in it.
+    index("contacts_refresh_idx")
+      .on(table.instanceId, table.refreshStep, table.refreshAt, table.id)
+      .where(sql`${table.dueAt} is null and ${table.refreshAt} is not null`),
+    // What a resync has made due and nobody has answered yet: at most some hundred per instance.
+    index("contacts_resync_run_idx")
+      .on(table.resyncRunId)
+      .where(sql`${table.resyncRunId} is not null`),
+    check("contacts_resync_run_check", sql`${table.resyncRunId} is null or ${table.dueAt} is not null`),
     unique("contacts_chat_key").on(table.instanceId, table.chatId),
     // The claim walks these two in order; resting contacts are in neither.
     index("contacts_due_idx")
@@ -155,6 +179,10 @@ export const avatars = avatarsSchema.table("avatars", {
   urlExpiresAt: moment("url_expires_at"),
   /** The same for all URLs of one picture. Null: no picture is set. */
   version: text(),
+  /** When the call behind the first clear answer was sent: the contact has been watched since then. */
+  firstSeenAt: moment("first_seen_at").notNull().defaultNow(),
+  /** How many of the answers since then differed from the one before. */
+  changes: integer().notNull().default(0),
   /** When the call that first saw this picture was sent. */
   changedAt: moment("changed_at").notNull(),
   /** When the call that last saw it was sent. Fence: an older answer never replaces it. */
@@ -223,6 +251,10 @@ export const batches = avatarsSchema.table(
     index("batches_undone_idx")
       .on(table.instanceId, table.requestedAt, table.id)
       .where(sql`${table.finishedAt} is null or ${table.cancelledAt} is not null`),
+    // For their retention.
+    index("batches_finished_idx")
+      .on(table.finishedAt)
+      .where(sql`${table.finishedAt} is not null`),
   ],
 );
 
@@ -260,6 +292,70 @@ export const workerActivity = avatarsSchema.table(
     reportedAt: moment("reported_at").notNull(),
   },
   (table) => [primaryKey({ columns: [table.processId, table.instanceId] })],
+);
+
+/**
+ * Nights: the moments of the resync schedule that have come. A night that is in here has been opened, once, whatever number of
+ * processes there are; the first row only says since when nights are counted.
+ */
+export const resyncNights = avatarsSchema.table("resync_nights", {
+  /** The moment of the schedule. */
+  slotAt: moment("slot_at").primaryKey(),
+  openedAt: moment("opened_at").notNull().defaultNow(),
+  /** When the source query had been run, where there is one, and its resync runs began. */
+  preparedAt: moment("prepared_at"),
+  /** What the source query brought: contacts that were new, and listed ones that are gone; null: it was not run. */
+  sourceAdded: integer("source_added"),
+  sourceGone: integer("source_gone"),
+  sourceRejected: integer("source_rejected"),
+  /** Why the source query brought nothing, or not all; of a fixed set of words. */
+  sourceError: text("source_error"),
+});
+
+/**
+ * A stretch of refreshing one instance: a night, what is due by day between two nights (`trickle`), or what a person has asked
+ * for (`manual`). At most one of an instance is open; it survives all processes.
+ */
+export const resyncRuns = avatarsSchema.table(
+  "resync_runs",
+  {
+    id: bigint({ mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+    instanceId: text("instance_id")
+      .notNull()
+      .references(() => instances.id, { onDelete: "cascade" }),
+    kind: text({ enum: ["night", "trickle", "manual"] }).notNull(),
+    /** Of a night. */
+    nightAt: moment("night_at").references(() => resyncNights.slotAt, { onDelete: "cascade" }),
+    openedAt: moment("opened_at").notNull().defaultNow(),
+    /** A night that began within its window ends with it. Null: with the next night. */
+    endsAt: moment("ends_at"),
+    /** Only contacts that a person has asked for; only so many of them. */
+    requestedOnly: boolean("requested_only").notNull().default(false),
+    mostContacts: integer("most_contacts"),
+    /** Contacts due when it was planned or until its end, and how many of them fit in. Null: not planned yet. */
+    due: integer(),
+    planned: integer(),
+    /** Contacts that were made due, that have had their answer or none after all attempts, and answers with another avatar. */
+    released: integer().notNull().default(0),
+    asked: integer().notNull().default(0),
+    changed: integer().notNull().default(0),
+    /** Calls of the instance that were refused meanwhile for being over the rate. */
+    throttled: integer().notNull().default(0),
+    /** The moment from which the share allows the next contact. */
+    nextReleaseAt: moment("next_release_at").notNull().defaultNow(),
+    endedAt: moment("ended_at"),
+    /** Why it stopped. */
+    endedBy: text("ended_by"),
+    /** Contacts that were due when it ended. */
+    leftOver: integer("left_over"),
+  },
+  (table) => [
+    uniqueIndex("resync_runs_open_key")
+      .on(table.instanceId)
+      .where(sql`${table.endedAt} is null`),
+    unique("resync_runs_night_key").on(table.instanceId, table.nightAt),
+    index("resync_runs_opened_idx").on(table.openedAt, table.id),
+  ],
 );
 
 /** Who may use the HTTP API. The secret itself is nowhere but with its owner. */

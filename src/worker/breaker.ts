@@ -1,5 +1,4 @@
 import type { ChatId } from "../domain/chat-id.ts";
-import type { LookupRecord } from "../domain/claim.ts";
 import type { ContactDecision, ContactFailure, Decision } from "../domain/decide.ts";
 import { createHealth, type Ruling } from "../domain/health.ts";
 import type { Hold } from "../domain/hold.ts";
@@ -19,7 +18,7 @@ export interface BreakerPorts {
   readonly check: InstanceCheck;
   readonly holds: InstanceHolds;
   readonly probes: Probes;
-  readonly save: (record: LookupRecord) => void;
+  readonly save: (call: Call, decision: ContactDecision) => void;
   readonly wakeAfter: (instanceId: InstanceId, afterMs: number) => void;
   readonly events: BreakerEvents;
 }
@@ -83,8 +82,8 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
   let isStopped = false;
   let timer: NodeJS.Timeout | undefined;
 
-  function settle({ contact, runId, askedAtMs }: Call, decision: ContactDecision): void {
-    ports.save({ contactId: contact.contactId, runId, askedAtMs, decision });
+  function settle(call: Call, decision: ContactDecision): void {
+    ports.save(call, decision);
     if (decision.kind === "retry") ports.wakeAfter(instanceId, decision.dueInMs);
   }
 

@@ -3,6 +3,7 @@ import type { ChatId } from "../domain/chat-id.ts";
 import { decide, type ContactDecision, type RetryPolicy } from "../domain/decide.ts";
 import { toHold, type ProbePolicy } from "../domain/hold.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
+import { planRefresh, type RefreshPolicy } from "../domain/refresh-policy.ts";
 import type { ClaimFence, RunLedger } from "../domain/ledger.ts";
 import type { InstanceCredentials, Lookup, Outcome } from "../domain/outcome.ts";
 import { settleWithin } from "../lib/deadline.ts";
@@ -37,6 +38,7 @@ export interface WorkerPorts {
   readonly settings: RunSettings & {
     readonly retry: RetryPolicy;
     readonly probe: ProbePolicy;
+    readonly refresh: RefreshPolicy;
     readonly claimLeaseMs: number;
   };
   readonly events: WorkerEvents;
@@ -83,14 +85,15 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
     const known = lanes.get(instanceId);
     if (known) return known;
     const lane = createLane(instanceId, clock);
-    const breakerPorts = { ledger, clock, check, holds, probes, save: saves.add, wakeAfter, events };
+    const breakerPorts = { ledger, clock, check, holds, probes, save, wakeAfter, events };
     const created = { lane, breaker: createBreaker(breakerPorts, lane) };
     lanes.set(instanceId, created);
     return created;
   }
 
   function save({ contact, runId, askedAtMs }: Call, decision: ContactDecision): void {
-    saves.add({ contactId: contact.contactId, runId, askedAtMs, decision });
+    const refresh = planRefresh(contact, decision, new Date(askedAtMs), settings.refresh);
+    saves.add({ contactId: contact.contactId, runId, askedAtMs, decision, refresh });
   }
 
   async function lookUp(breaker: Breaker, call: SentCall): Promise<void> {

@@ -20,6 +20,7 @@ import {
   toRecord,
 } from "../support/ledger.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
+import { noPast } from "../support/refresh.ts";
 
 let database: TestDatabase;
 let ledger: RunLedger;
@@ -94,7 +95,9 @@ describe("a claim", () => {
     await acceptContacts(database.pool, instanceId, [toChatId(1)]);
     await sqlOn(instanceId, "attempts = 2");
     const { contacts, instance } = await claim(ledger, instanceId);
-    expect(contacts).toEqual([{ contactId: expect.any(Number), chatId: toChatId(1), attempts: 2 }]);
+    expect(contacts).toEqual([
+      { contactId: expect.any(Number), chatId: toChatId(1), attempts: 2, past: noPast },
+    ]);
     expect(instance).toEqual({
       apiUrl: "http://127.0.0.1:9",
       sealedToken: "sealed",

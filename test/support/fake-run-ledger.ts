@@ -1,6 +1,7 @@
 import type { ChatId } from "../../src/domain/chat-id.ts";
 import type { ClaimedContact, ClaimResult } from "../../src/domain/claim.ts";
 import { slotSpacingMs } from "../../src/domain/pacer.ts";
+import { noPast } from "./refresh.ts";
 import type { ClaimFence, ClaimRequest, Reservation, RunLedger } from "../../src/domain/ledger.ts";
 
 export interface FakeRunLedger extends RunLedger {
@@ -58,7 +59,12 @@ export function createFakeRunLedger(instance: FakeInstance, due: number): FakeRu
       ledger.due -= count;
       const contacts: ClaimedContact[] = Array.from({ length: count }, () => {
         nextContactId += 1;
-        return { contactId: nextContactId, chatId: `${79e9 + nextContactId}@c.us` as ChatId, attempts: 0 };
+        return {
+          contactId: nextContactId,
+          chatId: `${79e9 + nextContactId}@c.us` as ChatId,
+          attempts: 0,
+          past: noPast,
+        };
       });
       return {
         kind: "claimed",

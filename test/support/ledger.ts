@@ -163,5 +163,5 @@ export function toRecord(
   askedAtMs: number,
   decision: ContactDecision,
 ): LookupRecord {
-  return { contactId, runId, askedAtMs, decision };
+  return { contactId, runId, askedAtMs, decision, refresh: undefined };
 }

@@ -10,6 +10,7 @@ import { createBreaker, type Breaker, type SentCall } from "../../src/worker/bre
 import { createInstanceHolds } from "../../src/worker/instance-holds.ts";
 import { createLane } from "../../src/worker/lane.ts";
 import { createProbes } from "../../src/worker/probes.ts";
+import { noPast } from "../support/refresh.ts";
 
 const instanceId = "1101000001" as InstanceId;
 const policy = { maxAttempts: 5, retryBaseMs: 0, retryMaxMs: 0, probeBaseMs: 15_000, probeMaxMs: 600_000 };
@@ -86,7 +87,7 @@ function open({ findings = [] as Finding[] } = {}) {
       check,
       holds,
       probes: createProbes({ ledger: { putOff }, check, holds, events }),
-      save: ({ contactId, decision }) => void log.push(`${contactId} ${decision.kind}`),
+      save: ({ contact }, { kind }) => void log.push(`${contact.contactId} ${kind}`),
       wakeAfter,
       events,
     },
@@ -100,7 +101,7 @@ type World = ReturnType<typeof open>;
 function toCall(contactId: number, sentAt: number, probing = false): SentCall {
   return {
     runId: "run",
-    contact: { contactId, chatId: `${79e9 + contactId}@c.us` as ChatId, attempts: 0 },
+    contact: { contactId, chatId: `${79e9 + contactId}@c.us` as ChatId, attempts: 0, past: noPast },
     instance: {
       apiUrl: "http://x",
       sealedToken: "s",

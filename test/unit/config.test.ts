@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { readConfig, settingNames } from "../../src/config.ts";
 import { normalizeApiUrl } from "../../src/lib/api-url.ts";
 import { UserError } from "../../src/lib/errors.ts";
+import { defaultRefreshPolicy } from "../support/refresh.ts";
 
 const credentials = {
   GREEN_API_URL: "https://7103.api.greenapi.com/",
@@ -30,6 +31,8 @@ describe("readConfig", () => {
       greenApi: undefined,
       secretKey: undefined,
       requestsPerSecond: 10,
+      refresh: defaultRefreshPolicy,
+      resync: { share: 1, dayShare: 0.3 },
       maxInFlight: undefined,
       oldestShare: 0.05,
       callTimeoutMs: 70_000,

@@ -6,6 +6,7 @@ import { createWorker, type WorkerEvents } from "../../src/worker/create-worker.
 import { eventually } from "../support/eventually.ts";
 import { createGate } from "../support/gate.ts";
 import { createFakeRunLedger } from "../support/fake-run-ledger.ts";
+import { defaultRefreshPolicy } from "../support/refresh.ts";
 
 const instanceId = "1101000001" as InstanceId;
 const policy = { maxAttempts: 5, retryBaseMs: 0, retryMaxMs: 0, probeBaseMs: 15_000, probeMaxMs: 600_000 };
@@ -52,7 +53,14 @@ test("a worker that is stopped while it looks at an instance's state releases wh
     othersWait: async () => false,
     clock: performance,
     random: () => 0,
-    settings: { sliceMs: 60_000, maxInFlight: undefined, claimLeaseMs: 30_000, retry: policy, probe: policy },
+    settings: {
+      sliceMs: 60_000,
+      maxInFlight: undefined,
+      claimLeaseMs: 30_000,
+      retry: policy,
+      probe: policy,
+      refresh: defaultRefreshPolicy,
+    },
     events: noEvents,
   });
   const stopping = new AbortController();

@@ -14,6 +14,7 @@ const toRecord = (contactId: number, askedAtMs = contactId): LookupRecord => ({
   runId: "run",
   askedAtMs,
   decision: { kind: "give-up", error: "x" },
+  refresh: undefined,
 });
 
 /** A ledger whose answer to each statement the test decides. */

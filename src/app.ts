@@ -22,6 +22,7 @@ import { createApiKeys, type ApiKeys } from "./open-api-keys.ts";
 import { openApi, type RunningApi } from "./open-api.ts";
 import { createInstances, type Instances } from "./open-instances.ts";
 import { openMetrics, serveMetricsPort } from "./open-metrics.ts";
+import { createResyncs, openResync, type Resyncs } from "./open-resync.ts";
 import { createGreenApi } from "./provider/green-api.ts";
 import { openQueues, type Queues } from "./queue/open-queues.ts";
 import type { RequestResult } from "./queue/request-consumer.ts";
@@ -84,6 +85,7 @@ export interface App {
   readonly config: Config;
   readonly instances: Instances;
   readonly apiKeys: ApiKeys;
+  readonly resyncs: Resyncs;
   /** Reads a file into a new batch. @throws UserError; what was committed before stays. */
   importFile(
     source: Readable,
@@ -101,9 +103,9 @@ export interface App {
   findHeldInstances(): Promise<HeldInstance[]>;
   /**
    * Starts working: instance runs, requests from the queue, the sweep.
-   * @param options.metrics counts what it does, and serves metrics where METRICS_PORT is set
+   * @param options.isService it runs for good: it counts what it does, serves metrics where METRICS_PORT is set, and resyncs
    */
-  startWorker(options?: { readonly metrics: boolean }): Promise<RunningWorker>;
+  startWorker(options?: { readonly isService: boolean }): Promise<RunningWorker>;
   /**
    * Serves the HTTP API on HOST and PORT.
    * @throws UserError `api-unavailable` where it cannot listen
@@ -171,11 +173,12 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     readStatus: (only) => readStatus(pool, config.requestsPerSecond, only),
     findStalledInstances: () => findStalledInstances(pool),
     findHeldInstances: () => findHeldInstances(pool),
-    async startWorker({ metrics } = { metrics: false }) {
-      const watching = metrics ? getMetrics() : undefined;
+    async startWorker({ isService } = { isService: false }) {
+      const watching = isService ? getMetrics() : undefined;
       if (watching) await serveMetricsPort(base, watching);
       return startWorker(base, await getQueues(), watching);
     },
+    resyncs: createResyncs(base, database),
     serveApi: () => openApi(base, { wake: (id) => void wake(id), getQueues, metrics: getMetrics() }),
     onClose: closer.add,
     close: closer.close,
@@ -269,6 +272,7 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
     random: Math.random,
     onError: (error) => events.ledgerFailed({ where: "finish batches" }, error),
   });
+  const stopResync = metrics ? await openResync(base, queues) : undefined;
   const processId = randomUUID();
   const stopReport = startActivityReport({
     report: observed.activity.report,
@@ -284,7 +288,7 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
     timers.clear();
     // Runs end at once: their calls in flight are the worker's to wait for.
     await Promise.all([
-      settleWithin(Promise.all([stopSweep(), stopFinishing()]), 2_000),
+      settleWithin(Promise.all([stopSweep(), stopFinishing(), stopResync?.()]), 2_000),
       runs.stop(graceMs),
       requests?.stop(graceMs),
       worker.stop(graceMs),

@@ -1,7 +1,11 @@
 import { resolve } from "node:path";
 import { z } from "zod";
 import { parseInstanceId, type InstanceId } from "./domain/instance-id.ts";
+import { parseCron } from "./domain/cron-pattern.ts";
+import { parseWindow } from "./domain/daily-window.ts";
 import type { RefreshIntervals, RefreshPolicy } from "./domain/refresh-policy.ts";
+import type { ResyncSchedule } from "./domain/resync-schedule.ts";
+import { parseTimeZone, type SettingParse } from "./domain/time-zone.ts";
 import { normalizeApiUrl } from "./lib/api-url.ts";
 import { parseDurationMs } from "./lib/duration.ts";
 import { UserError } from "./lib/errors.ts";
@@ -56,6 +60,18 @@ const interval = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
+/** A text that has a parser of its own. */
+const parsedBy = <Value>(parse: (text: string) => SettingParse<Value>) =>
+  z.string().transform((text, context) => {
+    const parsed = parse(text.trim());
+    if (parsed.ok) return parsed.value;
+    context.addIssue({ code: "custom", message: parsed.expected });
+    return z.NEVER;
+  });
+
+const cronOrOff = (text: string): SettingParse<ResyncSchedule["cron"] | undefined> =>
+  text.toLowerCase() === "off" ? { ok: true, value: undefined } : parseCron(text);
+
 const share = z.coerce.number("a number").min(0, "at least 0").max(1, "at most 1");
 
 /** Every setting of every command. The README's table is checked against it. */
@@ -109,6 +125,9 @@ const settingsSchema = z.object({
     })
     .prefault("true"),
   AVATARS_URL_MARGIN: duration("0", "1d"),
+  AVATARS_RESYNC_CRON: parsedBy(cronOrOff).prefault("0 2 * * *"),
+  AVATARS_RESYNC_TZ: parsedBy(parseTimeZone).prefault("UTC"),
+  AVATARS_RESYNC_WINDOW: parsedBy(parseWindow).prefault("02:00-06:00"),
   AVATARS_RESYNC_SHARE: share.default(1),
   AVATARS_RESYNC_DAY_SHARE: share.default(0.3),
   AVATARS_RUN_SLICE_MS: milliseconds(30_000),
@@ -150,6 +169,8 @@ export interface Config {
   readonly probeMaxMs: number;
   readonly refresh: RefreshPolicy;
   readonly resync: {
+    /** Undefined: there is none. */
+    readonly schedule: ResyncSchedule | undefined;
     /** Of the calls of each instance, within the window and outside of it; an instance may have its own. */
     readonly share: number;
     readonly dayShare: number;
@@ -233,7 +254,11 @@ function toConfig(settings: Settings, path: string): Config {
     probeBaseMs: settings.AVATARS_PROBE_BASE_MS,
     probeMaxMs: settings.AVATARS_PROBE_MAX_MS,
     refresh: toRefreshPolicy(settings),
-    resync: { share: settings.AVATARS_RESYNC_SHARE, dayShare: settings.AVATARS_RESYNC_DAY_SHARE },
+    resync: {
+      schedule: toSchedule(settings),
+      share: settings.AVATARS_RESYNC_SHARE,
+      dayShare: settings.AVATARS_RESYNC_DAY_SHARE,
+    },
     runSliceMs: settings.AVATARS_RUN_SLICE_MS,
     runsPerProcess: settings.AVATARS_RUNS_PER_PROCESS,
     shutdownGraceMs: settings.AVATARS_SHUTDOWN_GRACE_MS,
@@ -248,6 +273,11 @@ function toConfig(settings: Settings, path: string): Config {
     logLevel: settings.LOG_LEVEL,
     path,
   };
+}
+
+function toSchedule(settings: Settings): ResyncSchedule | undefined {
+  const { AVATARS_RESYNC_CRON: cron, AVATARS_RESYNC_TZ: timeZone, AVATARS_RESYNC_WINDOW: window } = settings;
+  return cron && { cron, timeZone, window };
 }
 
 /** A setting that may be left out; null: never. */

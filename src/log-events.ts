@@ -2,11 +2,12 @@ import type { StateReport } from "./domain/state-report.ts";
 import type { ApiEvents } from "./http/create-api.ts";
 import { assertNever } from "./lib/errors.ts";
 import type { WorkerEvents } from "./worker/create-worker.ts";
+import type { ResyncEvents } from "./worker/resync.ts";
 import type { QueueEvents } from "./queue/open-queues.ts";
 import { toErrorFields, type Logger } from "./lib/logger.ts";
 
 /** Every event that is logged: a fixed message, fields for the rest, chat ids as a keyed hash only. */
-export interface LogEvents extends WorkerEvents, QueueEvents, ApiEvents {
+export interface LogEvents extends WorkerEvents, QueueEvents, ApiEvents, ResyncEvents {
   connectionLost(error: Error): void;
   workerStarted(fields: { backend: string; runsPerProcess: number; maxAttempts: number }): void;
   workerStopping(fields: { callsInFlight: number; graceMs: number }): void;
@@ -50,6 +51,9 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
     },
     instanceRecovered: (fields) => logger.info(fields, "instance works again"),
     ledgerFailed: (fields, error) => logger.warn({ ...fields, ...toErrorFields(error) }, "ledger failed"),
+    nightOpened: (fields) => logger.info(fields, "night opened"),
+    nightPrepared: (fields) => logger.info(fields, "night prepared"),
+    resyncEnded: (fields) => logger.info(fields, "resync ended"),
     queueFailed: (fields) => logger.warn(fields, "queue failed"),
     requestRejected: (fields) => logger.warn(fields, "request rejected"),
     connectionLost: (error) => logger.warn(toErrorFields(error), "database connection lost"),

@@ -8,7 +8,7 @@ export function up(io: CommandIo): Promise<number> {
   return runUntilStopped(io, async (app) => {
     // First what fails at once, where the port is taken.
     const api = await app.serveApi();
-    const worker = await app.startWorker({ metrics: true });
+    const worker = await app.startWorker({ isService: true });
     await offerFirstKey(app, api.url, io);
     // At the same time, in this order: their grace periods are one.
     return () => Promise.all([api.stop(), worker.stop()]);

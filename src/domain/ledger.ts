@@ -135,6 +135,9 @@ export interface InstanceView {
   readonly label: string | undefined;
   readonly requestsPerSecond: number | undefined;
   readonly maxInFlight: number | undefined;
+  /** The share of its calls that a resync may take within its window, and outside of it; undefined: the defaults. */
+  readonly resyncShare: number | undefined;
+  readonly resyncDayShare: number | undefined;
   readonly state: "active" | "held" | "paused";
   readonly heldReason: string | undefined;
   readonly heldSince: Date | undefined;

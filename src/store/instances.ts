@@ -25,6 +25,8 @@ const view = {
   label: instances.label,
   requestsPerSecond: instances.requestsPerSecond,
   maxInFlight: instances.maxInFlight,
+  resyncShare: instances.resyncShare,
+  resyncDayShare: instances.resyncDayShare,
   state: instances.state,
   heldReason: instances.heldReason,
   heldSince: instances.heldSince,
@@ -69,11 +71,12 @@ export interface NewInstance extends Omit<InstanceSettings, "apiUrl"> {
 
 /** Adds the instance. False: there is one with this id already, and it stays as it is. */
 export async function addInstance({ orm }: Database, instance: NewInstance): Promise<boolean> {
-  const { id, apiUrl, sealedToken, requestsPerSecond, maxInFlight } = instance;
+  const { id, apiUrl, sealedToken, requestsPerSecond, maxInFlight, resyncShare, resyncDayShare } = instance;
   const label = toLabel(instance.label);
+  const resync = { resyncShare, resyncDayShare };
   const added = await orm
     .insert(instances)
-    .values({ id, apiUrl, sealedToken, label, requestsPerSecond, maxInFlight })
+    .values({ id, apiUrl, sealedToken, label, requestsPerSecond, maxInFlight, ...resync })
     .onConflictDoNothing()
     .returning({ id: instances.id });
   return added.length > 0;
@@ -107,6 +110,9 @@ export interface InstanceSettings {
   readonly requestsPerSecond?: number | null | undefined;
   /** Null: from the rate and the time that answers take. */
   readonly maxInFlight?: number | null | undefined;
+  /** The share of its calls that a resync may take within its window, and outside of it. Null: the defaults. */
+  readonly resyncShare?: number | null | undefined;
+  readonly resyncDayShare?: number | null | undefined;
 }
 
 /** An instance as it was and as it is. */
@@ -149,8 +155,17 @@ async function update(
   changes: InstanceSettings & { readonly sealedToken?: string | undefined },
   renews: (before: InstanceView) => boolean,
 ): Promise<InstanceUpdate | undefined> {
-  const { apiUrl, sealedToken, requestsPerSecond, maxInFlight } = changes;
-  const settings = { apiUrl, sealedToken, label: toLabel(changes.label), requestsPerSecond, maxInFlight };
+  const { apiUrl, sealedToken, requestsPerSecond, maxInFlight, resyncShare, resyncDayShare } = changes;
+  const label = toLabel(changes.label);
+  const settings = {
+    apiUrl,
+    sealedToken,
+    label,
+    requestsPerSecond,
+    maxInFlight,
+    resyncShare,
+    resyncDayShare,
+  };
   const isOf = eq(instances.id, id);
   return orm.transaction(async (transaction) => {
     const [found] = await transaction.select(view).from(instances).where(isOf).for("no key update");
@@ -310,6 +325,8 @@ function toView(row: Row): InstanceView {
     label: row.label ?? undefined,
     requestsPerSecond: row.requestsPerSecond ?? undefined,
     maxInFlight: row.maxInFlight ?? undefined,
+    resyncShare: row.resyncShare ?? undefined,
+    resyncDayShare: row.resyncDayShare ?? undefined,
     state: row.state,
     heldReason: row.heldReason ?? undefined,
     heldSince: row.heldSince ?? undefined,

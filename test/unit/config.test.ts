@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { readConfig, settingNames } from "../../src/config.ts";
 import { normalizeApiUrl } from "../../src/lib/api-url.ts";
 import { UserError } from "../../src/lib/errors.ts";
+import { parseResyncSchedule } from "../../src/domain/resync-schedule.ts";
 import { defaultRefreshPolicy } from "../support/refresh.ts";
 
 const credentials = {
@@ -32,7 +33,11 @@ describe("readConfig", () => {
       secretKey: undefined,
       requestsPerSecond: 10,
       refresh: defaultRefreshPolicy,
-      resync: { share: 1, dayShare: 0.3 },
+      resync: {
+        schedule: parseResyncSchedule({ cron: "0 2 * * *", timeZone: "UTC", window: "02:00-06:00" }),
+        share: 1,
+        dayShare: 0.3,
+      },
       maxInFlight: undefined,
       oldestShare: 0.05,
       callTimeoutMs: 70_000,

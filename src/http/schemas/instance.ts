@@ -27,6 +27,15 @@ const token = z
   .max(500)
   .meta({ description: "`apiTokenInstance` from the console. Write-only: no answer ever holds it." });
 
+const resyncShare = (when: string) =>
+  z
+    .number()
+    .min(0)
+    .max(1)
+    .nullable()
+    .optional()
+    .meta({ description: `The share of its calls that a resync may take ${when}; null: the default.` });
+
 const settings = {
   label: storableText(200).nullable().optional(),
   requestsPerSecond: z
@@ -43,6 +52,8 @@ const settings = {
     .nullable()
     .optional()
     .meta({ description: "Calls in flight at most; null: from the rate and the time that answers take." }),
+  resyncShare: resyncShare("within its window"),
+  resyncDayShare: resyncShare("outside of its window"),
 };
 
 export const newInstanceSchema = z
@@ -74,6 +85,8 @@ export const instanceSchema = z
     label: z.string().nullable(),
     requestsPerSecond: z.number().nullable().meta({ description: "Null: the default." }),
     maxInFlight: z.int().nullable(),
+    resyncShare: z.number().nullable().meta({ description: "Null: the default." }),
+    resyncDayShare: z.number().nullable().meta({ description: "Null: the default." }),
     state: z.enum(["active", "held", "paused"]),
     heldReason: z.string().nullable(),
     heldSince: moment.nullable(),
@@ -99,6 +112,8 @@ export function toInstance(instance: InstanceView): z.output<typeof instanceSche
     label: orNull(instance.label),
     requestsPerSecond: orNull(instance.requestsPerSecond),
     maxInFlight: orNull(instance.maxInFlight),
+    resyncShare: orNull(instance.resyncShare),
+    resyncDayShare: orNull(instance.resyncDayShare),
     state: instance.state,
     heldReason: orNull(instance.heldReason),
     heldSince: orNull(instance.heldSince),

@@ -1,0 +1,42 @@
+import type pg from "pg";
+import { simulatedInstanceId, type InstanceId } from "../domain/instance-id.ts";
+import type { RefreshCount } from "../domain/plan-resync.ts";
+import { queryWithin } from "./query-within.ts";
+import { hasRefreshSql } from "./refresh-sql.ts";
+
+/** One pass over the index of contacts that rest, in its order: nothing is sorted, and the table is hardly looked at. */
+const toSql = (which: string) => `
+select c.instance_id as "instanceId", c.refresh_step as step, count(*)::int as resting,
+  count(*) filter (where c.refresh_at <= $1)::int as "dueNow",
+  count(*) filter (where c.refresh_at <= $2)::int as "dueFrom",
+  count(*) filter (where c.refresh_at <= $3)::int as "dueUntil",
+  min(c.refresh_at) as "oldestAt"
+from avatars.contacts c
+where ${hasRefreshSql} and ${which}
+group by c.instance_id, c.refresh_step
+order by c.instance_id, c.refresh_step`;
+
+const ofAllSql = toSql("c.instance_id <> $4");
+const ofOneSql = toSql("c.instance_id = $4");
+
+export interface RefreshMoments {
+  readonly now: Date;
+  /** The beginning and the end of the window that is planned. */
+  readonly from: Date;
+  readonly until: Date;
+}
+
+/** Counts the contacts that rest, by instance and step, and those of them that are due or will be. */
+export async function countRefreshes(
+  pool: pg.Pool,
+  { now, from, until }: RefreshMoments,
+  { deadlineMs, only }: { readonly deadlineMs: number; readonly only?: InstanceId | undefined },
+): Promise<RefreshCount[]> {
+  const values = [now, from, until, only ?? simulatedInstanceId];
+  return queryWithin<RefreshCount>(
+    pool,
+    { deadlineMs, probes: true },
+    only === undefined ? ofAllSql : ofOneSql,
+    values,
+  );
+}

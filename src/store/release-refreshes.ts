@@ -1,0 +1,174 @@
+import type pg from "pg";
+import {
+  decideRelease,
+  followRelease,
+  type ReleaseDecision,
+  type ReleaseFacts,
+} from "../domain/decide-release.ts";
+import type { InstanceId } from "../domain/instance-id.ts";
+import { requestedStep } from "../domain/refresh-step.ts";
+import type { ResyncEnd, ResyncKind } from "../domain/resync-run.ts";
+import { endRunSql } from "./end-resync-run.ts";
+import { inTransaction } from "./in-transaction.ts";
+import { hasRefreshSql, toIntervalSeconds, toStepsTable } from "./refresh-sql.ts";
+import { toCallsAllowed } from "./pace-sql.ts";
+
+/** A resync is less urgent than all that somebody waits for. */
+const resyncPriority = 2;
+
+/**
+ * The run, locked, and what it has under way. Whoever else has it locked is at it; one that has just been seen to by another
+ * process is left alone.
+ */
+const lockSql = `
+select r.id, r.kind, r.instance_id, r.ends_at, r.requested_only, r.most_contacts, r.released, r.next_release_at,
+  i.state, ${toCallsAllowed("i", "$2", "$3::timestamptz")} as calls_per_second, i.resync_share, i.resync_day_share,
+  i.turns[${resyncPriority + 1}] as turn
+from avatars.resync_runs r join avatars.instances i on i.id = r.instance_id
+where r.id = $1 and r.ended_at is null and r.next_release_at <= $4
+for no key update of r skip locked`;
+
+const underWaySql = `
+select count(*)::int as under_way, max(c.turn) as turn from avatars.contacts c where c.resync_run_id = $1`;
+
+/**
+ * Makes the contacts due that are worth most: those of the lowest step below 0, and then those that are latest relative to their
+ * intervals. Of each step only the oldest come into question, which the index has in order. They get turns behind those of the
+ * run that have theirs already, beside those of other demand of their priority. Who has been asked for meanwhile is left out.
+ */
+const releaseSql = `
+with recursive ${toStepsTable("$1")}, heads as (
+  select c.id, least(s.step, 0) as rank,
+    extract(epoch from $3::timestamptz - c.refresh_at)::float8
+      / case when s.step < 0 then 1 else ${toIntervalSeconds("s.step")} end as lateness
+  from steps s
+  cross join lateral (
+    select c.id, c.refresh_at from avatars.contacts c
+    where c.instance_id = $1 and ${hasRefreshSql} and c.refresh_step = s.step and c.refresh_at <= $3
+    order by c.refresh_at, c.id
+    limit $2
+  ) c
+  where s.step is not null and ($6 or s.step <= ${requestedStep})
+), picked as materialized (
+  select id, row_number() over (order by rank, lateness desc, id) as place
+  from heads order by rank, lateness desc, id limit $2
+), locked as materialized (
+  select c.id from avatars.contacts c
+  where c.id = any (array(select id from picked)) and ${hasRefreshSql}
+  order by c.id for no key update skip locked
+)
+update avatars.contacts c
+set due_at = $3, priority = ${resyncPriority}, turn = $5 + p.place, attempts = 0, resync_run_id = $4
+from picked p
+-- As an array: a join would have the planner, which cannot know the limits, read the whole table.
+where c.id = any (array(select id from locked)) and p.id = c.id`;
+
+const moveSql = `
+update avatars.resync_runs set released = released + $2, next_release_at = $3 where id = $1`;
+
+interface RunRow {
+  readonly id: string;
+  readonly kind: ResyncKind;
+  readonly instance_id: InstanceId;
+  readonly ends_at: Date | null;
+  readonly requested_only: boolean;
+  readonly most_contacts: number | null;
+  readonly released: number;
+  readonly next_release_at: Date;
+  readonly state: ReleaseFacts["instanceState"];
+  readonly calls_per_second: number;
+  readonly resync_share: number | null;
+  readonly resync_day_share: number | null;
+  readonly turn: string;
+}
+
+/** What a share is where its instance sets none: within the window, and by day. */
+export interface Shares {
+  readonly share: number;
+  readonly dayShare: number;
+}
+
+export interface ReleaseRequest {
+  readonly runId: number;
+  readonly now: Date;
+  readonly isInWindow: boolean;
+  readonly shares: Shares;
+  /** Calls per second of instances that set none. */
+  readonly defaultRate: number;
+  /** A run is seen to when its next release is no further ahead than this, ms. */
+  readonly leadMs: number;
+}
+
+export interface Release {
+  readonly instanceId: InstanceId;
+  readonly kind: ResyncKind;
+  /** Contacts that are due now. */
+  readonly released: number;
+  /** The run is over. */
+  readonly endedBy: ResyncEnd | undefined;
+}
+
+/**
+ * Makes as many contacts of a run due as may be called for in the next seconds, or ends it, in one transaction. Undefined: somebody
+ * else has seen to it.
+ */
+export async function releaseRefreshes(pool: pg.Pool, request: ReleaseRequest): Promise<Release | undefined> {
+  return inTransaction(pool, async (client) => releaseSome(client, request));
+}
+
+async function releaseSome(client: pg.PoolClient, request: ReleaseRequest): Promise<Release | undefined> {
+  const { runId, now, defaultRate, leadMs } = request;
+  const until = new Date(now.getTime() + leadMs);
+  const { rows: runs } = await client.query<RunRow>(lockSql, [runId, defaultRate, now, until]);
+  const run = runs[0];
+  if (run === undefined) return undefined;
+  const { rows } = await client.query<{ under_way: number; turn: string | null }>(underWaySql, [runId]);
+  const { under_way: underWay, turn } = rows[0]!;
+  const facts = toFacts(run, underWay, request);
+  const decision = decideRelease(facts, now.getTime());
+  const { instance_id: instanceId, kind } = run;
+  const end = async (by: ResyncEnd, released = 0): Promise<Release> => {
+    await client.query(endRunSql, [run.id, now, by]);
+    return { instanceId, kind, released, endedBy: by };
+  };
+  if (decision.kind === "end") return end(decision.by);
+  if (decision.kind === "wait") {
+    await client.query(moveSql, [run.id, 0, new Date(decision.untilMs + leadMs)]);
+    return { instanceId, kind, released: 0, endedBy: undefined };
+  }
+  const base = Math.max(Number(run.turn), Number(turn ?? 0));
+  const released = await release(client, run, decision, now, base);
+  const next = followRelease(facts, decision, released, now.getTime());
+  if (next.kind === "end") return end(next.by);
+  await client.query(moveSql, [run.id, released, new Date(next.nextReleaseAtMs)]);
+  return { instanceId, kind, released, endedBy: undefined };
+}
+
+async function release(
+  client: pg.PoolClient,
+  run: RunRow,
+  { limit }: Extract<ReleaseDecision, { kind: "release" }>,
+  now: Date,
+  base: number,
+): Promise<number> {
+  const values = [run.instance_id, limit, now, run.id, base, !run.requested_only];
+  const { rowCount } = await client.query({ name: "release-refreshes", text: releaseSql, values });
+  return rowCount ?? 0;
+}
+
+function toFacts(run: RunRow, underWay: number, { isInWindow, shares }: ReleaseRequest): ReleaseFacts {
+  const share = run.resync_share ?? shares.share;
+  const dayShare = run.resync_day_share ?? shares.dayShare;
+  return {
+    kind: run.kind,
+    endsAt: run.ends_at ?? undefined,
+    mostContacts: run.most_contacts ?? undefined,
+    released: run.released,
+    underWay,
+    nextReleaseAt: run.next_release_at,
+    instanceState: run.state,
+    callsPerSecond: run.calls_per_second,
+    // Who says "now" means it.
+    share: isInWindow || run.kind === "manual" ? share : dayShare,
+  };
+}

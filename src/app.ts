@@ -5,11 +5,13 @@ import { simulatedInstanceId, type InstanceId } from "./domain/instance-id.ts";
 import type { BatchProgress, InstanceView, ResultRow } from "./domain/ledger.ts";
 import {
   importContacts,
+  importRecords,
   type ImportCounts,
   type ImportOptions,
   type ImportPorts,
+  type ImportRecordsOptions,
 } from "./intake/import-contacts.ts";
-import type { Contact, Reject } from "./intake/intake-record.ts";
+import type { Contact, IntakeRecord, RecordUnit, Reject } from "./intake/intake-record.ts";
 import { parseRequest } from "./intake/parse-request.ts";
 import { settleWithin } from "./lib/deadline.ts";
 import { UserError } from "./lib/errors.ts";
@@ -21,6 +23,7 @@ import { openBase, type Base, type BaseOptions } from "./open-base.ts";
 import { createApiKeys, type ApiKeys } from "./open-api-keys.ts";
 import { openApi, type RunningApi } from "./open-api.ts";
 import { createInstances, type Instances } from "./open-instances.ts";
+import { createContactLister, type ContactLister } from "./open-contact-list.ts";
 import { openMetrics, serveMetricsPort } from "./open-metrics.ts";
 import { createResyncs, openResync, type Resyncs } from "./open-resync.ts";
 import { createGreenApi } from "./provider/green-api.ts";
@@ -55,6 +58,7 @@ import { startSweep } from "./worker/sweep.ts";
 import { createWakeTimers } from "./worker/wake-timers.ts";
 
 export { openSource } from "./intake/open-source.ts";
+export { readContactList } from "./intake/read-contact-list.ts";
 export { encodeResults, type ResultFormat } from "./results/encode-results.ts";
 export { startSimulator } from "./simulator/start-simulator.ts";
 export type {
@@ -63,6 +67,10 @@ export type {
   HeldInstance,
   Reject,
   ImportCounts,
+  ImportOptions,
+  ImportRecordsOptions,
+  NewBatch,
+  RecordUnit,
   InstanceStatus,
   InstanceView,
   ResultFilter,
@@ -93,6 +101,15 @@ export interface App {
     options: ImportOptions,
     ports: FilePorts,
   ): Promise<ImportCounts>;
+  /** Takes records into a new batch that do not come from a file. @throws UserError, and whatever `records` throws */
+  importRecords(
+    records: AsyncIterable<readonly IntakeRecord[]>,
+    batch: NewBatch,
+    options: ImportRecordsOptions,
+    ports: FilePorts,
+  ): Promise<ImportCounts>;
+  /** The contacts that GREEN-API lists for an instance, as it wrote them. @throws UserError */
+  readonly listContacts: ContactLister;
   findBatchProgress(batchId: string): Promise<BatchProgress | undefined>;
   readResults(filter: ResultFilter): AsyncGenerator<ResultRow>;
   /** Of all instances, or of one. */
@@ -118,7 +135,7 @@ export interface App {
 }
 
 export interface FilePorts extends Pick<ImportPorts, "reject"> {
-  /** Told first: the batch exists from here on, whatever becomes of the file. */
+  /** Told first: the batch exists from here on, whatever becomes of the input. */
   readonly opened: (batchId: string) => void;
 }
 
@@ -148,6 +165,24 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     await queues?.wakeInstances([instanceId]);
   };
 
+  const fillBatch = async (
+    batch: NewBatch,
+    ports: FilePorts,
+    fill: (ports: ImportPorts) => Promise<ImportCounts>,
+  ) => {
+    const batchId = await createBatch(pool, batch);
+    ports.opened(batchId);
+    const counts = await fill({
+      ...ports,
+      async acceptChunk(chunk) {
+        await acceptChunk(pool, batchId, chunk.map(toIncoming));
+        await wake(batch.instanceId);
+      },
+    });
+    await finishIntake(pool, batchId, counts);
+    return counts;
+  };
+
   let metrics: Metrics | undefined;
   const getMetrics = () => (metrics ??= openMetrics(base));
 
@@ -155,19 +190,11 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     config,
     apiKeys: createApiKeys(base),
     instances: createInstances(base, async (id) => void (await settleWithin(wake(id), wakeDeadlineMs))),
-    async importFile(source, batch, importOptions, ports) {
-      const batchId = await createBatch(pool, batch);
-      ports.opened(batchId);
-      const counts = await importContacts(source, importOptions, {
-        ...ports,
-        async acceptChunk(chunk) {
-          await acceptChunk(pool, batchId, chunk.map(toIncoming));
-          await wake(batch.instanceId);
-        },
-      });
-      await finishIntake(pool, batchId, counts);
-      return counts;
-    },
+    importFile: (source, batch, importOptions, ports) =>
+      fillBatch(batch, ports, async (importPorts) => importContacts(source, importOptions, importPorts)),
+    importRecords: (records, batch, importOptions, ports) =>
+      fillBatch(batch, ports, async (importPorts) => importRecords(records, importOptions, importPorts)),
+    listContacts: createContactLister(base),
     findBatchProgress: (batchId) => findBatchProgress(pool, batchId),
     readResults: (filter) => readResults(pool, filter),
     readStatus: (only) => readStatus(pool, config.requestsPerSecond, only),

@@ -1,3 +1,4 @@
+import type { ContactListReport } from "./domain/contact-list-report.ts";
 import type { StateReport } from "./domain/state-report.ts";
 import type { ApiEvents } from "./http/create-api.ts";
 import { assertNever } from "./lib/errors.ts";
@@ -8,6 +9,7 @@ import { toErrorFields, type Logger } from "./lib/logger.ts";
 
 /** Every event that is logged: a fixed message, fields for the rest, chat ids as a keyed hash only. */
 export interface LogEvents extends WorkerEvents, QueueEvents, ApiEvents, ResyncEvents {
+  contactsAsked(fields: { instanceId: string; report: ContactListReport }): void;
   connectionLost(error: Error): void;
   workerStarted(fields: { backend: string; runsPerProcess: number; maxAttempts: number }): void;
   workerStopping(fields: { callsInFlight: number; graceMs: number }): void;
@@ -56,6 +58,8 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
     resyncEnded: (fields) => logger.info(fields, "resync ended"),
     queueFailed: (fields) => logger.warn(fields, "queue failed"),
     requestRejected: (fields) => logger.warn(fields, "request rejected"),
+    contactsAsked: ({ instanceId, report }) =>
+      logger.info({ instanceId, ...toReportFields(report) }, "instance contacts asked"),
     connectionLost: (error) => logger.warn(toErrorFields(error), "database connection lost"),
     workerStarted: (fields) => logger.info(fields, "worker started"),
     workerStopping: (fields) => logger.info(fields, "worker stopping"),
@@ -86,10 +90,12 @@ function toAnswerLevel({ route, status }: { route: string; status: number }): "d
 }
 
 /** Of a refusal its kind only: it may name other people's chats. */
-function toReportFields(report: StateReport): Record<string, string> {
+function toReportFields(report: StateReport | ContactListReport): Record<string, string | number> {
   switch (report.kind) {
     case "state":
       return { state: report.state, verdict: report.verdict };
+    case "contacts":
+      return { contacts: report.ids.length };
     case "refused":
       return { refused: report.outcome.kind };
     case "unanswered":

@@ -1,5 +1,4 @@
 import {
-  openSource,
   openApp,
   startSimulator,
   type App,
@@ -12,13 +11,15 @@ import { simulatedInstanceId } from "../domain/instance-id.ts";
 import { contactStatuses, isClear } from "../domain/decide.ts";
 import { formatSummary, type Summary } from "./enrich-summary.ts";
 import { assertDistinctFiles, toRejectsPath, toResultsPath } from "./file-names.ts";
+import { openFileSource } from "./import-source.ts";
 import { exitCodes, toCommandLine, toStoppedCode, writeJson, writeLine, type CommandIo } from "./io.ts";
-import { readFileIntoBatch, type FileOptions, type FileRead, type FileTarget } from "./read-file.ts";
+import { readIntoBatch, type ReadOptions, type FileRead, type FileTarget } from "./read-file.ts";
 import { getInstance, resolveInstance } from "./resolve-instance.ts";
 import { assertWritable, writeResultsFile } from "./results-file.ts";
 import { getProgress, workOff, type End } from "./work-off.ts";
 
-export interface EnrichOptions extends FileOptions {
+export interface EnrichOptions extends ReadOptions {
+  readonly file: string;
   readonly simulate: boolean;
   readonly out?: string;
   readonly rejects?: string;
@@ -32,7 +33,7 @@ export async function enrich(options: EnrichOptions, io: CommandIo): Promise<num
   const resultsPath = options.out ?? toResultsPath(options.file);
   const rejectsPath = options.rejects ?? toRejectsPath(resultsPath);
   assertDistinctFiles({ "the input": options.file, "the results": resultsPath, "the rejects": rejectsPath });
-  const source = await openSource(options.file);
+  const source = await openFileSource(options.file);
   await assertWritable(resultsPath);
   announce(options, config, io);
   const app = await openApp(config, {
@@ -135,7 +136,7 @@ async function readAndWorkOff(
     // Met below, unless reading fails first: then that is what to tell.
     working.catch(() => undefined);
   };
-  const read = await readFileIntoBatch(app, options, { ...target, onOpened }, io).finally(() => {
+  const read = await readIntoBatch(app, options, { ...target, onOpened }, io).finally(() => {
     isReading = false;
   });
   const { fresh, accepted } = await getProgress(app, read.batchId);

@@ -67,10 +67,11 @@ const flags = {
   strict: false,
 };
 
-/** Options that say how to read a file of contacts. */
+const fileArgument = "CSV, NDJSON or plain lines, each also gzipped; - reads standard input";
+
+/** Options that say how to read contacts. */
 function addFileOptions(command: Command): Command {
   return command
-    .argument("<file>", "CSV, NDJSON or plain lines, each also gzipped; - reads standard input")
     .addOption(instanceOption())
     .option("--column <name>", "the column of the chat id or phone number (default: found by its header)")
     .option("--ref-column <name>", "the column of your own id for the contact (default: external_ref)")
@@ -81,7 +82,7 @@ function addFileOptions(command: Command): Command {
 }
 
 function addFileCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
-  addFileOptions(program.command("enrich"))
+  addFileOptions(program.command("enrich").argument("<file>", fileArgument))
     .description("The main job: take a file in, ask until every contact has an outcome, write the results.")
     .option("--simulate", "use the built-in simulator instead of GREEN-API: no account, invented answers")
     .option(
@@ -110,12 +111,19 @@ Examples:
       setExitCode(await enrich({ file, ...flags, ...options }, io));
     });
 
-  addFileOptions(program.command("import"))
-    .description("Enqueue the contacts of a file for the workers, and print the batch's id.")
+  addFileOptions(program.command("import").argument("[file]", fileArgument))
+    .description(
+      "Enqueue the contacts of a file, or of an instance's own list, for the workers, and print the batch's id.",
+    )
+    .option(
+      "--from-instance <id>",
+      "instead of a file: the contact list that GREEN-API has of this instance, for itself",
+      toInstanceId,
+    )
     .option("--priority <number>", "0 interactive, 1 import, 2 resync", toPriority, 1)
     .option(
       "--rejects <file>",
-      "where lines that are no contacts go (default: NAME.rejects.csv in this folder)",
+      "where lines that are no contacts go (default: NAME.rejects.csv or instance-ID.rejects.csv in this folder)",
     )
     .option("--json", "the batch as JSON on standard output")
     .addHelpText(
@@ -123,11 +131,12 @@ Examples:
       `
 Examples:
   avatars import contacts.csv --instance 1101000001
+  avatars import --from-instance 1101000001
   batch=$(avatars import contacts.ndjson); avatars export --batch "$batch" --out results.csv`,
     )
-    .action(async (file: string, options) => {
-      const { importFile } = await import("./import.ts");
-      setExitCode(await importFile({ file, ...flags, ...options }, io));
+    .action(async (file: string | undefined, options) => {
+      const { importBatch } = await import("./import.ts");
+      setExitCode(await importBatch({ file, ...flags, ...options }, io));
     });
 
   program

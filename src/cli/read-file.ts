@@ -1,14 +1,13 @@
-import type { Readable } from "node:stream";
 import type { App, ImportCounts, InstanceView } from "../app.ts";
 import { defaultMaxAgeMs } from "../domain/batch.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
+import type { ImportSource } from "./import-source.ts";
 import { writeLine, type CommandIo } from "./io.ts";
 import { createRejectsFile } from "./rejects-file.ts";
 
-/** What `enrich` and `import` know of their file. */
-export interface FileOptions {
-  readonly file: string;
+/** What `enrich` and `import` know of their batch, and of how to read it. */
+export interface ReadOptions {
   readonly instance?: InstanceId;
   readonly column?: string;
   readonly refColumn?: string;
@@ -22,13 +21,12 @@ export interface FileOptions {
 export interface FileRead {
   readonly batchId: string;
   readonly counts: ImportCounts;
-  /** The report of lines that are no contacts, where there are any. */
+  /** The report of records that are no contacts, where there are any. */
   readonly rejectsPath: string | undefined;
 }
 
 export interface FileTarget {
-  /** The file, opened. */
-  readonly source: Readable;
+  readonly source: ImportSource;
   readonly instance: InstanceView;
   readonly priority: number;
   readonly rejectsPath: string;
@@ -36,25 +34,26 @@ export interface FileTarget {
 }
 
 /**
- * Reads a file into a batch, with a report of the lines that are no contacts.
- * @throws UserError also when the file holds no contact at all
+ * Reads a source into a batch, with a report of the records that are no contacts.
+ * @throws UserError also when it holds no contact at all
  */
-export async function readFileIntoBatch(
+export async function readIntoBatch(
   app: App,
-  options: FileOptions,
+  options: ReadOptions,
   target: FileTarget,
   io: CommandIo,
 ): Promise<FileRead> {
-  const { file, column, refColumn, defaultCountry, strict, label } = options;
-  const rejects = await createRejectsFile(target.rejectsPath, io);
+  const { source } = target;
+  const { column, refColumn, defaultCountry, strict, label } = options;
+  const rejects = await createRejectsFile(target.rejectsPath, source.unit, io);
   let batchId = "";
   try {
-    const counts = await app.importFile(
-      target.source,
+    const counts = await source.read(
+      app,
       {
         instanceId: target.instance.id,
-        source: "file",
-        label: label ?? (file === "-" ? undefined : file),
+        source: source.kind,
+        label: label ?? source.label,
         priority: target.priority,
         maxAgeMs: options.maxAge ?? defaultMaxAgeMs,
       },
@@ -75,21 +74,24 @@ export async function readFileIntoBatch(
     );
     await rejects.close();
     const path = rejects.path();
-    if (counts.contacts === 0) throw toEmptyError(file, counts, path);
+    if (counts.contacts === 0) throw toEmptyError(source, counts, path);
     if (path !== undefined)
-      writeLine(io.stderr, `${counts.rejected} lines are no contacts, listed in ${path}`);
+      writeLine(io.stderr, `${counts.rejected} ${source.unit}s are no contacts, listed in ${path}`);
     return { batchId, counts, rejectsPath: path };
   } finally {
     await rejects.close();
   }
 }
 
-function toEmptyError(file: string, { rejected }: ImportCounts, rejectsPath: string | undefined): UserError {
-  const name = file === "-" ? "standard input" : file;
+function toEmptyError(
+  { name, unit }: ImportSource,
+  { rejected }: ImportCounts,
+  rejectsPath: string | undefined,
+): UserError {
   return rejected === 0
     ? new UserError("empty-file", `${name} holds no contacts: it is empty, or has only a header`)
     : new UserError(
         "no-contacts",
-        `none of the ${rejected} lines of ${name} is a contact; see ${rejectsPath ?? "above"}`,
+        `none of the ${rejected} ${unit}s of ${name} is a contact; see ${rejectsPath ?? "above"}`,
       );
 }

@@ -49,7 +49,7 @@ export interface RunLedger {
    * @param askedAtMs when that call was sent, by the database's clock
    */
   throttle(instanceId: InstanceId, refusal: Refusal, askedAtMs: number): Promise<ThrottledPace | undefined>;
-  /** Reserves one call of getStateInstance, over all processes. Returns how many ms to wait before it is sent. */
+  /** Reserves one call of getStateInstance (or getContacts), over all processes. Returns how many ms to wait before it is sent. */
   reserveStateCall(instanceId: InstanceId): Promise<number>;
   /**
    * The reserved call has been answered: from here on the next one counts its second, since nobody knows when this one has

@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import { UserError } from "../lib/errors.ts";
-import type { Contact, IntakeRecord, Reject } from "./intake-record.ts";
+import type { Contact, IntakeRecord, RecordUnit, Reject } from "./intake-record.ts";
 import { readContacts, type ReadContactsOptions } from "./read-contacts.ts";
 
 export interface ImportPorts {
@@ -10,11 +10,15 @@ export interface ImportPorts {
   readonly reject: (reject: Reject) => Promise<void> | void;
 }
 
-export interface ImportOptions extends ReadContactsOptions {
+export interface ImportRecordsOptions {
   /** Stop at the first line that is no contact. */
   readonly strict: boolean;
   readonly signal?: AbortSignal;
+  /** What the number of a record counts, for people; `line` unless told. */
+  readonly unit?: RecordUnit;
 }
+
+export interface ImportOptions extends ReadContactsOptions, ImportRecordsOptions {}
 
 export interface ImportCounts {
   /** Lines that are contacts, duplicates included. */
@@ -28,13 +32,33 @@ const chunkSize = 5_000;
 const maxWriting = 2;
 
 /**
- * Streams a file into the ledger, chunk by chunk, reading on while a chunk is being written. What was committed
- * before an error stays.
- * @throws UserError for an input that cannot be used (read-contacts), or with `strict` at the first bad line
+ * Streams a file into the ledger, as {@link importRecords} does.
+ * @throws UserError also for an input that cannot be used (read-contacts)
  */
 export async function importContacts(
   source: Readable,
   options: ImportOptions,
+  ports: ImportPorts,
+): Promise<ImportCounts> {
+  // Also while the input is silent.
+  const stop = () => void source.destroy(new Error("stopped"));
+  options.signal?.addEventListener("abort", stop, { once: true });
+  try {
+    return await importRecords(readContacts(source, options), options, ports);
+  } finally {
+    options.signal?.removeEventListener("abort", stop);
+    source.destroy();
+  }
+}
+
+/**
+ * Streams records into the ledger, chunk by chunk, reading on while a chunk is being written. What was committed
+ * before an error stays.
+ * @throws UserError with `strict` at the first record that is no contact; and whatever `records` throws
+ */
+export async function importRecords(
+  records: AsyncIterable<readonly IntakeRecord[]>,
+  options: ImportRecordsOptions,
   ports: ImportPorts,
 ): Promise<ImportCounts> {
   let contacts = 0;
@@ -58,31 +82,26 @@ export async function importContacts(
   };
 
   const turnAway = async (record: Reject) => {
-    if (options.strict) throw toStrictError(record);
+    if (options.strict) throw toStrictError(record, options.unit ?? "line");
     rejected += 1;
     await ports.reject(record);
   };
 
   // Nothing is awaited for a contact alone: a promise for each costs as much memory as reading it.
-  const take = async (records: readonly IntakeRecord[]) => {
-    for (const record of records) {
+  const take = async (some: readonly IntakeRecord[]) => {
+    for (const record of some) {
       if (record.kind === "contact") chunk.push(record);
       else await turnAway(record);
       if (chunk.length >= chunkSize) await flush();
     }
   };
 
-  // Also while the input is silent.
-  const stop = () => void source.destroy(new Error("stopped"));
-  options.signal?.addEventListener("abort", stop, { once: true });
   try {
-    for await (const records of readContacts(source, options)) {
-      await take(records);
+    for await (const some of records) {
+      await take(some);
       options.signal?.throwIfAborted();
     }
   } finally {
-    options.signal?.removeEventListener("abort", stop);
-    source.destroy();
     // What was read before the end, whatever the end was, is kept.
     await flush();
     await Promise.all(writing);
@@ -90,9 +109,9 @@ export async function importContacts(
   return { contacts, rejected };
 }
 
-function toStrictError({ line, reason, text }: Reject): UserError {
+function toStrictError({ line, reason, text }: Reject, unit: RecordUnit): UserError {
   return new UserError(
     "bad-line",
-    `line ${line}: ${reason}${reason.includes(text) ? "" : ` ("${text}")`}. With --strict the first bad line ends the import; the contacts before it are kept`,
+    `${unit} ${line}: ${reason}${reason.includes(text) ? "" : ` ("${text}")`}. With --strict the first bad ${unit} ends the import; the contacts before it are kept`,
   );
 }

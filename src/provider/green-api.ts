@@ -1,7 +1,9 @@
 import type { ChatId } from "../domain/chat-id.ts";
+import type { ContactListReport } from "../domain/contact-list-report.ts";
 import type { CallOutcome, InstanceCredentials, Lookup } from "../domain/outcome.ts";
 import type { StateReport } from "../domain/state-report.ts";
 import { exchange, type ExchangeEnd, type ExchangeOptions } from "./exchange.ts";
+import { judgeContactsReply } from "./judge-contacts-reply.ts";
 import { judgeReply } from "./judge-reply.ts";
 import { judgeStateReply } from "./judge-state-reply.ts";
 import { toNetworkErrorCode } from "./network-error-code.ts";
@@ -19,6 +21,14 @@ export interface GreenApi {
    * for an instance; to keep to it is the caller's part.
    */
   getState(instance: InstanceCredentials, options?: { readonly signal?: AbortSignal }): Promise<StateReport>;
+  /**
+   * Asks once for the whole contact list of the instance, users and groups. Never rejects, as getAvatar. The provider
+   * allows one such call a second for an instance; to keep to it is the caller's part.
+   */
+  getContacts(
+    instance: InstanceCredentials,
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<ContactListReport>;
   /** Waits for the calls in flight, which end at their deadline at the latest. Twice is harmless. */
   close(): Promise<void>;
 }
@@ -34,6 +44,8 @@ export interface GreenApiOptions {
   readonly callTimeoutMs: number;
   /** For one whole getStateInstance; 10 s unless told. WhatsApp is not asked for it. */
   readonly stateTimeoutMs?: number;
+  /** For one whole getContacts; 120 s unless told: a large list takes its time, on the way too. */
+  readonly contactsTimeoutMs?: number;
   /**
    * Default: no limit, since all instances of a host share it and calls in flight are limited per instance. A call
    * that waited for a connection would reach the provider outside of its slot.
@@ -41,16 +53,21 @@ export interface GreenApiOptions {
   readonly maxConnectionsPerOrigin?: number;
   /** An answer has some 300 bytes, and with an embedded image some 100 KiB. */
   readonly maxBodyBytes?: number;
+  /** Of a contact list; 64 MiB unless told. 100,000 contacts have some 12 MB. */
+  readonly maxContactsBytes?: number;
 }
 
 const defaultMaxBodyBytes = 2 * 1024 * 1024;
+const defaultMaxContactsBytes = 64 * 1024 * 1024;
 const defaultStateTimeoutMs = 10_000;
+const defaultContactsTimeoutMs = 120_000;
 const connectTimeoutMs = 10_000;
 
 /** Does no I/O: connections open with the first calls. */
 export function createGreenApi(options: GreenApiOptions): GreenApi {
   const { callTimeoutMs, stateTimeoutMs = defaultStateTimeoutMs } = options;
-  const pools = createOriginPools({
+  const { contactsTimeoutMs = defaultContactsTimeoutMs } = options;
+  const connections = {
     connections: options.maxConnectionsPerOrigin ?? null,
     pipelining: 1,
     // Idle connections stay for undici's 4 s unless the server says otherwise: longer than the pause between
@@ -59,7 +76,15 @@ export function createGreenApi(options: GreenApiOptions): GreenApi {
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: { timeout: connectTimeoutMs },
+  };
+  const pools = createOriginPools({
+    ...connections,
     maxResponseSize: options.maxBodyBytes ?? defaultMaxBodyBytes,
+  });
+  // The limit is a connection's: what may be this large has connections of its own, opened when they are needed.
+  const contactsPools = createOriginPools({
+    ...connections,
+    maxResponseSize: options.maxContactsBytes ?? defaultMaxContactsBytes,
   });
   return {
     async getAvatar(instance, chatId, options = {}) {
@@ -76,21 +101,36 @@ export function createGreenApi(options: GreenApiOptions): GreenApi {
       const end = await call(pools, instance, { method: "getStateInstance" }, options);
       return end.kind === "replied"
         ? judgeStateReply(end.reply, instance.token, new Date())
-        : { kind: "unanswered", code: end.kind === "deadline" ? "DEADLINE" : end.code };
+        : toUnanswered(end);
     },
-    close: () => pools.close(),
+    async getContacts(instance, { signal } = {}) {
+      const options = { timeoutMs: contactsTimeoutMs, signal };
+      const end = await call(contactsPools, instance, { method: "getContacts" }, options);
+      return end.kind === "replied"
+        ? judgeContactsReply(end.reply, instance.token, new Date())
+        : toUnanswered(end);
+    },
+    async close() {
+      await Promise.all([pools.close(), contactsPools.close()]);
+    },
   };
 }
 
 /**
- * https://green-api.com/en/docs/api/service/GetAvatar, https://green-api.com/en/docs/api/account/GetStateInstance.
- * What has a body is posted.
+ * https://green-api.com/en/docs/api/service/GetAvatar, https://green-api.com/en/docs/api/account/GetStateInstance,
+ * https://green-api.com/en/docs/api/service/GetContacts. What has a body is posted.
  */
 type MethodCall =
   | { readonly method: "getAvatar"; readonly body: string }
-  | { readonly method: "getStateInstance"; readonly body?: never };
+  | { readonly method: "getStateInstance" | "getContacts"; readonly body?: never };
 
-function toCallOutcome(end: Exclude<ExchangeEnd, { kind: "replied" }>): CallOutcome {
+type NoReply = Exclude<ExchangeEnd, { kind: "replied" }>;
+
+function toUnanswered(end: NoReply): { readonly kind: "unanswered"; readonly code: string } {
+  return { kind: "unanswered", code: end.kind === "deadline" ? "DEADLINE" : end.code };
+}
+
+function toCallOutcome(end: NoReply): CallOutcome {
   return end.kind === "deadline"
     ? { kind: "deadline", scope: "call", afterMs: end.afterMs }
     : { kind: "network-error", scope: "call", code: end.code };

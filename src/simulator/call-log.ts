@@ -13,7 +13,7 @@ export interface LoggedCall {
   /** The HTTP status; 499 where the client hung up; 0 while pending, and where none was sent. */
   readonly status: number;
   /** A named outcome, or one of the log's own: `pending`, `limited` (refused by the limiter), `client-closed`,
-   * `malformed-body`, `state`, `raw` (a script's own answer). */
+   * `malformed-body`, `state`, `contacts`, `raw` (a script's own answer). */
   readonly outcome: string;
   readonly tookMs: number;
 }

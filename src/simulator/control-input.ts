@@ -2,6 +2,7 @@ import { validateHeaderName, validateHeaderValue } from "node:http";
 import { isOutcomeName, type OutcomeName } from "./outcomes.ts";
 import type { ClearKind } from "./outcome-spec.ts";
 import type { Script, ScriptedAnswer, ScriptTarget } from "./scripts.ts";
+import { maxListed, type ContactListSize } from "./contact-list.ts";
 import type { FaultShares, Method } from "./simulator-options.ts";
 
 /** What a caller of the control endpoint got wrong, in words for that caller. */
@@ -81,7 +82,7 @@ export function omitUndefined<Value extends object>(
   };
 }
 
-export const methods: readonly Method[] = ["getAvatar", "getStateInstance"];
+export const methods: readonly Method[] = ["getAvatar", "getStateInstance", "getContacts"];
 export const clearKinds: readonly ClearKind[] = ["present", "absent", "hidden", "invalid"];
 const targetKeys = ["instanceId", "chatId", "method"];
 
@@ -107,6 +108,12 @@ export function parseFaults(value: unknown): FaultShares {
   const total = Object.values(shares).reduce((sum, share) => sum + share, 0);
   if (total > 1 + 1e-9) throw new ControlInputError(`${where} add up to ${total}: at most 1`);
   return shares;
+}
+
+export function parseContactListSize(value: unknown): ContactListSize {
+  const input = new Input(value, ["users", "groups", "others"], "the contacts");
+  const read = (key: keyof ContactListSize) => Math.floor(input.getNumber(key, 0, maxListed));
+  return { users: read("users"), groups: read("groups"), others: read("others") };
 }
 
 function readTarget(input: Input): ScriptTarget {

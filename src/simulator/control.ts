@@ -1,13 +1,14 @@
 import type { Socket } from "node:net";
 import type { LogFilter, LoggedCall } from "./call-log.ts";
-import { parseFaults, parseScript } from "./control-input.ts";
+import type { ContactListSize, ListedContact } from "./contact-list.ts";
+import { parseContactListSize, parseFaults, parseScript } from "./control-input.ts";
 import type { Latency } from "./latency.ts";
 import type { Script, ScriptTarget } from "./scripts.ts";
 import type { FaultShares, Settings } from "./simulator-options.ts";
 import { type SimulatorStats, readStats } from "./stats.ts";
 import type { EventLoopLag } from "./event-loop-lag.ts";
 import type { Truth, TruthChange } from "./truth.ts";
-import { createWorld, getInstance, type Simulation } from "./world.ts";
+import { createWorld, getContactList, getInstance, type Simulation } from "./world.ts";
 
 /**
  * What a test or a demo may do to the simulator; the control endpoint offers the same over HTTP. Scripts
@@ -29,6 +30,13 @@ export interface SimulatorControl {
   /** The only good token, of one instance or of all that have none of their own; undefined lifts it. */
   setToken(token: string | undefined, instanceId?: string): void;
   setTruth(change: TruthChange): void;
+  /**
+   * How many contacts getContacts lists, of one instance or of all that have no list of their own. Its faults are scripts
+   * for that method: the body `[]`, `disguised-401`, `html-200` and the like.
+   */
+  setContacts(size: ContactListSize, instanceId?: string): void;
+  /** What getContacts lists. */
+  contacts(instanceId: string): readonly ListedContact[];
   /** What a lookup of this chat must end in; scripts and faults do not change it. */
   truth(instanceId: string, chatId: string): Truth;
   /** Resets every open connection at once, idle and stalled ones too, `except` one; tells how many. */
@@ -76,6 +84,10 @@ export function createControl({
     setToken(token, instanceId) {
       owner(instanceId).token = token;
     },
+    setContacts(size, instanceId) {
+      owner(instanceId).contacts = parseContactListSize(size);
+    },
+    contacts: (instanceId) => getContactList(simulation.world, getInstance(simulation.world, instanceId)),
     setTruth: (change) => simulation.world.truths.change(change),
     truth: (instanceId, chatId) => simulation.world.truths.get(instanceId, chatId),
     dropConnections,

@@ -1,3 +1,4 @@
+import { selectContacts } from "./contact-list.ts";
 import { drawLatencyMs } from "./latency.ts";
 import type { Call } from "./outcome-spec.ts";
 import { getOutcome, type OutcomeName } from "./outcomes.ts";
@@ -5,7 +6,7 @@ import { createRandomOf, type Random } from "./random.ts";
 import { type Reply, toApiError, toJson } from "./reply.ts";
 import { playAnswer } from "./scripts.ts";
 import type { FaultShares, Method } from "./simulator-options.ts";
-import type { Instance, World } from "./world.ts";
+import { getContactList, type Instance, type World } from "./world.ts";
 
 /** A call as it came off the wire. */
 export interface WireCall {
@@ -38,7 +39,9 @@ const chatIdFormats = /^(?:\d{5,20}@c\.us|\d{5,25}(?:-\d{5,20})?@g\.us|\d{5,25}@
  */
 export function decideReply(world: World, instance: Instance, wire: WireCall, nowMs: number): Decision {
   const chatId = (wire.body.kind === "json" ? wire.body.chatId : undefined) ?? "";
-  const attempt = wire.accepted ? instance.attempts.count(wire.method === "getAvatar" ? chatId : "state") : 0;
+  const attempt = wire.accepted
+    ? instance.attempts.count(wire.method === "getAvatar" ? chatId : wire.method)
+    : 0;
   const random = createRandomOf(`${wire.method} ${instance.id} ${chatId} ${attempt}`, world.seed);
   const avatarPath = world.truths.getAvatarPath(instance.id, chatId);
   const call: Call = { chatId, requestPath: wire.requestPath, nowMs, avatarPath, random };
@@ -57,6 +60,11 @@ export function decideReply(world: World, instance: Instance, wire: WireCall, no
     const reply = toJson({ stateInstance: instance.reportedState ?? instance.state });
     return { name: "state", reply, delayMs };
   }
+  if (wire.method === "getContacts") {
+    const query = new URLSearchParams(wire.requestPath.split("?", 2)[1] ?? "");
+    const reply = toJson(selectContacts(getContactList(world, instance), query));
+    return { name: "contacts", reply, delayMs };
+  }
   const name = decideOutcome(world, instance, call, attempt);
   return { name, reply: getOutcome(name).respond(call), delayMs };
 }
@@ -71,7 +79,7 @@ function findRefusal(world: World, instance: Instance, wire: WireCall, call: Cal
   if (token !== undefined && wire.token !== token) return toNamed("unauthorized-401", call);
   const byState = findStateRefusal(instance.state, wire.method);
   if (byState !== undefined) return toNamed(byState, call);
-  if (wire.method === "getStateInstance") return undefined;
+  if (wire.method !== "getAvatar") return undefined;
   return findBodyRefusal(wire.body, call);
 }
 

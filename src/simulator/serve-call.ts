@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { methods } from "./control-input.ts";
 import { decideReply, type WireBody } from "./decide-reply.ts";
 import { Exchange } from "./exchange.ts";
 import { type BodyRead, parseJson, readBody } from "./read-body.ts";
 import type { Method } from "./simulator-options.ts";
-import { getInstance, type Simulation } from "./world.ts";
+import { getInstance, type Instance, type Simulation, type World } from "./world.ts";
 
 /** Which call a request is. */
 export interface CallRoute {
@@ -13,16 +14,18 @@ export interface CallRoute {
 }
 
 const maxBodyBytes = 64 * 1024;
-const verbs: Record<Method, string> = { getAvatar: "POST", getStateInstance: "GET" };
+const verbs: Readonly<Record<Method, string>> = {
+  getAvatar: "POST",
+  getStateInstance: "GET",
+  getContacts: "GET",
+};
 
-/** Reads `POST /waInstance{id}/getAvatar/{token}` and `GET /waInstance{id}/getStateInstance/{token}`. */
+/** Reads `POST /waInstance{id}/getAvatar/{token}`, and the same with GET for the methods without a body. */
 export function findCallRoute(verb: string, requestPath: string): CallRoute | undefined {
-  const match = /^\/waInstance(\d{1,20})\/(getAvatar|getStateInstance)\/([^/?#]+)(?:\?.*)?$/.exec(
-    requestPath,
-  );
-  const [, instanceId, method, token] = match ?? [];
-  if (instanceId === undefined || token === undefined) return undefined;
-  if (method !== "getAvatar" && method !== "getStateInstance") return undefined;
+  const match = /^\/waInstance(\d{1,20})\/(\w+)\/([^/?#]+)(?:\?.*)?$/.exec(requestPath);
+  const [, instanceId, name, token] = match ?? [];
+  const method = methods.find((known) => known === name);
+  if (instanceId === undefined || token === undefined || method === undefined) return undefined;
   return verbs[method] === verb ? { instanceId, method, token } : undefined;
 }
 
@@ -53,11 +56,7 @@ function receiveCall(
   const { world } = simulation;
   const { instanceId, method, token } = route;
   const instance = getInstance(world, instanceId);
-  const rate =
-    method === "getAvatar"
-      ? (instance.requestsPerSecond ?? world.requestsPerSecond)
-      : world.stateRequestsPerSecond;
-  const accepted = instance.limiters[method].take(arrivedMs, rate);
+  const accepted = instance.limiters[method].take(arrivedMs, getRate(world, instance, method));
   const logIndex = world.log.open(performance.timeOrigin + arrivedMs, instanceId, method);
   const exchange = new Exchange(simulation, { request, response }, { logIndex, arrivedMs });
   void readBody(request, maxBodyBytes).then((read) => {
@@ -69,6 +68,20 @@ function receiveCall(
     }
     return undefined;
   });
+}
+
+/** Calls in a sliding second. */
+function getRate(world: World, instance: Instance, method: Method): number {
+  switch (method) {
+    case "getAvatar":
+      return instance.requestsPerSecond ?? world.requestsPerSecond;
+    case "getStateInstance":
+      return world.stateRequestsPerSecond;
+    case "getContacts":
+      return world.contactsRequestsPerSecond;
+    default:
+      return method satisfies never;
+  }
 }
 
 function toWireBody(read: Exclude<BodyRead, { kind: "aborted" }>): WireBody {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { LogFilter } from "./call-log.ts";
+import type { ListedContact } from "./contact-list.ts";
 import type { SimulatorControl } from "./control.ts";
 import {
   clearKinds,
@@ -7,6 +8,7 @@ import {
   Input,
   methods,
   omitUndefined,
+  parseContactListSize,
   parseFaults,
   parseScript,
   parseTarget,
@@ -38,6 +40,8 @@ const orders: Readonly<Record<string, Order>> = {
   "PUT /token": setToken,
   "PUT /truth": (control, body) => control.setTruth(parseTruthChange(body)),
   "GET /truth": readTruth,
+  "PUT /contacts": setContacts,
+  "GET /contacts": readContacts,
   "POST /drop-connections": dropConnections,
   "GET /log": readLog,
   "DELETE /log": (control) => control.clearLog(),
@@ -124,6 +128,15 @@ function parseTruthChange(body: unknown): TruthChange {
 function readTruth(control: SimulatorControl, query: unknown): Truth {
   const input = new Input(query, ["instanceId", "chatId"], "the query");
   return control.truth(input.getText("instanceId"), input.getText("chatId"));
+}
+
+function setContacts(control: SimulatorControl, body: unknown): void {
+  const input = new Input(body, ["contacts", "instanceId"]);
+  control.setContacts(parseContactListSize(input.get("contacts")), input.findText("instanceId"));
+}
+
+function readContacts(control: SimulatorControl, query: unknown): readonly ListedContact[] {
+  return control.contacts(new Input(query, ["instanceId"], "the query").getText("instanceId"));
 }
 
 function dropConnections(control: SimulatorControl, _body: unknown, request: IncomingMessage) {

@@ -23,8 +23,9 @@ export interface Simulator extends SimulatorControl {
 /** Longer than clients keep a connection in their pools, so that it is never the server who ends it first. */
 const keepAliveTimeoutMs = 75_000;
 
-const greeting = `A simulator of GREEN-API for contact-avatars: getAvatar and getStateInstance, no real WhatsApp behind it.
-POST /waInstance{id}/getAvatar/{token}, GET /waInstance{id}/getStateInstance/{token}; GET ${controlPrefix} lists the controls.
+const greeting = `A simulator of GREEN-API for contact-avatars: getAvatar, getStateInstance and getContacts, no real WhatsApp behind it.
+POST /waInstance{id}/getAvatar/{token}, GET /waInstance{id}/getStateInstance/{token},
+GET /waInstance{id}/getContacts/{token}; GET ${controlPrefix} lists the controls.
 `;
 
 /**

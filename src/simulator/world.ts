@@ -1,4 +1,5 @@
 import { CallLog } from "./call-log.ts";
+import { toContactList, type ContactListSize, type ListedContact } from "./contact-list.ts";
 import type { Latency } from "./latency.ts";
 import { Limiter } from "./limiter.ts";
 import { createRandom, type Random } from "./random.ts";
@@ -16,6 +17,7 @@ export interface Instance {
   requestsPerSecond: number | undefined;
   faults: FaultShares | undefined;
   token: string | undefined;
+  contacts: ContactListSize | undefined;
   readonly limiters: Readonly<Record<Method, Limiter>>;
   readonly attempts: AttemptCounter;
 }
@@ -25,12 +27,14 @@ export interface World {
   readonly seed: number;
   readonly troubledShare: number;
   readonly stateRequestsPerSecond: number;
+  readonly contactsRequestsPerSecond: number;
   requestsPerSecond: number;
   readonly jitterMs: number;
   readonly jitterRandom: Random;
   latency: Latency;
   faults: FaultShares;
   token: string | undefined;
+  contacts: ContactListSize;
   readonly instances: Map<string, Instance>;
   readonly scripts: Scripts;
   readonly truths: Truths;
@@ -52,12 +56,14 @@ export function createWorld(settings: Settings): World {
     seed: settings.seed,
     troubledShare: settings.troubledShare,
     stateRequestsPerSecond: settings.stateRequestsPerSecond,
+    contactsRequestsPerSecond: settings.contactsRequestsPerSecond,
     requestsPerSecond: settings.requestsPerSecond,
     jitterMs: settings.jitterMs,
     jitterRandom: createRandom(settings.seed),
     latency: settings,
     faults: settings.defaultFaults,
     token: settings.token,
+    contacts: settings.contacts,
     instances: new Map(),
     scripts: new Scripts(),
     truths: new Truths(settings.seed),
@@ -77,11 +83,21 @@ export function getInstance(world: World, id: string): Instance {
     requestsPerSecond: undefined,
     faults: undefined,
     token: undefined,
-    limiters: { getAvatar: new Limiter(), getStateInstance: new Limiter() },
+    contacts: undefined,
+    limiters: {
+      getAvatar: new Limiter(),
+      getStateInstance: new Limiter(),
+      getContacts: new Limiter(),
+    },
     attempts: new AttemptCounter(),
   };
   world.instances.set(id, instance);
   return instance;
+}
+
+/** The contacts that getContacts lists for this instance. */
+export function getContactList({ seed, contacts }: World, instance: Instance): ListedContact[] {
+  return toContactList(seed, instance.id, instance.contacts ?? contacts);
 }
 
 /** How often each chat was asked for. Beyond a million chats the first one is forgotten. */

@@ -1,7 +1,10 @@
 import type pg from "pg";
 import type { InstanceId } from "../domain/instance-id.ts";
 
-/** The provider allows one getStateInstance a second (provider contract, Budget); the rest is for the network's jitter. */
+/**
+ * The provider allows one getStateInstance a second, and one getContacts (provider contract, Budget); the rest is for the
+ * network's jitter. Both share these turns: stricter than needed, and nobody asks for either often.
+ */
 const stateCallsApartMs = 1_100;
 
 /**

@@ -4,8 +4,8 @@ import type { InstanceId } from "../domain/instance-id.ts";
 import type { RunLedger } from "../domain/ledger.ts";
 import type { InstanceCredentials } from "../domain/outcome.ts";
 import type { StateReport } from "../domain/state-report.ts";
-import { sleep } from "../lib/deadline.ts";
 import { assertNever } from "../lib/errors.ts";
+import { waitForTurn } from "../lib/wait-for-turn.ts";
 import type { Clock } from "./clocks.ts";
 
 export interface InstanceCheckPorts {
@@ -42,27 +42,13 @@ export interface InstanceCheck {
   confirm(instance: LaneCredentials, isNeeded: () => boolean): Promise<Finding>;
 }
 
-/** A call that goes later than this after its turn might meet the next one within a second. */
-const toleranceMs = 80;
-/** A slow database, or machine, that never keeps to that: then the provider may refuse the call. */
-const mostTurns = 4;
-
 export function createInstanceCheck(ports: InstanceCheckPorts): InstanceCheck {
   const { ledger, clock, events, signal } = ports;
-
-  async function waitForTurn(instanceId: InstanceId): Promise<void> {
-    for (let turns = 1; turns <= mostTurns && !signal.aborted; turns += 1) {
-      const askedAt = clock.now();
-      const waitMs = await ledger.reserveStateCall(instanceId);
-      await sleep(waitMs, signal);
-      if (clock.now() - askedAt - waitMs <= toleranceMs) return;
-    }
-  }
 
   async function ask(instance: LaneCredentials): Promise<Finding> {
     const { instanceId } = instance;
     try {
-      await waitForTurn(instanceId);
+      await waitForTurn({ reserve: async () => ledger.reserveStateCall(instanceId), clock, signal });
     } catch (error) {
       events.ledgerFailed({ where: "reserve state call" }, error);
       return { kind: "untold" };

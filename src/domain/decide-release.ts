@@ -28,7 +28,7 @@ export type ReleaseDecision =
  * Contacts are released so far ahead of their calls: so few that what is more urgent or more worth is not kept waiting and a
  * share is kept over any such time; so many that no call slot passes unused between two looks.
  */
-export const releaseAheadMs = 12_000;
+const releaseAheadMs = 12_000;
 /** A run is looked at again when half of that is used up. */
 export const releaseLeadMs = releaseAheadMs / 2;
 /** An instance that may not be called is looked at again after this long; likewise one whose calls go to what is more urgent. */

@@ -128,7 +128,7 @@ async function openRun(
     );
     const due = marked ?? counts[0]?.due ?? 0;
     const contacts = Math.min(due, mostContacts ?? Infinity);
-    const [night] = open.filter(({ kind }) => kind === "night");
+    const night = open.find(({ kind }) => kind === "night");
     if (night) return { instanceId, runId: night.id, kind: night.kind, contacts };
     await client.query(endRunsOfSql, [[instanceId], now, "manual"]);
     const { rows } = await client.query<{ id: number }>(

@@ -15,11 +15,13 @@ import { toCallsAllowed, toMarginMs, toSlowdown } from "./pace-sql.ts";
 
 /**
  * Only a call that was sent after the last change says something about the present pace: the others were on their way.
- * How long to wait is taken from all of them.
+ * How long to wait is taken from all of them, and a resync that is under way counts them all.
  */
 const sql = `
 with locked as materialized (
   select * from avatars.instances where id = $1 for no key update
+), counted as (
+  update avatars.resync_runs set throttled = throttled + 1 where instance_id = $1 and ended_at is null
 ), news as materialized (
   -- What follows from the row is computed when it is locked: refusals that wait for each other must not all count.
   select i.*, clock_timestamp() as clock,

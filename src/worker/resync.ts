@@ -62,16 +62,24 @@ export interface Resync {
 const releasedAtOnce = 2;
 
 export function createResync({ ledger, schedule, wakeInstances, events }: ResyncPorts): Resync {
+  /** No night comes before this moment: none had to be opened when we looked, and the next one is then. */
+  let nextNight = new Date(0);
+
   return {
     async openNight() {
       if (schedule === undefined) return;
-      const [now, lastNightAt] = await Promise.all([ledger.readClock(), ledger.findLastNightAt()]);
+      const now = await ledger.readClock();
+      if (now < nextNight) return;
+      const lastNightAt = await ledger.findLastNightAt();
       if (lastNightAt === undefined) {
         const slotAt = findNight(schedule, new Date(0), now);
         return slotAt && ledger.beginNights(slotAt, now);
       }
       const slotAt = findNight(schedule, lastNightAt, now);
-      if (slotAt === undefined) return;
+      if (slotAt === undefined) {
+        nextNight = nextNightAt(schedule, now);
+        return;
+      }
       const endsAt = findNightEnd(schedule, now);
       if (await ledger.openNight({ slotAt, lastNightAt, now, endsAt }))
         events.nightOpened({ slotAt, endsAt });
@@ -106,7 +114,7 @@ export function createResync({ ledger, schedule, wakeInstances, events }: Resync
  * A night that opens in its window, or before it, ends with it. One that was missed, and is made up for by day, goes on until the
  * next one, at the share by day until then.
  */
-export function findNightEnd(schedule: ResyncSchedule, now: Date): Date | undefined {
+function findNightEnd(schedule: ResyncSchedule, now: Date): Date | undefined {
   const { until } = nextWindow(schedule, now);
   return until < nextNightAt(schedule, now) ? until : undefined;
 }

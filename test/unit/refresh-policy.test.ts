@@ -37,6 +37,8 @@ function daysUntil(refresh: Refresh | undefined): number {
   return (refresh.at.getTime() - askedAt.getTime()) / dayMs;
 }
 
+const factor = (days: number, changes: number) => habitFactor({ watchedMs: days * dayMs, changes });
+
 describe("a contact whose habits are not known", () => {
   test.each([
     ["present", present(), 7],
@@ -156,7 +158,6 @@ describe("a URL that expires", () => {
 describe("habits", () => {
   const watchedDays = fc.double({ min: 0, max: 2_000, noNaN: true });
   const changeCount = fc.integer({ min: 0, max: 500 });
-  const factor = (days: number, changes: number) => habitFactor({ watchedMs: days * dayMs, changes });
 
   test("that are not known have the factor 1", () => {
     expect(factor(0, 0)).toBeCloseTo(1, 2);

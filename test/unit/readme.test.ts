@@ -19,6 +19,8 @@ function getSection(title: string): string {
   return body.split(new RegExp(`^#{1,${rank.length}} `, "m"))[0] ?? "";
 }
 
+const toDays = (ms = Number.NaN) => `${ms / 86_400_000}d`;
+
 /** The cells of the table rows that start with a name in backticks, by that name. */
 function readTable(section: string): Map<string, readonly string[]> {
   const rows = section.match(/^\| *`.*\|$/gm) ?? [];
@@ -80,6 +82,8 @@ describe("the configuration table", () => {
       AVATARS_RUN_SLICE_MS: config.runSliceMs,
       AVATARS_RUNS_PER_PROCESS: config.runsPerProcess,
       AVATARS_SHUTDOWN_GRACE_MS: config.shutdownGraceMs,
+      AVATARS_KEEP_CHANGES: toDays(config.keepChangesMs),
+      AVATARS_KEEP_BATCHES: toDays(config.keepBatchesMs),
       AVATARS_DATA_DIR: relative(process.cwd(), config.dataDir),
       HOST: config.api.host,
       PORT: config.api.port,

@@ -49,6 +49,7 @@ import * as instanceStore from "./store/instances.ts";
 import type { PaceSettings } from "./store/pace-settings.ts";
 import { readResults, type ResultFilter } from "./store/read-results.ts";
 import { createRunLedger } from "./store/run-ledger.ts";
+import { startRetention } from "./store/start-retention.ts";
 import { readStatus, type InstanceStatus } from "./store/status.ts";
 import { writeActivity } from "./store/worker-activity.ts";
 import { observeActivity, type Activity } from "./worker/activity.ts";
@@ -300,6 +301,14 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
     onError: (error) => events.ledgerFailed({ where: "finish batches" }, error),
   });
   const stopResync = metrics ? await openResync(base, queues) : undefined;
+  const stopRetention = startRetention({
+    pool,
+    keepChangesMs: config.keepChangesMs,
+    keepBatchesMs: config.keepBatchesMs,
+    random: Math.random,
+    onRemoved: (removed) => events.oldRowsRemoved(removed),
+    onError: (what, error) => events.ledgerFailed({ where: `remove ${what}` }, error),
+  });
   const processId = randomUUID();
   const stopReport = startActivityReport({
     report: observed.activity.report,
@@ -315,7 +324,7 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
     timers.clear();
     // Runs end at once: their calls in flight are the worker's to wait for.
     await Promise.all([
-      settleWithin(Promise.all([stopSweep(), stopFinishing(), stopResync?.()]), 2_000),
+      settleWithin(Promise.all([stopSweep(), stopFinishing(), stopRetention(), stopResync?.()]), 2_000),
       runs.stop(graceMs),
       requests?.stop(graceMs),
       worker.stop(graceMs),

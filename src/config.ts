@@ -20,6 +20,30 @@ const wholeNumber = (min: number, max: number, unit = "") =>
 const milliseconds = (fallback: number, min = 1) =>
   wholeNumber(min, 2 ** 31 - 1, " of milliseconds").default(fallback);
 
+const minKeptMs = 86_400_000;
+
+/** How long something is kept, ms; undefined: for ever. No idempotency key, which lives for a day, must outlive its batch. */
+const kept = (fallback: string) =>
+  z
+    .string()
+    .default(fallback)
+    .transform((text, context) => {
+      if (text.trim().toLowerCase() === "forever") return undefined;
+      const ms = readDurationMs(text);
+      if (ms !== undefined && ms >= minKeptMs) return ms;
+      context.addIssue({ code: "custom", message: "forever, or a duration of 1d at least, such as 90d" });
+      return z.NEVER;
+    });
+
+/** Undefined: it is none. */
+function readDurationMs(text: string): number | undefined {
+  try {
+    return parseDurationMs(text, "");
+  } catch {
+    return undefined;
+  }
+}
+
 const url = (...protocols: string[]) =>
   z.string().refine((text) => URL.canParse(text) && protocols.includes(new URL(text).protocol), {
     error: `a URL that starts with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
@@ -133,6 +157,8 @@ const settingsSchema = z.object({
   AVATARS_RUN_SLICE_MS: milliseconds(30_000),
   AVATARS_RUNS_PER_PROCESS: wholeNumber(1, 10_000).default(250),
   AVATARS_SHUTDOWN_GRACE_MS: milliseconds(25_000, 0),
+  AVATARS_KEEP_CHANGES: kept("365d"),
+  AVATARS_KEEP_BATCHES: kept("90d"),
   AVATARS_DATA_DIR: z
     .string()
     .min(1)
@@ -178,6 +204,10 @@ export interface Config {
   readonly runSliceMs: number;
   readonly runsPerProcess: number;
   readonly shutdownGraceMs: number;
+  /** From when the call was sent that saw the change. Undefined: for ever. */
+  readonly keepChangesMs: number | undefined;
+  /** From the end of the batch. Undefined: for ever. */
+  readonly keepBatchesMs: number | undefined;
   /** Absolute. */
   readonly dataDir: string;
   readonly api: {
@@ -262,6 +292,8 @@ function toConfig(settings: Settings, path: string): Config {
     runSliceMs: settings.AVATARS_RUN_SLICE_MS,
     runsPerProcess: settings.AVATARS_RUNS_PER_PROCESS,
     shutdownGraceMs: settings.AVATARS_SHUTDOWN_GRACE_MS,
+    keepChangesMs: settings.AVATARS_KEEP_CHANGES,
+    keepBatchesMs: settings.AVATARS_KEEP_BATCHES,
     dataDir: settings.AVATARS_DATA_DIR,
     api: {
       host: settings.HOST,

@@ -5,6 +5,7 @@ import { assertNever } from "./lib/errors.ts";
 import type { WorkerEvents } from "./worker/create-worker.ts";
 import type { ResyncEvents } from "./worker/resync.ts";
 import type { QueueEvents } from "./queue/open-queues.ts";
+import type { RemovedRows } from "./store/remove-in-steps.ts";
 import { toErrorFields, type Logger } from "./lib/logger.ts";
 
 /** Every event that is logged: a fixed message, fields for the rest, chat ids as a keyed hash only. */
@@ -20,6 +21,7 @@ export interface LogEvents extends WorkerEvents, QueueEvents, ApiEvents, ResyncE
   apiConnectionFailed(error: Error): void;
   metricsServed(fields: { host: string; port: number }): void;
   metricsFailed(error: Error): void;
+  oldRowsRemoved(removed: RemovedRows): void;
   runEnded(fields: { instanceId: string; end: string }): void;
   closeFailed(name: string, error: unknown): void;
   embedded(event: string, fields: Record<string, unknown>): void;
@@ -75,6 +77,7 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
     apiConnectionFailed: (error) => logger.warn(toErrorFields(error), "api connection failed"),
     metricsServed: (fields) => logger.info(fields, "metrics served"),
     metricsFailed: (error) => logger.warn(toErrorFields(error), "metrics connection failed"),
+    oldRowsRemoved: (removed) => logger.info(removed, "old rows removed"),
     runEnded: (fields) => logger.debug(fields, "instance run ended"),
     closeFailed: (name, error) => logger.warn({ name, ...toErrorFields(error) }, "close failed"),
     embedded: (event, fields) => logger.debug(fields, event),

@@ -94,7 +94,7 @@ export async function acceptChunk(
 
 /**
  * `avatars.accept` has locked the batch: who cancels it from here on finds the contacts of this chunk, and who did so
- * before is seen.
+ * before is seen. One that is gone was removed meanwhile.
  */
 async function assertOpen(client: pg.PoolClient, batchId: string): Promise<void> {
   const { rows } = await client.query<{ cancelled: boolean; complete: boolean }>(
@@ -105,10 +105,10 @@ async function assertOpen(client: pg.PoolClient, batchId: string): Promise<void>
   if (rows[0]?.cancelled) {
     throw new UserError("batch-cancelled", `batch ${batchId} was cancelled while its contacts were read`);
   }
-  if (rows[0]?.complete) {
+  if (rows[0] === undefined || rows[0].complete) {
     throw new UserError(
       "batch-complete",
-      `batch ${batchId} was ended by somebody else while its contacts were read`,
+      `batch ${batchId} was ended or removed by somebody else while its contacts were read`,
     );
   }
 }

@@ -1,6 +1,12 @@
 import type { BatchState, BatchSummary } from "../domain/batch.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 
+/** When a batch has finished of which a part is removed already, and whose rest nobody is to see any more. */
+export const removedSql = `'-infinity'::timestamptz`;
+
+/** A condition on a batch `b`: it is not being removed (remove-old-batches.ts). */
+export const isThereSql = `b.finished_at is distinct from ${removedSql}`;
+
 /** The state of the batch `b`. */
 export const batchStateSql = `case when b.cancelled_at is not null then 'cancelled'
     when b.completed_intake_at is null then 'incomplete'

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { BatchProgress } from "../domain/ledger.ts";
+import { isThereSql } from "./batch-sql.ts";
 import { toFinished, toMemberCounts, type MemberCounts } from "./count-members-sql.ts";
 import { isUuid } from "../lib/uuid.ts";
 
@@ -18,7 +19,7 @@ const sql = `
 select b.instance_id, b.accepted, b.duplicates, b.rejected, b.completed_intake_at is not null as complete, m.counts, m.fresh
 from avatars.batches b
 cross join lateral ${toMemberCounts("$1")} m
-where b.id = $1`;
+where b.id = $1 and ${isThereSql}`;
 
 /** How far the batch is; undefined where there is no such batch. */
 export async function findBatchProgress(pool: pg.Pool, batchId: string): Promise<BatchProgress | undefined> {

@@ -1,9 +1,9 @@
 import type pg from "pg";
 import type { BatchSummary } from "../domain/batch.ts";
-import { summaryColumnsSql, toSummary, type SummaryRow } from "./batch-sql.ts";
+import { isThereSql, summaryColumnsSql, toSummary, type SummaryRow } from "./batch-sql.ts";
 import { isUuid } from "../lib/uuid.ts";
 
-const sql = `select ${summaryColumnsSql} from avatars.batches b where b.id = $1`;
+const sql = `select ${summaryColumnsSql} from avatars.batches b where b.id = $1 and ${isThereSql}`;
 
 /** The batch without what has to be counted: one probe. Undefined: no such batch. */
 export async function findBatchSummary(pool: pg.Pool, batchId: string): Promise<BatchSummary | undefined> {

@@ -3,7 +3,7 @@ import type { BatchHold, BatchReport } from "../domain/batch.ts";
 import type { ContactStatus } from "../domain/decide.ts";
 import { createSharedReads } from "../lib/shared-reads.ts";
 import { estimateBatch } from "./batch-eta.ts";
-import { summaryColumnsSql, toSummary, type SummaryRow } from "./batch-sql.ts";
+import { isThereSql, summaryColumnsSql, toSummary, type SummaryRow } from "./batch-sql.ts";
 import { toFinished, toMemberCounts, type MemberCounts } from "./count-members-sql.ts";
 import { finishBatch } from "./finish-batches.ts";
 import { isUuid } from "../lib/uuid.ts";
@@ -13,7 +13,7 @@ import { livingActivitySql } from "./worker-activity.ts";
 const versionSql = `
 select concat_ws(' ', b.id, b.completed_intake_at, coalesce(b.finished_at, 'infinity'), coalesce(b.cancelled_at, 'infinity'),
   case when b.completed_intake_at is not null then b.last_turn end) as version
-from avatars.batches b where b.id = $1`;
+from avatars.batches b where b.id = $1 and ${isThereSql}`;
 
 const reportSql = `
 select ${summaryColumnsSql}, m.counts, m.fresh, coalesce(a.calls_per_second, 0) as calls_per_second,
@@ -23,7 +23,7 @@ from avatars.batches b
 join avatars.instances i on i.id = b.instance_id
 left join (${livingActivitySql}) a on a.instance_id = b.instance_id
 cross join lateral ${toMemberCounts("$1")} m
-where b.id = $1`;
+where b.id = $1 and ${isThereSql}`;
 
 interface ReportRow extends SummaryRow {
   readonly counts: MemberCounts;

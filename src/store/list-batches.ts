@@ -3,7 +3,7 @@ import type { BatchState, BatchSummary } from "../domain/batch.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { Page, PageRequest } from "../domain/page.ts";
 import { UserError } from "../lib/errors.ts";
-import { batchStateSql, summaryColumnsSql, toSummary, type SummaryRow } from "./batch-sql.ts";
+import { batchStateSql, isThereSql, summaryColumnsSql, toSummary, type SummaryRow } from "./batch-sql.ts";
 
 export interface BatchListFilter {
   /** Only of these; undefined: of all. */
@@ -20,6 +20,7 @@ const undoneSql = `(b.finished_at is null or b.cancelled_at is not null)`;
 function toSql({ states, withRefreshes }: BatchListFilter): string {
   const conditions = [
     `b.instance_id = i.id`,
+    isThereSql,
     `($1::bigint is null or (b.requested_at, b.id) < (${toMoment("$1::bigint")}, $2::uuid))`,
     `($5::text[] is null or ${batchStateSql} = any ($5))`,
   ];

@@ -2,6 +2,8 @@ import type pg from "pg";
 import type { ContactStatus } from "../domain/decide.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { ResultRow } from "../domain/ledger.ts";
+import { isThereSql } from "./batch-sql.ts";
+import { TryAgainError } from "./try-again-error.ts";
 
 export interface ResultFilter {
   readonly instanceId?: InstanceId | undefined;
@@ -25,7 +27,9 @@ interface ResultPageRow {
 
 /**
  * All results in a stable order: a batch's in the order of its input, others in the order in which the
- * contacts came to be known. Through a cursor, so that memory stays flat and the rows are sorted once.
+ * contacts came to be known. Through a cursor, so that memory stays flat and the rows are sorted once. A batch that is removed
+ * meanwhile is read to its end all the same.
+ * @throws TryAgainError where the batch is not there, or not any more
  */
 export async function* readResults(pool: pg.Pool, filter: ResultFilter): AsyncGenerator<ResultRow> {
   const client = await pool.connect();
@@ -36,6 +40,7 @@ export async function* readResults(pool: pg.Pool, filter: ResultFilter): AsyncGe
       filter.statuses ?? null,
       ...(filter.batchId === undefined ? [] : [filter.batchId]),
     ]);
+    if (filter.batchId !== undefined) await assertWhole(client, filter.batchId);
     for (;;) {
       const { rows } = await client.query<ResultPageRow>(`fetch ${fetchSize} from results`);
       for (const row of rows) yield toResultRow(row);
@@ -45,6 +50,15 @@ export async function* readResults(pool: pg.Pool, filter: ResultFilter): AsyncGe
     // Ends the transaction too, also where the reader has had enough.
     client.release(true);
   }
+}
+
+/** The cursor sees what there was before this: a batch that is there now has not lost anything by then. */
+async function assertWhole(client: pg.PoolClient, batchId: string): Promise<void> {
+  const { rowCount } = await client.query(
+    `select from avatars.batches b where b.id = $1::uuid and ${isThereSql}`,
+    [batchId],
+  );
+  if (!rowCount) throw new TryAgainError(`batch ${batchId} was removed before it was read`);
 }
 
 function toCursorSql(filter: ResultFilter): string {

@@ -1,5 +1,5 @@
 import type pg from "pg";
-import { isPendingSql, isWaitedForSql } from "./batch-sql.ts";
+import { isPendingSql, isThereSql, isWaitedForSql } from "./batch-sql.ts";
 import { inTransaction } from "./in-transaction.ts";
 import { lockContacts } from "./lock-contacts.ts";
 import { pickMembers } from "./pick-members.ts";
@@ -9,7 +9,8 @@ import { isUuid } from "../lib/uuid.ts";
 const isUnansweredSql = `not avatars.is_fresh(c, b.fresh_after)`;
 const isRetryableSql = `not ${isPendingSql} and ${isUnansweredSql}`;
 
-const viewSql = `select b.finished_at is not null or b.cancelled_at is not null as is_over from avatars.batches b where b.id = $1`;
+const viewSql = `select b.finished_at is not null or b.cancelled_at is not null as is_over from avatars.batches b
+  where b.id = $1 and ${isThereSql}`;
 
 /**
  * The batch begins anew, with a turn for each of the contacts.
@@ -19,7 +20,7 @@ const reopenSql = `
 with before as materialized (
   select b.id, b.finished_at is not null or b.cancelled_at is not null as is_over,
     greatest(b.last_turn, (select i.turns[b.priority + 1] from avatars.instances i where i.id = b.instance_id)) as last_turn
-  from avatars.batches b where b.id = $1 and not ($3 and b.cancelled_at is not null)
+  from avatars.batches b where b.id = $1 and ${isThereSql} and not ($3 and b.cancelled_at is not null)
   for no key update
 )
 update avatars.batches b

@@ -47,6 +47,8 @@ describe("readConfig", () => {
       runSliceMs: 30_000,
       runsPerProcess: 250,
       shutdownGraceMs: 25_000,
+      keepChangesMs: 365 * 86_400_000,
+      keepBatchesMs: 90 * 86_400_000,
       dataDir: resolve(".avatars"),
       api: { host: "127.0.0.1", port: 3_000, requestsPerMinute: 3_000 },
       metricsPort: undefined,
@@ -73,6 +75,8 @@ describe("readConfig", () => {
       AVATARS_RUN_SLICE_MS: "20",
       AVATARS_RUNS_PER_PROCESS: "4",
       AVATARS_SHUTDOWN_GRACE_MS: "0",
+      AVATARS_KEEP_CHANGES: " Forever",
+      AVATARS_KEEP_BATCHES: "36h",
       AVATARS_DATA_DIR: "/var/lib/avatars",
       HOST: "::",
       PORT: "0",
@@ -99,6 +103,8 @@ describe("readConfig", () => {
       runSliceMs: 20,
       runsPerProcess: 4,
       shutdownGraceMs: 0,
+      keepChangesMs: undefined,
+      keepBatchesMs: 36 * 3_600_000,
       dataDir: "/var/lib/avatars",
       api: { host: "::", port: 0, requestsPerMinute: 60 },
       metricsPort: 9464,
@@ -130,6 +136,8 @@ describe("readConfig", () => {
       AVATARS_RUN_SLICE_MS: "0",
       AVATARS_RUNS_PER_PROCESS: "0",
       AVATARS_SHUTDOWN_GRACE_MS: "soon",
+      AVATARS_KEEP_CHANGES: "a year",
+      AVATARS_KEEP_BATCHES: "23h",
       PORT: "65536",
       AVATARS_API_REQUESTS_PER_MINUTE: "0",
       METRICS_PORT: "70000",
@@ -167,6 +175,15 @@ describe("readConfig", () => {
       }),
     );
   });
+
+  test.each(["0", "-1d", "86399", "1d1h", "never", "101y", "40000d", "NaN"])(
+    "does not take %j for a time to keep something",
+    (text) => {
+      expect(readFault({ AVATARS_KEEP_BATCHES: text }).message).toBe(
+        "settings: AVATARS_KEEP_BATCHES must be forever, or a duration of 1d at least, such as 90d",
+      );
+    },
+  );
 
   test("reads faults as sentences", () => {
     expect(

@@ -115,6 +115,8 @@ export function addBatchRoutes(api: ZodApi, { ports }: ApiContext): void {
       await getVisibleBatch(batches, request);
       const { status, cursor, limit } = request.query;
       const page = await batches.listItems(request.params.id, status, { after: decodeCursor(cursor), limit });
+      // A list that ends must be whole: the batch may have been removed while it was read.
+      if (page.next === undefined) await getVisibleBatch(batches, request);
       return reply.type("application/json").send({
         items: page.items.map(toBatchItem),
         next: page.next === undefined ? null : encodeCursor(page.next),

@@ -18,7 +18,7 @@ export function addChangeRoutes(api: ZodApi, { ports }: ApiContext): void {
           tag: "Changes",
           summary: "The feed of avatar changes, oldest first.",
           description:
-            "Keep `next` and ask with it again: it misses no change and repeats none, also across restarts of either side. A page may be empty and there may be more at once: `more` says so. Contacts that are erased take their changes with them.",
+            "Keep `next` and ask with it again: it misses no change and repeats none, also across restarts of either side. A page may be empty and there may be more at once: `more` says so. Contacts that are erased take their changes with them. Changes are kept for a year unless AVATARS_KEEP_CHANGES says otherwise: a cursor from longer ago goes on with the oldest change that is kept, without a word about those that were removed.",
           access: read,
         }),
         querystring: changesQuery,

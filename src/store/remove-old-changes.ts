@@ -1,0 +1,43 @@
+import type { RemoveSome } from "./remove-in-steps.ts";
+
+const lookedAtAtOnce = 5_000;
+
+/** Only whoever erases a contact locks one: the erasure removes it. */
+const sql = `
+with looked as materialized (
+  select id, seen_at < now() - $2::float8 * interval '1 ms' as is_old
+  from avatars.avatar_changes where id > $1 order by id limit ${lookedAtAtOnce}
+), locked as materialized (
+  select id from avatars.avatar_changes where id = any (array(select id from looked where is_old))
+  for update skip locked
+), removed as (
+  delete from avatars.avatar_changes where id = any (array(select id from locked)) returning 1
+)
+select count(*)::int as looked, count(*) filter (where is_old)::int as old, max(id) as last,
+  (select count(*) from removed)::int as removed
+from looked`;
+
+interface Row {
+  readonly looked: number;
+  readonly old: number;
+  readonly last: string | null;
+  readonly removed: number;
+}
+
+/**
+ * Makes the step that removes the changes of avatars that were seen before a moment. Their ids are given in about the order of
+ * time: a call may have been sent minutes before its answer was written down. So it goes up from the lowest id, over some that are
+ * too young, too, and ends where none of the next 5,000 is old.
+ *
+ * It goes on behind what it has looked at, where the index may still be full of what is gone; at the end it begins anew.
+ */
+export function createChangeRemover(keepMs: number): RemoveSome {
+  let after = "0";
+  return async (client) => {
+    const { rows } = await client.query<Row>(sql, [after, keepMs]);
+    const { looked = 0, old = 0, last = null, removed = 0 } = rows[0] ?? {};
+    const isMore = looked === lookedAtAtOnce && old > 0;
+    after = (isMore ? last : null) ?? "0";
+    return { removed: { changes: removed }, isMore };
+  };
+}

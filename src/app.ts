@@ -25,7 +25,7 @@ import { openApi, type RunningApi } from "./open-api.ts";
 import { createInstances, type Instances } from "./open-instances.ts";
 import { createContactLister, type ContactLister } from "./open-contact-list.ts";
 import { openMetrics, serveMetricsPort } from "./open-metrics.ts";
-import { createResyncs, openResync, type Resyncs } from "./open-resync.ts";
+import { createResyncs, openResync, type ResyncForecast, type Resyncs } from "./open-resync.ts";
 import { createGreenApi } from "./provider/green-api.ts";
 import { openQueues, type Queues } from "./queue/open-queues.ts";
 import type { RequestResult } from "./queue/request-consumer.ts";
@@ -76,6 +76,7 @@ export type {
   InstanceView,
   ResultFilter,
   ResultRow,
+  ResyncForecast,
 };
 
 /** An import does not try a queue that is away again for every chunk. */

@@ -8,8 +8,10 @@ import { createSecretHmac } from "./lib/api-token.ts";
 import { settleWithin } from "./lib/deadline.ts";
 import { UserError } from "./lib/errors.ts";
 import { startEvery } from "./lib/start-every.ts";
+import { createSharedReads } from "./lib/shared-reads.ts";
 import type { Metrics } from "./metrics/create-metrics.ts";
 import type { Base } from "./open-base.ts";
+import { createResyncs, type ResyncForecast } from "./open-resync.ts";
 import type { Queues } from "./queue/open-queues.ts";
 import { encodeResults } from "./results/encode-results.ts";
 import { acceptRequest } from "./store/accept-request.ts";
@@ -97,6 +99,7 @@ export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPort
     contacts: createContactPorts(waited, links),
     changes: { read: createChangeReader(waited.pool) },
     instances: createInstancePorts(base, waited, slow, links),
+    resync: createResyncPorts(base, waited, slow),
     findMissing: () => findMissing(waited, links),
     scrape: links.metrics.scrape,
     isTransient,
@@ -139,6 +142,19 @@ function createBatchPorts(base: Base, waited: Database, slow: Database, { wake }
       return asked;
     },
   };
+}
+
+/** Counting takes seconds: one part in ten of the time, and whoever asks meanwhile gets what was counted last. */
+const planShare = 10;
+
+function createResyncPorts(base: Base, waited: Database, slow: Database): ApiPorts["resync"] {
+  const plans = createSharedReads<ResyncForecast>({
+    timeShare: planShare,
+    maxKeys: 1,
+    now: () => performance.now(),
+  });
+  const { plan } = createResyncs(base, slow);
+  return { plan: () => plans("all", async () => plan()), listRuns: createResyncs(base, waited).listRuns };
 }
 
 /** The intake of files, for a stream. */

@@ -35,6 +35,13 @@ export function toRate(text: string): number {
   return number;
 }
 
+export function toShare(text: string): number {
+  const number = Number(text);
+  if (text.trim() === "" || !(number >= 0 && number <= 1))
+    throw new InvalidArgumentError("Expected a number from 0 to 1.");
+  return number;
+}
+
 /** For parsers whose errors are ours: commander names the option in front of them. */
 export function orInvalid<Value>(parse: () => Value): Value {
   try {

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { InstanceId } from "../domain/instance-id.ts";
-import { orDefault, toCount, toInstanceId, toNewInstanceId, toRate } from "./arguments.ts";
+import { orDefault, toCount, toInstanceId, toNewInstanceId, toRate, toShare } from "./arguments.ts";
 import type { CommandIo } from "./io.ts";
 
 /** Switches that are off unless given. */
@@ -94,6 +94,16 @@ function addSteeringCommands(instance: Command, io: CommandIo, setExitCode: (cod
       "--max-in-flight <number>",
       "calls in flight at most; default takes AVATARS_MAX_IN_FLIGHT again",
       orDefault(toCount),
+    )
+    .option(
+      "--resync-share <share>",
+      "of its calls, for a resync within the window: 0 to 1; default takes AVATARS_RESYNC_SHARE again",
+      orDefault(toShare),
+    )
+    .option(
+      "--resync-day-share <share>",
+      "the same outside of the window; default takes AVATARS_RESYNC_DAY_SHARE again",
+      orDefault(toShare),
     )
     .option("--label <text>", "a name, shown in lists; an empty one takes it away")
     .option("--url <url>", "apiUrl; a new token goes with avatars instance add")

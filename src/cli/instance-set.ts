@@ -4,7 +4,7 @@ import type { InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
 import { parseApiUrl } from "./api-url.ts";
 import { writeLine, type CommandIo } from "./io.ts";
-import { describeMaxInFlight, describeRate } from "./instance-text.ts";
+import { describeMaxInFlight, describeRate, describeShare } from "./instance-text.ts";
 import { unknownInstance } from "./resolve-instance.ts";
 import { withApp } from "./with-app.ts";
 
@@ -12,22 +12,27 @@ export interface SetInstanceOptions {
   readonly id: InstanceId;
   readonly rps?: number | "default";
   readonly maxInFlight?: number | "default";
+  readonly resyncShare?: number | "default";
+  readonly resyncDayShare?: number | "default";
   readonly label?: string;
   readonly url?: string;
 }
 
 /** `avatars instance set` */
 export async function setInstance(options: SetInstanceOptions, io: CommandIo): Promise<number> {
-  const { id, rps, maxInFlight, label, url } = options;
-  if ([rps, maxInFlight, label, url].every((option) => option === undefined)) {
+  const { id, rps, maxInFlight, resyncShare, resyncDayShare, label, url } = options;
+  const given = [rps, maxInFlight, resyncShare, resyncDayShare, label, url];
+  if (given.every((option) => option === undefined)) {
     throw new UserError(
       "nothing-to-set",
-      "say what to change: --rps, --max-in-flight, --label or --url; avatars instance show tells how it is set",
+      "say what to change: --rps, --max-in-flight, --resync-share, --resync-day-share, --label or --url; avatars instance show tells how it is set",
     );
   }
   const settings = {
-    requestsPerSecond: rps === "default" ? null : rps,
-    maxInFlight: maxInFlight === "default" ? null : maxInFlight,
+    requestsPerSecond: orNull(rps),
+    maxInFlight: orNull(maxInFlight),
+    resyncShare: orNull(resyncShare),
+    resyncDayShare: orNull(resyncDayShare),
     label: label === "" ? null : label,
     apiUrl: url === undefined ? undefined : parseApiUrl(url),
   };
@@ -44,10 +49,17 @@ export async function setInstance(options: SetInstanceOptions, io: CommandIo): P
   });
 }
 
+/** `default` is no value of its own. */
+function orNull(value: number | "default" | undefined): number | null | undefined {
+  return value === "default" ? null : value;
+}
+
 function describeSettings(instance: InstanceView, config: Config): Record<string, string> {
   return {
     "calls/s": describeRate(instance, config),
     "max in flight": describeMaxInFlight(instance, config),
+    "resync share": describeShare(instance.resyncShare, config.resync.share),
+    "resync share by day": describeShare(instance.resyncDayShare, config.resync.dayShare),
     label: instance.label ?? "(none)",
     url: instance.apiUrl,
   };

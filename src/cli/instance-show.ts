@@ -3,7 +3,7 @@ import { contactStatuses } from "../domain/decide.ts";
 import { explainHold } from "../domain/hold.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { formatDuration } from "../lib/duration.ts";
-import { describeMaxInFlight, describeRate } from "./instance-text.ts";
+import { describeMaxInFlight, describeRate, describeShare } from "./instance-text.ts";
 import { writeJson, writeLine, type CommandIo } from "./io.ts";
 import { unknownInstance } from "./resolve-instance.ts";
 import { formatAge, formatEta, formatMoment, formatRate, formatShare, toRemarks } from "./status-text.ts";
@@ -50,6 +50,10 @@ function toFacts(view: InstanceView, status: InstanceStatus, config: App["config
     ["allowed now", `${formatRate(status.callsAllowed)} calls/s`],
     ["margin", `${formatRate(status.marginMs)} ms per second of calls`],
     ["max in flight", describeMaxInFlight(view, config)],
+    [
+      "resync takes",
+      `${describeShare(view.resyncShare, config.resync.share)} of the calls within the window, ${describeShare(view.resyncDayShare, config.resync.dayShare)} by day`,
+    ],
     ["workers", String(status.workers)],
     ["in flight", String(status.inFlight)],
     ["calls/s", formatRate(status.callsPerSecond)],

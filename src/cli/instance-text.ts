@@ -1,6 +1,6 @@
 import type { InstanceView } from "../app.ts";
 import type { Config } from "../config.ts";
-import { formatRate } from "./status-text.ts";
+import { formatRate, formatShare } from "./status-text.ts";
 
 /** The rate that the instance is set to. */
 export function describeRate({ requestsPerSecond }: InstanceView, config: Config): string {
@@ -15,4 +15,9 @@ export function describeMaxInFlight({ maxInFlight }: InstanceView, config: Confi
   return config.maxInFlight === undefined
     ? "from the rate and the time that answers take"
     : `${config.maxInFlight} (default)`;
+}
+
+/** A share of the calls. @param otherwise where the instance sets none */
+export function describeShare(share: number | undefined, otherwise: number): string {
+  return share === undefined ? `${formatShare(otherwise)} (default)` : formatShare(share);
 }

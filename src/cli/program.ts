@@ -5,9 +5,10 @@ import { UserError } from "../lib/errors.ts";
 import { isUuid } from "../lib/uuid.ts";
 import { readVersion } from "../lib/version.ts";
 import { addApiKeyCommands } from "./apikey-commands.ts";
-import { orInvalid, toInstanceId, toRate, toWholeNumber } from "./arguments.ts";
+import { orInvalid, toInstanceId, toRate, toShare, toWholeNumber } from "./arguments.ts";
 import { addInstanceCommands } from "./instance-commands.ts";
 import { exitCodes, writeLine, type CommandIo } from "./io.ts";
+import { addResyncCommand } from "./resync-command.ts";
 
 /**
  * Runs one command line and returns its exit code. Whatever goes wrong ends as one line on standard error that
@@ -52,6 +53,7 @@ Examples:
     );
   addFileCommands(program, io, setExitCode);
   addServiceCommands(program, io, setExitCode);
+  addResyncCommand(program, io, setExitCode);
   addInstanceCommands(program, io, setExitCode);
   addApiKeyCommands(program, io, setExitCode);
   return program;
@@ -292,13 +294,6 @@ function toPort(text: string): number {
   const port = toWholeNumber(text);
   if (port > 65_535) throw new InvalidArgumentError("Expected a port from 0 to 65535.");
   return port;
-}
-
-function toShare(text: string): number {
-  const number = Number(text);
-  if (text.trim() === "" || !(number >= 0 && number <= 1))
-    throw new InvalidArgumentError("Expected a number from 0 to 1.");
-  return number;
 }
 
 function toBatchId(text: string): string {

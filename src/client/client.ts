@@ -27,6 +27,9 @@ import type {
   NewBatch,
   NewInstance,
   Readiness,
+  ResyncPlan,
+  ResyncRun,
+  ResyncRunList,
 } from "./wire.ts";
 
 /** Of a call that makes a batch. */
@@ -75,6 +78,11 @@ export interface BatchFilter {
   readonly state?: readonly BatchState[] | undefined;
   /** Also the batches of one contact that `refreshContact` makes. */
   readonly refreshes?: boolean | undefined;
+}
+
+export interface ResyncRunFilter {
+  readonly instanceId?: string | undefined;
+  readonly kind?: ResyncRun["kind"] | undefined;
 }
 
 export interface ItemFilter {
@@ -179,6 +187,14 @@ export interface Client {
     id: string,
     options?: CallOptions & { readonly contacts?: "keep" | "erase" | undefined },
   ): Promise<Removed>;
+  /** What is due, and how far the next window of the resync gets. */
+  getResyncPlan(
+    filter?: { readonly instanceId?: string | undefined },
+    options?: CallOptions,
+  ): Promise<ResyncPlan>;
+  listResyncRuns(filter?: ResyncRunFilter & PageOptions, options?: CallOptions): Promise<ResyncRunList>;
+  /** All nights and other stretches of refreshing, newest first, page by page. */
+  iterateResyncRuns(filter?: ResyncRunFilter & PageOptions, options?: CallOptions): AsyncIterable<ResyncRun>;
   getHealth(options?: CallOptions): Promise<Health>;
   /** Also when it is not ready: what is missing. */
   getReadiness(options?: CallOptions): Promise<Readiness>;

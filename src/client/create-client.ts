@@ -158,6 +158,10 @@ export function createClient(options: ClientOptions, timing: Timing = systemTimi
         readMissing: () => "removed",
         options: call,
       }),
+    getResyncPlan: async (filter, call) => ask("getResyncPlan", { query: { ...filter }, options: call }),
+    listResyncRuns: async (filter, call) => ask("listResyncRuns", { query: { ...filter }, options: call }),
+    iterateResyncRuns: (filter, call) =>
+      iteratePages(filter, async (page) => client.listResyncRuns({ ...filter, ...page }, call)),
     getHealth: async (call) => ask("getHealth", { options: call }),
     getReadiness: async (call) => ask("getReadiness", { expects: 503, options: call }),
     getMetrics: async (call) =>

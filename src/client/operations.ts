@@ -33,6 +33,8 @@ export const operations = {
   pauseInstance: { method: "POST", path: "/v1/instances/{id}/pause", isRepeatable: true },
   resumeInstance: { method: "POST", path: "/v1/instances/{id}/resume", isRepeatable: true },
   removeInstance: { method: "DELETE", path: "/v1/instances/{id}", isRepeatable: true },
+  getResyncPlan: { method: "GET", path: "/v1/resync/plan", isRepeatable: true },
+  listResyncRuns: { method: "GET", path: "/v1/resync/runs", isRepeatable: true },
   getHealth: { method: "GET", path: "/healthz", isRepeatable: true },
   getReadiness: { method: "GET", path: "/readyz", isRepeatable: true },
   getMetrics: { method: "GET", path: "/metrics", isRepeatable: true },

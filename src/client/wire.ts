@@ -25,6 +25,7 @@ import type {
   instanceSchema,
   newInstanceSchema,
 } from "../http/schemas/instance.ts";
+import type { planSchema, runListSchema } from "../http/schemas/resync.ts";
 
 // The shapes on the wire, from the server's own schemas: moments are ISO 8601 texts.
 
@@ -64,6 +65,11 @@ export type AvatarHistory = z.input<typeof historySchema>;
 export type Instance = z.input<typeof instanceSchema>;
 export type InstanceList = z.input<typeof instanceListSchema>;
 export type NewInstance = Immutable<z.input<typeof newInstanceSchema>>;
+/** What is due, and how far the next window of the resync gets. */
+export type ResyncPlan = z.input<typeof planSchema>;
+export type ResyncRunList = z.input<typeof runListSchema>;
+/** A night, or another stretch of refreshing one instance. */
+export type ResyncRun = ResyncRunList["items"][number];
 export type InstanceChanges = Immutable<z.input<typeof instanceChangesSchema>>;
 
 export interface Health {

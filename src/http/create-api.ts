@@ -16,6 +16,7 @@ import { addFollowRoutes } from "./routes/follow-batch.ts";
 import { addChangeRoutes } from "./routes/changes.ts";
 import { addContactRoutes } from "./routes/contacts.ts";
 import { addInstanceRoutes } from "./routes/instances.ts";
+import { addResyncRoutes } from "./routes/resync.ts";
 import { addServiceRoutes } from "./routes/service.ts";
 import { invalidRequest, toApiError, unavailable } from "./to-api-error.ts";
 import { whenClosed } from "./when-closed.ts";
@@ -199,6 +200,7 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
   addContactRoutes(api, context);
   addChangeRoutes(api, context);
   addInstanceRoutes(api, context);
+  addResyncRoutes(api, context);
   await app.ready();
   return app;
 }

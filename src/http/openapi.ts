@@ -12,6 +12,7 @@ const tags = [
   { name: "Contacts", description: "What is known of a contact, and asking for it now." },
   { name: "Changes", description: "The feed of avatar changes." },
   { name: "Instances", description: "The GREEN-API instances that are called." },
+  { name: "Resync", description: "What is refreshed by itself, at night and by day." },
   { name: "Service", description: "Is it up, and what is it doing." },
 ];
 

@@ -7,6 +7,8 @@ import type { ContactStatus } from "../domain/decide.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { InstanceView, ResultRow } from "../domain/ledger.ts";
 import type { Page, PageRequest } from "../domain/page.ts";
+import type { PlanWindow, ResyncPlan } from "../domain/plan-resync.ts";
+import type { ResyncKind, ResyncRun } from "../domain/resync-run.ts";
 
 /** All that the API does, it does through these. What fails because Postgres is slow or away rejects with an error that `isTransient` knows. */
 export interface ApiPorts {
@@ -15,6 +17,7 @@ export interface ApiPorts {
   readonly contacts: ContactPorts;
   readonly changes: ChangePorts;
   readonly instances: InstancePorts;
+  readonly resync: ResyncPorts;
   /** What is missing before requests can be served; empty: ready. Never rejects, and answers within 3 s. */
   readonly findMissing: () => Promise<readonly MissingPart[]>;
   /** For Prometheus. */
@@ -28,6 +31,23 @@ export interface ApiPorts {
   ) => { readonly ok: true; readonly chatId: ChatId } | { readonly ok: false; readonly reason: string };
   /** Writes the rows of a results file. */
   readonly formatResults: (format: "csv" | "ndjson", rows: AsyncIterable<ResultRow>) => Readable;
+}
+
+export interface ResyncPorts {
+  /** What is due, and how far the next window gets; of all instances. It may be half a minute old. */
+  plan(): Promise<{
+    readonly now: Date;
+    readonly window: PlanWindow | undefined;
+    readonly instances: readonly ResyncPlan[];
+  }>;
+  /** The newest first. */
+  listRuns(
+    filter: {
+      readonly instanceIds: readonly InstanceId[] | undefined;
+      readonly kind: ResyncKind | undefined;
+    },
+    page: { readonly after: number | undefined; readonly limit: number },
+  ): Promise<{ readonly items: readonly ResyncRun[]; readonly next: number | undefined }>;
 }
 
 /** Something that requests need and that is not there. */

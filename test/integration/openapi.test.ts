@@ -173,6 +173,11 @@ const generic: Record<number, (operation: Operation) => Provoker | undefined> = 
 const special: Record<string, Record<number, Provoker>> = {
   listBatches: { 404: sendWithLimitedKey },
   listChanges: { 404: sendWithLimitedKey },
+  listResyncRuns: { 404: sendWithLimitedKey },
+  getResyncPlan: {
+    400: (it) => send(it, { values: { instanceId: "not-an-id" } }),
+    404: sendWithLimitedKey,
+  },
   lookupContacts: { 404: (it) => send(it, { json: { instanceId: "999", chatIds: [chatId] } }) },
   createBatch: {
     202: send,

@@ -1,0 +1,83 @@
+import type { InstanceId } from "../../domain/instance-id.ts";
+import { assertVisible, canSee, getKey, noInstance } from "../access.ts";
+import type { ApiContext, ZodApi } from "../create-api.ts";
+import { decodeNumberCursor, encodeCursor } from "../cursor.ts";
+import { answer, describe, problems } from "../describe.ts";
+import { planQuery, planSchema, runListQuery, runListSchema, toPlan, toRun } from "../schemas/resync.ts";
+
+const read = { scopes: ["read"] } as const;
+
+/** `/v1/resync` */
+export function addResyncRoutes(api: ZodApi, { ports }: ApiContext): void {
+  const { resync } = ports;
+
+  api.get(
+    "/v1/resync/plan",
+    {
+      config: { access: read },
+      schema: {
+        ...describe({
+          id: "getResyncPlan",
+          tag: "Resync",
+          summary: "What is due, and how far the next window gets.",
+          description: "Counting many contacts takes seconds: it may be half a minute old.",
+          access: read,
+        }),
+        querystring: planQuery,
+        response: {
+          200: answer("Of each instance that the key may see.", planSchema),
+          ...problems(read, "invalid-request", "not-found"),
+        },
+      },
+    },
+    async (request, reply) => {
+      const key = getKey(request);
+      const { instanceId } = request.query;
+      await assertThere(key, instanceId);
+      const { now, window, instances } = await resync.plan();
+      const visible = instances.filter(
+        ({ instanceId: id }) => canSee(key, id) && (instanceId === undefined || id === instanceId),
+      );
+      return reply.type("application/json").send(toPlan(now, window, visible));
+    },
+  );
+
+  api.get(
+    "/v1/resync/runs",
+    {
+      config: { access: read },
+      schema: {
+        ...describe({
+          id: "listResyncRuns",
+          tag: "Resync",
+          summary: "Nights and other stretches of refreshing, newest first.",
+          description: "Each is of one instance. Kept as long as changes are.",
+          access: read,
+        }),
+        querystring: runListQuery,
+        response: {
+          200: answer("A page.", runListSchema),
+          ...problems(read, "invalid-request", "invalid-cursor", "not-found"),
+        },
+      },
+    },
+    async (request, reply) => {
+      const key = getKey(request);
+      const { instanceId, kind, cursor, limit } = request.query;
+      await assertThere(key, instanceId);
+      const { items, next } = await resync.listRuns(
+        { instanceIds: instanceId === undefined ? key.instanceIds : [instanceId], kind },
+        { after: decodeNumberCursor(cursor), limit },
+      );
+      return reply
+        .type("application/json")
+        .send({ items: items.map(toRun), next: next === undefined ? null : encodeCursor(next) });
+    },
+  );
+
+  async function assertThere(key: ReturnType<typeof getKey>, instanceId: InstanceId | undefined) {
+    if (instanceId === undefined) return;
+    assertVisible(key, instanceId);
+    if (!(await ports.instances.find(instanceId))) throw noInstance(instanceId);
+  }
+}

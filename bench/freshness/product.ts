@@ -1,0 +1,103 @@
+import type { ChatId } from "../../src/domain/chat-id.ts";
+import type { ClaimedContact } from "../../src/domain/claim.ts";
+import type { ContactDecision } from "../../src/domain/decide.ts";
+import { planRefresh, type RefreshPolicy } from "../../src/domain/refresh-policy.ts";
+import { toIntervalMs } from "../../src/domain/refresh-step.ts";
+import { createDueHeap, type DueHeap } from "./due-heap.ts";
+import { ticksPerDay, type Look, type Schedule } from "./simulate.ts";
+
+const tickMs = 86_400_000 / ticksPerDay;
+
+/**
+ * What the product does: `planRefresh` says when a contact is due and with which step. Of those that are due the steps below 0
+ * come first, the lowest of them before the others; then whoever is latest in relation to the interval of its step. Each step is a
+ * queue by the moment at which its contacts are due, and only the heads are compared: those behind them are less late.
+ */
+export function createProduct(contacts: number, policy: RefreshPolicy): Schedule {
+  const firstSeenAt: (Date | undefined)[] = Array.from({ length: contacts });
+  const changes = new Uint16Array(contacts);
+  const queues = new Map<number, DueHeap>();
+  /** Ascending. */
+  let steps: number[] = [];
+
+  const getQueue = (step: number) => {
+    const known = queues.get(step);
+    if (known) return known;
+    const queue = createDueHeap();
+    queues.set(step, queue);
+    steps = [...queues.keys()].sort((a, b) => a - b);
+    return queue;
+  };
+
+  /** The queue whose head is next; undefined: nothing is due. */
+  const findNext = (nowMs: number) => {
+    let next: DueHeap | undefined;
+    let latest = -Infinity;
+    for (const step of steps) {
+      const queue = getQueue(step);
+      const lateMs = nowMs - queue.firstAtMs();
+      if (lateMs < 0) continue;
+      if (step < 0) return queue;
+      const lateness = lateMs / toIntervalMs(step);
+      if (lateness <= latest) continue;
+      latest = lateness;
+      next = queue;
+    }
+    return next;
+  };
+
+  return {
+    choose(at, calls) {
+      const chosen: number[] = [];
+      while (chosen.length < calls) {
+        const queue = findNext(at * tickMs);
+        if (queue === undefined) break;
+        chosen.push(queue.pop());
+      }
+      return chosen;
+    },
+    looked(look) {
+      const { contact, at, hasChanged } = look;
+      const askedAt = new Date(at * tickMs);
+      const claimed = toClaimed(contact, firstSeenAt[contact], changes[contact]!);
+      const refresh = planRefresh(claimed, toDecision(look), askedAt, policy);
+      firstSeenAt[contact] ??= askedAt;
+      if (hasChanged) changes[contact]! += 1;
+      if (refresh !== undefined && refresh !== "never")
+        getQueue(refresh.step).push(contact, refresh.at.getTime());
+    },
+  };
+}
+
+/** The version of the avatar that was seen last, and of another one: more than two are never told apart. */
+const [knownVersion, otherVersion] = ["/known", "/other"];
+
+function toClaimed(contact: number, firstSeenAt: Date | undefined, changes: number): ClaimedContact {
+  return {
+    // Ids begin at 1, and contacts that came in together have ids in a row: the jitter goes by them.
+    contactId: contact + 1,
+    chatId: "79000000001@c.us" as ChatId,
+    attempts: 0,
+    past: {
+      status: firstSeenAt === undefined ? "unknown" : "present",
+      firstSeenAt,
+      changes,
+      version: firstSeenAt === undefined ? undefined : knownVersion,
+      refreshStep: undefined,
+    },
+  };
+}
+
+function toDecision({ hasChanged, urlExpiresAt }: Look): ContactDecision {
+  return {
+    kind: "answer",
+    status: "present",
+    avatar: {
+      kind: "seen",
+      url: "",
+      urlExpiresAt: new Date(urlExpiresAt * tickMs),
+      version: hasChanged ? otherVersion : knownVersion,
+    },
+    note: undefined,
+  };
+}

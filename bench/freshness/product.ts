@@ -2,7 +2,7 @@ import type { ChatId } from "../../src/domain/chat-id.ts";
 import type { ClaimedContact } from "../../src/domain/claim.ts";
 import type { ContactDecision } from "../../src/domain/decide.ts";
 import { planRefresh, type RefreshPolicy } from "../../src/domain/refresh-policy.ts";
-import { toIntervalMs } from "../../src/domain/refresh-step.ts";
+import { agedShare, toIntervalMs } from "../../src/domain/refresh-step.ts";
 import { createDueHeap, type DueHeap } from "./due-heap.ts";
 import { ticksPerDay, type Look, type Schedule } from "./simulate.ts";
 
@@ -11,7 +11,8 @@ const tickMs = 86_400_000 / ticksPerDay;
 /**
  * What the product does: `planRefresh` says when a contact is due and with which step. Of those that are due the steps below 0
  * come first, the lowest of them before the others; then whoever is latest in relation to the interval of its step. Each step is a
- * queue by the moment at which its contacts are due, and only the heads are compared: those behind them are less late.
+ * queue by the moment at which its contacts are due, and only the heads are compared: those behind them are less late. A share
+ * of each tick's calls is for those by age.
  */
 export function createProduct(contacts: number, policy: RefreshPolicy): Schedule {
   const firstSeenAt: (Date | undefined)[] = Array.from({ length: contacts });
@@ -29,11 +30,12 @@ export function createProduct(contacts: number, policy: RefreshPolicy): Schedule
     return queue;
   };
 
-  /** The queue whose head is next; undefined: nothing is due. */
-  const findNext = (nowMs: number) => {
+  /** The queue whose head is next, of all or of those by age; undefined: nothing is due. */
+  const findNext = (nowMs: number, fromStep = -Infinity) => {
     let next: DueHeap | undefined;
     let latest = -Infinity;
     for (const step of steps) {
+      if (step < fromStep) continue;
       const queue = getQueue(step);
       const lateMs = nowMs - queue.firstAtMs();
       if (lateMs < 0) continue;
@@ -49,11 +51,15 @@ export function createProduct(contacts: number, policy: RefreshPolicy): Schedule
   return {
     choose(at, calls) {
       const chosen: number[] = [];
-      while (chosen.length < calls) {
-        const queue = findNext(at * tickMs);
-        if (queue === undefined) break;
-        chosen.push(queue.pop());
-      }
+      const chooseUpTo = (most: number, fromStep?: number) => {
+        while (chosen.length < most) {
+          const queue = findNext(at * tickMs, fromStep);
+          if (queue === undefined) break;
+          chosen.push(queue.pop());
+        }
+      };
+      chooseUpTo(Math.floor(calls * agedShare), 0);
+      chooseUpTo(calls);
       return chosen;
     },
     looked(look) {

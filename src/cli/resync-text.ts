@@ -11,8 +11,14 @@ export function formatForecast({ now, window, instances }: ResyncForecast, confi
   const header = [
     "instance",
     "due now",
-    ...["asked for", "never asked", "URL expires", "by age"],
-    ...["calls", "done", "left over", "stretch"],
+    "asked for",
+    "never asked",
+    "URL expires",
+    "by age",
+    "calls",
+    "done",
+    "left over",
+    "stretch",
   ];
   const rows = instances.map(({ instanceId, dueNow, due, calls, finishesAt, leftOver, stretch }) => [
     instanceId,

@@ -1,5 +1,5 @@
 import type { InstanceId } from "./instance-id.ts";
-import { refreshCauses, toIntervalMs, toRefreshCause, type RefreshCause } from "./refresh-step.ts";
+import { agedShare, refreshCauses, toIntervalMs, toRefreshCause, type RefreshCause } from "./refresh-step.ts";
 
 /** Contacts of one instance and step that rest (refresh-step.ts). */
 export interface RefreshCount {
@@ -122,18 +122,21 @@ export function total(counts: CountByCause): number {
   return refreshCauses.reduce((all, cause) => all + counts[cause], 0);
 }
 
-/** Takes so many, in the order of worth. */
+/** Takes so many, in the order of worth, but for the share of those that are due by age. */
 function take(
   from: CountByCause,
   calls: number,
 ): { readonly taken: CountByCause; readonly left: CountByCause } {
   const taken: Record<RefreshCause, number> = { ...from };
   const left: Record<RefreshCause, number> = { ...from };
-  let remaining = calls;
+  taken.age = Math.min(from.age, Math.floor(calls * agedShare));
+  let remaining = calls - taken.age;
   for (const cause of refreshCauses) {
-    taken[cause] = Math.min(from[cause], remaining);
+    const already = cause === "age" ? taken.age : 0;
+    const more = Math.min(from[cause] - already, remaining);
+    taken[cause] = already + more;
     left[cause] = from[cause] - taken[cause];
-    remaining -= taken[cause];
+    remaining -= more;
   }
   return { taken, left };
 }

@@ -12,6 +12,12 @@ export const hourMs = 3_600_000;
 export const stepsPerOctave = 4;
 const mostSteps = 100;
 
+/**
+ * The share of the contacts taken at a time that is kept for those that are due by mere age, where there are so many. Fresh URLs
+ * alone may need more calls than there are: without it, whoever has no URL, or one that lives for long, were never asked again.
+ */
+export const agedShare = 0.25;
+
 /** The step of an interval, at least 0. */
 export function toStep(intervalMs: number): number {
   return Math.min(mostSteps, Math.max(0, Math.round(stepsPerOctave * Math.log2(intervalMs / hourMs))));

@@ -6,7 +6,7 @@ import {
   type ReleaseFacts,
 } from "../domain/decide-release.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
-import { requestedStep } from "../domain/refresh-step.ts";
+import { agedShare, requestedStep } from "../domain/refresh-step.ts";
 import type { ResyncEnd, ResyncKind } from "../domain/resync-run.ts";
 import { endRunSql } from "./end-resync-run.ts";
 import { inTransaction } from "./in-transaction.ts";
@@ -33,7 +33,7 @@ select count(*)::int as under_way, max(c.turn) as turn from avatars.contacts c w
 
 /**
  * Makes the contacts due that are worth most: those of the lowest step below 0, and then those that are latest relative to their
- * intervals. Of each step only the oldest come into question, which the index has in order. They get turns behind those of the
+ * intervals, but for a share that is always for these. Of each step only the oldest come into question, which the index has in order. They get turns behind those of the
  * run that have theirs already, beside those of other demand of their priority. Who has been asked for meanwhile is left out.
  */
 const releaseSql = `
@@ -49,9 +49,12 @@ with recursive ${toStepsTable("$1")}, heads as (
     limit $2
   ) c
   where s.step is not null and ($6 or s.step <= ${requestedStep})
+), chosen as (
+  select id, rank, lateness
+  from (select *, row_number() over (partition by rank order by lateness desc, id) as age_place from heads) h
+  order by rank = 0 and age_place <= floor($2 * ${agedShare}) desc, rank, lateness desc, id limit $2
 ), picked as materialized (
-  select id, row_number() over (order by rank, lateness desc, id) as place
-  from heads order by rank, lateness desc, id limit $2
+  select id, row_number() over (order by rank, lateness desc, id) as place from chosen
 ), locked as materialized (
   select c.id from avatars.contacts c
   where c.id = any (array(select id from picked)) and ${hasRefreshSql}

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import {
+  agedShare,
   expiringUrlStep,
   neverAskedStep,
   requestedStep,
@@ -92,15 +93,19 @@ describe("contacts are released", () => {
           await addResting(database.pool, instanceId, contacts);
           const runId = await openRun(database.pool, instanceId, now);
           await releaseOnce(database.pool, runId, now);
-          const expected = contacts
+          const byWorth = contacts
             .filter(({ refreshAt }) => refreshAt <= now)
             .toSorted(
               (a, b) =>
                 Math.min(0, a.step) - Math.min(0, b.step) ||
                 b.lateness - a.lateness ||
                 Number(a.name) - Number(b.name),
-            )
-            .slice(0, limit);
+            );
+          // A share is for those by age, whatever comes before them.
+          const aged = byWorth.filter(({ step }) => step >= 0);
+          const kept = new Set(aged.slice(0, Math.floor(limit * agedShare)));
+          const others = new Set(byWorth.filter((due) => !kept.has(due)).slice(0, limit - kept.size));
+          const expected = byWorth.filter((due) => kept.has(due) || others.has(due));
           const released = await readQueue(instanceId);
           // Where two are as late to within rounding, either may come first.
           const lateness = (name: string) => contacts[Number(name)]?.lateness ?? Number.NaN;

@@ -1,6 +1,7 @@
 import { createMetrics, type Metrics } from "./metrics/create-metrics.ts";
 import { serveMetrics } from "./metrics/serve-metrics.ts";
 import type { Base } from "./open-base.ts";
+import { createResyncs } from "./open-resync.ts";
 import { countBacklog, readGauges } from "./store/read-gauges.ts";
 
 /** A scrape waits for them no longer. */
@@ -9,8 +10,15 @@ const gaugesDeadlineMs = 5_000;
 const countDeadlineMs = 55_000;
 
 /** Metrics of this process and of the database; nothing is served yet. */
-export function openMetrics({ config, database }: Base): Metrics {
+export function openMetrics(base: Base): Metrics {
+  const { config, database } = base;
+  const resyncs = createResyncs(base, database);
   return createMetrics({
+    async readResync() {
+      const [night, runs] = await Promise.all([resyncs.findLatestNight(), resyncs.findLatestRuns()]);
+      return { night, runs };
+    },
+    planResync: async () => (await resyncs.plan()).instances,
     readGauges: () => readGauges(database.pool, config.requestsPerSecond, gaugesDeadlineMs),
     countBacklog: () => countBacklog(database.pool, countDeadlineMs),
   });

@@ -2,6 +2,7 @@ import { openApp, type App } from "../app.ts";
 import { readConfig } from "../config.ts";
 import { explainHold } from "../domain/hold.ts";
 import { exitCodes, writeJson, writeLine, type CommandIo } from "./io.ts";
+import { formatLatestRuns } from "./resync-runs-text.ts";
 import { formatStatus } from "./status-text.ts";
 
 export interface StatusOptions {
@@ -20,9 +21,18 @@ export async function showStatus({ json, check, ignoreHeld }: StatusOptions, io:
   });
   try {
     if (check) return await checkAll(app, ignoreHeld, io);
-    const instances = await app.readStatus();
-    if (json) writeJson(io.stdout, { instances });
-    else for (const line of formatStatus(instances)) writeLine(io.stdout, line);
+    const [instances, runs, night] = await Promise.all([
+      app.readStatus(),
+      app.resyncs.findLatestRuns(),
+      app.resyncs.findLatestNight(),
+    ]);
+    if (json) {
+      const resync = { night: night ?? null, instances: Object.fromEntries(runs) };
+      writeJson(io.stdout, { instances, resync });
+    } else {
+      const lines = [...formatStatus(instances), ...formatLatestRuns(runs, night)];
+      for (const line of lines) writeLine(io.stdout, line);
+    }
     return exitCodes.done;
   } finally {
     await app.close();

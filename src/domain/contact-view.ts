@@ -13,7 +13,7 @@ export interface ContactView {
   /** Somebody waits for an answer. */
   readonly pending: boolean;
   readonly priority: number;
-  /** When it is asked next; undefined: it rests until somebody asks for it. */
+  /** When it is asked next, or is to be by the refresh policy; undefined: when somebody asks for it. */
   readonly dueAt: Date | undefined;
   /** When the call behind the current clear answer was sent. */
   readonly checkedAt: Date | undefined;

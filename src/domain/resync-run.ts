@@ -38,6 +38,12 @@ export interface ResyncRun {
   readonly leftOver: number | undefined;
 }
 
+/** What of its resync an instance shows: the run that is open, and the last night that is over. */
+export interface LatestRuns {
+  readonly open: ResyncRun | undefined;
+  readonly lastNight: ResyncRun | undefined;
+}
+
 /** A night for all instances: once, whatever number of processes there are. */
 export interface ResyncNight {
   readonly slotAt: Date;

@@ -1,16 +1,22 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
 import type { InstanceActivity } from "../domain/instance-activity.ts";
 import type { Backlog, InstanceGauges } from "../domain/instance-gauges.ts";
+import type { ResyncPlan } from "../domain/plan-resync.ts";
 import { createApiMetrics, type CountedRequests } from "./api-metrics.ts";
 import { createCachedRead } from "./cached-read.ts";
 import { createCallMetrics, type CountedEvents } from "./call-metrics.ts";
 import { createDatabaseMetrics } from "./database-metrics.ts";
+import { createResyncMetrics, type ResyncFacts } from "./resync-metrics.ts";
 
 export interface MetricsPorts {
   /** Cheap. Rejects where Postgres is away. */
   readonly readGauges: () => Promise<readonly InstanceGauges[]>;
   /** Takes longer the more contacts wait. */
   readonly countBacklog: () => Promise<readonly Backlog[]>;
+  /** Cheap. */
+  readonly readResync: () => Promise<ResyncFacts>;
+  /** Takes longer the more contacts rest. */
+  readonly planResync: () => Promise<readonly ResyncPlan[]>;
 }
 
 /** What a process shows to Prometheus. Its labels hold instance ids and words of ours: no chat id, no token. */
@@ -27,17 +33,22 @@ export interface Metrics {
 
 const freshMs = 10_000;
 const deadlineMs = 5_000;
-/** Counting who waits costs Postgres at most 2 % of one core per worker. */
+/** Counting who waits, and who is due, costs Postgres at most 2 % of one core per worker each. */
 const countShare = 50;
 
-export function createMetrics({ readGauges, countBacklog }: MetricsPorts): Metrics {
+export function createMetrics(ports: MetricsPorts): Metrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const calls = createCallMetrics(registry);
   const showDatabase = createDatabaseMetrics(registry);
   const cached = { freshMs, deadlineMs, now: performance.now.bind(performance) };
-  const getInstances = createCachedRead(readGauges, { ...cached, timeShare: 1, keepsLast: false });
-  const getBacklogs = createCachedRead(countBacklog, { ...cached, timeShare: countShare, keepsLast: true });
+  const showResync = createResyncMetrics(registry);
+  const cheap = { ...cached, timeShare: 1, keepsLast: false };
+  const costly = { ...cached, timeShare: countShare, keepsLast: true };
+  const getInstances = createCachedRead(ports.readGauges, cheap);
+  const getResync = createCachedRead(ports.readResync, cheap);
+  const getBacklogs = createCachedRead(ports.countBacklog, costly);
+  const getPlans = createCachedRead(ports.planResync, costly);
   let report: (() => readonly InstanceActivity[]) | undefined;
 
   return {
@@ -47,9 +58,15 @@ export function createMetrics({ readGauges, countBacklog }: MetricsPorts): Metri
       report = source;
     },
     async scrape() {
-      const [instances, backlogs] = await Promise.all([getInstances(), getBacklogs()]);
+      const [instances, backlogs, resync, plans] = await Promise.all([
+        getInstances(),
+        getBacklogs(),
+        getResync(),
+        getPlans(),
+      ]);
       calls.showActivity(report?.() ?? []);
       showDatabase({ instances, backlogs });
+      showResync(resync, plans);
       return { text: await registry.metrics(), contentType: registry.contentType };
     },
   };

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import type { InstanceId } from "../domain/instance-id.ts";
-import type { ResyncEnd, ResyncKind, ResyncNight, ResyncRun } from "../domain/resync-run.ts";
+import type { LatestRuns, ResyncEnd, ResyncKind, ResyncNight, ResyncRun } from "../domain/resync-run.ts";
 
 const columns = `r.id::float8 as id, r.instance_id, r.kind, r.night_at, r.opened_at, r.ended_at, r.ended_by, r.due, r.planned,
   r.asked, r.changed, r.throttled, r.left_over,
@@ -57,12 +57,6 @@ cross join lateral (
 ) r
 where $1::text is null or i.id = $1
 order by i.id, r.id`;
-
-/** What of its resync an instance shows: the run that is open, and the last night that is over. */
-export interface LatestRuns {
-  readonly open: ResyncRun | undefined;
-  readonly lastNight: ResyncRun | undefined;
-}
 
 /** Of all instances, or of one. */
 export async function findLatestRuns(pool: pg.Pool, only?: InstanceId): Promise<Map<InstanceId, LatestRuns>> {

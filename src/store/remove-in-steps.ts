@@ -2,8 +2,9 @@ import type pg from "pg";
 import { sleep as sleepFor } from "../lib/deadline.ts";
 import { inTransaction } from "./in-transaction.ts";
 
+const removable = ["changes", "batches", "members", "runs", "nights"] as const;
 /** How many rows were removed, by what they were. */
-export type RemovedRows = Readonly<Partial<Record<"changes" | "batches" | "members", number>>>;
+export type RemovedRows = Readonly<Partial<Record<(typeof removable)[number], number>>>;
 
 /** What one or several transactions have removed, and whether there is more to remove at once. */
 export interface Removal {
@@ -71,7 +72,7 @@ export async function removeInSteps(
 
 function add(all: RemovedRows, some: RemovedRows): RemovedRows {
   const sums = { ...all };
-  for (const name of ["changes", "batches", "members"] as const) {
+  for (const name of removable) {
     if (some[name] !== undefined) sums[name] = (sums[name] ?? 0) + some[name];
   }
   return sums;

@@ -3,6 +3,7 @@ import { startEvery } from "../lib/start-every.ts";
 import { removeInSteps, type RemovedRows, type RemoveSome } from "./remove-in-steps.ts";
 import { createBatchRemover } from "./remove-old-batches.ts";
 import { createChangeRemover } from "./remove-old-changes.ts";
+import { createResyncRemover } from "./remove-old-resyncs.ts";
 
 export interface Retention {
   readonly pool: pg.Pool;
@@ -22,6 +23,7 @@ const restMs = 600_000;
 /** Any numbers that nobody else uses. */
 const changesLock = "6272077465838";
 const batchesLock = "6272077465839";
+const resyncsLock = "6272077465840";
 
 /**
  * Removes what is older than it is to be kept: about a second of work every ten seconds or so, and a look every ten minutes where
@@ -31,7 +33,10 @@ export function startRetention(retention: Retention): () => Promise<void> {
   const { keepChangesMs, keepBatchesMs } = retention;
   const stops: (() => Promise<void>)[] = [];
   if (keepChangesMs !== undefined)
-    stops.push(start(retention, "old changes", changesLock, createChangeRemover(keepChangesMs)));
+    stops.push(
+      start(retention, "old changes", changesLock, createChangeRemover(keepChangesMs)),
+      start(retention, "old resyncs", resyncsLock, createResyncRemover(keepChangesMs)),
+    );
   if (keepBatchesMs !== undefined)
     stops.push(start(retention, "old batches", batchesLock, createBatchRemover(keepBatchesMs)));
   return async () => void (await Promise.all(stops.map((stop) => stop())));

@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceGauges } from "../../src/domain/instance-gauges.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { Outcome } from "../../src/domain/outcome.ts";
+import type { ResyncPlan } from "../../src/domain/plan-resync.ts";
+import type { ResyncRun } from "../../src/domain/resync-run.ts";
 import { createMetrics, type Metrics, type MetricsPorts } from "../../src/metrics/create-metrics.ts";
 import { serveMetrics, type MetricsServer } from "../../src/metrics/serve-metrics.ts";
 import { findSample, parseMetrics } from "../support/scrape.ts";
@@ -33,6 +35,35 @@ const held: InstanceGauges = {
   oldestDueAgeMs: undefined,
 };
 
+const night: ResyncRun & { nightAt: Date } = {
+  id: 1,
+  instanceId: one,
+  kind: "night",
+  nightAt: new Date("2026-11-27T02:00:00Z"),
+  openedAt: new Date("2026-11-27T02:00:01Z"),
+  endedAt: new Date("2026-11-27T06:00:00Z"),
+  endedBy: "window-over",
+  due: 120,
+  planned: 100,
+  asked: 90,
+  underWay: 0,
+  changed: 9,
+  throttled: 2,
+  leftOver: 30,
+};
+const plan: ResyncPlan = {
+  instanceId: one,
+  state: "active",
+  dueNow: { requested: 0, "never-asked": 1, "expiring-url": 5, age: 9 },
+  due: { requested: 0, "never-asked": 1, "expiring-url": 5, age: 9 },
+  calls: 10,
+  fits: 10,
+  finishesAt: undefined,
+  leftOver: { requested: 0, "never-asked": 0, "expiring-url": 0, age: 5 },
+  waitsUntil: undefined,
+  stretch: 1.5,
+};
+
 const neverAsked = () => Promise.reject(new Error("not asked for"));
 const onError = (error: Error) => {
   throw error;
@@ -46,6 +77,8 @@ async function serve(ports: Partial<MetricsPorts> = {}): Promise<{ metrics: Metr
   const metrics = createMetrics({
     readGauges: async () => [gauges, held],
     countBacklog: async () => [{ instanceId: one, due: 900, waiting: 100 }],
+    readResync: async () => ({ night: undefined, runs: new Map() }),
+    planResync: async () => [],
     ...ports,
   });
   const server = await serveMetrics({ host: "127.0.0.1", port: 0, scrape: metrics.scrape, onError });
@@ -120,6 +153,50 @@ describe("a scrape", () => {
     expect(of("avatars_contacts_waiting", { instance_id: one })).toBe(100);
     expect(of("avatars_contacts_due", { instance_id: other })).toBe(0);
     expect(of("avatars_instance_drain_seconds", { instance_id: one })).toBe(100);
+  });
+
+  test("tells where the resync stands: what is due, and of the night that is open or was the last", async () => {
+    const { url } = await serve({
+      readResync: async () => ({
+        night: {
+          slotAt: night.nightAt,
+          openedAt: night.openedAt,
+          preparedAt: night.openedAt,
+          source: { added: 0, gone: 0, rejected: 0, error: "source-unreachable" },
+        },
+        runs: new Map([
+          [one, { open: { ...night, endedAt: undefined, leftOver: undefined, asked: 40 }, lastNight: night }],
+          [
+            other,
+            {
+              open: { ...night, instanceId: other, kind: "trickle", asked: 7 },
+              lastNight: { ...night, instanceId: other },
+            },
+          ],
+        ]),
+      }),
+      planResync: async () => [plan],
+    });
+    const { of } = await scrape(url);
+    expect(of("avatars_resync_night_timestamp_seconds")).toBe(night.nightAt.getTime() / 1000);
+    expect(of("avatars_resync_source_failed")).toBe(1);
+    expect(of("avatars_resync_open", { instance_id: one, kind: "night" })).toBe(1);
+    expect(of("avatars_resync_open", { instance_id: other, kind: "trickle" })).toBe(1);
+    expect(of("avatars_resync_night_asked", { instance_id: one })).toBe(40);
+    expect(of("avatars_resync_night_left_over", { instance_id: one })).toBeUndefined();
+    for (const [name, value] of Object.entries({
+      due: 120,
+      planned: 100,
+      asked: 90,
+      changed: 9,
+      left_over: 30,
+      throttled: 2,
+    }))
+      expect(of(`avatars_resync_night_${name}`, { instance_id: other }), name).toBe(value);
+    expect(of("avatars_refresh_due", { instance_id: one, cause: "expiring-url" })).toBe(5);
+    expect(of("avatars_refresh_stretch", { instance_id: one })).toBe(1.5);
+    // Nothing is made up where nothing is known.
+    expect((await scrape((await serve()).url)).of("avatars_resync_night_timestamp_seconds")).toBeUndefined();
   });
 
   test("holds the process's own metrics, and no label that grows but that of the instance", async () => {

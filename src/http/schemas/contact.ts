@@ -53,7 +53,9 @@ export const contactSchema = z
       .nullable()
       .meta({ description: "When the call behind the last clear answer was sent." }),
     pending: z.boolean().meta({ description: "It has been asked for, and waits for the answer." }),
-    dueAt: moment.nullable().meta({ description: "When it is asked next; null: when somebody asks for it." }),
+    dueAt: moment.nullable().meta({
+      description: "When it is asked next, or due by the refresh policy; null: when somebody asks for it.",
+    }),
     attempts: z.int().meta({ description: "Calls spent since it was last asked for." }),
     lastError: z.string().nullable(),
     createdAt: moment,

@@ -13,13 +13,13 @@ const ends: Readonly<Record<ResyncEnd, string>> = {
   manual: "another one was asked for",
 };
 
-/** Of each instance the run that is open, and the last night; nothing where there was none yet. */
+/** Of each instance the run that is open, the last night, and the last manual one; nothing where there was none yet. */
 export function formatLatestRuns(
   latest: ReadonlyMap<InstanceId, LatestRuns>,
   night: ResyncNight | undefined,
 ): string[] {
-  const runs = [...latest.values()].flatMap(({ open, lastNight }) =>
-    [lastNight, open].filter((run) => run !== undefined),
+  const runs = [...latest.values()].flatMap(({ open, lastNight, lastManual }) =>
+    [lastNight, lastManual, open].filter((run) => run !== undefined),
   );
   if (runs.length === 0) return [];
   const header = [

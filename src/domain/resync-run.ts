@@ -38,10 +38,11 @@ export interface ResyncRun {
   readonly leftOver: number | undefined;
 }
 
-/** What of its resync an instance shows: the run that is open, and the last night that is over. */
+/** What of its resync an instance shows: the run that is open, the last night that is over, and the last manual one of late. */
 export interface LatestRuns {
   readonly open: ResyncRun | undefined;
   readonly lastNight: ResyncRun | undefined;
+  readonly lastManual: ResyncRun | undefined;
 }
 
 /** A night for all instances: once, whatever number of processes there are. */

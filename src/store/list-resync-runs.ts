@@ -54,17 +54,26 @@ cross join lateral (
   union all
   (select * from avatars.resync_runs r
    where r.instance_id = i.id and r.night_at is not null and r.ended_at is not null order by r.night_at desc limit 1)
+  union all
+  -- Of late: how far back they lie, no index tells.
+  (select * from (
+    select * from avatars.resync_runs r where r.instance_id = i.id order by r.id desc limit 20
+  ) r where r.kind = 'manual' and r.ended_at is not null order by r.id desc limit 1)
 ) r
 where $1::text is null or i.id = $1
 order by i.id, r.id`;
+
+const noRuns: LatestRuns = { open: undefined, lastNight: undefined, lastManual: undefined };
 
 /** Of all instances, or of one. */
 export async function findLatestRuns(pool: pg.Pool, only?: InstanceId): Promise<Map<InstanceId, LatestRuns>> {
   const { rows } = await pool.query<Row>(latestSql, [only]);
   const latest = new Map<InstanceId, LatestRuns>();
   for (const run of rows.map(toRun)) {
-    const { open, lastNight } = latest.get(run.instanceId) ?? { open: undefined, lastNight: undefined };
-    latest.set(run.instanceId, run.endedAt ? { open, lastNight: run } : { open: run, lastNight });
+    const known = latest.get(run.instanceId) ?? noRuns;
+    if (run.endedAt === undefined) latest.set(run.instanceId, { ...known, open: run });
+    else if (run.kind === "manual") latest.set(run.instanceId, { ...known, lastManual: run });
+    else latest.set(run.instanceId, { ...known, lastNight: run });
   }
   return latest;
 }

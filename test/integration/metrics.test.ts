@@ -165,12 +165,20 @@ describe("a scrape", () => {
           source: { added: 0, gone: 0, rejected: 0, error: "source-unreachable" },
         },
         runs: new Map([
-          [one, { open: { ...night, endedAt: undefined, leftOver: undefined, asked: 40 }, lastNight: night }],
+          [
+            one,
+            {
+              open: { ...night, endedAt: undefined, leftOver: undefined, asked: 40 },
+              lastNight: night,
+              lastManual: undefined,
+            },
+          ],
           [
             other,
             {
               open: { ...night, instanceId: other, kind: "trickle", asked: 7 },
               lastNight: { ...night, instanceId: other },
+              lastManual: undefined,
             },
           ],
         ]),

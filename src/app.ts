@@ -1,15 +1,15 @@
 import { randomUUID } from "node:crypto";
-import type { Readable } from "node:stream";
 import type { Config } from "./config.ts";
 import { simulatedInstanceId, type InstanceId } from "./domain/instance-id.ts";
 import type { BatchProgress, InstanceView, ResultRow } from "./domain/ledger.ts";
 import {
-  importContacts,
+  importRecords,
   type ImportCounts,
   type ImportOptions,
   type ImportPorts,
-} from "./intake/import-contacts.ts";
-import type { Contact, Reject } from "./intake/intake-record.ts";
+  type RecordUnit,
+} from "./intake/import-records.ts";
+import type { Contact, IntakeRecord, Reject } from "./intake/intake-record.ts";
 import { parseRequest } from "./intake/parse-request.ts";
 import { settleWithin } from "./lib/deadline.ts";
 import { UserError } from "./lib/errors.ts";
@@ -54,6 +54,7 @@ import { startSweep } from "./worker/sweep.ts";
 import { createWakeTimers } from "./worker/wake-timers.ts";
 
 export { openSource } from "./intake/open-source.ts";
+export { readContacts, type ContactColumns } from "./intake/read-contacts.ts";
 export { encodeResults, type ResultFormat } from "./results/encode-results.ts";
 export { startSimulator } from "./simulator/start-simulator.ts";
 export type {
@@ -63,7 +64,9 @@ export type {
   Reject,
   ImportCounts,
   InstanceStatus,
+  IntakeRecord,
   InstanceView,
+  RecordUnit,
   ResultFilter,
   ResultRow,
 };
@@ -84,12 +87,12 @@ export interface App {
   readonly config: Config;
   readonly instances: Instances;
   readonly apiKeys: ApiKeys;
-  /** Reads a file into a new batch. @throws UserError; what was committed before stays. */
-  importFile(
-    source: Readable,
+  /** Takes what a reader gives into a new batch. @throws UserError; what was committed before stays. */
+  importRecords(
+    records: AsyncIterable<readonly IntakeRecord[]>,
     batch: NewBatch,
     options: ImportOptions,
-    ports: FilePorts,
+    ports: RecordPorts,
   ): Promise<ImportCounts>;
   findBatchProgress(batchId: string): Promise<BatchProgress | undefined>;
   readResults(filter: ResultFilter): AsyncGenerator<ResultRow>;
@@ -115,8 +118,8 @@ export interface App {
   close(): Promise<void>;
 }
 
-export interface FilePorts extends Pick<ImportPorts, "reject"> {
-  /** Told first: the batch exists from here on, whatever becomes of the file. */
+export interface RecordPorts extends Pick<ImportPorts, "reject"> {
+  /** Told first: the batch exists from here on, whatever becomes of the input. */
   readonly opened: (batchId: string) => void;
 }
 
@@ -153,10 +156,10 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     config,
     apiKeys: createApiKeys(base),
     instances: createInstances(base, async (id) => void (await settleWithin(wake(id), wakeDeadlineMs))),
-    async importFile(source, batch, importOptions, ports) {
+    async importRecords(records, batch, importOptions, ports) {
       const batchId = await createBatch(pool, batch);
       ports.opened(batchId);
-      const counts = await importContacts(source, importOptions, {
+      const counts = await importRecords(records, importOptions, {
         ...ports,
         async acceptChunk(chunk) {
           await acceptChunk(pool, batchId, chunk.map(toIncoming));

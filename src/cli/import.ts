@@ -1,22 +1,24 @@
-import { openApp, openSource } from "../app.ts";
+import { openApp } from "../app.ts";
 import { readConfig } from "../config.ts";
+import { openFileSource } from "./contact-source.ts";
 import { assertDistinctFiles, toRejectsPath, toResultsPath } from "./file-names.ts";
 import { exitCodes, toStoppedCode, writeJson, writeLine, type CommandIo } from "./io.ts";
-import { readFileIntoBatch, type FileOptions } from "./read-file.ts";
+import { readIntoBatch, type IntakeOptions } from "./read-into-batch.ts";
 import { resolveInstance } from "./resolve-instance.ts";
 
-export interface ImportFileOptions extends FileOptions {
+export interface ImportOptions extends IntakeOptions {
+  readonly file: string;
   readonly priority: number;
   readonly rejects?: string;
   readonly json: boolean;
 }
 
 /** `avatars import`: standard output holds the batch's id alone. */
-export async function importFile(options: ImportFileOptions, io: CommandIo): Promise<number> {
+export async function importFile(options: ImportOptions, io: CommandIo): Promise<number> {
   const config = readConfig();
   const rejectsPath = options.rejects ?? toRejectsPath(toResultsPath(options.file));
   assertDistinctFiles({ "the input": options.file, "the rejects": rejectsPath });
-  const source = await openSource(options.file);
+  const source = await openFileSource(options.file, options, io.signal);
   const app = await openApp(config, {
     defaultLogLevel: "warn",
     maxConnections: 4,
@@ -25,7 +27,7 @@ export async function importFile(options: ImportFileOptions, io: CommandIo): Pro
   });
   try {
     const instance = await resolveInstance(app, options.instance);
-    const { batchId, counts } = await readFileIntoBatch(
+    const { batchId, counts } = await readIntoBatch(
       app,
       options,
       { source, instance, priority: options.priority, rejectsPath },
@@ -43,7 +45,7 @@ export async function importFile(options: ImportFileOptions, io: CommandIo): Pro
     if (!io.signal.aborted) throw error;
     writeLine(
       io.stderr,
-      "stopped before the end of the file; what was read is kept: import it again to continue",
+      `stopped before the end of ${source.name}; what was read is kept: import it again to continue`,
     );
     return toStoppedCode(io);
   } finally {

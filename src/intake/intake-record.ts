@@ -3,7 +3,7 @@ import { type ChatId, toExcerpt } from "../domain/chat-id.ts";
 import { parseContactId } from "./contact-id.ts";
 
 export interface Contact {
-  /** The line where the record starts, from 1, in the decompressed file. */
+  /** The line where the record starts, from 1, in the decompressed file; of a query's result, its row. */
   readonly line: number;
   readonly chatId: ChatId;
   /** The CRM's own id for this contact. */
@@ -12,14 +12,14 @@ export interface Contact {
 
 export interface Reject {
   readonly line: number;
-  /** The offending line: printable, at most 200 characters. */
+  /** The offending line or row: printable, at most 200 characters. */
   readonly text: string;
   readonly reason: string;
 }
 
 export type IntakeRecord = ({ readonly kind: "contact" } & Contact) | ({ readonly kind: "reject" } & Reject);
 
-/** Where a record stands in the file, for its contact or its reject. */
+/** Where a record stands in the input, for its contact or its reject. */
 export interface RecordSource {
   readonly line: number;
   readonly text: string;

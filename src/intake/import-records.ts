@@ -1,23 +1,27 @@
-import type { Readable } from "node:stream";
 import { UserError } from "../lib/errors.ts";
 import type { Contact, IntakeRecord, Reject } from "./intake-record.ts";
-import { readContacts, type ReadContactsOptions } from "./read-contacts.ts";
 
 export interface ImportPorts {
   /** Takes contacts in; when it resolves they are committed. */
   readonly acceptChunk: (chunk: readonly Contact[]) => Promise<void>;
-  /** Told of each line that is no contact, in file order. */
+  /** Told of each record that is no contact, in their order. */
   readonly reject: (reject: Reject) => Promise<void> | void;
 }
 
-export interface ImportOptions extends ReadContactsOptions {
-  /** Stop at the first line that is no contact. */
+/** What one record of the input is to people: of a file a line, of a query's result a row. */
+export type RecordUnit = "line" | "row";
+
+export interface ImportOptions {
+  /** Stop at the first record that is no contact. */
   readonly strict: boolean;
+  /** Default: `line`. */
+  readonly unit?: RecordUnit;
+  /** Ends the import at the next chunk; an input that is silent then is its reader's to end. */
   readonly signal?: AbortSignal;
 }
 
 export interface ImportCounts {
-  /** Lines that are contacts, duplicates included. */
+  /** Records that are contacts, duplicates included. */
   readonly contacts: number;
   readonly rejected: number;
 }
@@ -28,12 +32,13 @@ const chunkSize = 5_000;
 const maxWriting = 2;
 
 /**
- * Streams a file into the ledger, chunk by chunk, reading on while a chunk is being written. What was committed
+ * Streams records into the ledger, chunk by chunk, reading on while a chunk is being written. What was committed
  * before an error stays.
- * @throws UserError for an input that cannot be used (read-contacts), or with `strict` at the first bad line
+ * @param input one of the readers of this folder
+ * @throws UserError what the reader throws, or with `strict` at the first record that is no contact
  */
-export async function importContacts(
-  source: Readable,
+export async function importRecords(
+  input: AsyncIterable<readonly IntakeRecord[]>,
   options: ImportOptions,
   ports: ImportPorts,
 ): Promise<ImportCounts> {
@@ -58,7 +63,7 @@ export async function importContacts(
   };
 
   const turnAway = async (record: Reject) => {
-    if (options.strict) throw toStrictError(record);
+    if (options.strict) throw toStrictError(record, options.unit ?? "line");
     rejected += 1;
     await ports.reject(record);
   };
@@ -72,17 +77,12 @@ export async function importContacts(
     }
   };
 
-  // Also while the input is silent.
-  const stop = () => void source.destroy(new Error("stopped"));
-  options.signal?.addEventListener("abort", stop, { once: true });
   try {
-    for await (const records of readContacts(source, options)) {
+    for await (const records of input) {
       await take(records);
       options.signal?.throwIfAborted();
     }
   } finally {
-    options.signal?.removeEventListener("abort", stop);
-    source.destroy();
     // What was read before the end, whatever the end was, is kept.
     await flush();
     await Promise.all(writing);
@@ -90,9 +90,9 @@ export async function importContacts(
   return { contacts, rejected };
 }
 
-function toStrictError({ line, reason, text }: Reject): UserError {
+function toStrictError({ line, reason, text }: Reject, unit: RecordUnit): UserError {
   return new UserError(
     "bad-line",
-    `line ${line}: ${reason}${reason.includes(text) ? "" : ` ("${text}")`}. With --strict the first bad line ends the import; the contacts before it are kept`,
+    `${unit} ${line}: ${reason}${reason.includes(text) ? "" : ` ("${text}")`}. With --strict the first bad ${unit} ends the import; the contacts before it are kept`,
   );
 }

@@ -55,6 +55,7 @@ import { createWakeTimers } from "./worker/wake-timers.ts";
 
 export { openSource } from "./intake/open-source.ts";
 export { readContacts, type ContactColumns } from "./intake/read-contacts.ts";
+export { readSource } from "./read-source.ts";
 export { encodeResults, type ResultFormat } from "./results/encode-results.ts";
 export { startSimulator } from "./simulator/start-simulator.ts";
 export type {

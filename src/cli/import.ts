@@ -1,24 +1,24 @@
 import { openApp } from "../app.ts";
 import { readConfig } from "../config.ts";
-import { openFileSource } from "./contact-source.ts";
-import { assertDistinctFiles, toRejectsPath, toResultsPath } from "./file-names.ts";
+import { assertDistinctFiles } from "./file-names.ts";
+import { chooseImportSource, type ImportSourceOptions } from "./import-source.ts";
 import { exitCodes, toStoppedCode, writeJson, writeLine, type CommandIo } from "./io.ts";
-import { readIntoBatch, type IntakeOptions } from "./read-into-batch.ts";
+import { readIntoBatch } from "./read-into-batch.ts";
 import { resolveInstance } from "./resolve-instance.ts";
 
-export interface ImportOptions extends IntakeOptions {
-  readonly file: string;
+export interface ImportOptions extends ImportSourceOptions {
   readonly priority: number;
   readonly rejects?: string;
   readonly json: boolean;
 }
 
 /** `avatars import`: standard output holds the batch's id alone. */
-export async function importFile(options: ImportOptions, io: CommandIo): Promise<number> {
+export async function importContacts(options: ImportOptions, io: CommandIo): Promise<number> {
   const config = readConfig();
-  const rejectsPath = options.rejects ?? toRejectsPath(toResultsPath(options.file));
-  assertDistinctFiles({ "the input": options.file, "the rejects": rejectsPath });
-  const source = await openFileSource(options.file, options, io.signal);
+  const chosen = chooseImportSource(options, config);
+  const rejectsPath = options.rejects ?? chosen.rejectsPath;
+  assertDistinctFiles({ "the input": chosen.file, "the rejects": rejectsPath });
+  const source = await chosen.open(io.signal);
   const app = await openApp(config, {
     defaultLogLevel: "warn",
     maxConnections: 4,

@@ -67,10 +67,13 @@ const flags = {
   strict: false,
 };
 
-/** Options that say how to read a file of contacts. */
-function addFileOptions(command: Command): Command {
+/**
+ * Options that say how to read contacts.
+ * @param file `<file>`, or `[file]` where it may be something else
+ */
+function addIntakeOptions(command: Command, file: string): Command {
   return command
-    .argument("<file>", "CSV, NDJSON or plain lines, each also gzipped; - reads standard input")
+    .argument(file, "CSV, NDJSON or plain lines, each also gzipped; - reads standard input")
     .addOption(instanceOption())
     .option("--column <name>", "the column of the chat id or phone number (default: found by its header)")
     .option("--ref-column <name>", "the column of your own id for the contact (default: external_ref)")
@@ -81,7 +84,7 @@ function addFileOptions(command: Command): Command {
 }
 
 function addFileCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
-  addFileOptions(program.command("enrich"))
+  addIntakeOptions(program.command("enrich"), "<file>")
     .description("The main job: take a file in, ask until every contact has an outcome, write the results.")
     .option("--simulate", "use the built-in simulator instead of GREEN-API: no account, invented answers")
     .option(
@@ -110,24 +113,30 @@ Examples:
       setExitCode(await enrich({ file, ...flags, ...options }, io));
     });
 
-  addFileOptions(program.command("import"))
-    .description("Enqueue the contacts of a file for the workers, and print the batch's id.")
+  addIntakeOptions(program.command("import"), "[file]")
+    .description("Enqueue the contacts of a file, or of a query, for the workers, and print the batch's id.")
+    .option("--from-query <sql>", "instead of a file: what this SELECT gives; its names are the header")
+    .option("--source-url <url>", "the Postgres it is for, postgres://… (default: AVATARS_SOURCE_URL)")
     .option("--priority <number>", "0 interactive, 1 import, 2 resync", toPriority, 1)
     .option(
       "--rejects <file>",
-      "where lines that are no contacts go (default: NAME.rejects.csv in this folder)",
+      "where lines that are no contacts go (default: NAME.rejects.csv or query.rejects.csv in this folder)",
     )
     .option("--json", "the batch as JSON on standard output")
     .addHelpText(
       "after",
       `
+A query is read in a read-only transaction, as one statement. Give the URL in AVATARS_SOURCE_URL rather than on the command
+line, where others on this machine may see its password.
+
 Examples:
   avatars import contacts.csv --instance 1101000001
+  AVATARS_SOURCE_URL=postgres://… avatars import --from-query 'select phone, id as external_ref from crm.customers'
   batch=$(avatars import contacts.ndjson); avatars export --batch "$batch" --out results.csv`,
     )
-    .action(async (file: string, options) => {
-      const { importFile } = await import("./import.ts");
-      setExitCode(await importFile({ file, ...flags, ...options }, io));
+    .action(async (file: string | undefined, options) => {
+      const { importContacts } = await import("./import.ts");
+      setExitCode(await importContacts({ ...(file !== undefined && { file }), ...flags, ...options }, io));
     });
 
   program
@@ -319,10 +328,11 @@ export function reportFailure(io: Pick<CommandIo, "stderr">, error: unknown, sho
   return exitCodes.wrong;
 }
 
-/** One line, in our words' order: what is wrong, then where help is. */
+/** One line, in our words' order: what is wrong, then where help is. A mistyped --source-url=… comes here with its password. */
 function toUsageError(text: string): string {
   const message = text
     .replace(/^error: /, "")
+    .replace(/:\/\/\S*@/g, "://…@")
     .trim()
     .replace(/\s*\n\s*/g, " ");
   return `avatars: ${message}; --help shows what it takes\n`;

@@ -69,6 +69,7 @@ describe("the configuration table", () => {
   test("gives each setting its default", () => {
     const config = readConfig({});
     const defaults: Record<string, string | number | undefined> = {
+      AVATARS_SOURCE_TIMEOUT_MS: config.sourceTimeoutMs,
       AVATARS_REQUESTS_PER_SECOND: config.requestsPerSecond,
       AVATARS_CALL_TIMEOUT_MS: config.callTimeoutMs,
       AVATARS_MAX_ATTEMPTS: config.retry.maxAttempts,

@@ -143,7 +143,7 @@ const summaryShape = {
     description:
       "`incomplete`: its input still arrives, or was cut off. `working`: contacts wait for answers. `done`: nobody waits. `cancelled`: nobody waits any more.",
   }),
-  source: z.string().meta({ description: "Who asked: `file`, `sql`, `bullmq`, `api`, `refresh`." }),
+  source: z.string().meta({ description: "Who asked: `file`, `query`, `sql`, `bullmq`, `api`, `refresh`." }),
   label: z.string().nullable(),
   priority: z.int(),
   callbackUrl: z.string().nullable(),

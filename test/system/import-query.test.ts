@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, type TestContext } from "vitest";
 import { openCrm, type Crm } from "../support/crm.ts";
 import { eventually } from "../support/eventually.ts";
 import type { CliResult, CliRun } from "../support/run-cli.ts";
@@ -73,7 +73,7 @@ test("a query becomes a batch: good rows are in, bad ones are reported by their 
   ]);
 });
 
-test("the options of files hold for a query, and --source-url comes before the setting", async () => {
+test.concurrent("the options of files hold for a query, and --source-url comes before the setting", async () => {
   const query = "select name, phone as kontakt from crm.customers where id in (3, 6) order by id desc;";
   const columns = ["--column", "kontakt", "--ref-column", "name", "--default-country", "RU"];
   const imported = await importQuery(
@@ -93,7 +93,7 @@ function wrongPassword(): string {
   return crm.url.replace(/hunter2[^@]*/, "hunter2-wrong");
 }
 
-describe("what is refused in one line, without a batch, without the password", () => {
+describe.concurrent("what is refused in one line, without a batch, without the password", () => {
   test.each<[string, string, () => Record<string, string>, RegExp]>([
     [
       "a wrong password",
@@ -137,24 +137,31 @@ async function countContacts(from: number): Promise<number | undefined> {
   return rows[0]?.count;
 }
 
-/** Imports the 12,000, and waits in the one that takes for ever. */
-async function startHalf(from: number): Promise<CliRun> {
-  const run = stage.start(["import", "--from-query", half(from)], { env: { AVATARS_SOURCE_URL: crm.url } });
+/** Imports the 12,000 from a database of its own, and waits in the one that takes for ever. */
+async function startHalf(
+  from: number,
+  onTestFinished: TestContext["onTestFinished"],
+): Promise<{ run: CliRun; source: Crm }> {
+  const source = await openCrm("");
+  onTestFinished(source.close);
+  const run = stage.start(["import", "--from-query", half(from)], {
+    env: { AVATARS_SOURCE_URL: source.url },
+  });
   await eventually(async () => {
     expect(await countContacts(from)).toBe(10_000);
-    const waiting = await crm.query(
-      `select from pg_stat_activity ${crm.sessions} and wait_event = 'PgSleep'`,
+    const waiting = await source.query(
+      `select from pg_stat_activity ${source.sessions} and wait_event = 'PgSleep'`,
     );
     expect(waiting).toHaveLength(1);
   });
-  return run;
+  return { run, source };
 }
 
-describe("a source that goes half way", () => {
-  test("is told, and what was read is kept", async () => {
+describe.concurrent("a source that goes half way", () => {
+  test("is told, and what was read is kept", async ({ onTestFinished }) => {
     const from = 79_002_000_000;
-    const run = await startHalf(from);
-    await crm.query(`select pg_terminate_backend(pid) from pg_stat_activity ${crm.sessions}`);
+    const { run, source } = await startHalf(from, onTestFinished);
+    await source.query(`select pg_terminate_backend(pid) from pg_stat_activity ${source.sessions}`);
     expectRefusal(
       await run.ended,
       /the connection to the source at \S+ was lost \(57P01\): what was read before is kept/,
@@ -170,15 +177,15 @@ describe("a source that goes half way", () => {
     expect(await countContacts(from)).toBe(12_000);
   });
 
-  test("by Ctrl-C ends at once, here and there", async () => {
+  test("by Ctrl-C ends at once, here and there", async ({ onTestFinished }) => {
     const from = 79_004_000_000;
-    const run = await startHalf(from);
+    const { run, source } = await startHalf(from, onTestFinished);
     run.child.kill("SIGINT");
     expect(await run.ended).toMatchObject({ code: 130, stdout: "" });
     expect(run.printed()).toContain("stopped before the end of the query; what was read is kept");
     expect(await countContacts(from)).toBe(12_000);
     await eventually(async () =>
-      expect(await crm.query(`select from pg_stat_activity ${crm.sessions}`)).toEqual([]),
+      expect(await source.query(`select from pg_stat_activity ${source.sessions}`)).toEqual([]),
     );
   });
 });

@@ -1,18 +1,16 @@
 import { randomUUID } from "node:crypto";
-import type { Readable } from "node:stream";
 import type { Config } from "./config.ts";
 import { simulatedInstanceId, type InstanceId } from "./domain/instance-id.ts";
 import type { BatchProgress, InstanceView, ResultRow } from "./domain/ledger.ts";
 import {
-  importContacts,
   importRecords,
   type ImportCounts,
   type ImportOptions,
   type ImportPorts,
-  type ImportRecordsOptions,
-} from "./intake/import-contacts.ts";
+} from "./intake/import-records.ts";
 import type { Contact, IntakeRecord, RecordUnit, Reject } from "./intake/intake-record.ts";
 import { parseRequest } from "./intake/parse-request.ts";
+import { beforeFirst } from "./lib/before-first.ts";
 import { settleWithin } from "./lib/deadline.ts";
 import { UserError } from "./lib/errors.ts";
 import type { SecretBox } from "./lib/secret-box.ts";
@@ -60,6 +58,8 @@ import { createWakeTimers } from "./worker/wake-timers.ts";
 
 export { openSource } from "./intake/open-source.ts";
 export { readContactList } from "./intake/read-contact-list.ts";
+export { readContacts, type ContactColumns } from "./intake/read-contacts.ts";
+export { readSource } from "./read-source.ts";
 export { encodeResults, type ResultFormat } from "./results/encode-results.ts";
 export { startSimulator } from "./simulator/start-simulator.ts";
 export type {
@@ -68,12 +68,10 @@ export type {
   HeldInstance,
   Reject,
   ImportCounts,
-  ImportOptions,
-  ImportRecordsOptions,
-  NewBatch,
-  RecordUnit,
   InstanceStatus,
+  IntakeRecord,
   InstanceView,
+  RecordUnit,
   ResultFilter,
   ResultRow,
   ResyncForecast,
@@ -96,19 +94,15 @@ export interface App {
   readonly instances: Instances;
   readonly apiKeys: ApiKeys;
   readonly resyncs: Resyncs;
-  /** Reads a file into a new batch. @throws UserError; what was committed before stays. */
-  importFile(
-    source: Readable,
-    batch: NewBatch,
-    options: ImportOptions,
-    ports: FilePorts,
-  ): Promise<ImportCounts>;
-  /** Takes records into a new batch that do not come from a file. @throws UserError, and whatever `records` throws */
+  /**
+   * Takes what a reader gives into a new batch, which is opened when the first records are there.
+   * @throws UserError, and whatever the reader throws; what was committed before stays
+   */
   importRecords(
     records: AsyncIterable<readonly IntakeRecord[]>,
     batch: NewBatch,
-    options: ImportRecordsOptions,
-    ports: FilePorts,
+    options: ImportOptions,
+    ports: RecordPorts,
   ): Promise<ImportCounts>;
   /** The contacts that GREEN-API lists for an instance, as it wrote them. @throws UserError */
   readonly listContacts: ContactLister;
@@ -136,8 +130,8 @@ export interface App {
   close(): Promise<void>;
 }
 
-export interface FilePorts extends Pick<ImportPorts, "reject"> {
-  /** Told first: the batch exists from here on, whatever becomes of the input. */
+export interface RecordPorts extends Pick<ImportPorts, "reject"> {
+  /** Told before any reject: the batch exists from here on, whatever becomes of the input. */
   readonly opened: (batchId: string) => void;
 }
 
@@ -167,24 +161,6 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     await queues?.wakeInstances([instanceId]);
   };
 
-  const fillBatch = async (
-    batch: NewBatch,
-    ports: FilePorts,
-    fill: (ports: ImportPorts) => Promise<ImportCounts>,
-  ) => {
-    const batchId = await createBatch(pool, batch);
-    ports.opened(batchId);
-    const counts = await fill({
-      ...ports,
-      async acceptChunk(chunk) {
-        await acceptChunk(pool, batchId, chunk.map(toIncoming));
-        await wake(batch.instanceId);
-      },
-    });
-    await finishIntake(pool, batchId, counts);
-    return counts;
-  };
-
   let metrics: Metrics | undefined;
   const getMetrics = () => (metrics ??= openMetrics(base));
 
@@ -192,10 +168,22 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     config,
     apiKeys: createApiKeys(base),
     instances: createInstances(base, async (id) => void (await settleWithin(wake(id), wakeDeadlineMs))),
-    importFile: (source, batch, importOptions, ports) =>
-      fillBatch(batch, ports, async (importPorts) => importContacts(source, importOptions, importPorts)),
-    importRecords: (records, batch, importOptions, ports) =>
-      fillBatch(batch, ports, async (importPorts) => importRecords(records, importOptions, importPorts)),
+    async importRecords(records, batch, importOptions, ports) {
+      let batchId = "";
+      const input = beforeFirst(records, async () => {
+        batchId = await createBatch(pool, batch);
+        ports.opened(batchId);
+      });
+      const counts = await importRecords(input, importOptions, {
+        ...ports,
+        async acceptChunk(chunk) {
+          await acceptChunk(pool, batchId, chunk.map(toIncoming));
+          await wake(batch.instanceId);
+        },
+      });
+      await finishIntake(pool, batchId, counts);
+      return counts;
+    },
     listContacts: createContactLister(base),
     findBatchProgress: (batchId) => findBatchProgress(pool, batchId),
     readResults: (filter) => readResults(pool, filter),

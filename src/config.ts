@@ -117,6 +117,8 @@ const settingsSchema = z.object({
     .transform((text) => Buffer.from(text, "base64"))
     .refine((key) => key.length === 32, "32 bytes in base64; make one with: openssl rand -base64 32")
     .optional(),
+  AVATARS_SOURCE_URL: url("postgres:", "postgresql:").optional(),
+  AVATARS_SOURCE_TIMEOUT_MS: milliseconds(60_000),
   AVATARS_REQUESTS_PER_SECOND: rate.default(10),
   AVATARS_MAX_IN_FLIGHT: wholeNumber(1, 100_000).optional(),
   AVATARS_OLDEST_SHARE: z.coerce
@@ -184,6 +186,10 @@ export interface Config {
     | undefined;
   /** 32 bytes. */
   readonly secretKey: Buffer | undefined;
+  /** The database that `import --from-query` reads. */
+  readonly sourceUrl: string | undefined;
+  /** For each fetch of its rows. */
+  readonly sourceTimeoutMs: number;
   readonly requestsPerSecond: number;
   readonly maxInFlight: number | undefined;
   /** The share of the calls that goes to what has been due for longest, whatever its priority. */
@@ -272,6 +278,8 @@ function toConfig(settings: Settings, path: string): Config {
     greenApi:
       apiUrl && instanceId && token ? { apiUrl: normalizeApiUrl(apiUrl), instanceId, token } : undefined,
     secretKey: settings.AVATARS_SECRET_KEY,
+    sourceUrl: settings.AVATARS_SOURCE_URL,
+    sourceTimeoutMs: settings.AVATARS_SOURCE_TIMEOUT_MS,
     requestsPerSecond: settings.AVATARS_REQUESTS_PER_SECOND,
     maxInFlight: settings.AVATARS_MAX_IN_FLIGHT,
     oldestShare: settings.AVATARS_OLDEST_SHARE,

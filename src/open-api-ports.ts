@@ -3,7 +3,8 @@ import { createAnswerPoller } from "./http/answer-poller.ts";
 import type { ApiPorts, BatchPorts, ContactPorts, InstancePorts, MissingPart } from "./http/ports.ts";
 import { createBatchWatch } from "./http/watch-batches.ts";
 import { parseContactId } from "./intake/contact-id.ts";
-import { importContacts } from "./intake/import-contacts.ts";
+import { importRecords } from "./intake/import-records.ts";
+import { readContacts } from "./intake/read-contacts.ts";
 import { createSecretHmac } from "./lib/api-token.ts";
 import { settleWithin } from "./lib/deadline.ts";
 import { UserError } from "./lib/errors.ts";
@@ -159,15 +160,14 @@ function createResyncPorts(base: Base, waited: Database, slow: Database): ApiPor
 
 /** The intake of files, for a stream. */
 const readContactsInto: Parameters<typeof receiveStream>[1]["readInto"] = (stream, { acceptChunk, reject }) =>
-  importContacts(
-    stream.source,
-    {
-      strict: false,
+  importRecords(
+    readContacts(stream.source, {
       signal: stream.signal,
       ...(stream.column !== undefined && { column: stream.column }),
       ...(stream.refColumn !== undefined && { refColumn: stream.refColumn }),
       ...(stream.defaultCountry !== undefined && { defaultCountry: stream.defaultCountry }),
-    },
+    }),
+    { strict: false, signal: stream.signal },
     {
       reject,
       acceptChunk: (chunk) =>

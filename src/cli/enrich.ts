@@ -9,16 +9,16 @@ import {
 import { readConfig, type Config } from "../config.ts";
 import { simulatedInstanceId } from "../domain/instance-id.ts";
 import { contactStatuses, isClear } from "../domain/decide.ts";
+import { openFileSource } from "./contact-source.ts";
 import { formatSummary, type Summary } from "./enrich-summary.ts";
 import { assertDistinctFiles, toRejectsPath, toResultsPath } from "./file-names.ts";
-import { openFileSource } from "./import-source.ts";
 import { exitCodes, toCommandLine, toStoppedCode, writeJson, writeLine, type CommandIo } from "./io.ts";
-import { readIntoBatch, type ReadOptions, type FileRead, type FileTarget } from "./read-file.ts";
+import { readIntoBatch, type BatchRead, type BatchTarget, type IntakeOptions } from "./read-into-batch.ts";
 import { getInstance, resolveInstance } from "./resolve-instance.ts";
 import { assertWritable, writeResultsFile } from "./results-file.ts";
 import { getProgress, workOff, type End } from "./work-off.ts";
 
-export interface EnrichOptions extends ReadOptions {
+export interface EnrichOptions extends IntakeOptions {
   readonly file: string;
   readonly simulate: boolean;
   readonly out?: string;
@@ -33,7 +33,7 @@ export async function enrich(options: EnrichOptions, io: CommandIo): Promise<num
   const resultsPath = options.out ?? toResultsPath(options.file);
   const rejectsPath = options.rejects ?? toRejectsPath(resultsPath);
   assertDistinctFiles({ "the input": options.file, "the results": resultsPath, "the rejects": rejectsPath });
-  const source = await openFileSource(options.file);
+  const source = await openFileSource(options.file, options, io.signal);
   await assertWritable(resultsPath);
   announce(options, config, io);
   const app = await openApp(config, {
@@ -121,9 +121,9 @@ async function openSimulatedInstance(app: App): Promise<InstanceView> {
 async function readAndWorkOff(
   app: App,
   options: EnrichOptions,
-  target: Omit<FileTarget, "onOpened">,
+  target: Omit<BatchTarget, "onOpened">,
   io: CommandIo,
-): Promise<{ read: FileRead; end: End; worker: RunningWorker }> {
+): Promise<{ read: BatchRead; end: End; worker: RunningWorker }> {
   let working: Promise<{ end: End; worker: RunningWorker }> | undefined;
   let isReading = true;
   const work = async (batchId: string) => {
@@ -147,7 +147,7 @@ async function readAndWorkOff(
 function toExitCode(
   end: End,
   batch: BatchProgress,
-  read: FileRead,
+  read: BatchRead,
   options: EnrichOptions,
   io: CommandIo,
 ): number {

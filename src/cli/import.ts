@@ -1,12 +1,12 @@
 import { openApp } from "../app.ts";
 import { readConfig } from "../config.ts";
 import { assertDistinctFiles } from "./file-names.ts";
-import { openImportSource, type SourceOptions } from "./import-source.ts";
+import { chooseImportSource, type ImportSourceOptions } from "./import-source.ts";
 import { exitCodes, toStoppedCode, writeJson, writeLine, type CommandIo } from "./io.ts";
-import { readIntoBatch, type ReadOptions } from "./read-file.ts";
+import { readIntoBatch } from "./read-into-batch.ts";
 import { resolveInstance } from "./resolve-instance.ts";
 
-export interface ImportBatchOptions extends ReadOptions, SourceOptions {
+export interface ImportBatchOptions extends ImportSourceOptions {
   readonly priority: number;
   readonly rejects?: string;
   readonly json: boolean;
@@ -15,9 +15,10 @@ export interface ImportBatchOptions extends ReadOptions, SourceOptions {
 /** `avatars import`: standard output holds the batch's id alone. */
 export async function importBatch(options: ImportBatchOptions, io: CommandIo): Promise<number> {
   const config = readConfig();
-  const source = await openImportSource(options, io);
-  const rejectsPath = options.rejects ?? source.rejectsPath;
-  assertDistinctFiles({ "the input": source.file, "the rejects": rejectsPath });
+  const chosen = chooseImportSource(options, config);
+  const rejectsPath = options.rejects ?? chosen.rejectsPath;
+  assertDistinctFiles({ "the input": chosen.file, "the rejects": rejectsPath });
+  const source = await chosen.open(io);
   const app = await openApp(config, {
     defaultLogLevel: "warn",
     maxConnections: 4,
@@ -25,7 +26,7 @@ export async function importBatch(options: ImportBatchOptions, io: CommandIo): P
     signal: io.signal,
   });
   try {
-    const instance = await resolveInstance(app, source.instance ?? options.instance);
+    const instance = await resolveInstance(app, chosen.instance);
     const { batchId, counts } = await readIntoBatch(
       app,
       options,

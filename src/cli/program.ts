@@ -69,11 +69,13 @@ const flags = {
   strict: false,
 };
 
-const fileArgument = "CSV, NDJSON or plain lines, each also gzipped; - reads standard input";
-
-/** Options that say how to read contacts. */
-function addFileOptions(command: Command): Command {
+/**
+ * Options that say how to read contacts.
+ * @param file `<file>`, or `[file]` where it may be something else
+ */
+function addIntakeOptions(command: Command, file: string): Command {
   return command
+    .argument(file, "CSV, NDJSON or plain lines, each also gzipped; - reads standard input")
     .addOption(instanceOption())
     .option("--column <name>", "the column of the chat id or phone number (default: found by its header)")
     .option("--ref-column <name>", "the column of your own id for the contact (default: external_ref)")
@@ -84,7 +86,7 @@ function addFileOptions(command: Command): Command {
 }
 
 function addFileCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
-  addFileOptions(program.command("enrich").argument("<file>", fileArgument))
+  addIntakeOptions(program.command("enrich"), "<file>")
     .description("The main job: take a file in, ask until every contact has an outcome, write the results.")
     .option("--simulate", "use the built-in simulator instead of GREEN-API: no account, invented answers")
     .option(
@@ -113,10 +115,12 @@ Examples:
       setExitCode(await enrich({ file, ...flags, ...options }, io));
     });
 
-  addFileOptions(program.command("import").argument("[file]", fileArgument))
+  addIntakeOptions(program.command("import"), "[file]")
     .description(
-      "Enqueue the contacts of a file, or of an instance's own list, for the workers, and print the batch's id.",
+      "Enqueue contacts for the workers, of a file, a query, or the instance's own list, and print the batch's id.",
     )
+    .option("--from-query <sql>", "instead of a file: what this SELECT gives; its names are the header")
+    .option("--source-url <url>", "the Postgres it is for, postgres://… (default: AVATARS_SOURCE_URL)")
     .option(
       "--from-instance <id>",
       "instead of a file: the contact list that GREEN-API has of this instance, for itself",
@@ -125,14 +129,18 @@ Examples:
     .option("--priority <number>", "0 interactive, 1 import, 2 resync", toPriority, 1)
     .option(
       "--rejects <file>",
-      "where lines that are no contacts go (default: NAME.rejects.csv or instance-ID.rejects.csv in this folder)",
+      "where lines that are no contacts go (default: NAME.rejects.csv, query.rejects.csv or instance-ID.rejects.csv in this folder)",
     )
     .option("--json", "the batch as JSON on standard output")
     .addHelpText(
       "after",
       `
+A query is read in a read-only transaction, as one statement. Give the URL in AVATARS_SOURCE_URL rather than on the command
+line, where others on this machine may see its password.
+
 Examples:
   avatars import contacts.csv --instance 1101000001
+  AVATARS_SOURCE_URL=postgres://… avatars import --from-query 'select phone, id as external_ref from crm.customers'
   avatars import --from-instance 1101000001
   batch=$(avatars import contacts.ndjson); avatars export --batch "$batch" --out results.csv`,
     )
@@ -323,10 +331,11 @@ export function reportFailure(io: Pick<CommandIo, "stderr">, error: unknown, sho
   return exitCodes.wrong;
 }
 
-/** One line, in our words' order: what is wrong, then where help is. */
+/** One line, in our words' order: what is wrong, then where help is. A mistyped --source-url=… comes here with its password. */
 function toUsageError(text: string): string {
   const message = text
     .replace(/^error: /, "")
+    .replace(/:\/\/\S*@/g, "://…@")
     .trim()
     .replace(/\s*\n\s*/g, " ");
   return `avatars: ${message}; --help shows what it takes\n`;

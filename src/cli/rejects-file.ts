@@ -4,7 +4,7 @@ import type { RecordUnit, Reject } from "../app.ts";
 import { writeLine, type CommandIo } from "./io.ts";
 import { toWriteError } from "./results-file.ts";
 
-/** The report of records that are no contacts: `line,reason,text`. It exists only when there are any. */
+/** The report of lines, or rows, that are no contacts: `line,reason,text`. It exists only when there are any. */
 export interface RejectsFile {
   add(reject: Reject): Promise<void>;
   /** Undefined while nothing was rejected. */

@@ -17,7 +17,7 @@ export interface BatchSummary {
   readonly batchId: string;
   readonly instanceId: InstanceId;
   readonly state: BatchState;
-  /** Who asked: `file`, `instance`, `sql`, `bullmq`, `api`, `refresh`. */
+  /** Who asked: `file`, `query`, `instance`, `sql`, `bullmq`, `api`, `refresh`. */
   readonly source: string;
   readonly label: string | undefined;
   readonly priority: number;

@@ -3,7 +3,7 @@ import { type ChatId, toExcerpt } from "../domain/chat-id.ts";
 import { parseContactId } from "./contact-id.ts";
 
 export interface Contact {
-  /** The line where the record starts, from 1, in the decompressed file; of a list the entry. */
+  /** From 1: the line where the record starts, in the decompressed file; of a query's result or a list its row. */
   readonly line: number;
   readonly chatId: ChatId;
   /** The CRM's own id for this contact. */
@@ -12,17 +12,17 @@ export interface Contact {
 
 export interface Reject {
   readonly line: number;
-  /** The offending line, or entry: printable, at most 200 characters. */
+  /** The offending line or row: printable, at most 200 characters. */
   readonly text: string;
   readonly reason: string;
 }
 
 export type IntakeRecord = ({ readonly kind: "contact" } & Contact) | ({ readonly kind: "reject" } & Reject);
 
-/** What the numbers of records count: the lines of a file, or the entries of a list. */
+/** What the numbers of records count: the lines of a file, or the rows of a query's result or of a list. */
 export type RecordUnit = "line" | "row";
 
-/** Where a record stands in the file, for its contact or its reject. */
+/** Where a record stands in the input, for its contact or its reject. */
 export interface RecordSource {
   readonly line: number;
   readonly text: string;

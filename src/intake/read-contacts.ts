@@ -10,13 +10,19 @@ import { splitLines } from "./split-lines.ts";
 
 export type { IntakeRecord } from "./intake-record.ts";
 
-export interface ReadContactsOptions {
+/** How to find the contact in a record. */
+export interface ContactColumns {
   /** The column or key of the chat id or phone: a name, or in CSV its number from 1. Default: by known names. */
   readonly column?: string;
   /** The column or key of the CRM's own id. Default: `external_ref` or `ref`, where there is one. */
   readonly refColumn?: string;
   /** ISO 3166 alpha-2 in any case, for phone numbers without a plus. Default: they are international. */
   readonly defaultCountry?: string;
+}
+
+export interface ReadContactsOptions extends ContactColumns {
+  /** Ends the reading, also while the input is silent: with an error like that of any input that breaks off. */
+  readonly signal?: AbortSignal;
 }
 
 const maxChunk = 1000;
@@ -28,17 +34,36 @@ const delimiters = [",", ";", "\t", "|"] as const;
  * told from the first line with anything in it; an input without one yields nothing.
  *
  * A line that cannot be used is a reject among the records. An input that cannot be used, or no further,
- * is a UserError; what was yielded before stays true. Memory does not grow with the input.
+ * is a UserError; what was yielded before stays true. Memory does not grow with the input. Destroys the source in the end.
  */
 export function readContacts(
   source: Readable,
   options: ReadContactsOptions = {},
 ): AsyncIterable<readonly IntakeRecord[]> {
-  const { defaultCountry, ...columns } = options;
-  return readChunks(source, {
+  const { signal, ...columns } = options;
+  return readUntil(source, signal, toReaderOptions(columns));
+}
+
+/** @throws UserError `unknown-country` */
+export function toReaderOptions({ defaultCountry, ...columns }: ContactColumns): LineReaderOptions {
+  return {
     ...columns,
     defaultCountry: defaultCountry === undefined ? undefined : parseCountry(defaultCountry),
-  });
+  };
+}
+
+async function* readUntil(
+  source: Readable,
+  signal: AbortSignal | undefined,
+  options: LineReaderOptions,
+): AsyncGenerator<IntakeRecord[]> {
+  const stop = () => void source.destroy(new Error("stopped"));
+  signal?.addEventListener("abort", stop, { once: true });
+  try {
+    yield* readChunks(source, options);
+  } finally {
+    signal?.removeEventListener("abort", stop);
+  }
 }
 
 async function* readChunks(source: Readable, options: LineReaderOptions): AsyncGenerator<IntakeRecord[]> {

@@ -1,9 +1,10 @@
 import { parse } from "csv-parse/sync";
 import { UserError } from "../lib/errors.ts";
 import { chooseColumns, type TableLayout } from "./choose-columns.ts";
-import { type IntakeRecord, toIntakeRecord, toReject } from "./intake-record.ts";
+import { type IntakeRecord, toReject } from "./intake-record.ts";
 import { brokenQuotes, createRecordJoiner, type RawRecord } from "./join-records.ts";
 import type { LineReader, LineReaderOptions } from "./line-reader.ts";
+import { readRow } from "./read-row.ts";
 
 /**
  * Reads CSV, with or without a header, and plain lines, which are CSV of one column.
@@ -50,22 +51,6 @@ function chooseLayout(
   if (fields !== undefined) return chooseColumns(fields, options);
   const fault = record.fault ?? brokenQuotes;
   throw new UserError("broken-header", `line ${record.line} should name the columns, but: ${fault}`);
-}
-
-function readRow(
-  record: RawRecord,
-  fields: readonly string[],
-  layout: TableLayout,
-  options: LineReaderOptions,
-): IntakeRecord[] {
-  const id = layout.idColumns.map((index) => fields[index] ?? "").find((cell) => cell.trim() !== "");
-  if (id !== undefined) {
-    const ref = layout.refColumn === undefined ? undefined : fields[layout.refColumn];
-    return [toIntakeRecord(record, id, ref, options.defaultCountry)];
-  }
-  // Spreadsheets end in rows of nothing but delimiters.
-  if (fields.every((cell) => cell.trim() === "")) return [];
-  return [toReject(record, "no chat id or phone number")];
 }
 
 /** The fields of each record; undefined where it has none. */

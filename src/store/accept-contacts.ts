@@ -10,7 +10,7 @@ export type { IncomingContact } from "./stage-contacts.ts";
 
 export interface NewBatch {
   readonly instanceId: InstanceId;
-  /** Who asks: `file`, `instance`, `bullmq`. */
+  /** Who asks: `file`, `query`, `instance`, `bullmq`. */
   readonly source: string;
   readonly label: string | undefined;
   readonly priority: number;

@@ -3,6 +3,7 @@ import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import pg from "pg";
 import { settleWithin } from "../lib/deadline.ts";
 import { UserError } from "../lib/errors.ts";
+import { toSafeAddress } from "../lib/postgres-url.ts";
 import * as schema from "./schema.ts";
 
 /** The pool and drizzle on it. `close` ends the pool and may be called twice. */
@@ -83,19 +84,9 @@ function toUnreachableError(url: string, cause: unknown): UserError {
   const code = codeOf(cause) ?? "no answer";
   return new UserError(
     "database-unreachable",
-    `cannot connect to Postgres at ${toSafeAddress(url)} (${code}): check DATABASE_URL, and that the server runs`,
+    `cannot connect to Postgres at ${toSafeAddress(url, "the address in DATABASE_URL")} (${code}): check DATABASE_URL, and that the server runs`,
     { cause, retryable: true },
   );
-}
-
-/** host:port/database of a connection string, without user and password. */
-function toSafeAddress(url: string): string {
-  try {
-    const { host, pathname } = new URL(url);
-    return `${host}${pathname}`;
-  } catch {
-    return "the address in DATABASE_URL";
-  }
 }
 
 /** SQLSTATE, or Node's code for a connection error; drizzle keeps the error with the code as its cause. */

@@ -4,7 +4,8 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { BatchPorts, BatchWish, ContactStream } from "../../src/http/ports.ts";
-import { importContacts } from "../../src/intake/import-contacts.ts";
+import { importRecords } from "../../src/intake/import-records.ts";
+import { readContacts as readContactFile } from "../../src/intake/read-contacts.ts";
 import { acceptRequest } from "../../src/store/accept-request.ts";
 import { acceptChunk } from "../../src/store/accept-contacts.ts";
 import { isTransient, openDatabase } from "../../src/store/database.ts";
@@ -32,15 +33,14 @@ function createReceive(pool = database.pool, ports: Partial<ReceivePorts> = {}):
     locks,
     estimate: async () => 1_234,
     readInto: ({ source, signal, column, refColumn, defaultCountry }, sink) =>
-      importContacts(
-        source,
-        {
+      importRecords(
+        readContactFile(source, {
           signal,
-          strict: false,
           ...(column !== undefined && { column }),
           ...(refColumn !== undefined && { refColumn }),
           ...(defaultCountry !== undefined && { defaultCountry }),
-        },
+        }),
+        { signal, strict: false },
         {
           reject: sink.reject,
           acceptChunk: async (chunk) =>

@@ -27,8 +27,9 @@ afterAll(() => stage.close());
 /** Each test has its own, so that none waits for the turn of another. */
 async function addInstance(): Promise<string> {
   lastId += 1;
-  await stage.addInstance(String(lastId), { token });
-  return String(lastId);
+  const id = String(lastId);
+  await stage.addInstance(id, { token });
+  return id;
 }
 
 async function run(...args: string[]): Promise<CliResult> {
@@ -80,14 +81,20 @@ function expectRefusal({ code, stdout, stderr }: CliResult, message: string): vo
   expect(told).toEqual([expect.stringContaining(`avatars: ${message}`)]);
 }
 
-describe("the contact list of an instance", () => {
-  test("is enqueued for it: users and groups; newsletters and the broadcast are rejects", async () => {
+// A command is mostly the start of a process: several at a time, and what goes well is checked in few of them.
+describe.concurrent("the contact list of an instance", () => {
+  test("is enqueued for it: users and groups; newsletters and the broadcast are rejects; one call a second when two ask", async () => {
     const id = await addInstance();
-    const imported = await importFrom(id);
-    expect(imported).toMatchObject({
-      code: 1,
-      stdout: expect.stringMatching(/^[0-9a-f-]{36}\n$/) as unknown,
-    });
+    const [imported, second] = await Promise.all([
+      importFrom(id),
+      importFrom(id, "--label", "second", "--rejects", "second.rejects.csv"),
+    ]);
+    for (const { code, stdout } of [imported, second]) {
+      expect(code).toBe(1);
+      expect(stdout).toMatch(/^[0-9a-f-]{36}\n$/);
+    }
+    // The simulator refuses a second one within any second.
+    expect(readCalls(id)).toEqual([200, 200]);
     const list = stage.simulator.contacts(id).map((contact) => contact.id);
     const good = list.filter((listed) => parseChatId(listed).ok);
     expect(good.filter((listed) => listed.endsWith("@g.us"))).toHaveLength(8);
@@ -95,16 +102,16 @@ describe("the contact list of an instance", () => {
     expect(stored.map(({ chatId }) => chatId)).toEqual(good.toSorted());
     // Names stay where they are.
     expect(stored.filter(({ externalRef }) => externalRef !== null)).toEqual([]);
-    expect(await readBatches(id)).toEqual([
-      {
-        id: imported.stdout.trim(),
-        source: "instance",
-        label: `contacts of ${id}`,
-        accepted: good.length,
-        rejected: 2,
-        priority: 1,
-      },
-    ]);
+    const batches = await readBatches(id);
+    expect(batches).toHaveLength(2);
+    expect(batches).toContainEqual({
+      id: imported.stdout.trim(),
+      source: "instance",
+      label: `contacts of ${id}`,
+      accepted: good.length,
+      rejected: 2,
+      priority: 1,
+    });
     const rejects = await readCsv(stage.path(`instance-${id}.rejects.csv`));
     expect(rejects.map(({ line, text }) => list[Number(line) - 1] === text)).toEqual([true, true]);
     expect(rejects.map(({ reason }) => reason).join()).toMatch(/unknown kind of chat "@newsletter"/);
@@ -112,16 +119,19 @@ describe("the contact list of an instance", () => {
     expect(imported.stderr).toContain(`2 rows are no contacts, listed in instance-${id}.rejects.csv`);
   });
 
-  test("is asked for again where it is empty, once, and goes into the batch that was asked for", async () => {
+  test("is asked for again after the wait that a refusal asks for, and once where it is empty; a held instance stays held", async () => {
     const id = await addInstance();
+    await setState(id, "held");
     stage.simulator.setContacts({ users: 2, groups: 1, others: 0 }, id);
-    script(id, empty);
+    script(id, { status: 429, headers: { "retry-after": "1" } }, empty);
     const options = ["--label", "all of them", "--priority", "2", "--instance", id, "--json"];
     const imported = await importFrom(id, ...options);
     expect(imported.code).toBe(0);
     expect(JSON.parse(imported.stdout)).toMatchObject({ accepted: 3 });
-    expect(readCalls(id)).toEqual([200, 200]);
+    expect(imported.stderr).toContain("GREEN-API asks to wait: next try in 1 s");
+    expect(readCalls(id)).toEqual([429, 200, 200]);
     expect(await readBatches(id)).toMatchObject([{ label: "all of them", priority: 2, accepted: 3 }]);
+    expect(await readState(id)).toBe("held");
   });
 
   test("that is empty twice is no success, and makes no batch", async () => {
@@ -130,15 +140,6 @@ describe("the contact list of an instance", () => {
     expectRefusal(await importFrom(id), `GREEN-API lists no contacts for instance ${id}, asked twice`);
     expect(readCalls(id)).toEqual([200, 200]);
     expect(await readBatches(id)).toEqual([]);
-  });
-
-  test("is asked for again after the wait that a refusal asks for", async () => {
-    const id = await addInstance();
-    script(id, { status: 429, headers: { "retry-after": "1" } });
-    const imported = await importFrom(id);
-    expect(imported.code).toBe(1);
-    expect(imported.stderr).toContain("GREEN-API asks to wait: next try in 1 s");
-    expect(readCalls(id)).toEqual([429, 200]);
   });
 
   test.each<[string, ScriptedAnswer, string]>([
@@ -165,22 +166,7 @@ describe("the contact list of an instance", () => {
     expect(readCalls(id)).toEqual([]);
   });
 
-  test("of a held instance is asked for, and it stays held", async () => {
-    const id = await addInstance();
-    await setState(id, "held");
-    expect(await importFrom(id)).toMatchObject({ code: 1 });
-    expect(await readState(id)).toBe("held");
-  });
-
   test("of an unknown instance is none", async () => {
     expectRefusal(await importFrom("4"), "there is no instance 4: see avatars instance list");
-  });
-
-  test("keeps to one call a second when two ask for it at the same time", async () => {
-    const id = await addInstance();
-    const imported = await Promise.all([importFrom(id), importFrom(id)]);
-    expect(imported.map(({ code }) => code)).toEqual([1, 1]);
-    // The simulator refuses a second one within any second.
-    expect(readCalls(id)).toEqual([200, 200]);
   });
 });

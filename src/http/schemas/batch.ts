@@ -145,7 +145,7 @@ const summaryShape = {
   }),
   source: z
     .string()
-    .meta({ description: "Who asked: `file`, `instance`, `sql`, `bullmq`, `api`, `refresh`." }),
+    .meta({ description: "Who asked: `file`, `query`, `instance`, `sql`, `bullmq`, `api`, `refresh`." }),
   label: z.string().nullable(),
   priority: z.int(),
   callbackUrl: z.string().nullable(),

@@ -1,27 +1,24 @@
-import type { Readable } from "node:stream";
 import { UserError } from "../lib/errors.ts";
 import type { Contact, IntakeRecord, RecordUnit, Reject } from "./intake-record.ts";
-import { readContacts, type ReadContactsOptions } from "./read-contacts.ts";
 
 export interface ImportPorts {
   /** Takes contacts in; when it resolves they are committed. */
   readonly acceptChunk: (chunk: readonly Contact[]) => Promise<void>;
-  /** Told of each line that is no contact, in file order. */
+  /** Told of each record that is no contact, in their order. */
   readonly reject: (reject: Reject) => Promise<void> | void;
 }
 
-export interface ImportRecordsOptions {
-  /** Stop at the first line that is no contact. */
+export interface ImportOptions {
+  /** Stop at the first record that is no contact. */
   readonly strict: boolean;
-  readonly signal?: AbortSignal;
-  /** What the number of a record counts, for people; `line` unless told. */
+  /** What messages call a record. Default: `line`. */
   readonly unit?: RecordUnit;
+  /** Ends the import at the next chunk; an input that is silent then is its reader's to end. */
+  readonly signal?: AbortSignal;
 }
 
-export interface ImportOptions extends ReadContactsOptions, ImportRecordsOptions {}
-
 export interface ImportCounts {
-  /** Lines that are contacts, duplicates included. */
+  /** Records that are contacts, duplicates included. */
   readonly contacts: number;
   readonly rejected: number;
 }
@@ -32,33 +29,14 @@ const chunkSize = 5_000;
 const maxWriting = 2;
 
 /**
- * Streams a file into the ledger, as {@link importRecords} does.
- * @throws UserError also for an input that cannot be used (read-contacts)
- */
-export async function importContacts(
-  source: Readable,
-  options: ImportOptions,
-  ports: ImportPorts,
-): Promise<ImportCounts> {
-  // Also while the input is silent.
-  const stop = () => void source.destroy(new Error("stopped"));
-  options.signal?.addEventListener("abort", stop, { once: true });
-  try {
-    return await importRecords(readContacts(source, options), options, ports);
-  } finally {
-    options.signal?.removeEventListener("abort", stop);
-    source.destroy();
-  }
-}
-
-/**
  * Streams records into the ledger, chunk by chunk, reading on while a chunk is being written. What was committed
  * before an error stays.
- * @throws UserError with `strict` at the first record that is no contact; and whatever `records` throws
+ * @param input one of the readers of this folder
+ * @throws UserError what the reader throws, or with `strict` at the first record that is no contact
  */
 export async function importRecords(
-  records: AsyncIterable<readonly IntakeRecord[]>,
-  options: ImportRecordsOptions,
+  input: AsyncIterable<readonly IntakeRecord[]>,
+  options: ImportOptions,
   ports: ImportPorts,
 ): Promise<ImportCounts> {
   let contacts = 0;
@@ -88,8 +66,8 @@ export async function importRecords(
   };
 
   // Nothing is awaited for a contact alone: a promise for each costs as much memory as reading it.
-  const take = async (some: readonly IntakeRecord[]) => {
-    for (const record of some) {
+  const take = async (records: readonly IntakeRecord[]) => {
+    for (const record of records) {
       if (record.kind === "contact") chunk.push(record);
       else await turnAway(record);
       if (chunk.length >= chunkSize) await flush();
@@ -97,8 +75,8 @@ export async function importRecords(
   };
 
   try {
-    for await (const some of records) {
-      await take(some);
+    for await (const records of input) {
+      await take(records);
       options.signal?.throwIfAborted();
     }
   } finally {

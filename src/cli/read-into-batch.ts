@@ -2,12 +2,12 @@ import type { App, ImportCounts, InstanceView } from "../app.ts";
 import { defaultMaxAgeMs } from "../domain/batch.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
-import type { ImportSource } from "./import-source.ts";
+import type { ContactSource } from "./contact-source.ts";
 import { writeLine, type CommandIo } from "./io.ts";
 import { createRejectsFile } from "./rejects-file.ts";
 
-/** What `enrich` and `import` know of their batch, and of how to read it. */
-export interface ReadOptions {
+/** What `enrich` and `import` are told of their input, whatever it is. */
+export interface IntakeOptions {
   readonly instance?: InstanceId;
   readonly column?: string;
   readonly refColumn?: string;
@@ -18,15 +18,15 @@ export interface ReadOptions {
   readonly label?: string;
 }
 
-export interface FileRead {
+export interface BatchRead {
   readonly batchId: string;
   readonly counts: ImportCounts;
   /** The report of records that are no contacts, where there are any. */
   readonly rejectsPath: string | undefined;
 }
 
-export interface FileTarget {
-  readonly source: ImportSource;
+export interface BatchTarget {
+  readonly source: ContactSource;
   readonly instance: InstanceView;
   readonly priority: number;
   readonly rejectsPath: string;
@@ -35,35 +35,28 @@ export interface FileTarget {
 
 /**
  * Reads a source into a batch, with a report of the records that are no contacts.
- * @throws UserError also when it holds no contact at all
+ * @throws UserError also when the source holds no contact at all
  */
 export async function readIntoBatch(
   app: App,
-  options: ReadOptions,
-  target: FileTarget,
+  options: IntakeOptions,
+  target: BatchTarget,
   io: CommandIo,
-): Promise<FileRead> {
+): Promise<BatchRead> {
   const { source } = target;
-  const { column, refColumn, defaultCountry, strict, label } = options;
   const rejects = await createRejectsFile(target.rejectsPath, source.unit, io);
   let batchId = "";
   try {
-    const counts = await source.read(
-      app,
+    const counts = await app.importRecords(
+      source.read(app),
       {
         instanceId: target.instance.id,
         source: source.kind,
-        label: label ?? source.label,
+        label: options.label ?? source.label,
         priority: target.priority,
         maxAgeMs: options.maxAge ?? defaultMaxAgeMs,
       },
-      {
-        strict,
-        signal: io.signal,
-        ...(column !== undefined && { column }),
-        ...(refColumn !== undefined && { refColumn }),
-        ...(defaultCountry !== undefined && { defaultCountry }),
-      },
+      { strict: options.strict, unit: source.unit, signal: io.signal },
       {
         reject: rejects.add,
         opened(id) {
@@ -84,12 +77,15 @@ export async function readIntoBatch(
 }
 
 function toEmptyError(
-  { name, unit }: ImportSource,
+  { kind, name, unit }: ContactSource,
   { rejected }: ImportCounts,
   rejectsPath: string | undefined,
 ): UserError {
   return rejected === 0
-    ? new UserError("empty-file", `${name} holds no contacts: it is empty, or has only a header`)
+    ? new UserError(
+        `empty-${kind}`,
+        `${name} holds no contacts: it is empty, or has only ${unit === "line" ? "a header" : "blank rows"}`,
+      )
     : new UserError(
         "no-contacts",
         `none of the ${rejected} ${unit}s of ${name} is a contact; see ${rejectsPath ?? "above"}`,

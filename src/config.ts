@@ -98,19 +98,18 @@ const cronOrOff = (text: string): SettingParse<ResyncSchedule["cron"] | undefine
 
 const share = z.coerce.number("a number").min(0, "at least 0").max(1, "at most 1");
 
+const instanceId = z.string().transform((text, context) => {
+  const id = parseInstanceId(text);
+  if (id === undefined) context.addIssue({ code: "custom", message: "digits only" });
+  return id as InstanceId;
+});
+
 /** Every setting of every command. The README's table is checked against it. */
 const settingsSchema = z.object({
   DATABASE_URL: url("postgres:", "postgresql:").optional(),
   REDIS_URL: url("redis:", "rediss:").optional(),
   GREEN_API_URL: url("http:", "https:").optional(),
-  GREEN_API_ID_INSTANCE: z
-    .string()
-    .transform((text, context) => {
-      const id = parseInstanceId(text);
-      if (id === undefined) context.addIssue({ code: "custom", message: "digits only" });
-      return id as InstanceId;
-    })
-    .optional(),
+  GREEN_API_ID_INSTANCE: instanceId.optional(),
   GREEN_API_TOKEN: z.string().trim().min(1).optional(),
   AVATARS_SECRET_KEY: z
     .string()
@@ -119,6 +118,14 @@ const settingsSchema = z.object({
     .optional(),
   AVATARS_SOURCE_URL: url("postgres:", "postgresql:").optional(),
   AVATARS_SOURCE_TIMEOUT_MS: milliseconds(60_000),
+  AVATARS_SOURCE_QUERY: z.string().optional(),
+  AVATARS_SOURCE_INSTANCE: instanceId.optional(),
+  AVATARS_SOURCE_DEFAULT_COUNTRY: z
+    .string()
+    .trim()
+    .regex(/^[a-z]{2}$/i, "a country code of two letters, e.g. DE")
+    .optional(),
+  AVATARS_SOURCE_GONE: z.enum(["keep", "stop"], "keep or stop").default("keep"),
   AVATARS_REQUESTS_PER_SECOND: rate.default(10),
   AVATARS_MAX_IN_FLIGHT: wholeNumber(1, 100_000).optional(),
   AVATARS_OLDEST_SHARE: z.coerce
@@ -176,6 +183,19 @@ const settingsSchema = z.object({
 
 type Settings = z.infer<typeof settingsSchema>;
 
+/** A query whose contacts are brought in by each night. */
+export interface NightlySource {
+  readonly url: string;
+  readonly query: string;
+  /** Undefined: the only one there is. */
+  readonly instanceId: InstanceId | undefined;
+  readonly defaultCountry: string | undefined;
+  /** Contacts that are not in the list any more are refreshed no longer. */
+  readonly stopsGone: boolean;
+  /** ms, for each fetch. */
+  readonly fetchMs: number;
+}
+
 /** The settings of this process, parsed and complete. */
 export interface Config {
   readonly databaseUrl: string | undefined;
@@ -206,6 +226,8 @@ export interface Config {
     /** Of the calls of each instance, within the window and outside of it; an instance may have its own. */
     readonly share: number;
     readonly dayShare: number;
+    /** What each night begins with; undefined: nothing. */
+    readonly source: NightlySource | undefined;
   };
   readonly runSliceMs: number;
   readonly runsPerProcess: number;
@@ -250,6 +272,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   const faults = parsed.success ? [] : parsed.error.issues.map(toFault);
   const missing = findMissingCredentials(given);
   if (missing) faults.push(missing);
+  if (given["AVATARS_SOURCE_QUERY"] !== undefined && given["AVATARS_SOURCE_URL"] === undefined)
+    faults.push("AVATARS_SOURCE_URL must be set too: AVATARS_SOURCE_QUERY runs there");
   if (!parsed.success || faults.length > 0) {
     throw new UserError("invalid-settings", `settings: ${faults.join("; ")}`);
   }
@@ -296,6 +320,7 @@ function toConfig(settings: Settings, path: string): Config {
       schedule: toSchedule(settings),
       share: settings.AVATARS_RESYNC_SHARE,
       dayShare: settings.AVATARS_RESYNC_DAY_SHARE,
+      source: toNightlySource(settings),
     },
     runSliceMs: settings.AVATARS_RUN_SLICE_MS,
     runsPerProcess: settings.AVATARS_RUNS_PER_PROCESS,
@@ -312,6 +337,19 @@ function toConfig(settings: Settings, path: string): Config {
     metricsHost: settings.METRICS_HOST,
     logLevel: settings.LOG_LEVEL,
     path,
+  };
+}
+
+function toNightlySource(settings: Settings): NightlySource | undefined {
+  const { AVATARS_SOURCE_URL: sourceUrl, AVATARS_SOURCE_QUERY: query } = settings;
+  if (sourceUrl === undefined || query === undefined) return undefined;
+  return {
+    url: sourceUrl,
+    query,
+    instanceId: settings.AVATARS_SOURCE_INSTANCE,
+    defaultCountry: settings.AVATARS_SOURCE_DEFAULT_COUNTRY,
+    stopsGone: settings.AVATARS_SOURCE_GONE === "stop",
+    fetchMs: settings.AVATARS_SOURCE_TIMEOUT_MS,
   };
 }
 

@@ -11,6 +11,14 @@ import { toErrorFields, type Logger } from "./lib/logger.ts";
 /** Every event that is logged: a fixed message, fields for the rest, chat ids as a keyed hash only. */
 export interface LogEvents extends WorkerEvents, QueueEvents, ApiEvents, ResyncEvents {
   contactsAsked(fields: { instanceId: string; report: ContactListReport }): void;
+  sourceRead(fields: {
+    added: number;
+    gone: number;
+    rejected: number;
+    rejectedRows: readonly number[];
+  }): void;
+  /** The text is ours: it may name the source's host and what Postgres said of the query. */
+  sourceFailed(fields: { code: string; text: string; willRetry: boolean }): void;
   connectionLost(error: Error): void;
   workerStarted(fields: { backend: string; runsPerProcess: number; maxAttempts: number }): void;
   workerStopping(fields: { callsInFlight: number; graceMs: number }): void;
@@ -57,6 +65,8 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
     ledgerFailed: (fields, error) => logger.warn({ ...fields, ...toErrorFields(error) }, "ledger failed"),
     nightOpened: (fields) => logger.info(fields, "night opened"),
     nightPrepared: (fields) => logger.info(fields, "night prepared"),
+    sourceRead: (fields) => logger.info(fields, "source read"),
+    sourceFailed: (fields) => logger.warn(fields, "source failed"),
     resyncEnded: (fields) => logger.info(fields, "resync ended"),
     queueFailed: (fields) => logger.warn(fields, "queue failed"),
     requestRejected: (fields) => logger.warn(fields, "request rejected"),

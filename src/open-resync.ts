@@ -9,6 +9,7 @@ import {
 import { nextWindow } from "./domain/resync-window.ts";
 import type { ResyncSchedule } from "./domain/resync-schedule.ts";
 import type { Base } from "./open-base.ts";
+import { createNightSource } from "./open-night-source.ts";
 import { countRefreshes } from "./store/count-refreshes.ts";
 import { openDatabase, type Database } from "./store/database.ts";
 import { findReleasableRuns, openTrickles } from "./store/find-releasable-runs.ts";
@@ -90,16 +91,21 @@ export async function openResync(base: Base, queues: Queues): Promise<() => Prom
     onConnectionLost: (error) => events.connectionLost(error),
   });
   closer.add("resync", () => database.close());
+  const stopping = new AbortController();
   const resync = createResync({
-    ledger: createResyncLedger(base, database, async () => undefined),
+    ledger: createResyncLedger(base, database, createNightSource(base, database, stopping.signal)),
     schedule: config.resync.schedule,
     wakeInstances: queues.wakeInstances,
     events,
   });
-  return startResync(resync, {
+  const stop = startResync(resync, {
     random: Math.random,
     onError: (where, error) => events.ledgerFailed({ where }, error),
   });
+  return () => {
+    stopping.abort();
+    return stop();
+  };
 }
 
 /** The ledger as the resync of a worker sees it. */

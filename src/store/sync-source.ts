@@ -21,6 +21,8 @@ export interface SourceSync {
    * @throws UserError `source-empty`, `too-many-gone`: then nothing has changed
    */
   stopGone(): Promise<number>;
+  /** Forgets the list. A connection that is given up does so by itself. */
+  close(): Promise<void>;
 }
 
 const createTableSql = `create temporary table if not exists listed (chat_id text primary key)`;
@@ -31,8 +33,8 @@ const createTableSql = `create temporary table if not exists listed (chat_id tex
  */
 const addSql = `
 with given as materialized (
-  select u.chat_id, (array_agg(u.external_ref) filter (where u.external_ref is not null))[1] as external_ref
-  from unnest($2::text[], $3::text[]) as u (chat_id, external_ref) group by u.chat_id
+  select u.chat_id, (array_agg(u.external_ref order by u.n desc) filter (where u.external_ref is not null))[1] as external_ref
+  from unnest($2::text[], $3::text[]) with ordinality as u (chat_id, external_ref, n) group by u.chat_id
 ), noted as (
   insert into listed select chat_id from given on conflict do nothing
 ), written as (
@@ -128,6 +130,9 @@ export async function openSourceSync(
         await retryTransient(patiently, async () => client.query(stopSql, [ids]));
       }
       return gone.length;
+    },
+    async close() {
+      await client.query("drop table listed");
     },
   };
 }

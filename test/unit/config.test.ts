@@ -39,6 +39,7 @@ describe("readConfig", () => {
         schedule: parseResyncSchedule({ cron: "0 2 * * *", timeZone: "UTC", window: "02:00-06:00" }),
         share: 1,
         dayShare: 0.3,
+        source: undefined,
       },
       maxInFlight: undefined,
       oldestShare: 0.05,

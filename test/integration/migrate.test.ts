@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, inject, test } from "vitest";
 import { openDatabase, type Database } from "../../src/store/database.ts";
 import { assertMigrated, migrateLedger } from "../../src/store/migrate.ts";
@@ -47,6 +48,63 @@ test("migrating again changes nothing, and keeps the data", async () => {
   const { rows } = await database.pool.query("select id from avatars.instances");
   expect(rows).toEqual([{ id: "1" }]);
 });
+
+test("an upgrade from before the resync lets each contact that rests be due by its answer, and keeps its history", async () => {
+  const { pool } = database;
+  await migrateUpTo("0005_http_api");
+  await pool.query(`
+    insert into avatars.instances (id, api_url, sealed_token) values ('1', 'u', 't');
+    insert into avatars.contacts (instance_id, chat_id, status, checked_at, due_at, wanted_at, external_ref)
+    select '1', 79000000000 + n || '@c.us', c.status, c.checked_at, c.due_at, c.due_at, c.ref
+    from (values
+      (1, 'present', timestamptz '2026-11-20', null::timestamptz, 'present'),
+      (2, 'present', '2026-11-20', null, 'URL expires'),
+      (3, 'absent', '2026-11-20', null, 'absent'), (4, 'hidden', '2026-11-20', null, 'hidden'),
+      (5, 'unreachable', '2026-11-20', null, 'unreachable'), (6, 'invalid', '2026-11-20', null, 'invalid'),
+      (7, 'unknown', null, null, 'given up'), (8, 'unknown', null, '2026-11-20', 'waits')) as c (n, status, checked_at, due_at, ref);
+    insert into avatars.avatars (contact_id, url, url_expires_at, version, changed_at, seen_at)
+    select id, 'u', case external_ref when 'URL expires' then timestamptz '2026-11-24' else '2027-11-24' end, 'v1',
+      '2026-10-01', '2026-10-01' from avatars.contacts where status = 'present';
+    update avatars.avatars set version = 'v2', changed_at = '2026-11-01', seen_at = '2026-11-20';`);
+  await migrateLedger(pool);
+  const { rows } = await pool.query(
+    `select external_ref as ref, refresh_step as step, round(extract(epoch from refresh_at - checked_at) / 86400)::int as days,
+       refresh_at is null as never, a.changes, a.first_seen_at as since
+     from avatars.contacts c left join avatars.avatars a on a.contact_id = c.id order by c.id`,
+  );
+  const since = new Date("2026-10-01T00:00:00Z");
+  const none = { changes: null, since: null };
+  expect(rows).toEqual([
+    { ref: "present", step: 30, days: 7, never: false, changes: 1, since },
+    { ref: "URL expires", step: -1, days: 3, never: false, changes: 1, since },
+    { ref: "absent", step: 34, days: 13, never: false, ...none },
+    { ref: "hidden", step: 38, days: 29, never: false, ...none },
+    { ref: "unreachable", step: 18, days: 1, never: false, ...none },
+    { ref: "invalid", step: -2, days: null, never: true, ...none },
+    { ref: "given up", step: -2, days: null, never: false, ...none },
+    { ref: "waits", step: -2, days: null, never: true, ...none },
+  ]);
+});
+
+/** As a version that had no later migration than this one. */
+async function migrateUpTo(tag: string): Promise<void> {
+  const folder = new URL("../../migrations/", import.meta.url);
+  const journal: { entries: { tag: string; when: number }[] } = JSON.parse(
+    await readFile(new URL("meta/_journal.json", folder), "utf8"),
+  );
+  const last = journal.entries.findIndex((entry) => entry.tag === tag);
+  await database.pool.query(
+    "create schema avatars; create table avatars.migrations (id serial primary key, hash text not null, created_at bigint)",
+  );
+  for (const entry of journal.entries.slice(0, last + 1)) {
+    const statements = await readFile(new URL(`${entry.tag}.sql`, folder), "utf8");
+    await database.pool.query(statements.replaceAll("--> statement-breakpoint", ""));
+    await database.pool.query("insert into avatars.migrations (hash, created_at) values ($1, $2)", [
+      tag,
+      entry.when,
+    ]);
+  }
+}
 
 test("everything lives in the schema avatars", async () => {
   const listObjects = async () => {

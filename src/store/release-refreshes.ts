@@ -33,8 +33,9 @@ select count(*)::int as under_way, max(c.turn) as turn from avatars.contacts c w
 
 /**
  * Makes the contacts due that are worth most: those of the lowest step below 0, and then those that are latest relative to their
- * intervals, but for a share that is always for these. Of each step only the oldest come into question, which the index has in order. They get turns behind those of the
- * run that have theirs already, beside those of other demand of their priority. Who has been asked for meanwhile is left out.
+ * intervals, but for a share that is always for these. Of each step only the oldest come into question, which the index has in
+ * order. They get turns behind those of the run that have theirs already, beside those of other demand of their priority. Who
+ * has been asked for meanwhile is left out.
  */
 const releaseSql = `
 with recursive ${toStepsTable("$1")}, heads as (

@@ -39,8 +39,8 @@ ALTER TABLE "avatars"."contacts" ADD COLUMN "refresh_at" timestamp with time zon
 ALTER TABLE "avatars"."contacts" ADD COLUMN "refresh_step" smallint DEFAULT -2 NOT NULL;--> statement-breakpoint
 ALTER TABLE "avatars"."contacts" ADD COLUMN "resync_run_id" bigint;--> statement-breakpoint
 ALTER TABLE "avatars"."contacts" ADD COLUMN "is_listed" boolean;--> statement-breakpoint
-ALTER TABLE "avatars"."instances" ADD COLUMN "resync_share" real;--> statement-breakpoint
-ALTER TABLE "avatars"."instances" ADD COLUMN "resync_day_share" real;--> statement-breakpoint
+ALTER TABLE "avatars"."instances" ADD COLUMN "resync_share" double precision;--> statement-breakpoint
+ALTER TABLE "avatars"."instances" ADD COLUMN "resync_day_share" double precision;--> statement-breakpoint
 -- What rests already is due again by the policy's defaults, as domain/refresh-policy.ts would have it without a history; the
 -- settings take effect with the next answer. Before the index is made: it would begin with as many dead entries. About a minute
 -- for ten million contacts.

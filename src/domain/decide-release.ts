@@ -34,6 +34,9 @@ export const releaseLeadMs = releaseAheadMs / 2;
 /** An instance that may not be called is looked at again after this long; likewise one whose calls go to what is more urgent. */
 const lookAgainMs = 15_000;
 
+/** One in thirty days: less is nothing. */
+const leastPerMs = 1 / (30 * 86_400_000);
+
 /** How many contacts a run may make due now. Pure. @param now ms */
 export function decideRelease(facts: ReleaseFacts, now: number): ReleaseDecision {
   const { endsAt, instanceState, share, underWay } = facts;
@@ -43,7 +46,7 @@ export function decideRelease(facts: ReleaseFacts, now: number): ReleaseDecision
   const left = (facts.mostContacts ?? Infinity) - facts.released;
   if (left <= 0) return underWay === 0 ? { kind: "end", by: "limit" } : wait(now);
   const perMs = (facts.callsPerSecond * share) / 1000;
-  if (instanceState !== "active" || perMs <= 0) return wait(now);
+  if (instanceState !== "active" || perMs < leastPerMs) return wait(now);
   const from = Math.max(now, facts.nextReleaseAt.getTime());
   const most = Math.max(1, Math.ceil(perMs * releaseAheadMs));
   // One at least: at a slow pace the next one is further ahead than that.

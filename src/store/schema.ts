@@ -4,6 +4,7 @@ import {
   boolean,
   check,
   customType,
+  doublePrecision,
   index,
   integer,
   jsonb,
@@ -76,8 +77,8 @@ export const instances = avatarsSchema.table(
     /** How far the turns of each priority have come, by priority: where a new batch begins to share. */
     turns: bigint({ mode: "number" }).array().notNull().default([0, 0, 0]),
     /** The share of its calls that a resync may take within the window, and outside of it. Null: the setting's default. */
-    resyncShare: real("resync_share"),
-    resyncDayShare: real("resync_day_share"),
+    resyncShare: doublePrecision("resync_share"),
+    resyncDayShare: doublePrecision("resync_day_share"),
     createdAt: moment("created_at").notNull().defaultNow(),
   },
   (table) => [

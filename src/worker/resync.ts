@@ -38,6 +38,7 @@ export interface ResyncEvents {
   nightOpened(fields: { slotAt: Date; endsAt: Date | undefined }): void;
   nightPrepared(fields: { slotAt: Date }): void;
   resyncEnded(fields: { instanceId: InstanceId; kind: ResyncKind; endedBy: ResyncEnd }): void;
+  ledgerFailed(fields: { where: string }, error: unknown): void;
 }
 
 export interface ResyncPorts {
@@ -98,7 +99,10 @@ export function createResync({ ledger, schedule, wakeInstances, events }: Resync
       const runs = [...(await ledger.findReleasableRuns(new Date(now.getTime() + releaseLeadMs)))];
       const seeToNext = async (): Promise<void> => {
         for (let runId = runs.shift(); runId !== undefined; runId = runs.shift()) {
-          const done = await ledger.release(runId, now, isNight);
+          const done = await ledger.release(runId, now, isNight).catch((error: unknown) => {
+            // One instance's trouble is not the others': its run is looked at again with the next tick.
+            events.ledgerFailed({ where: "release refreshes" }, error);
+          });
           if (done === undefined) continue;
           const { instanceId, kind, endedBy } = done;
           if (done.released > 0) await wakeInstances([instanceId]);

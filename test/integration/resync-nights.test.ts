@@ -36,6 +36,9 @@ function openWorld(schedule: ResyncSchedule | undefined, begin: Date) {
         nightOpened: ({ slotAt }) => void world.opened.push(slotAt),
         nightPrepared: () => void (world.prepared += 1),
         resyncEnded: () => undefined,
+        ledgerFailed(_fields, error) {
+          throw error;
+        },
       },
       ledger: {
         readClock: async () => world.now,

@@ -39,6 +39,7 @@ import { refreshContact } from "./store/refresh-contact.ts";
 import { createRequestLocks } from "./store/request-locks.ts";
 import { resumeInstance } from "./store/resume-instance.ts";
 import { retryBatch } from "./store/retry-batch.ts";
+import { TryAgainError } from "./store/try-again-error.ts";
 
 /** Somebody waits: what takes longer is told to come again. */
 const quick = { connections: 10, connectMs: 3_000, statementMs: 10_000 };
@@ -147,6 +148,7 @@ function createBatchPorts(base: Base, waited: Database, slow: Database, { wake }
 
 /** Counting takes seconds: one part in ten of the time, and whoever asks meanwhile gets what was counted last. */
 const planShare = 10;
+const planDeadlineMs = 10_000;
 
 function createResyncPorts(base: Base, waited: Database, slow: Database): ApiPorts["resync"] {
   const plans = createSharedReads<ResyncForecast>({
@@ -155,7 +157,15 @@ function createResyncPorts(base: Base, waited: Database, slow: Database): ApiPor
     now: () => performance.now(),
   });
   const { plan } = createResyncs(base, slow);
-  return { plan: () => plans("all", async () => plan()), listRuns: createResyncs(base, waited).listRuns };
+  return {
+    async plan() {
+      const planned = plans("all", async () => plan());
+      // What takes longer goes on, for whoever comes again.
+      if (!(await settleWithin(planned, planDeadlineMs))) throw new TryAgainError("planning takes its time");
+      return planned;
+    },
+    listRuns: createResyncs(base, waited).listRuns,
+  };
 }
 
 /** The intake of files, for a stream. */

@@ -42,7 +42,7 @@ function send(operation: Operation, instanceId: string, call: ApiCall): Promise<
     ...(path.startsWith("/v1/instances/{id}") && { id: instanceId }),
     ...(path.includes("{chatId}") && { chatId }),
     ...(id === "refreshContact" && { wait: "0" }),
-    ...(["listBatches", "listChanges"].includes(id) && { instanceId }),
+    ...(["listBatches", "listChanges", "getResyncPlan", "listResyncRuns"].includes(id) && { instanceId }),
   };
   const bodies: Record<string, unknown> = {
     createBatch: { instanceId, chatIds: [chatId] },
@@ -190,7 +190,13 @@ describe("a key that is limited to an instance", () => {
   });
 
   test("finds nothing of others in any list", async () => {
-    for (const path of ["/v1/instances", "/v1/batches?refreshes=true", "/v1/changes"]) {
+    for (const path of [
+      "/v1/instances",
+      "/v1/batches?refreshes=true",
+      "/v1/changes",
+      "/v1/resync/plan",
+      "/v1/resync/runs",
+    ]) {
       const answer = await stage.call(path, { key: limitedKey });
       expect(answer.status).toBe(200);
       expect(answer.text).not.toContain(otherId);

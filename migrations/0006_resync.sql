@@ -80,6 +80,8 @@ ALTER TABLE "avatars"."resync_runs" ADD CONSTRAINT "resync_runs_instance_id_inst
 ALTER TABLE "avatars"."resync_runs" ADD CONSTRAINT "resync_runs_night_at_resync_nights_slot_at_fk" FOREIGN KEY ("night_at") REFERENCES "avatars"."resync_nights"("slot_at") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 CREATE UNIQUE INDEX "resync_runs_open_key" ON "avatars"."resync_runs" USING btree ("instance_id") WHERE "avatars"."resync_runs"."ended_at" is null;--> statement-breakpoint
 CREATE INDEX "resync_runs_opened_idx" ON "avatars"."resync_runs" USING btree ("opened_at","id");--> statement-breakpoint
+CREATE INDEX "resync_runs_manual_idx" ON "avatars"."resync_runs" USING btree ("instance_id","id") WHERE "avatars"."resync_runs"."kind" = 'manual';--> statement-breakpoint
+CREATE INDEX "resync_runs_night_idx" ON "avatars"."resync_runs" USING btree ("night_at");--> statement-breakpoint
 CREATE INDEX "batches_finished_idx" ON "avatars"."batches" USING btree ("finished_at") WHERE "avatars"."batches"."finished_at" is not null;--> statement-breakpoint
 CREATE INDEX "contacts_refresh_idx" ON "avatars"."contacts" USING btree ("instance_id","refresh_step","refresh_at","id") WHERE "avatars"."contacts"."due_at" is null and "avatars"."contacts"."refresh_at" is not null;--> statement-breakpoint
 CREATE INDEX "contacts_resync_run_idx" ON "avatars"."contacts" USING btree ("resync_run_id") WHERE "avatars"."contacts"."resync_run_id" is not null;--> statement-breakpoint

@@ -61,24 +61,16 @@ const duration = (atLeast: string, fallback: string) =>
     .string()
     .default(fallback)
     .transform((text, context) => {
-      const ms = toMs(text);
+      const ms = readDurationMs(text);
       if (ms !== undefined && ms >= parseDurationMs(atLeast, "")) return ms;
       context.addIssue({ code: "custom", message: `a duration of at least ${atLeast}, e.g. 7d or 12h` });
       return z.NEVER;
     });
 
-function toMs(text: string): number | undefined {
-  try {
-    return parseDurationMs(text, "");
-  } catch {
-    return undefined;
-  }
-}
-
 /** How long a contact rests that nobody asks for, ms; null: for ever. */
 const interval = z.string().transform((text, context) => {
   if (text.trim().toLowerCase() === "never") return null;
-  const ms = toMs(text);
+  const ms = readDurationMs(text);
   if (ms !== undefined && ms >= 3_600_000) return ms;
   context.addIssue({ code: "custom", message: "a duration of at least 1h, e.g. 7d or 12h, or never" });
   return z.NEVER;

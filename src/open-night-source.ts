@@ -12,6 +12,10 @@ import { withClient } from "./store/with-client.ts";
 
 /** A source that is away for a moment must not cost a night its new contacts. */
 const retryPausesMs = [10_000, 60_000];
+/** A source that gives a few rows now and then must not keep a night from beginning. */
+const wholeMs = 3_600_000;
+/** Nor must our own database, where only this goes wrong in it. */
+const patienceMs = 600_000;
 /** Named in the log. */
 const mostRowsNamed = 20;
 
@@ -36,39 +40,36 @@ export function createNightSource(
   const { source } = config.resync;
   if (source === undefined) return async () => undefined;
 
-  async function read(from: NightlySource, sync: SourceSync, progress: Progress): Promise<void> {
-    progress.rejected = 0;
-    progress.rejectedRows = [];
-    const { url, query, fetchMs, defaultCountry } = from;
-    const records = readSource({ url, query, fetchMs, signal, ...(defaultCountry && { defaultCountry }) });
-    for await (const chunk of records) {
-      const contacts = chunk.filter((record) => record.kind === "contact");
-      progress.added += await sync.add(contacts);
-      for (const { kind, line } of chunk) {
-        if (kind === "contact") continue;
-        progress.rejected += 1;
-        if (progress.rejectedRows.length < mostRowsNamed) progress.rejectedRows.push(line);
-      }
-    }
-  }
+  let failingSince: number | undefined;
 
   return async (now) => {
     const progress: Progress = { added: 0, gone: 0, rejected: 0, rejectedRows: [] };
+    const deadline = AbortSignal.timeout(wholeMs);
+    const within = AbortSignal.any([signal, deadline]);
     for (let tries = 0; ; tries += 1) {
       try {
         const instanceId = await findInstance(database, source.instanceId);
         await withClient(database.pool, async (client) => {
           const sync = await openSourceSync(client, instanceId, now);
-          await read(source, sync, progress);
+          await read(source, sync, progress, within);
           if (source.stopsGone) progress.gone = await sync.stopGone();
           await sync.close();
         });
+        failingSince = undefined;
         events.sourceRead({ ...progress });
         return toOutcome(progress);
       } catch (error) {
         // Another process goes on with the night, or this one when it starts again.
-        if (signal.aborted || isTransient(error)) throw error;
+        if (signal.aborted) throw error;
+        if (deadline.aborted) {
+          const text =
+            "the source query was at work for an hour: make it faster, or run it by avatars import";
+          events.sourceFailed({ code: "source-too-slow", text, willRetry: false });
+          return toOutcome(progress, "source-too-slow");
+        }
         if (!(error instanceof UserError)) {
+          failingSince ??= performance.now();
+          if (isTransient(error) && performance.now() - failingSince < patienceMs) throw error;
           events.ledgerFailed({ where: "sync source" }, error);
           return toOutcome(progress, "internal");
         }
@@ -79,6 +80,33 @@ export function createNightSource(
       }
     }
   };
+}
+
+async function read(
+  from: NightlySource,
+  sync: SourceSync,
+  progress: Progress,
+  within: AbortSignal,
+): Promise<void> {
+  progress.rejected = 0;
+  progress.rejectedRows = [];
+  const { url, query, fetchMs, defaultCountry } = from;
+  const records = readSource({
+    url,
+    query,
+    fetchMs,
+    signal: within,
+    ...(defaultCountry && { defaultCountry }),
+  });
+  for await (const chunk of records) {
+    const contacts = chunk.filter((record) => record.kind === "contact");
+    progress.added += await sync.add(contacts);
+    for (const { kind, line } of chunk) {
+      if (kind === "contact") continue;
+      progress.rejected += 1;
+      if (progress.rejectedRows.length < mostRowsNamed) progress.rejectedRows.push(line);
+    }
+  }
 }
 
 function toOutcome({ added, gone, rejected }: Progress, error?: string): SourceOutcome {

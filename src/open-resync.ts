@@ -6,13 +6,13 @@ import {
   type RefreshCount,
   type ResyncPlan,
 } from "./domain/plan-resync.ts";
-import { nextWindow } from "./domain/resync-window.ts";
-import type { ResyncSchedule } from "./domain/resync-schedule.ts";
+import { findNightEnd, isInWindow, nextWindow } from "./domain/resync-window.ts";
+import { nextNightAt, type ResyncSchedule } from "./domain/resync-schedule.ts";
 import type { Base } from "./open-base.ts";
 import { createNightSource } from "./open-night-source.ts";
 import { countRefreshes } from "./store/count-refreshes.ts";
 import { openDatabase, type Database } from "./store/database.ts";
-import { findReleasableRuns, openTrickles } from "./store/find-releasable-runs.ts";
+import { findReleasableRuns, openTrickles, switchOff } from "./store/find-releasable-runs.ts";
 import * as instanceStore from "./store/instances.ts";
 import { findLatestNight, findLatestRuns, listResyncRuns } from "./store/list-resync-runs.ts";
 import {
@@ -53,7 +53,7 @@ export interface ResyncForecast {
 export interface Resyncs {
   plan(only?: InstanceId): Promise<ResyncForecast>;
   /** Has an instance refreshed now. Workers ask; the queue is the caller's business. */
-  open(request: Omit<ManualResync, "now">): Promise<OpenedResync>;
+  open(request: Omit<ManualResync, "now" | "isInWindow">): Promise<OpenedResync>;
   countMatching(instanceId: InstanceId, filter: RefreshFilter): Promise<number>;
   findLatestRuns(only?: InstanceId): ReturnType<typeof findLatestRuns>;
   findLatestNight(): ReturnType<typeof findLatestNight>;
@@ -67,8 +67,13 @@ export interface Resyncs {
 export function createResyncs({ config }: Base, database: Database): Resyncs {
   const { pool } = database;
   return {
-    plan: async (only) => forecast(config, database, await readClock(pool), only),
-    open: async (request) => openManualResync(pool, { ...request, now: await readClock(pool) }),
+    plan: async (only) => forecast(config, database, await readClock(pool), { only }),
+    async open(request) {
+      const now = await readClock(pool);
+      const { schedule } = config.resync;
+      const isInWindowNow = schedule !== undefined && isInWindow(schedule, now);
+      return openManualResync(pool, { ...request, now, isInWindow: isInWindowNow });
+    },
     countMatching: (instanceId, filter) => countMatching(pool, instanceId, filter),
     findLatestRuns: (only) => findLatestRuns(pool, only),
     findLatestNight: () => findLatestNight(pool),
@@ -119,7 +124,7 @@ function createResyncLedger(
 
   async function planNight(now: Date): Promise<NightPreparation["plans"]> {
     try {
-      const { instances } = await forecast(config, database, now);
+      const { instances } = await forecast(config, database, now, { isNight: true });
       return instances.map(({ instanceId, due, fits }) => ({ instanceId, due: total(due), planned: fits }));
     } catch (error) {
       // A night without its plan is better than none.
@@ -139,6 +144,7 @@ function createResyncLedger(
         return { source, plans: await planNight(source === undefined ? now : await readClock(pool)) };
       }),
     openTrickles: (now) => openTrickles(pool, now, dayShare),
+    switchOff: (now) => switchOff(pool, now),
     findReleasableRuns: (until) => findReleasableRuns(pool, until),
     release: (runId, now, isInWindow) =>
       releaseRefreshes(pool, {
@@ -156,10 +162,18 @@ async function forecast(
   config: Base["config"],
   database: Database,
   now: Date,
-  only?: InstanceId,
+  { only, isNight = false }: { readonly only?: InstanceId | undefined; readonly isNight?: boolean },
 ): Promise<ResyncForecast> {
   const { schedule, share, dayShare } = config.resync;
-  const window = schedule && findWindow(schedule, now);
+  // A night that is made up for by day has the calls of the day until the next one.
+  const isByDay =
+    isNight &&
+    schedule !== undefined &&
+    findNightEnd(schedule, now) === undefined &&
+    !isInWindow(schedule, now);
+  const window = isByDay
+    ? { from: now, until: nextNightAt(schedule, now) }
+    : schedule && findWindow(schedule, now);
   const planned = window ?? { from: now, until: now };
   const [counts, backlogs, all] = await Promise.all([
     countRefreshes(database.pool, { now, ...planned }, { deadlineMs: planDeadlineMs, only }),
@@ -176,7 +190,7 @@ async function forecast(
           instanceId: instance.id,
           state: instance.state,
           requestsPerSecond: (instance.requestsPerSecond ?? config.requestsPerSecond) * reachedShare,
-          share: instance.resyncShare ?? share,
+          share: isByDay ? (instance.resyncDayShare ?? dayShare) : (instance.resyncShare ?? share),
           dayShare: instance.resyncDayShare ?? dayShare,
           backlog: waiting.get(instance.id) ?? 0,
         },

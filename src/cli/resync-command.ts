@@ -66,6 +66,6 @@ function toAge(text: string): number {
 
 function toLimit(text: string): number {
   const limit = toWholeNumber(text);
-  if (limit < 1) throw new InvalidArgumentError("Expected at least 1.");
+  if (limit < 1 || limit > 1_000_000) throw new InvalidArgumentError("Expected 1 to 1000000.");
   return limit;
 }

@@ -11,6 +11,7 @@ const ends: Readonly<Record<ResyncEnd, string>> = {
   limit: "as many as were wanted",
   "next-night": "the next night began",
   manual: "another one was asked for",
+  "switched-off": "nights were switched off",
 };
 
 /** Of each instance the run that is open, the last night, and the last manual one; nothing where there was none yet. */

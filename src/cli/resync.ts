@@ -105,6 +105,6 @@ function toFilter({ where, olderThan }: ResyncOptions) {
   return {
     statuses: where?.statuses,
     kind: where?.kind,
-    checkedBefore: olderThan === undefined ? undefined : new Date(Date.now() - olderThan),
+    olderThanMs: olderThan,
   };
 }

@@ -7,11 +7,15 @@ export interface ReleaseFacts {
   /** Contacts in all at most. */
   readonly mostContacts: number | undefined;
   readonly released: number;
-  /** Released and not answered yet. */
+  /** Released and not answered yet: in flight and in their backoff, too. */
   readonly underWay: number;
+  /** Those of them that nobody has called for yet. */
+  readonly waiting: number;
   /** The moment from which the share allows the next contact. */
   readonly nextReleaseAt: Date;
   readonly instanceState: "active" | "held" | "paused";
+  /** It is held, and may be tried: one contact is needed for that. */
+  readonly mayBeProbed: boolean;
   /** Calls per second that the instance may make now. */
   readonly callsPerSecond: number;
   /** The share of them that is the resync's now, 0 to 1. */
@@ -39,12 +43,14 @@ const leastPerMs = 1 / (30 * 86_400_000);
 
 /** How many contacts a run may make due now. Pure. @param now ms */
 export function decideRelease(facts: ReleaseFacts, now: number): ReleaseDecision {
-  const { endsAt, instanceState, share, underWay } = facts;
+  const { endsAt, instanceState, share, underWay, waiting } = facts;
   if (endsAt !== undefined && endsAt.getTime() <= now) {
     return { kind: "end", by: instanceState === "active" ? "window-over" : instanceState };
   }
   const left = (facts.mostContacts ?? Infinity) - facts.released;
   if (left <= 0) return underWay === 0 ? { kind: "end", by: "limit" } : wait(now);
+  // Where nothing else is due, nothing else would ever end the hold.
+  if (facts.mayBeProbed && underWay === 0) return { kind: "release", limit: 1, everyMs: lookAgainMs };
   const perMs = (facts.callsPerSecond * share) / 1000;
   if (instanceState !== "active" || perMs < leastPerMs) return wait(now);
   const from = Math.max(now, facts.nextReleaseAt.getTime());
@@ -52,7 +58,7 @@ export function decideRelease(facts: ReleaseFacts, now: number): ReleaseDecision
   // One at least: at a slow pace the next one is further ahead than that.
   const allowed =
     from > now + releaseLeadMs ? 0 : Math.max(1, Math.floor((now + releaseAheadMs - from) * perMs));
-  const limit = Math.min(allowed, most - underWay, left);
+  const limit = Math.min(allowed, most - waiting, left);
   if (limit <= 0) return { kind: "wait", untilMs: Math.max(from - releaseLeadMs, now + 1_000) };
   return { kind: "release", limit, everyMs: 1 / perMs };
 }
@@ -69,22 +75,27 @@ export type AfterRelease =
 /** Nothing was due: who comes later is found within this time. */
 const idleMs = 60_000;
 
+/** What has come of a release: contacts that were due, and those of them that nobody else had locked. */
+export interface ReleasedCount {
+  readonly found: number;
+  readonly released: number;
+}
+
 /**
  * What a run does next that was allowed to release contacts. A night and a manual run are over when nothing is due and all have
  * had their answer; a trickle waits for the next. Pure.
- * @param released how many were due
  */
 export function followRelease(
   facts: ReleaseFacts,
   { limit, everyMs }: Extract<ReleaseDecision, { kind: "release" }>,
-  released: number,
+  { found, released }: ReleasedCount,
   now: number,
 ): AfterRelease {
   const from = Math.max(now, facts.nextReleaseAt.getTime());
   const usedUntil = from + released * everyMs;
   // They were taken back to be looked at again when half of them is used up.
   if (released === limit) return { kind: "next", nextReleaseAtMs: usedUntil };
-  if (released > 0 || facts.underWay > 0) {
+  if (found > 0 || facts.underWay > 0) {
     return { kind: "next", nextReleaseAtMs: Math.max(usedUntil, now + releaseLeadMs + 5_000) };
   }
   if (facts.kind !== "trickle") return { kind: "end", by: "done" };

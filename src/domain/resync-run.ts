@@ -6,9 +6,18 @@ export type ResyncKind = (typeof resyncKinds)[number];
 
 /**
  * Why a run stopped. `done`: nothing was left; `window-over`; `held`, `paused`: the window ended while the instance was; `limit`: as
- * many as were asked for; `next-night`, `manual`: another run took over.
+ * many as were asked for; `next-night`, `manual`: another run took over; `switched-off`: there are no nights any more.
  */
-export const resyncEnds = ["done", "window-over", "held", "paused", "limit", "next-night", "manual"] as const;
+export const resyncEnds = [
+  "done",
+  "window-over",
+  "held",
+  "paused",
+  "limit",
+  "next-night",
+  "manual",
+  "switched-off",
+] as const;
 export type ResyncEnd = (typeof resyncEnds)[number];
 
 /** A stretch of refreshing one instance, as people see it. */
@@ -38,7 +47,7 @@ export interface ResyncRun {
   readonly leftOver: number | undefined;
 }
 
-/** What of its resync an instance shows: the run that is open, the last night that is over, and the last manual one of late. */
+/** What of its resync an instance shows: the run that is open, the last night that is over, and the last manual one. */
 export interface LatestRuns {
   readonly open: ResyncRun | undefined;
   readonly lastNight: ResyncRun | undefined;

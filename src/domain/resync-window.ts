@@ -28,6 +28,15 @@ export function nextWindow(schedule: ResyncSchedule, at: Date): ResyncWindow {
   throw new RangeError("days have ended");
 }
 
+/**
+ * A night that opens in its window, or before it, ends with it. One that was missed, and is made up for by day, goes on until the
+ * next one, at the share by day until then.
+ */
+export function findNightEnd(schedule: ResyncSchedule, now: Date): Date | undefined {
+  const { until } = nextWindow(schedule, now);
+  return until < nextNightAt(schedule, now) ? until : undefined;
+}
+
 /** How many ms of [from, until) lie within windows; 0 if there is nothing between the two. */
 export function windowMsBetween(schedule: ResyncSchedule, from: Date, until: Date): number {
   const [fromMs, untilMs] = [from.getTime(), until.getTime()];

@@ -24,3 +24,8 @@ export const endRunSql = toEndSql("r.id = $1");
 
 /** Ends all open runs of the instances $1 at the moment $2, since another run takes over, for the reason $3. */
 export const endRunsOfSql = toEndSql("r.instance_id = any ($1::text[])");
+
+/** What the runs have left over that ended at the moment $1 without being asked: also at that moment. */
+export const countLeftOverSql = `
+update avatars.resync_runs r set left_over = ${dueCountSql("r.instance_id", "$1::timestamptz")}
+where r.ended_at = $1 and r.ended_by = 'next-night' and r.left_over is null`;

@@ -1,5 +1,8 @@
 import type pg from "pg";
 import { simulatedInstanceId } from "../domain/instance-id.ts";
+import { endRunSql } from "./end-resync-run.ts";
+import { inTransaction } from "./in-transaction.ts";
+import { lockOpening } from "./lock-opening.ts";
 
 /** A night begins when it is prepared. */
 const sql = `
@@ -28,5 +31,16 @@ on conflict do nothing`;
  * @param dayShare of instances that set none
  */
 export async function openTrickles(pool: pg.Pool, now: Date, dayShare: number): Promise<void> {
-  await pool.query(openTricklesSql, [now, simulatedInstanceId, dayShare]);
+  await inTransaction(pool, async (client) => {
+    await lockOpening(client);
+    await client.query(openTricklesSql, [now, simulatedInstanceId, dayShare]);
+  });
+}
+
+/** There are no nights any more: what is open, and was not asked for by a person, ends. */
+export async function switchOff(pool: pg.Pool, now: Date): Promise<void> {
+  const { rows } = await pool.query<{ id: string }>(
+    "select id from avatars.resync_runs where ended_at is null and kind <> 'manual'",
+  );
+  for (const { id } of rows) await pool.query(endRunSql, [id, now, "switched-off"]);
 }

@@ -55,10 +55,8 @@ cross join lateral (
   (select * from avatars.resync_runs r
    where r.instance_id = i.id and r.night_at is not null and r.ended_at is not null order by r.night_at desc limit 1)
   union all
-  -- Of late: how far back they lie, no index tells.
-  (select * from (
-    select * from avatars.resync_runs r where r.instance_id = i.id order by r.id desc limit 20
-  ) r where r.kind = 'manual' and r.ended_at is not null order by r.id desc limit 1)
+  (select * from avatars.resync_runs r
+   where r.instance_id = i.id and r.kind = 'manual' and r.ended_at is not null order by r.id desc limit 1)
 ) r
 where $1::text is null or i.id = $1
 order by i.id, r.id`;

@@ -5,14 +5,15 @@ import { requestedStep } from "../domain/refresh-step.ts";
 import type { ResyncKind } from "../domain/resync-run.ts";
 import { dueCountSql, endRunsOfSql } from "./end-resync-run.ts";
 import { inTransaction } from "./in-transaction.ts";
+import { lockOpening } from "./lock-opening.ts";
 import { patiently, retryTransient } from "./retry-transient.ts";
 
 /** Which contacts are meant, whether they are due or not. */
 export interface RefreshFilter {
   readonly statuses: readonly ContactStatus[] | undefined;
   readonly kind: "user" | "group" | undefined;
-  /** Without a clear answer since this moment. */
-  readonly checkedBefore: Date | undefined;
+  /** Without a clear answer for so long. */
+  readonly olderThanMs: number | undefined;
 }
 
 export interface ManualResync {
@@ -22,6 +23,8 @@ export interface ManualResync {
   /** Contacts at most: those that are worth most; of a filter, those that were not asked for longest. */
   readonly mostContacts: number | undefined;
   readonly now: Date;
+  /** A night that is under way in its window is left to it. */
+  readonly isInWindow: boolean;
 }
 
 export interface OpenedResync {
@@ -37,7 +40,7 @@ export interface OpenedResync {
 const matchesSql = `c.due_at is null
   and ($2::text[] is null or c.status = any ($2::text[]))
   and ($3::text is null or (c.chat_id like '%@g.us') = ($3 = 'group'))
-  and ($4::timestamptz is null or c.checked_at is null or c.checked_at < $4)`;
+  and ($4::float8 is null or c.checked_at is null or c.checked_at < clock_timestamp() - $4 * interval '1 ms')`;
 
 const countSql = `select count(*)::int as contacts from avatars.contacts c where c.instance_id = $1 and ${matchesSql}`;
 
@@ -50,11 +53,11 @@ select c.id, c.chat_id, ${matchesSql} as matches from avatars.contacts c
 where c.instance_id = $1 and c.chat_id > $5
 order by c.chat_id limit $6`;
 
-/** Whoever has been asked for meanwhile, or is locked, is asked anyway. */
+/** Whoever has been asked for meanwhile is asked anyway. */
 const markSql = `
 with locked as materialized (
   select c.id from avatars.contacts c where c.id = any ($1::bigint[]) and c.due_at is null
-  order by c.id for no key update skip locked
+  order by c.id for no key update
 )
 update avatars.contacts c set refresh_at = $2, refresh_step = ${requestedStep}
 where c.id = any (array(select id from locked))`;
@@ -113,10 +116,12 @@ async function markAll(pool: pg.Pool, request: ManualResync, filter: RefreshFilt
 
 async function openRun(
   pool: pg.Pool,
-  { instanceId, mostContacts, now }: ManualResync,
+  { instanceId, mostContacts, now, isInWindow }: ManualResync,
   marked: number | undefined,
 ): Promise<OpenedResync> {
   return inTransaction(pool, async (client) => {
+    // What follows sees the night that somebody has just opened.
+    await lockOpening(client);
     const { rows: open } = await client.query<{ id: number; kind: ResyncKind }>(
       `select id::float8 as id, kind from avatars.resync_runs where instance_id = $1 and ended_at is null
        for no key update`,
@@ -129,7 +134,8 @@ async function openRun(
     const due = marked ?? counts[0]?.due ?? 0;
     const contacts = Math.min(due, mostContacts ?? Infinity);
     const night = open.find(({ kind }) => kind === "night");
-    if (night) return { instanceId, runId: night.id, kind: night.kind, contacts };
+    // One that is made up for by day goes at the share of the day, and "now" does not.
+    if (night && isInWindow) return { instanceId, runId: night.id, kind: night.kind, contacts };
     await client.query(endRunsOfSql, [[instanceId], now, "manual"]);
     const { rows } = await client.query<{ id: number }>(
       `insert into avatars.resync_runs
@@ -141,6 +147,6 @@ async function openRun(
   });
 }
 
-function toValues({ statuses, kind, checkedBefore }: RefreshFilter) {
-  return [statuses ?? null, kind ?? null, checkedBefore ?? null];
+function toValues({ statuses, kind, olderThanMs }: RefreshFilter) {
+  return [statuses ?? null, kind ?? null, olderThanMs ?? null];
 }

@@ -3,6 +3,7 @@ import {
   decideRelease,
   followRelease,
   type ReleaseDecision,
+  type ReleasedCount,
   type ReleaseFacts,
 } from "../domain/decide-release.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
@@ -22,14 +23,17 @@ const resyncPriority = 2;
  */
 const lockSql = `
 select r.id, r.kind, r.instance_id, r.ends_at, r.requested_only, r.most_contacts, r.released, r.next_release_at,
-  i.state, ${toCallsAllowed("i", "$2", "$3::timestamptz")} as calls_per_second, i.resync_share, i.resync_day_share,
+  i.state, i.state = 'held' and i.held_until <= $3 and i.allowed_chat_ids is null as may_be_probed,
+  ${toCallsAllowed("i", "$2", "$3::timestamptz")} as calls_per_second, i.resync_share, i.resync_day_share,
   i.turns[${resyncPriority + 1}] as turn
 from avatars.resync_runs r join avatars.instances i on i.id = r.instance_id
 where r.id = $1 and r.ended_at is null and r.next_release_at <= $4
 for no key update of r skip locked`;
 
 const underWaySql = `
-select count(*)::int as under_way, max(c.turn) as turn from avatars.contacts c where c.resync_run_id = $1`;
+select count(*)::int as under_way, count(*) filter (where c.turn is not null and c.claimed_by is null)::int as waiting,
+  max(c.turn) as turn
+from avatars.contacts c where c.resync_run_id = $1`;
 
 /**
  * Makes the contacts due that are worth most: those of the lowest step below 0, and then those that are latest relative to their
@@ -60,12 +64,15 @@ with recursive ${toStepsTable("$1")}, heads as (
   select c.id from avatars.contacts c
   where c.id = any (array(select id from picked)) and ${hasRefreshSql}
   order by c.id for no key update skip locked
+), released as (
+  update avatars.contacts c
+  set due_at = $3, priority = ${resyncPriority}, turn = $5 + p.place, attempts = 0, resync_run_id = $4
+  from picked p
+  -- As an array: a join would have the planner, which cannot know the limits, read the whole table.
+  where c.id = any (array(select id from locked)) and p.id = c.id
+  returning 1
 )
-update avatars.contacts c
-set due_at = $3, priority = ${resyncPriority}, turn = $5 + p.place, attempts = 0, resync_run_id = $4
-from picked p
--- As an array: a join would have the planner, which cannot know the limits, read the whole table.
-where c.id = any (array(select id from locked)) and p.id = c.id`;
+select (select count(*) from picked)::int as found, (select count(*) from released)::int as released`;
 
 const moveSql = `
 update avatars.resync_runs set released = released + $2, next_release_at = $3 where id = $1`;
@@ -80,10 +87,17 @@ interface RunRow {
   readonly released: number;
   readonly next_release_at: Date;
   readonly state: ReleaseFacts["instanceState"];
+  readonly may_be_probed: boolean;
   readonly calls_per_second: number;
   readonly resync_share: number | null;
   readonly resync_day_share: number | null;
   readonly turn: string;
+}
+
+interface UnderWay {
+  readonly under_way: number;
+  readonly waiting: number;
+  readonly turn: string | null;
 }
 
 /** What a share is where its instance sets none: within the window, and by day. */
@@ -126,8 +140,8 @@ async function releaseSome(client: pg.PoolClient, request: ReleaseRequest): Prom
   const { rows: runs } = await client.query<RunRow>(lockSql, [runId, defaultRate, now, until]);
   const run = runs[0];
   if (run === undefined) return undefined;
-  const { rows } = await client.query<{ under_way: number; turn: string | null }>(underWaySql, [runId]);
-  const { under_way: underWay, turn } = rows[0]!;
+  const { rows } = await client.query<UnderWay>(underWaySql, [runId]);
+  const underWay = rows[0]!;
   const facts = toFacts(run, underWay, request);
   const decision = decideRelease(facts, now.getTime());
   const { instance_id: instanceId, kind } = run;
@@ -140,10 +154,11 @@ async function releaseSome(client: pg.PoolClient, request: ReleaseRequest): Prom
     await client.query(moveSql, [run.id, 0, new Date(decision.untilMs + leadMs)]);
     return { instanceId, kind, released: 0, endedBy: undefined };
   }
-  const base = Math.max(Number(run.turn), Number(turn ?? 0));
-  const released = await release(client, run, decision, now, base);
-  const next = followRelease(facts, decision, released, now.getTime());
+  const base = Math.max(Number(run.turn), Number(underWay.turn ?? 0));
+  const count = await release(client, run, decision, now, base);
+  const next = followRelease(facts, decision, count, now.getTime());
   if (next.kind === "end") return end(next.by);
+  const { released } = count;
   await client.query(moveSql, [run.id, released, new Date(next.nextReleaseAtMs)]);
   return { instanceId, kind, released, endedBy: undefined };
 }
@@ -154,13 +169,13 @@ async function release(
   { limit }: Extract<ReleaseDecision, { kind: "release" }>,
   now: Date,
   base: number,
-): Promise<number> {
+): Promise<ReleasedCount> {
   const values = [run.instance_id, limit, now, run.id, base, !run.requested_only];
-  const { rowCount } = await client.query({ name: "release-refreshes", text: releaseSql, values });
-  return rowCount ?? 0;
+  const { rows } = await client.query<ReleasedCount>({ name: "release-refreshes", text: releaseSql, values });
+  return rows[0]!;
 }
 
-function toFacts(run: RunRow, underWay: number, { isInWindow, shares }: ReleaseRequest): ReleaseFacts {
+function toFacts(run: RunRow, underWay: UnderWay, { isInWindow, shares }: ReleaseRequest): ReleaseFacts {
   const share = run.resync_share ?? shares.share;
   const dayShare = run.resync_day_share ?? shares.dayShare;
   return {
@@ -168,9 +183,11 @@ function toFacts(run: RunRow, underWay: number, { isInWindow, shares }: ReleaseR
     endsAt: run.ends_at ?? undefined,
     mostContacts: run.most_contacts ?? undefined,
     released: run.released,
-    underWay,
+    underWay: underWay.under_way,
+    waiting: underWay.waiting,
     nextReleaseAt: run.next_release_at,
     instanceState: run.state,
+    mayBeProbed: run.may_be_probed,
     callsPerSecond: run.calls_per_second,
     // Who says "now" means it.
     share: isInWindow || run.kind === "manual" ? share : dayShare,

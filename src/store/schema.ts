@@ -356,6 +356,11 @@ export const resyncRuns = avatarsSchema.table(
       .where(sql`${table.endedAt} is null`),
     unique("resync_runs_night_key").on(table.instanceId, table.nightAt),
     index("resync_runs_opened_idx").on(table.openedAt, table.id),
+    // The last one of an instance, among years of nights.
+    index("resync_runs_manual_idx")
+      .on(table.instanceId, table.id)
+      .where(sql`${table.kind} = 'manual'`),
+    index("resync_runs_night_idx").on(table.nightAt),
   ],
 );
 

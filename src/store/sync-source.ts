@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { ChatId } from "../domain/chat-id.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
-import { neverAskedStep } from "../domain/refresh-step.ts";
+import { neverAskedStep, requestedStep } from "../domain/refresh-step.ts";
 import { UserError } from "../lib/errors.ts";
 import { patiently, retryTransient } from "./retry-transient.ts";
 import { toStorableText } from "./storable-text.ts";
@@ -29,7 +29,8 @@ const createTableSql = `create temporary table if not exists listed (chat_id tex
 
 /**
  * New contacts rest, and are worth more to the next resync than all that were asked before. One that comes back is due at once.
- * What has not changed is not written: each night brings the same list.
+ * What has not changed is neither written nor locked: each night brings the same list. What has is locked by id, as workers do.
+ * One that somebody else adds at the same moment is taken note of in the next night.
  */
 const addSql = `
 with given as materialized (
@@ -37,21 +38,35 @@ with given as materialized (
   from unnest($2::text[], $3::text[]) with ordinality as u (chat_id, external_ref, n) group by u.chat_id
 ), noted as (
   insert into listed select chat_id from given on conflict do nothing
-), written as (
-  insert into avatars.contacts as c (instance_id, chat_id, external_ref, refresh_at, refresh_step, is_listed)
-  select $1, g.chat_id, g.external_ref, $4, ${neverAskedStep}, true from given g
-  -- Two writers lock the contacts they share in the same order.
-  order by g.chat_id
-  on conflict (instance_id, chat_id) do update set
-    external_ref = coalesce(excluded.external_ref, c.external_ref),
+), known as materialized (
+  select g.chat_id, g.external_ref, c.id, c.is_listed,
+    c.is_listed is not true or g.external_ref is not null and g.external_ref is distinct from c.external_ref as changes
+  from given g
+  cross join lateral (
+    select c.id, c.is_listed, c.external_ref from avatars.contacts c
+    where c.instance_id = $1 and c.chat_id = g.chat_id offset 0
+  ) c
+), locked as materialized (
+  select c.id from avatars.contacts c where c.id = any (array(select id from known where changes))
+  order by c.id for no key update
+), updated as (
+  update avatars.contacts c set
+    external_ref = coalesce(k.external_ref, c.external_ref),
     is_listed = true,
-    refresh_at = case when c.is_listed is false and c.due_at is null then coalesce(c.refresh_at, excluded.refresh_at)
-      else c.refresh_at end
-  where c.is_listed is not true
-    or excluded.external_ref is distinct from c.external_ref and excluded.external_ref is not null
-  returning c.xmax = 0 as is_new
+    refresh_at = case when c.is_listed is false and c.due_at is null then coalesce(c.refresh_at, $4) else c.refresh_at end
+  from known k
+  where c.id = any (array(select id from locked)) and k.id = c.id
+  returning k.is_listed as was_listed
+), added as (
+  insert into avatars.contacts (instance_id, chat_id, external_ref, refresh_at, refresh_step, is_listed)
+  select $1, g.chat_id, g.external_ref, $4, ${neverAskedStep}, true from given g
+  where g.chat_id not in (select chat_id from known)
+  order by g.chat_id
+  on conflict do nothing
+  returning 1
 )
-select count(*) filter (where is_new)::int as added from written`;
+select (select count(*) from added)::int as added,
+  (select count(*) from updated where was_listed is not true)::int as "listedAgain"`;
 
 /** A window of the instance's contacts, in the order of an index: the whole table is never read at once. */
 const windowSql = `
@@ -61,14 +76,16 @@ from (
   select c.id, c.chat_id, c.is_listed from avatars.contacts c
   where c.instance_id = $1 and c.chat_id > $2 order by c.chat_id limit $3
 ) w
-left join listed l on l.chat_id = w.chat_id`;
+-- One probe for each: the list is as long as all of them.
+left join lateral (select l.chat_id from listed l where l.chat_id = w.chat_id offset 0) l on true`;
 
-/** Whoever somebody waits for is asked all the same, and rests then. */
+/** Whoever somebody waits for, or has asked a resync for, is asked all the same, and rests then. */
 const stopSql = `
 with locked as materialized (
   select c.id from avatars.contacts c where c.id = any ($1::bigint[]) order by c.id for no key update
 )
-update avatars.contacts c set is_listed = false, refresh_at = null
+update avatars.contacts c
+set is_listed = false, refresh_at = case when c.refresh_step = ${requestedStep} then c.refresh_at end
 where c.id = any (array(select id from locked))`;
 
 const seenAtOnce = 5_000;
@@ -84,6 +101,8 @@ export async function openSourceSync(
   await client.query(createTableSql);
   await client.query("truncate listed");
   let isEmpty = true;
+  /** Contacts that are in the list now, and were not in the one before. */
+  let newlyListed = 0;
 
   async function findGone(): Promise<string[]> {
     const gone: string[] = [];
@@ -101,10 +120,11 @@ export async function openSourceSync(
       listed += window.listed;
       if (window.seen < seenAtOnce) break;
     }
-    if (gone.length > mostGone * listed) {
+    const before = listed - newlyListed;
+    if (gone.length > mostGone * before) {
       throw new UserError(
         "too-many-gone",
-        `the source lacks ${gone.length} of ${listed} contacts that it had before: is its query right? None of them is stopped`,
+        `the source lacks ${gone.length} of ${before} contacts that it had before: is its query right? None of them is stopped`,
       );
     }
     return gone;
@@ -119,8 +139,16 @@ export async function openSourceSync(
         chunk.map(({ externalRef }) => (externalRef === undefined ? null : toStorableText(externalRef))),
         now,
       ];
-      const { rows } = await client.query<{ added: number }>({ name: "sync-source", text: addSql, values });
-      return rows[0]?.added ?? 0;
+      const { added, listedAgain } = await retryTransient(patiently, async () => {
+        const { rows } = await client.query<{ added: number; listedAgain: number }>({
+          name: "sync-source",
+          text: addSql,
+          values,
+        });
+        return rows[0]!;
+      });
+      newlyListed += added + listedAgain;
+      return added;
     },
     async stopGone() {
       if (isEmpty) throw new UserError("source-empty", "the source has no contacts: is its query right?");

@@ -1,7 +1,7 @@
 import { releaseLeadMs } from "../domain/decide-release.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { findNight, nextNightAt, type ResyncSchedule } from "../domain/resync-schedule.ts";
-import { isInWindow, nextWindow } from "../domain/resync-window.ts";
+import { findNightEnd, isInWindow } from "../domain/resync-window.ts";
 import type { ResyncEnd, ResyncKind } from "../domain/resync-run.ts";
 import { startEvery } from "../lib/start-every.ts";
 
@@ -22,6 +22,8 @@ export interface ResyncLedger {
   /** Runs the source query and plans the night that waits for it, if there is one and nobody else is at it. */
   prepareNight(now: Date): Promise<boolean>;
   openTrickles(now: Date): Promise<void>;
+  /** Ends what was not asked for by a person. */
+  switchOff(now: Date): Promise<void>;
   findReleasableRuns(until: Date): Promise<readonly number[]>;
   /** Undefined: somebody else has seen to it. */
   release(runId: number, now: Date, isInWindow: boolean): Promise<ReleasedContacts | undefined>;
@@ -54,6 +56,7 @@ export interface Resync {
   /** Opens the night that has come, if it is not open yet. */
   openNight(): Promise<void>;
   prepareNight(): Promise<void>;
+  /** Or ends those that are open, where there are no nights. */
   openTrickles(): Promise<void>;
   /** Makes contacts due for each run that may have more of them. */
   release(): Promise<void>;
@@ -91,7 +94,9 @@ export function createResync({ ledger, schedule, wakeInstances, events }: Resync
       if (slotAt && (await ledger.prepareNight(await ledger.readClock()))) events.nightPrepared({ slotAt });
     },
     async openTrickles() {
-      if (schedule !== undefined) await ledger.openTrickles(await ledger.readClock());
+      const now = await ledger.readClock();
+      if (schedule === undefined) await ledger.switchOff(now);
+      else await ledger.openTrickles(now);
     },
     async release() {
       const now = await ledger.readClock();
@@ -112,15 +117,6 @@ export function createResync({ ledger, schedule, wakeInstances, events }: Resync
       await Promise.all(Array.from({ length: releasedAtOnce }, seeToNext));
     },
   };
-}
-
-/**
- * A night that opens in its window, or before it, ends with it. One that was missed, and is made up for by day, goes on until the
- * next one, at the share by day until then.
- */
-function findNightEnd(schedule: ResyncSchedule, now: Date): Date | undefined {
-  const { until } = nextWindow(schedule, now);
-  return until < nextNightAt(schedule, now) ? until : undefined;
 }
 
 const tickMs = 2_000;

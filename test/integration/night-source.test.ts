@@ -99,6 +99,19 @@ describe("the query of a night", () => {
     ]);
   });
 
+  test("locks nothing that has not changed: whoever works on it is not kept waiting, nor waited for", async () => {
+    await readNightly();
+    const worker = await database.pool.connect();
+    try {
+      await worker.query("begin");
+      await worker.query("select from avatars.contacts for update");
+      await addCustomers(1, 50);
+      expect(await readNightly()).toMatchObject({ added: 1, error: undefined });
+    } finally {
+      worker.release(true);
+    }
+  });
+
   test("leaves a contact alone that somebody waits for, but for its reference", async () => {
     await acceptContacts(database.pool, instanceId, [toChatId(1)]);
     expect(await readNightly()).toMatchObject({ added: 5 });
@@ -149,6 +162,14 @@ describe("contacts that are gone from the list", () => {
     await crm.pool.query("update customers set active = false");
     expect(await readNightly()).toMatchObject({ gone: 0, error: "source-empty" });
     expect(await readContacts()).toEqual(before);
+  });
+
+  test("are not believed where the list is another one altogether", async () => {
+    await readNightly();
+    await crm.pool.query("truncate customers");
+    await addCustomers(6, 100);
+    expect(await readNightly()).toMatchObject({ added: 6, gone: 0, error: "too-many-gone" });
+    expect((await readContacts()).every(({ refreshes }) => refreshes)).toBe(true);
   });
 
   test("are told apart also among many, a window at a time", async () => {

@@ -155,11 +155,45 @@ describe("contacts are released", () => {
   test("none of an instance that is held or paused", async () => {
     for (const state of ["held", "paused"]) {
       const instanceId = await addInstance(database);
-      await database.pool.query("update avatars.instances set state = $2 where id = $1", [instanceId, state]);
+      await setState(instanceId, state, ago(-1));
       await addResting(database.pool, instanceId, many(20));
       const runId = await openRun(database.pool, instanceId, now);
       expect(await releaseOnce(database.pool, runId, now)).toMatchObject({ released: 0, endedBy: undefined });
     }
+  });
+
+  test("one at a time of an instance whose hold may be put to the test: nothing else would ever end it", async () => {
+    const instanceId = await addInstance(database);
+    await setState(instanceId, "held", ago(1));
+    await addResting(database.pool, instanceId, many(20));
+    const runId = await openRun(database.pool, instanceId, now);
+    expect(await releaseOnce(database.pool, runId, now)).toMatchObject({ released: 1 });
+    expect(await releaseOnce(database.pool, runId, new Date(now.getTime() + 60_000))).toMatchObject({
+      released: 0,
+    });
+  });
+
+  test("however long the calls take that are under way, and the backoff of others", async () => {
+    const instanceId = await addInstance(database);
+    await addResting(database.pool, instanceId, many(400));
+    const runId = await openRun(database.pool, instanceId, now);
+    await releaseOnce(database.pool, runId, now);
+    await database.pool.query(
+      `update avatars.contacts set claimed_by = gen_random_uuid(), claimed_until = now() + interval '30 seconds'
+       where instance_id = $1 and due_at is not null`,
+      [instanceId],
+    );
+    expect(await releaseOnce(database.pool, runId, new Date(now.getTime() + 6_000))).toMatchObject({
+      released: 60,
+    });
+    await database.pool.query(
+      `update avatars.contacts set claimed_by = null, claimed_until = null, turn = null, due_at = now() + interval '5 minutes'
+       where instance_id = $1 and due_at is not null`,
+      [instanceId],
+    );
+    expect(await releaseOnce(database.pool, runId, new Date(now.getTime() + 12_000))).toMatchObject({
+      released: 60,
+    });
   });
 
   test("once, by however many processes", async () => {
@@ -204,6 +238,23 @@ describe("a run is over", () => {
     expect(await readRun(runId)).toMatchObject({ released: 2, ended_by: "done", left_over: 0 });
   });
 
+  test("not because somebody else has locked all that is due at this moment", async () => {
+    const instanceId = await addInstance(database);
+    await addResting(database.pool, instanceId, many(3));
+    const runId = await openRun(database.pool, instanceId, now);
+    const other = await database.pool.connect();
+    try {
+      await other.query("begin");
+      await other.query("select from avatars.contacts where instance_id = $1 for update", [instanceId]);
+      expect(await releaseOnce(database.pool, runId, now)).toMatchObject({ released: 0, endedBy: undefined });
+    } finally {
+      other.release(true);
+    }
+    expect(await releaseOnce(database.pool, runId, new Date(now.getTime() + 30_000))).toMatchObject({
+      released: 3,
+    });
+  });
+
   test("with its window, and says how many it leaves over", async () => {
     const instanceId = await addInstance(database);
     await addResting(database.pool, instanceId, many(300));
@@ -242,6 +293,14 @@ describe("a run is over", () => {
     });
   });
 });
+
+async function setState(instanceId: InstanceId, state: string, heldUntil: Date): Promise<void> {
+  await database.pool.query("update avatars.instances set state = $2, held_until = $3 where id = $1", [
+    instanceId,
+    state,
+    heldUntil,
+  ]);
+}
 
 function many(count: number): RestingContact[] {
   return Array.from({ length: count }, (_, index) => ({

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { nextNightAt, parseResyncSchedule, type ResyncSchedule } from "../../src/domain/resync-schedule.ts";
-import { findReleasableRuns, openTrickles } from "../../src/store/find-releasable-runs.ts";
+import { findReleasableRuns, openTrickles, switchOff } from "../../src/store/find-releasable-runs.ts";
 import { createRandom } from "../../src/simulator/random.ts";
+import { openManualResync } from "../../src/store/open-manual-resync.ts";
 import { beginNights, findLastNightAt, openNight, prepareNight } from "../../src/store/resync-nights.ts";
 import { createResync, type Resync } from "../../src/worker/resync.ts";
 import { addInstance } from "../support/ledger.ts";
@@ -47,6 +48,7 @@ function openWorld(schedule: ResyncSchedule | undefined, begin: Date) {
         openNight: (night) => openNight(pool, night),
         prepareNight: () => prepareNight(pool, async () => ({ source: undefined, plans: undefined })),
         openTrickles: (now) => openTrickles(pool, now, 0.3),
+        switchOff: (now) => switchOff(pool, now),
         findReleasableRuns: (until) => findReleasableRuns(pool, until),
         release: (runId, now, isInWindow) => releaseOnce(pool, runId, now, { isInWindow }),
       },
@@ -180,12 +182,58 @@ describe("a night", () => {
     expect(await prepareNight(database.pool, prepare)).toBe(false);
   });
 
+  test("that opens while somebody has a resync done by hand is not ended by that, and the other way round", async () => {
+    for (let round = 0; round < 10; round += 1) {
+      const { world, start } = openWorld(berlin, new Date("2026-11-26T12:00:00+01:00"));
+      await database.pool.query("truncate avatars.resync_nights, avatars.resync_runs cascade");
+      await start().openNight();
+      await openRun(database.pool, instanceId, world.now, "trickle");
+      world.now = new Date("2026-11-27T02:00:01+01:00");
+      const request = {
+        instanceId,
+        filter: undefined,
+        mostContacts: undefined,
+        now: world.now,
+        isInWindow: true,
+      };
+      await Promise.all([start().openNight(), openManualResync(database.pool, request)]);
+      const { rows } = await database.pool.query(
+        "select kind from avatars.resync_runs where ended_at is null or ended_by = 'manual' and kind = 'night'",
+      );
+      expect(rows).toEqual([{ kind: "night" }]);
+    }
+  });
+
+  test("that is made up for by day gives way to what is asked for now", async () => {
+    const { world, start } = openWorld(berlin, new Date("2026-11-26T12:00:00+01:00"));
+    await start().openNight();
+    world.now = new Date("2026-11-27T10:00:00+01:00");
+    await start().openNight();
+    const request = {
+      instanceId,
+      filter: undefined,
+      mostContacts: undefined,
+      now: world.now,
+      isInWindow: false,
+    };
+    expect(await openManualResync(database.pool, request)).toMatchObject({ kind: "manual" });
+    expect(await readRun()).toMatchObject({ kind: "manual", ended_at: null });
+  });
+
   test("and what is due by day are refreshed, and nothing where the schedule is off", async () => {
     const { start } = openWorld(undefined, new Date("2026-11-27T02:00:01+01:00"));
     const off = start();
     await off.openNight();
     await off.openTrickles();
     expect(await readNights()).toEqual([]);
+    // One that was open when nights were switched off is over; what a person has asked for is not.
+    await openRun(database.pool, instanceId, new Date("2026-11-27T02:00:00Z"), "trickle");
+    await off.openTrickles();
+    expect(await readRun()).toMatchObject({ kind: "trickle", ended_by: "switched-off" });
+    await openRun(database.pool, instanceId, new Date("2026-11-27T02:00:00Z"), "manual");
+    await off.openTrickles();
+    expect(await readRun()).toMatchObject({ kind: "manual", ended_at: null });
+    await database.pool.query("update avatars.resync_runs set ended_at = now()");
     const { start: startOn } = openWorld(berlin, new Date("2026-11-27T12:00:00+01:00"));
     const on = startOn();
     await on.openNight();

@@ -7,7 +7,6 @@ import { dueCountSql, endRunsOfSql } from "./end-resync-run.ts";
 import { inTransaction } from "./in-transaction.ts";
 import { lockOpening } from "./lock-opening.ts";
 import { patiently, retryTransient } from "./retry-transient.ts";
-import { TryAgainError } from "./try-again-error.ts";
 
 /** Which contacts are meant, whether they are due or not. */
 export interface RefreshFilter {
@@ -141,13 +140,10 @@ async function openRun(
     const { rows } = await client.query<{ id: number }>(
       `insert into avatars.resync_runs
          (instance_id, kind, opened_at, next_release_at, requested_only, most_contacts, due, planned)
-       values ($1, 'manual', $2, $2, $3, $4, $5, $6)
-       on conflict (instance_id) where ended_at is null do nothing returning id::float8 as id`,
+       values ($1, 'manual', $2, $2, $3, $4, $5, $6) returning id::float8 as id`,
       [instanceId, now, marked !== undefined, marked === undefined ? mostContacts : null, due, contacts],
     );
-    const [run] = rows;
-    if (run === undefined) throw new TryAgainError("another run was opened since we looked");
-    return { instanceId, runId: run.id, kind: "manual", contacts };
+    return { instanceId, runId: rows[0]!.id, kind: "manual", contacts };
   });
 }
 

@@ -100,24 +100,23 @@ export interface NightPreparation {
 
 /**
  * Prepares the night that waits for it, if there is one, and lets its runs begin. Whoever does so holds a lock for as long, which
- * goes with its connection: where it dies, another process goes on. Returns whether this process has prepared one.
+ * goes with its connection: where it dies, another process goes on. Returns which one this process has prepared.
  */
 export async function prepareNight(
   pool: pg.Pool,
   prepare: (slotAt: Date) => Promise<NightPreparation>,
-): Promise<boolean> {
-  if ((await findUnprepared(pool)) === undefined) return false;
+): Promise<Date | undefined> {
+  if ((await findUnprepared(pool)) === undefined) return undefined;
   return withClient(pool, async (client) => {
     const { rows } = await client.query<{ locked: boolean }>("select pg_try_advisory_lock($1) as locked", [
       preparingLock,
     ]);
-    if (!rows[0]?.locked) return false;
+    if (!rows[0]?.locked) return undefined;
     try {
       // Under the lock: it may have been prepared meanwhile.
       const slotAt = await findUnprepared(client);
-      if (slotAt === undefined) return false;
-      await writePreparation(pool, slotAt, await prepare(slotAt));
-      return true;
+      if (slotAt !== undefined) await writePreparation(pool, slotAt, await prepare(slotAt));
+      return slotAt;
     } finally {
       await client.query("select pg_advisory_unlock($1)", [preparingLock]);
     }

@@ -19,8 +19,11 @@ export interface ResyncLedger {
     readonly now: Date;
     readonly endsAt: Date | undefined;
   }): Promise<boolean>;
-  /** Runs the source query and plans the night that waits for it, if there is one and nobody else is at it. */
-  prepareNight(now: Date): Promise<boolean>;
+  /**
+   * Runs the source query and plans the night that waits for it. Returns which; undefined: there is none, or somebody else is at
+   * it.
+   */
+  prepareNight(now: Date): Promise<Date | undefined>;
   openTrickles(now: Date): Promise<void>;
   /** Ends what was not asked for by a person. */
   switchOff(now: Date): Promise<void>;
@@ -90,8 +93,8 @@ export function createResync({ ledger, schedule, wakeInstances, events }: Resync
     },
     async prepareNight() {
       if (schedule === undefined) return;
-      const slotAt = await ledger.findLastNightAt();
-      if (slotAt && (await ledger.prepareNight(await ledger.readClock()))) events.nightPrepared({ slotAt });
+      const slotAt = await ledger.prepareNight(await ledger.readClock());
+      if (slotAt) events.nightPrepared({ slotAt });
     },
     async openTrickles() {
       const now = await ledger.readClock();

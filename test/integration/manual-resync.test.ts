@@ -35,7 +35,7 @@ beforeAll(async () => {
 afterAll(() => database.close());
 
 const inDays = (days: number) => new Date(now.getTime() + days * dayMs);
-const anyone: RefreshFilter = { statuses: undefined, kind: undefined, checkedBefore: undefined };
+const anyone: RefreshFilter = { statuses: undefined, kind: undefined, olderThanMs: undefined };
 
 function open(instanceId: InstanceId, request: Partial<ManualResync> = {}) {
   return openManualResync(database.pool, {
@@ -43,6 +43,7 @@ function open(instanceId: InstanceId, request: Partial<ManualResync> = {}) {
     filter: undefined,
     mostContacts: undefined,
     now,
+    isInWindow: true,
     ...request,
   });
 }
@@ -136,8 +137,8 @@ describe("a filter means, due or not,", () => {
     ],
     ["nobody, where nobody meets it", { statuses: ["unreachable"] }, []],
   ])("%s", async (_, { notForDays, ...given }, expected) => {
-    const checkedBefore = notForDays === undefined ? undefined : inDays(-notForDays);
-    const filter = { ...anyone, checkedBefore, ...given };
+    const olderThanMs = notForDays === undefined ? undefined : notForDays * dayMs;
+    const filter = { ...anyone, olderThanMs, ...given };
     const unmark = await remember(instanceId);
     expect(await countMatching(database.pool, instanceId, filter)).toBe(expected.length);
     expect(await readMarked(instanceId)).toEqual([]);
@@ -206,22 +207,14 @@ describe("contacts are marked", () => {
     expect((await readDue(instanceId)).toSorted()).toEqual(["3 days ago", "never"]);
   });
 
-  test("but for those that are due, claimed or locked, which are asked anyway", async () => {
+  test("but for those that are due or claimed, which are asked anyway", async () => {
     const instanceId = await addInstance(database);
     const ledger = createRunLedger(database, paceSettings);
     await acceptContacts(database.pool, instanceId, [toChatId(1), toChatId(2)]);
-    await addResting(database.pool, instanceId, [resting("resting"), resting("locked")]);
+    await addResting(database.pool, instanceId, [resting("resting")]);
     const claimed = await claim(ledger, instanceId, { limit: 1 });
-    const holder = await database.pool.connect();
-    try {
-      await holder.query("begin");
-      await holder.query("select from avatars.contacts where external_ref = 'locked' for no key update");
-      expect(await countMatching(database.pool, instanceId, anyone)).toBe(2);
-      expect(await open(instanceId, { filter: anyone })).toMatchObject({ contacts: 1 });
-    } finally {
-      await holder.query("rollback");
-      holder.release();
-    }
+    expect(await countMatching(database.pool, instanceId, anyone)).toBe(1);
+    expect(await open(instanceId, { filter: anyone })).toMatchObject({ contacts: 1 });
     expect(await readMarked(instanceId)).toEqual(["resting"]);
     // The answer that is on its way is saved as ever.
     const [contact] = claimed.contacts;

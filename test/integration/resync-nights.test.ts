@@ -179,7 +179,7 @@ describe("a night", () => {
     expect([preparing, done.filter(Boolean).length]).toEqual([1, 1]);
     expect(await findReleasableRuns(database.pool, until)).toHaveLength(1);
     expect(await readRun()).toMatchObject({ due: 7, planned: 5 });
-    expect(await prepareNight(database.pool, prepare)).toBe(false);
+    expect(await prepareNight(database.pool, prepare)).toBeUndefined();
   });
 
   test("that opens while somebody has a resync done by hand is not ended by that, and the other way round", async () => {

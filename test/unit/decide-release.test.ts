@@ -18,8 +18,10 @@ const night: ReleaseFacts = {
   mostContacts: undefined,
   released: 0,
   underWay: 0,
+  waiting: 0,
   nextReleaseAt: inMs(0),
   instanceState: "active",
+  mayBeProbed: false,
   callsPerSecond: 10,
   share: 1,
 };
@@ -39,8 +41,19 @@ describe("a run may release", () => {
       { nextReleaseAt: inMs(6_500) },
       { kind: "wait", untilMs: now + 1_000 },
     ],
-    ["nothing while the last ones are not asked", { underWay: 120 }, { kind: "wait", untilMs: now + 1_000 }],
-    ["so many that no more are under way", { underWay: 100 }, { kind: "release", limit: 20 }],
+    ["nothing while the last ones are not asked", { waiting: 120 }, { kind: "wait", untilMs: now + 1_000 }],
+    ["so many that no more wait", { waiting: 100 }, { kind: "release", limit: 20 }],
+    ["as many as ever while calls take long", { underWay: 900 }, { kind: "release", limit: 120 }],
+    [
+      "one, to put a hold to the test",
+      { instanceState: "held", mayBeProbed: true },
+      { kind: "release", limit: 1 },
+    ],
+    [
+      "no other while that is out",
+      { instanceState: "held", mayBeProbed: true, underWay: 1 },
+      { kind: "wait" },
+    ],
     ["what its limit leaves", { mostContacts: 7, released: 2 }, { kind: "release", limit: 5 }],
     ["one, where the next is far ahead", { callsPerSecond: 0.1, share: 0.1 }, { kind: "release", limit: 1 }],
     ["nothing of a share of 0", { share: 0 }, { kind: "wait", untilMs: now + 15_000 }],
@@ -74,6 +87,11 @@ describe("a run is over", () => {
     });
   });
 
+  test("not while somebody else has locked what is due", () => {
+    const release = { kind: "release", limit: 120, everyMs: 100 } as const;
+    expect(followRelease(night, release, { found: 3, released: 0 }, now)).toMatchObject({ kind: "next" });
+  });
+
   test.each([
     ["night", 0, { kind: "end", by: "done" }],
     ["manual", 0, { kind: "end", by: "done" }],
@@ -81,7 +99,9 @@ describe("a run is over", () => {
     ["night", 1, { kind: "next", nextReleaseAtMs: now + releaseLeadMs + 5_000 }],
   ] as const)("when nothing is due, of a %s with %d under way: %o", (kind, underWay, expected) => {
     const release = { kind: "release", limit: 120, everyMs: 100 } as const;
-    expect(followRelease({ ...night, kind, underWay }, release, 0, now)).toEqual(expected);
+    expect(followRelease({ ...night, kind, underWay }, release, { found: 0, released: 0 }, now)).toEqual(
+      expected,
+    );
   });
 });
 
@@ -116,7 +136,8 @@ function simulate({ facts: given, gaps, looks, due, answersPerSecond }: World): 
     if (underWay === 0) nextCallAt = Math.max(nextCallAt, at);
     for (; underWay > 0 && nextCallAt <= at; underWay -= 1) nextCallAt += 1_000 / answersPerSecond;
     if (nextReleaseAt.getTime() > at + releaseLeadMs) continue;
-    const facts: ReleaseFacts = { ...night, ...given, nextReleaseAt, released: releasedInAll, underWay };
+    const counts = { released: releasedInAll, underWay, waiting: underWay };
+    const facts: ReleaseFacts = { ...night, ...given, nextReleaseAt, ...counts };
     const decision = decideRelease(facts, at);
     if (decision.kind === "end") {
       seen.push({ atMs: at, released: 0, underWay, endedBy: decision.by });
@@ -127,7 +148,7 @@ function simulate({ facts: given, gaps, looks, due, answersPerSecond }: World): 
       continue;
     }
     const released = Math.min(left, decision.limit);
-    const next = followRelease(facts, decision, released, at);
+    const next = followRelease(facts, decision, { found: released, released }, at);
     left -= released;
     if (underWay === 0) nextCallAt = Math.max(nextCallAt, at);
     underWay += released;

@@ -1,7 +1,7 @@
 import type pg from "pg";
 import { simulatedInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import type { SourceOutcome } from "../domain/resync-run.ts";
-import { endRunsOfSql } from "./end-resync-run.ts";
+import { endRunsOf } from "./end-resync-run.ts";
 import { inTransaction } from "./in-transaction.ts";
 import { toStorableText } from "./storable-text.ts";
 import { withClient } from "./with-client.ts";
@@ -61,7 +61,7 @@ export async function openNight(pool: pg.Pool, night: NewNight): Promise<boolean
       simulatedInstanceId,
     ]);
     const instanceIds = rows.map(({ id }) => id);
-    await client.query(endRunsOfSql, [instanceIds, now, "next-night"]);
+    await endRunsOf(client, instanceIds, now, "next-night");
     await client.query(
       `insert into avatars.resync_runs (instance_id, kind, night_at, opened_at, next_release_at, ends_at)
        select i.id, 'night', $2, $3, $3, $4

@@ -1,11 +1,10 @@
 import type { InstanceId } from "./instance-id.ts";
 import { agedShare, refreshCauses, toIntervalMs, toRefreshCause, type RefreshCause } from "./refresh-step.ts";
 
-/** Contacts of one instance and step that rest (refresh-step.ts). */
+/** Contacts of one instance and step that rest (refresh-step.ts) and are due by the end of the window. */
 export interface RefreshCount {
   readonly instanceId: InstanceId;
   readonly step: number;
-  readonly resting: number;
   /** Due now; by the beginning of the window; by its end. */
   readonly dueNow: number;
   readonly dueFrom: number;

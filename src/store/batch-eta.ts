@@ -116,7 +116,7 @@ export async function estimateBatch(
 ): Promise<number | undefined> {
   const query = async <Row extends pg.QueryResultRow>(text: string, values: unknown[]) =>
     database instanceof pg.Pool
-      ? queryWithin<Row>(database, { deadlineMs, probes: true }, text, values)
+      ? queryWithin<Row>(database, { deadlineMs, reading: "probes" }, text, values)
       : queryUnsorted<Row>(database, text, values);
   if (pending === undefined) {
     const [member] = await query<{ looked: number; waits: boolean }>(waitsSql, [batchId]);

@@ -4,15 +4,15 @@ import type { RefreshCount } from "../domain/plan-resync.ts";
 import { queryWithin } from "./query-within.ts";
 import { hasRefreshSql } from "./refresh-sql.ts";
 
-/** One pass over the index of contacts that rest, in its order: nothing is sorted, and the table is hardly looked at. */
+/** Reads those alone that are due by the end of the window, about a fifth of all, and no steps without one. */
 const toSql = (which: string) => `
-select c.instance_id as "instanceId", c.refresh_step as step, count(*)::int as resting,
+select c.instance_id as "instanceId", c.refresh_step as step,
   count(*) filter (where c.refresh_at <= $1)::int as "dueNow",
   count(*) filter (where c.refresh_at <= $2)::int as "dueFrom",
   count(*) filter (where c.refresh_at <= $3)::int as "dueUntil",
   min(c.refresh_at) as "oldestAt"
 from avatars.contacts c
-where ${hasRefreshSql} and ${which}
+where ${hasRefreshSql} and c.refresh_at <= greatest($1::timestamptz, $2::timestamptz, $3::timestamptz) and ${which}
 group by c.instance_id, c.refresh_step
 order by c.instance_id, c.refresh_step`;
 
@@ -26,7 +26,7 @@ export interface RefreshMoments {
   readonly until: Date;
 }
 
-/** Counts the contacts that rest, by instance and step, and those of them that are due or will be. */
+/** Counts the contacts that rest and are due at one of these moments, by instance and step. */
 export async function countRefreshes(
   pool: pg.Pool,
   { now, from, until }: RefreshMoments,
@@ -35,7 +35,7 @@ export async function countRefreshes(
   const values = [now, from, until, only ?? simulatedInstanceId];
   return queryWithin<RefreshCount>(
     pool,
-    { deadlineMs, probes: true },
+    { deadlineMs, reading: "counts-in-page-order" },
     only === undefined ? ofAllSql : ofOneSql,
     values,
   );

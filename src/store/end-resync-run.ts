@@ -1,3 +1,6 @@
+import type pg from "pg";
+import type { ResyncEnd } from "../domain/resync-run.ts";
+import { withReading } from "./query-within.ts";
 import { hasRefreshSql, toStepsTable } from "./refresh-sql.ts";
 
 /**
@@ -14,18 +17,57 @@ export function dueCountSql(instanceId: string, now: string): string {
   ) c)`;
 }
 
-const toEndSql = (which: string) => `
-update avatars.resync_runs r
-set ended_at = $2, ended_by = $3, left_over = ${dueCountSql("r.instance_id", "$2::timestamptz")}
+const toEndSql = (which: string, leftOver: string) => `
+update avatars.resync_runs r set ended_at = $2, ended_by = $3, left_over = ${leftOver}
 where ${which} and r.ended_at is null`;
 
 /** Ends the run $1 at the moment $2 for the reason $3, with what it leaves over. */
-export const endRunSql = toEndSql("r.id = $1");
+export const endRunSql = toEndSql("r.id = $1", dueCountSql("r.instance_id", "$2::timestamptz"));
 
-/** Ends all open runs of the instances $1 at the moment $2, since another run takes over, for the reason $3. */
-export const endRunsOfSql = toEndSql("r.instance_id = any ($1::text[])");
+const countDueSql = `
+select c.instance_id as id, count(*)::int as due from avatars.contacts c
+where ${hasRefreshSql} and c.refresh_at <= $2 and c.instance_id = any ($1::text[])
+group by c.instance_id`;
 
-/** What the runs have left over that ended at the moment $1 without being asked: also at that moment. */
-export const countLeftOverSql = `
-update avatars.resync_runs r set left_over = ${dueCountSql("r.instance_id", "$1::timestamptz")}
-where r.ended_at = $1 and r.ended_by = 'next-night' and r.left_over is null`;
+const endRunsSql = toEndSql(
+  "r.instance_id = any ($1::text[])",
+  "(select due from unnest($4::text[], $5::int[]) as d (id, due) where d.id = r.instance_id)",
+);
+
+/**
+ * Ends all open runs of the instances, since another run takes over. Counts what they leave over first, some seconds for ten
+ * million contacts: whoever saves answers must not wait that long for the rows of the runs. Of one that was opened meanwhile it
+ * is not known.
+ */
+export async function endRunsOf(
+  client: pg.PoolClient,
+  instanceIds: readonly string[],
+  now: Date,
+  by: ResyncEnd,
+): Promise<void> {
+  const { rows } = await client.query<{ id: string }>(
+    "select instance_id as id from avatars.resync_runs where instance_id = any ($1::text[]) and ended_at is null",
+    [instanceIds],
+  );
+  const ids = rows.map(({ id }) => id);
+  const due = await countDue(client, ids, now);
+  // By id, as saves lock them.
+  await client.query(
+    `select from avatars.resync_runs where instance_id = any ($1::text[]) and ended_at is null
+     order by id for no key update`,
+    [instanceIds],
+  );
+  await client.query(endRunsSql, [instanceIds, now, by, ids, ids.map((id) => due.get(id) ?? 0)]);
+}
+
+async function countDue(
+  client: pg.PoolClient,
+  instanceIds: readonly string[],
+  now: Date,
+): Promise<Map<string, number>> {
+  if (instanceIds.length === 0) return new Map();
+  const { rows } = await withReading(client, "counts-in-page-order", async () =>
+    client.query<{ id: string; due: number }>(countDueSql, [instanceIds, now]),
+  );
+  return new Map(rows.map(({ id, due }) => [id, due]));
+}

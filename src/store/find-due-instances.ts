@@ -3,7 +3,7 @@ import { simulatedInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import { toDue, toDueHeads } from "./due-sql.ts";
 import { queryWithin } from "./query-within.ts";
 
-const probing = { deadlineMs: 30_000, probes: true };
+const probing = { deadlineMs: 30_000, reading: "probes" } as const;
 
 /** Has the instance `i` a due contact? 25 µs per instance with 6 million contacts, 1.2 million of them due. */
 const hasDue = (since: string) => `exists (${toDueHeads(since)}

@@ -3,7 +3,7 @@ import type { ContactStatus } from "../domain/decide.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { requestedStep } from "../domain/refresh-step.ts";
 import type { ResyncKind } from "../domain/resync-run.ts";
-import { dueCountSql, endRunsOfSql } from "./end-resync-run.ts";
+import { dueCountSql, endRunsOf } from "./end-resync-run.ts";
 import { inTransaction } from "./in-transaction.ts";
 import { lockOpening } from "./lock-opening.ts";
 import { patiently, retryTransient } from "./retry-transient.ts";
@@ -136,7 +136,7 @@ async function openRun(
     const night = open.find(({ kind }) => kind === "night");
     // One that is made up for by day goes at the share of the day, and "now" does not.
     if (night && isInWindow) return { instanceId, runId: night.id, kind: night.kind, contacts };
-    await client.query(endRunsOfSql, [[instanceId], now, "manual"]);
+    await endRunsOf(client, [instanceId], now, "manual");
     const { rows } = await client.query<{ id: number }>(
       `insert into avatars.resync_runs
          (instance_id, kind, opened_at, next_release_at, requested_only, most_contacts, due, planned)

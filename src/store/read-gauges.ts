@@ -54,7 +54,7 @@ export async function readGauges(
   defaultRate: number,
   deadlineMs: number,
 ): Promise<InstanceGauges[]> {
-  const rows = await queryWithin<Row>(pool, { deadlineMs, probes: true }, gaugesSql, [
+  const rows = await queryWithin<Row>(pool, { deadlineMs, reading: "probes" }, gaugesSql, [
     defaultRate,
     simulatedInstanceId,
   ]);
@@ -69,5 +69,5 @@ export async function readGauges(
 
 /** Counts who waits for a call; instances where nobody does are left out. */
 export async function countBacklog(pool: pg.Pool, deadlineMs: number): Promise<Backlog[]> {
-  return queryWithin<Backlog>(pool, { deadlineMs, probes: false }, backlogSql, [simulatedInstanceId]);
+  return queryWithin<Backlog>(pool, { deadlineMs, reading: "counts" }, backlogSql, [simulatedInstanceId]);
 }

@@ -1,7 +1,7 @@
 import type pg from "pg";
 import { simulatedInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import type { SourceOutcome } from "../domain/resync-run.ts";
-import { countLeftOverSql } from "./end-resync-run.ts";
+import { endRunsOf } from "./end-resync-run.ts";
 import { inTransaction } from "./in-transaction.ts";
 import { lockOpening } from "./lock-opening.ts";
 import { toStorableText } from "./storable-text.ts";
@@ -48,7 +48,7 @@ export interface NewNight {
  */
 export async function openNight(pool: pg.Pool, night: NewNight): Promise<boolean> {
   const { slotAt, lastNightAt, now, endsAt } = night;
-  const isOpened = await inTransaction(pool, async (client) => {
+  return inTransaction(pool, async (client) => {
     await lockOpening(client);
     // A statement of its own, which sees what was committed while we waited for the lock.
     const { rowCount } = await client.query(
@@ -61,15 +61,7 @@ export async function openNight(pool: pg.Pool, night: NewNight): Promise<boolean
       simulatedInstanceId,
     ]);
     const instanceIds = rows.map(({ id }) => id);
-    // By id, as saves lock them.
-    await client.query(
-      "select from avatars.resync_runs where ended_at is null order by id for no key update",
-    );
-    await client.query(
-      `update avatars.resync_runs set ended_at = $2, ended_by = 'next-night'
-       where instance_id = any ($1::text[]) and ended_at is null`,
-      [instanceIds, now],
-    );
+    await endRunsOf(client, instanceIds, now, "next-night");
     await client.query(
       `insert into avatars.resync_runs (instance_id, kind, night_at, opened_at, next_release_at, ends_at)
        select i.id, 'night', $2, $3, $3, $4
@@ -79,9 +71,6 @@ export async function openNight(pool: pg.Pool, night: NewNight): Promise<boolean
     );
     return true;
   });
-  // Counting takes seconds where millions are due: nobody is to wait for it.
-  if (isOpened) await pool.query(countLeftOverSql, [now]);
-  return isOpened;
 }
 
 /** What an instance has to do in a night, and how much of it fits in. */

@@ -3,8 +3,10 @@ import type { ChatId } from "../domain/chat-id.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { neverAskedStep, requestedStep } from "../domain/refresh-step.ts";
 import { UserError } from "../lib/errors.ts";
+import { withReading } from "./query-within.ts";
 import { patiently, retryTransient } from "./retry-transient.ts";
 import { toStorableText } from "./storable-text.ts";
+import { transact } from "./with-client.ts";
 
 export interface ListedContact {
   readonly chatId: ChatId;
@@ -79,6 +81,13 @@ from (
 -- One probe for each: the list is as long as all of them.
 left join lateral (select l.chat_id from listed l where l.chat_id = w.chat_id offset 0) l on true`;
 
+interface Window {
+  readonly seen: number;
+  readonly last: string;
+  readonly listed: number;
+  readonly gone: string[] | null;
+}
+
 /** Whoever somebody waits for, or has asked a resync for, is asked all the same, and rests then. */
 const stopSql = `
 with locked as materialized (
@@ -108,12 +117,12 @@ export async function openSourceSync(
     const gone: string[] = [];
     let listed = 0;
     for (let after = ""; ;) {
-      const { rows } = await client.query<{
-        seen: number;
-        last: string;
-        listed: number;
-        gone: string[] | null;
-      }>(windowSql, [instanceId, after, seenAtOnce]);
+      const { rows } = await transact(client, async () =>
+        // With some 100,000 contacts the server would rather read them all for each window.
+        withReading(client, "counts", async () =>
+          client.query<Window>(windowSql, [instanceId, after, seenAtOnce]),
+        ),
+      );
       const window = rows[0]!;
       gone.push(...(window.gone ?? []));
       ({ last: after } = window);

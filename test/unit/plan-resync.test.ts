@@ -40,7 +40,7 @@ const tonight: PlanWindow = { from: now, until: inMs(4 * hourMs) };
 
 function count(step: number, due: number | readonly [number, number, number], oldestAt = now): RefreshCount {
   const [dueNow, dueFrom, dueUntil] = typeof due === "number" ? [due, due, due] : due;
-  return { instanceId, step, resting: dueUntil, dueNow, dueFrom, dueUntil, oldestAt };
+  return { instanceId, step, dueNow, dueFrom, dueUntil, oldestAt };
 }
 
 const byCause = (requested: number, neverAsked: number, expiring: number, age: number): CountByCause => ({

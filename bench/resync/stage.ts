@@ -1,0 +1,96 @@
+import { randomUUID } from "node:crypto";
+import type { ClaimedContact } from "../../src/domain/claim.ts";
+import type { ContactDecision } from "../../src/domain/decide.ts";
+import type { InstanceId } from "../../src/domain/instance-id.ts";
+import type { LookupRecord } from "../../src/domain/claim.ts";
+import { planRefresh } from "../../src/domain/refresh-policy.ts";
+import type { RunLedger } from "../../src/domain/ledger.ts";
+import type { Base } from "../../src/open-base.ts";
+import { openDatabase, type Database } from "../../src/store/database.ts";
+import { createRunLedger } from "../../src/store/run-ledger.ts";
+
+/** One worker process, as far as Postgres sees it. */
+export interface Stage {
+  readonly base: Base;
+  readonly database: Database;
+  readonly ledger: RunLedger;
+  readonly instanceIds: readonly InstanceId[];
+  readonly runId: string;
+  /** What the calls for claimed contacts might bring. */
+  answer(contacts: readonly ClaimedContact[], askedAtMs: number): LookupRecord[];
+}
+
+const connections = 10;
+/** As the worker sets them (app.ts). */
+const claimConnections = 6;
+const claimLeaseMs = 30_000;
+
+/** One answer in so many brings another avatar. */
+const answersPerChange = 20;
+
+export async function openStage(base: Base, instanceIds: readonly InstanceId[]): Promise<Stage> {
+  const { config, databaseUrl, closer } = base;
+  const database = await openDatabase({ url: databaseUrl, maxConnections: connections });
+  closer.add("database", () => database.close());
+  const claims = await openDatabase({
+    url: databaseUrl,
+    maxConnections: claimConnections,
+    commitsLater: true,
+  });
+  closer.add("claims", () => claims.close());
+  const { requestsPerSecond, oldestShare, refresh } = config;
+  const runId = randomUUID();
+  return {
+    base,
+    database,
+    ledger: createRunLedger(
+      database,
+      { requestsPerSecond, oldestShare, claimLeaseMs, random: Math.random },
+      claims,
+    ),
+    instanceIds,
+    runId,
+    answer: (contacts, askedAtMs) =>
+      contacts.map((contact) => {
+        const decision = decide(contact, askedAtMs);
+        const { contactId } = contact;
+        return {
+          contactId,
+          runId,
+          askedAtMs,
+          decision,
+          refresh: planRefresh(contact, decision, new Date(askedAtMs), refresh),
+        };
+      }),
+  };
+}
+
+const urlLifeMs = 10 * 86_400_000;
+
+/** Mostly as it was. */
+function decide({ contactId, past }: ClaimedContact, askedAtMs: number): ContactDecision {
+  switch (past.status) {
+    case "present": {
+      const hasChanged = Math.random() < 1 / answersPerChange || past.version === undefined;
+      const version = hasChanged
+        ? `https://pps.whatsapp.net/v/t61.24694-24/${contactId}_${askedAtMs}_n.jpg`
+        : past.version;
+      const url = `${version}?ccb=11-4&oh=${String(askedAtMs).repeat(5)}&oe=68F0A1B2`;
+      const urlExpiresAt = new Date(askedAtMs + urlLifeMs);
+      return {
+        kind: "answer",
+        status: "present",
+        avatar: { kind: "seen", url, urlExpiresAt, version },
+        note: undefined,
+      };
+    }
+    case "unreachable":
+    case "unknown":
+      return { kind: "give-up", error: "no answer, five times" };
+    case "absent":
+      return { kind: "answer", status: "absent", avatar: { kind: "none" }, note: undefined };
+    case "hidden":
+    case "invalid":
+      return { kind: "answer", status: past.status, avatar: { kind: "keep" }, note: undefined };
+  }
+}

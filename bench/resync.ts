@@ -47,6 +47,8 @@ function readOptions(): Options {
   };
 }
 
+/** A sixth of the machine's memory, and less than the tables take. */
+const sharedBuffers = "4GB";
 /** Nobody calls it. */
 const apiUrl = "http://127.0.0.1:9";
 const claimsAlone = 2_000;
@@ -55,7 +57,7 @@ const refreshedShare = 0.05;
 
 async function main(options: Options, bench: Bench): Promise<number> {
   const startedMs = performance.now();
-  const servers = await openServers(bench.closer, bench.signal);
+  const servers = await openServers(bench.closer, bench.signal, sharedBuffers);
   const instanceIds = toInstanceIds(options.instances);
   const scene = await servers.openScene({ backend: "postgres", instanceIds, apiUrl });
   bench.closer.add("scene", () => scene.close());
@@ -93,6 +95,7 @@ async function main(options: Options, bench: Bench): Promise<number> {
   const openedAgainMs = await noted("next night", openNextNight(stage));
   const results: Results = {
     postgresVersion: servers.postgres.version,
+    sharedBuffers,
     contacts: options.contacts,
     instances: options.instances,
     filledMs,

@@ -48,11 +48,19 @@ export interface Scene {
   close(): Promise<void>;
 }
 
-/** Starts the servers; the closer stops them. Postgres is set up as it is for users: it waits for the disk. */
-export async function openServers(closer: Closer, signal: AbortSignal): Promise<Servers> {
+/**
+ * Starts the servers; the closer stops them. Postgres is set up as it is for users: it waits for the disk.
+ * @param sharedBuffers as Postgres writes it, e.g. `4GB`: for tables of a size for which nobody leaves it as it is
+ */
+export async function openServers(
+  closer: Closer,
+  signal: AbortSignal,
+  sharedBuffers?: string,
+): Promise<Servers> {
   const folder = await mkdtemp(join(tmpdir(), "contact-avatars-bench-"));
   closer.add("folder", () => rm(folder, { recursive: true, force: true }));
-  const postgres = await openEmbeddedPostgres({ dataDir: folder, signal });
+  const settings = sharedBuffers === undefined ? {} : { shared_buffers: sharedBuffers };
+  const postgres = await openEmbeddedPostgres({ dataDir: folder, signal, settings });
   closer.add("Postgres", () => postgres.close());
   const admin = new pg.Client(toDatabaseUrl(postgres.url, "postgres"));
   await admin.connect();

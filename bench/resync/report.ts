@@ -7,6 +7,7 @@ import type { Summary } from "./samples.ts";
 
 export interface Results {
   readonly postgresVersion: string;
+  readonly sharedBuffers: string;
   readonly contacts: number;
   readonly instances: number;
   readonly filledMs: number;
@@ -152,8 +153,11 @@ export function toVerdict({ claims, planning }: Results): {
 }
 
 export function toReport(results: Results, minutes: number): string {
-  const { contacts, instances, postgresVersion, filledMs } = results;
-  const facts = [...describeMachine(), `Postgres ${postgresVersion} (embedded, shared_buffers 128 MB)`];
+  const { contacts, instances, postgresVersion, sharedBuffers, filledMs } = results;
+  const facts = [
+    ...describeMachine(),
+    `Postgres ${postgresVersion} (embedded, shared_buffers ${sharedBuffers})`,
+  ];
   return `Measured on ${new Date().toISOString().slice(0, 10)}, in ${minutes} minutes, of which ${Math.round(filledMs / 60_000)} to fill the tables:
 
 ${facts.map((fact) => `- ${fact}`).join("\n")}

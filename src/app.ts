@@ -19,13 +19,12 @@ import { tapEvents } from "./lib/tap-events.ts";
 import type { Metrics } from "./metrics/create-metrics.ts";
 import { openBase, type Base, type BaseOptions } from "./open-base.ts";
 import { createApiKeys, type ApiKeys } from "./open-api-keys.ts";
-import { openApi, type RunningApi } from "./open-api.ts";
+import type { RunningApi } from "./open-api.ts";
 import { createInstances, type Instances } from "./open-instances.ts";
 import { createContactLister, type ContactLister } from "./open-contact-list.ts";
 import { openMetrics, serveMetricsPort } from "./open-metrics.ts";
 import { createResyncs, openResync, type ResyncForecast, type Resyncs } from "./open-resync.ts";
-import { createGreenApi } from "./provider/green-api.ts";
-import { openQueues, type Queues } from "./queue/open-queues.ts";
+import type { Queues } from "./queue/open-queues.ts";
 import type { RequestResult } from "./queue/request-consumer.ts";
 import {
   acceptChunk,
@@ -196,26 +195,32 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
       return startWorker(base, await getQueues(), watching);
     },
     resyncs: createResyncs(base, database),
-    serveApi: () => openApi(base, { wake: (id) => void wake(id), getQueues, metrics: getMetrics() }),
+    async serveApi() {
+      const { openApi } = await import("./open-api.ts");
+      return openApi(base, { wake: (id) => void wake(id), getQueues, metrics: getMetrics() });
+    },
     onClose: closer.add,
     close: closer.close,
   };
 }
 
-/** Opens the queues when they are first needed: most commands never do. */
+/**
+ * Opens the queues when they are first needed: most commands never do, and are not to wait for BullMQ to be loaded. So it is with
+ * the API and with what calls GREEN-API: together they are more than half of the time that a short command takes.
+ */
 function createQueueOpener({ config, databaseUrl, events, closer, simulated }: Base): () => Promise<Queues> {
   let opening: Promise<Queues> | undefined;
+  const open = async () => {
+    const { openQueues } = await import("./queue/open-queues.ts");
+    const queues = await openQueues({ databaseUrl, redisUrl: config.redisUrl, simulated }, events);
+    closer.add("queues", () => queues.close());
+    return queues;
+  };
   return () => {
-    opening ??= openQueues({ databaseUrl, redisUrl: config.redisUrl, simulated }, events).then(
-      (queues) => {
-        closer.add("queues", () => queues.close());
-        return queues;
-      },
-      (error: unknown) => {
-        opening = undefined;
-        throw error;
-      },
-    );
+    opening ??= open().catch((error: unknown) => {
+      opening = undefined;
+      throw error;
+    });
     return opening;
   };
 }
@@ -239,6 +244,7 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
     claimLeaseMs,
   };
   const isOurs = (id: InstanceId) => (id === simulatedInstanceId) === simulated;
+  const { createGreenApi } = await import("./provider/green-api.ts");
   const greenApi = createGreenApi({ callTimeoutMs: config.callTimeoutMs });
   const timers = createWakeTimers((instanceId) => void queues.wakeInstances([instanceId]));
   const observed = observeActivity(metrics ? tapEvents(events, metrics.events) : events);

@@ -6,7 +6,6 @@ import { UserError } from "./lib/errors.ts";
 import { createChatHash, createLogger, type LogLevel } from "./lib/logger.ts";
 import { createSecretBox, type SecretBox } from "./lib/secret-box.ts";
 import { createLogEvents, type LogEvents } from "./log-events.ts";
-import { migrateQueue } from "./queue/backend.ts";
 import { openDatabase, type Database } from "./store/database.ts";
 import { assertMigrated, migrateLedger } from "./store/migrate.ts";
 
@@ -86,7 +85,10 @@ export async function openBase(config: Config, options: BaseOptions): Promise<Ba
 
 async function migrateAll(database: Database, databaseUrl: string, config: Config): Promise<void> {
   await migrateLedger(database.pool);
-  if (config.redisUrl === undefined) await migrateQueue(databaseUrl);
+  if (config.redisUrl !== undefined) return;
+  // BullMQ takes half a second to load, which most commands can do without.
+  const { migrateQueue } = await import("./queue/backend.ts");
+  await migrateQueue(databaseUrl);
 }
 
 function failWithoutKey(): never {

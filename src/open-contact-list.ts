@@ -6,7 +6,7 @@ import { listContacts, type ListContactsPorts } from "./intake/list-contacts.ts"
 import { UserError } from "./lib/errors.ts";
 import { waitForTurn } from "./lib/wait-for-turn.ts";
 import type { Base } from "./open-base.ts";
-import { createGreenApi, type GreenApi } from "./provider/green-api.ts";
+import type { GreenApi } from "./provider/green-api.ts";
 import { noteState, reserveStateCall } from "./store/instance-state.ts";
 import { findInstance, findSealedToken } from "./store/instances.ts";
 
@@ -48,6 +48,7 @@ export function createContactLister(base: Base): ContactLister {
   }
 
   return async (id, signal, ports) => {
+    const { createGreenApi } = await import("./provider/green-api.ts");
     const greenApi = createGreenApi({ callTimeoutMs: config.callTimeoutMs });
     try {
       return await listContacts(id, { ...ports, ask: async () => ask(greenApi, id, signal) }, signal);

@@ -42,6 +42,8 @@ describe("an instance", () => {
       label: null,
       requestsPerSecond: null,
       maxInFlight: null,
+      resyncShare: null,
+      resyncDayShare: null,
       state: "active",
       heldReason: null,
       heldSince: null,
@@ -56,7 +58,13 @@ describe("an instance", () => {
       { code: "conflict" },
     ]);
     expect(await keep(send("GET", `/${id}`))).toEqual([200, added]);
-    const changes = { label: "Łee", requestsPerSecond: 7.5, maxInFlight: 20 };
+    const changes = {
+      label: "Łee",
+      requestsPerSecond: 7.5,
+      maxInFlight: 20,
+      resyncShare: 0.5,
+      resyncDayShare: 0,
+    };
     expect(await keep(send("PATCH", `/${id}`, changes))).toEqual([200, { ...added, ...changes }]);
     expect(await keep(send("PATCH", `/${id}`, {}))).toEqual([200, { ...added, ...changes }]);
     expect(await keep(send("PATCH", `/${id}`, { label: null, token: other }))).toEqual([
@@ -104,6 +112,8 @@ describe("an instance", () => {
     ["requestsPerSecond", 0],
     ["requestsPerSecond", 10_001],
     ["requestsPerSecond", "10"],
+    ["resyncShare", -0.1],
+    ["resyncDayShare", 1.1],
     ["maxInFlight", 0],
     ["maxInFlight", 1.5],
     ["apiUrl", "ftp://x"],

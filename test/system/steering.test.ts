@@ -181,7 +181,9 @@ describe("what is told of an instance", () => {
     expect(unknown.stderr).toMatch(/^avatars: there is no instance 1101000009: see avatars instance list/);
     expect(unchanged).toMatchObject({ code: 0, stdout: "instance 1101000001 is set so already\n" });
     expect(unsaid).toMatchObject({ code: 2, stdout: "" });
-    expect(unsaid.stderr).toMatch(/^avatars: say what to change: --rps, --max-in-flight, --label or --url/);
+    expect(unsaid.stderr).toMatch(
+      /^avatars: say what to change: --rps, --max-in-flight, --resync-share, .*--label or --url/,
+    );
     expect(wrong).toMatchObject({ code: 2, stdout: "" });
   });
 });

@@ -127,8 +127,8 @@ ${tables.join("\n\n")}
   at least ${leastWay * 100} % of the way to 4. The 95 % of the way to 3a that it was once to reach are beyond whoever has
   to learn the rates by looking: see 4.
 - **1**: whoever was looked at longest ago. **2**: \`planRefresh\` with the default settings, contacts taken in the product's order.
-  **URLs kept fresh**: contacts whose URL is about to expire come before all others. To look at each in time would alone take twice
-  these calls, so that none are left for those that are due by their age.
+  **URLs kept fresh**: contacts whose URL is about to expire come before all others, but for a quarter of the calls, which is for
+  those that are due by their age. To look at each URL in time would alone take twice all calls.
 - **3a**: looks where it is worth most, with the true rates (Azar, Horvitz, Lubetzky, Peres, Shahaf, PNAS 2018). **3b**, a check
   on it: the best fixed intervals, in the steady state. **3c**: the best that the paper's closed form reaches, for looks at random
   moments; not the optimum, since even intervals do better.

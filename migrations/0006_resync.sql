@@ -42,7 +42,8 @@ ALTER TABLE "avatars"."contacts" ADD COLUMN "is_listed" boolean;--> statement-br
 ALTER TABLE "avatars"."instances" ADD COLUMN "resync_share" double precision;--> statement-breakpoint
 ALTER TABLE "avatars"."instances" ADD COLUMN "resync_day_share" double precision;--> statement-breakpoint
 -- What rests already is due again by the policy's defaults, as domain/refresh-policy.ts would have it without a history; the
--- settings take effect with the next answer. Before the index is made: it would begin with as many dead entries. It rewrites those rows: minutes with millions of them.
+-- settings take effect with the next answer. Before the index is made: it would begin with as many dead entries. It rewrites those
+-- rows: minutes with millions of them.
 UPDATE avatars.contacts c SET refresh_at = r.at, refresh_step = r.step
 FROM (
   SELECT c.id,

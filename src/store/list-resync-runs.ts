@@ -79,7 +79,9 @@ export async function findLatestRuns(pool: pg.Pool, only?: InstanceId): Promise<
 /** The last night that was opened; undefined: none yet. The first row only says since when they count. */
 export async function findLatestNight(pool: pg.Pool): Promise<ResyncNight | undefined> {
   const { rows } = await pool.query<NightRow>(
-    `select * from avatars.resync_nights n order by n.slot_at desc limit 1`,
+    `select * from avatars.resync_nights n
+     where n.prepared_at is null or exists (select from avatars.resync_runs r where r.night_at = n.slot_at)
+     order by n.slot_at desc limit 1`,
   );
   return rows[0] && toNight(rows[0]);
 }

@@ -50,6 +50,21 @@ export function assertVisible(key: ApiKey, instanceId: string): void {
   if (!canSee(key, instanceId)) throw noInstance(instanceId);
 }
 
+/**
+ * For what may be asked of one instance, or of all that the key may see.
+ * @param find the instance, if there is one
+ * @throws ApiError `not-found` where the key may not see the instance, or there is none
+ */
+export async function assertThere(
+  key: ApiKey,
+  instanceId: InstanceId | undefined,
+  find: (id: InstanceId) => Promise<unknown>,
+): Promise<void> {
+  if (instanceId === undefined) return;
+  assertVisible(key, instanceId);
+  if (!(await find(instanceId))) throw noInstance(instanceId);
+}
+
 export function noInstance(instanceId: string): ApiError {
   return new ApiError("not-found", `there is no instance ${instanceId}`);
 }

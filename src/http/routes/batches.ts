@@ -1,5 +1,5 @@
 import type { BatchSummary } from "../../domain/batch.ts";
-import { assertVisible, canSee, getKey, noInstance } from "../access.ts";
+import { assertThere, canSee, getKey } from "../access.ts";
 import type { ApiContext, ZodApi } from "../create-api.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { answer, describe, problems } from "../describe.ts";
@@ -47,10 +47,7 @@ export function addBatchRoutes(api: ZodApi, { ports }: ApiContext): void {
     async (request, reply) => {
       const key = getKey(request);
       const { instanceId, state, refreshes, cursor, limit } = request.query;
-      if (instanceId !== undefined) {
-        assertVisible(key, instanceId);
-        if (!(await ports.instances.find(instanceId))) throw noInstance(instanceId);
-      }
+      await assertThere(key, instanceId, ports.instances.find);
       const filter = {
         instanceIds: instanceId === undefined ? key.instanceIds : [instanceId],
         states: state,

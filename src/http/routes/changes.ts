@@ -1,4 +1,4 @@
-import { assertVisible, getKey, noInstance } from "../access.ts";
+import { assertThere, getKey } from "../access.ts";
 import type { ApiContext, ZodApi } from "../create-api.ts";
 import { decodeNumberCursor, encodeCursor } from "../cursor.ts";
 import { answer, describe, problems } from "../describe.ts";
@@ -31,10 +31,7 @@ export function addChangeRoutes(api: ZodApi, { ports }: ApiContext): void {
     async (request, reply) => {
       const key = getKey(request);
       const { cursor, limit, instanceId } = request.query;
-      if (instanceId !== undefined) {
-        assertVisible(key, instanceId);
-        if (!(await ports.instances.find(instanceId))) throw noInstance(instanceId);
-      }
+      await assertThere(key, instanceId, ports.instances.find);
       const instanceIds = instanceId === undefined ? key.instanceIds : [instanceId];
       const { items, next, isMore } = await ports.changes.read(
         instanceIds,

@@ -1,5 +1,4 @@
-import type { InstanceId } from "../../domain/instance-id.ts";
-import { assertVisible, canSee, getKey, noInstance } from "../access.ts";
+import { assertThere, canSee, getKey } from "../access.ts";
 import type { ApiContext, ZodApi } from "../create-api.ts";
 import { decodeNumberCursor, encodeCursor } from "../cursor.ts";
 import { answer, describe, problems } from "../describe.ts";
@@ -33,7 +32,7 @@ export function addResyncRoutes(api: ZodApi, { ports }: ApiContext): void {
     async (request, reply) => {
       const key = getKey(request);
       const { instanceId } = request.query;
-      await assertThere(key, instanceId);
+      await assertThere(key, instanceId, ports.instances.find);
       const { now, window, instances } = await resync.plan();
       const visible = instances.filter(
         ({ instanceId: id }) => canSee(key, id) && (instanceId === undefined || id === instanceId),
@@ -64,7 +63,7 @@ export function addResyncRoutes(api: ZodApi, { ports }: ApiContext): void {
     async (request, reply) => {
       const key = getKey(request);
       const { instanceId, kind, cursor, limit } = request.query;
-      await assertThere(key, instanceId);
+      await assertThere(key, instanceId, ports.instances.find);
       const { items, next } = await resync.listRuns(
         { instanceIds: instanceId === undefined ? key.instanceIds : [instanceId], kind },
         { after: decodeNumberCursor(cursor), limit },
@@ -74,10 +73,4 @@ export function addResyncRoutes(api: ZodApi, { ports }: ApiContext): void {
         .send({ items: items.map(toRun), next: next === undefined ? null : encodeCursor(next) });
     },
   );
-
-  async function assertThere(key: ReturnType<typeof getKey>, instanceId: InstanceId | undefined) {
-    if (instanceId === undefined) return;
-    assertVisible(key, instanceId);
-    if (!(await ports.instances.find(instanceId))) throw noInstance(instanceId);
-  }
 }

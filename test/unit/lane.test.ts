@@ -69,6 +69,7 @@ const toSteps = (rate: number): fc.Arbitrary<Step[]> => {
   );
   return fc.array(step, { minLength: 1, maxLength: 14 });
 };
+const prompt = (calls: number): Step => ({ kind: "send", calls, lateness: [0] });
 const toProcesses = (rate: number, maxLength: number) =>
   fc.array(fc.record({ clockOffsetMs: fc.integer({ min: -1e6, max: 1e6 }), steps: toSteps(rate) }), {
     minLength: 2,
@@ -85,12 +86,25 @@ describe("processes that share an instance", () => {
           const sent = simulateLanes(checkPace, processes, laneGapMs);
           expect(findOverfullSecond(sent, rate)).toBeUndefined();
         }),
-        // The same worlds each time. There are others, one in some thousands: calls that each wait 40 ms and more for their
-        // connection, beside two other lanes, put 51 into a second that lacks microseconds (rate 50, 12,000 runs, seed 2064494938).
+        // The same worlds each time: a rare one breaks it, which the test below gives.
         { numRuns: rate > 100 ? 60 : 400, seed: rate },
       );
     },
   );
+
+  // Expected to fail until the right to send goes with a lease of the instance. Then only one process sends at a time, so
+  // that no other process can send in the wake of calls whose connection it knows nothing of. The world is shrunk from
+  // one that seed 2064494938 finds at a rate of 50 in 12,000 runs: 51 calls in a second that lacks 0.9 ms.
+  test.fails("keep the rate although each call of one leaves 40 ms late, as its connection opens", () => {
+    const late: Step = { kind: "send", calls: 4, lateness: [0], connecting: 40 };
+    const processes = [
+      { clockOffsetMs: 0, steps: [prompt(36)] },
+      { clockOffsetMs: 0, steps: [late, prompt(15)] },
+      { clockOffsetMs: 0, steps: [{ kind: "reserve" as const, calls: 1, there: 0, inside: 0, back: 0 }] },
+    ];
+    const sent = simulateLanes({ requestsPerSecond: 50, marginMs }, processes, laneGapMs);
+    expect(findOverfullSecond(sent, 50)).toBeUndefined();
+  });
 
   test("keep a rate that is no whole number too", () => {
     const world = fc
@@ -101,23 +115,22 @@ describe("processes that share an instance", () => {
         const sent = simulateLanes({ requestsPerSecond: rate, marginMs }, processes, laneGapMs);
         expect(findOverfullSecond(sent, Math.max(1, Math.floor(rate)))).toBeUndefined();
       }),
-      { numRuns: 400 },
+      { numRuns: 400, seed: 12 },
     );
   });
 
   test("would not without the gap between them", () => {
     const late: Step = { kind: "send", calls: 5, lateness: [slotToleranceMs] };
-    const prompt: Step = { kind: "send", calls: 10, lateness: [0] };
     const processes = [
       { clockOffsetMs: 0, steps: [late] },
-      { clockOffsetMs: 0, steps: [{ kind: "stall" as const, ms: 5 }, prompt] },
+      { clockOffsetMs: 0, steps: [{ kind: "stall" as const, ms: 5 }, prompt(10)] },
     ];
     expect(findOverfullSecond(simulateLanes(pace, processes, laneGapMs), 10)).toBeUndefined();
     const withoutGap = fc.check(
       fc.property(toProcesses(10, 3), (others) => {
         expect(findOverfullSecond(simulateLanes(pace, others, 0), 10)).toBeUndefined();
       }),
-      { numRuns: 3_000 },
+      { numRuns: 3_000, seed: 10 },
     );
     expect(withoutGap.failed).toBe(true);
   });

@@ -1,6 +1,7 @@
 import { open, unlink, type FileHandle } from "node:fs/promises";
 import { stringify } from "csv-stringify/sync";
 import type { RecordUnit, Reject } from "../app.ts";
+import { csvCells } from "../lib/csv-cells.ts";
 import { writeLine, type CommandIo } from "./io.ts";
 import { toWriteError } from "./results-file.ts";
 
@@ -39,7 +40,7 @@ export async function createRejectsFile(path: string, unit: RecordUnit, io: Comm
       if (count <= shownLines) writeLine(io.stderr, `${unit} ${reject.line}: ${reject.reason}`);
       else if (count === shownLines + 1)
         writeLine(io.stderr, `… more ${unit}s that are no contacts: see ${path}`);
-      await write(stringify([[reject.line, reject.reason, reject.text]], { escape_formulas: true }));
+      await write(stringify([[reject.line, reject.reason, reject.text]], csvCells));
     },
     path: () => (count === 0 ? undefined : path),
     async close() {

@@ -2,6 +2,7 @@ import { pipeline, Readable, Transform } from "node:stream";
 
 import { stringify } from "csv-stringify";
 import type { ResultRow } from "../domain/ledger.ts";
+import { csvCells } from "../lib/csv-cells.ts";
 
 export type ResultFormat = "csv" | "ndjson";
 
@@ -22,9 +23,8 @@ type FileRow = Record<(typeof columns)[number], string | number | null>;
 
 /** Results as the text of a CSV or NDJSON file, as fast as it is read. What the rows fail with, the stream fails with. */
 export function encodeResults(format: ResultFormat, rows: AsyncIterable<ResultRow>): Readable {
-  // A cell that starts with = + - @ would be run as a formula by a spreadsheet.
   const encoder =
-    format === "csv" ? stringify({ header: true, columns: [...columns], escape_formulas: true }) : toNdjson();
+    format === "csv" ? stringify({ header: true, columns: [...columns], ...csvCells }) : toNdjson();
   // Its errors come out of the encoder.
   pipeline(Readable.from(toFileRows(rows)), encoder, () => undefined);
   return encoder;

@@ -15,7 +15,7 @@ import { assertDistinctFiles, toRejectsPath, toResultsPath } from "./file-names.
 import { exitCodes, toCommandLine, toStoppedCode, writeJson, writeLine, type CommandIo } from "./io.ts";
 import { readIntoBatch, type BatchRead, type BatchTarget, type IntakeOptions } from "./read-into-batch.ts";
 import { getInstance, resolveInstance } from "./resolve-instance.ts";
-import { assertWritable, writeResultsFile } from "./results-file.ts";
+import { assertResultsWritable, writeResultsFile } from "./results-file.ts";
 import { getProgress, workOff, type End } from "./work-off.ts";
 
 export interface EnrichOptions extends IntakeOptions {
@@ -32,9 +32,13 @@ export async function enrich(options: EnrichOptions, io: CommandIo): Promise<num
   const config = readConfig();
   const resultsPath = options.out ?? toResultsPath(options.file);
   const rejectsPath = options.rejects ?? toRejectsPath(resultsPath);
-  assertDistinctFiles({ "the input": options.file, "the results": resultsPath, "the rejects": rejectsPath });
+  await assertDistinctFiles({
+    "the input": options.file,
+    "the results": resultsPath,
+    "the rejects": rejectsPath,
+  });
   const source = await openFileSource(options.file, options, io.signal);
-  await assertWritable(resultsPath);
+  await assertResultsWritable(resultsPath);
   announce(options, config, io);
   const app = await openApp(config, {
     defaultLogLevel: "error",
@@ -61,7 +65,8 @@ export async function enrich(options: EnrichOptions, io: CommandIo): Promise<num
     }
     await worker.stop();
     const batch = await getProgress(app, read.batchId);
-    await writeResultsFile(resultsPath, app.readResults({ batchId: read.batchId }));
+    const rows = app.readResults({ batchId: read.batchId });
+    await writeResultsFile(resultsPath, rows, { readerSignal: io.signal });
     const summary: Summary = {
       end,
       batch,

@@ -4,7 +4,7 @@ import type { ContactStatus } from "../domain/decide.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
 import { exitCodes, writeLine, type CommandIo } from "./io.ts";
-import { assertWritable, writeResultsFile, writeResultsTo } from "./results-file.ts";
+import { assertResultsWritable, writeResultsFile, writeResultsTo } from "./results-file.ts";
 
 export interface ExportOptions {
   readonly out: string;
@@ -16,7 +16,7 @@ export interface ExportOptions {
 /** `avatars export` */
 export async function exportResults(options: ExportOptions, io: CommandIo): Promise<number> {
   const config = readConfig();
-  if (options.out !== "-") await assertWritable(options.out);
+  if (options.out !== "-") await assertResultsWritable(options.out);
   const app = await openApp(config, {
     defaultLogLevel: "warn",
     maxConnections: 2,
@@ -39,9 +39,11 @@ export async function exportResults(options: ExportOptions, io: CommandIo): Prom
       statuses: options.status,
     };
     const rows = app.readResults(filter);
-    if (options.out === "-") await writeResultsTo(io.stdout, rows);
-    else
-      writeLine(io.stderr, `${await writeResultsFile(options.out, rows)} contacts written to ${options.out}`);
+    if (options.out === "-") await writeResultsTo(io.stdout, rows, io.signal);
+    else {
+      const count = await writeResultsFile(options.out, rows, { signal: io.signal });
+      writeLine(io.stderr, `${count} contacts written to ${options.out}`);
+    }
   } finally {
     await app.close();
   }

@@ -17,7 +17,7 @@ export async function importBatch(options: ImportBatchOptions, io: CommandIo): P
   const config = readConfig();
   const chosen = chooseImportSource(options, config);
   const rejectsPath = options.rejects ?? chosen.rejectsPath;
-  assertDistinctFiles({ "the input": chosen.file, "the rejects": rejectsPath });
+  await assertDistinctFiles({ "the input": chosen.file, "the rejects": rejectsPath });
   const source = await chosen.open(io);
   const app = await openApp(config, {
     defaultLogLevel: "warn",

@@ -1,54 +1,62 @@
-import { createWriteStream } from "node:fs";
-import { rename, unlink } from "node:fs/promises";
-import { Readable, type Writable } from "node:stream";
+import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { encodeResults, type ResultFormat, type ResultRow } from "../app.ts";
 import { UserError } from "../lib/errors.ts";
+import { assertWritable, openOutput, toWriteError } from "./output-file.ts";
+
+export interface WriteSignals {
+  /** Ends the writing; the file does not appear. */
+  readonly signal?: AbortSignal;
+  /** Ends only the wait for a reader, where the file is a pipe. */
+  readonly readerSignal?: AbortSignal;
+}
 
 /**
- * Writes results to a file, CSV or NDJSON by its ending. The file appears whole or not at all: it is written
- * beside its place and moved there at the end.
+ * Writes results to a file, CSV or NDJSON by its ending; see `openOutput`.
  * @returns the count of rows
- * @throws UserError `unknown-format`, `file-not-writable`
+ * @throws UserError `unknown-format`, `file-not-writable`; the signal's reason
  */
-export async function writeResultsFile(path: string, rows: AsyncIterable<ResultRow>): Promise<number> {
+export async function writeResultsFile(
+  path: string,
+  rows: AsyncIterable<ResultRow>,
+  { signal, readerSignal = signal }: WriteSignals = {},
+): Promise<number> {
   const format = toFormat(path);
-  const draft = `${path}.part`;
+  const output = await openOutput(path, readerSignal);
   try {
-    const count = await writeResults(createWriteStream(draft), format, rows);
-    await rename(draft, path);
+    const count = await writeResults(output.stream, format, rows, { end: false, signal });
+    await output.commit();
     return count;
   } catch (error) {
-    await unlink(draft).catch(() => undefined);
     throw toWriteError(path, error);
+  } finally {
+    await output.discard();
   }
 }
 
 /** Writes results as CSV to a stream and leaves it open. */
-export async function writeResultsTo(stream: Writable, rows: AsyncIterable<ResultRow>): Promise<number> {
-  return writeResults(stream, "csv", rows, false);
+export async function writeResultsTo(
+  stream: Writable,
+  rows: AsyncIterable<ResultRow>,
+  signal?: AbortSignal,
+): Promise<number> {
+  return writeResults(stream, "csv", rows, { end: false, signal });
 }
 
 /**
  * Fails before the work, not after it, when the results could not be written.
  * @throws UserError `unknown-format`, `file-not-writable`
  */
-export async function assertWritable(path: string): Promise<void> {
+export async function assertResultsWritable(path: string): Promise<void> {
   toFormat(path);
-  const draft = `${path}.part`;
-  try {
-    await pipeline(Readable.from([]), createWriteStream(draft));
-    await unlink(draft);
-  } catch (error) {
-    throw toWriteError(path, error);
-  }
+  await assertWritable(path);
 }
 
 async function writeResults(
   target: Writable,
   format: ResultFormat,
   rows: AsyncIterable<ResultRow>,
-  end = true,
+  options: { readonly end: boolean; readonly signal: AbortSignal | undefined },
 ): Promise<number> {
   let count = 0;
   async function* counted() {
@@ -57,7 +65,7 @@ async function writeResults(
       yield row;
     }
   }
-  await pipeline(encodeResults(format, counted()), target, { end });
+  await pipeline(encodeResults(format, counted()), target, options);
   return count;
 }
 
@@ -67,18 +75,5 @@ function toFormat(path: string): ResultFormat {
   throw new UserError(
     "unknown-format",
     `${path}: the results can be written as .csv or .ndjson; end the name with one of them`,
-  );
-}
-
-/** What the system says of a file that cannot be written, for people; other errors as they are. */
-export function toWriteError(path: string, error: unknown): unknown {
-  const code = error instanceof Error && "code" in error ? String(error.code) : undefined;
-  if (code === undefined || !/^E[A-Z]+$/.test(code)) return error;
-  return new UserError(
-    "file-not-writable",
-    `cannot write ${path} (${code}): check the folder and its permissions`,
-    {
-      cause: error,
-    },
   );
 }

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 import { readLogLevel } from "./config.ts";
+import { exitAtOnce } from "./cli/exit-at-once.ts";
 import { exitCodes, toStoppedCode, writeLine } from "./cli/io.ts";
+import { removeOpenDrafts } from "./cli/output-file.ts";
 import { UserError } from "./lib/errors.ts";
 import { reportFailure, runProgram } from "./cli/program.ts";
 
@@ -14,12 +16,14 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
     if (stopSignal && performance.now() - stoppedAt < sameKeypressMs) return;
     // The second one stops at once: claims in flight expire by themselves.
-    if (stopSignal) process.exit(exitCodes.interrupted);
+    if (stopSignal) exitAtOnce(exitCodes.interrupted);
     stopSignal = signal;
     stoppedAt = performance.now();
     stopping.abort();
   });
 }
+
+process.on("exit", removeOpenDrafts);
 
 // A reader that has seen enough, as in `avatars export --out - | head`.
 for (const stream of [process.stdout, process.stderr]) {

@@ -58,6 +58,8 @@ async function* readUntil(
   options: LineReaderOptions,
 ): AsyncGenerator<IntakeRecord[]> {
   const stop = () => void source.destroy(new Error("stopped"));
+  // A signal that came before the first record was asked for is not told again.
+  if (signal?.aborted) stop();
   signal?.addEventListener("abort", stop, { once: true });
   try {
     yield* readChunks(source, options);

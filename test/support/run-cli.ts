@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 
 /** Set AVATARS_TEST_BIN to test a build that lies elsewhere. */
-const bin = process.env["AVATARS_TEST_BIN"] ?? fileURLToPath(new URL("../../dist/bin.js", import.meta.url));
+export const bin =
+  process.env["AVATARS_TEST_BIN"] ?? fileURLToPath(new URL("../../dist/bin.js", import.meta.url));
 
 export interface CliResult {
   readonly code: number | null;
@@ -23,14 +24,19 @@ export interface CliOptions {
   readonly env?: Record<string, string>;
   readonly cwd?: string;
   readonly stdin?: string | Buffer;
+  /** An open file as standard input, in place of a text. */
+  readonly stdinFd?: number;
 }
 
 /** Starts the built command as its user would: a process of its own, with no setting but those given. */
-export function startCli(args: readonly string[], { env = {}, cwd, stdin }: CliOptions = {}): CliRun {
+export function startCli(
+  args: readonly string[],
+  { env = {}, cwd, stdin, stdinFd }: CliOptions = {},
+): CliRun {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd,
     env: { PATH: process.env["PATH"] ?? "", ...env },
-    stdio: [stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],
+    stdio: [stdinFd ?? (stdin === undefined ? "ignore" : "pipe"), "pipe", "pipe"],
   });
   const texts = { stdout: "", stderr: "", both: "" };
   for (const name of ["stdout", "stderr"] as const) {

@@ -1,9 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
-import { chown, mkdir, mkdtemp, open, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, open, readdir, rename, rm, rmdir } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../lib/errors.ts";
+import type { Account } from "./choose-account.ts";
 import type { Installation } from "./open-installation.ts";
+import { holdFolder, holdNewFolder, openPlainFile, readPlainFile, type HeldFolder } from "./plain-files.ts";
+import { runProgram } from "./run-program.ts";
 import type { ProgramResult } from "./run-program.ts";
 import { lastTrouble } from "./server-log.ts";
 import { SETTINGS_FILE } from "./write-settings.ts";
@@ -25,30 +28,46 @@ export async function createCluster(
   options: { signal?: AbortSignal | undefined; durable: boolean },
 ): Promise<void> {
   const parent = path.dirname(clusterDir);
-  await removeDrafts(parent);
+  const { account } = installation;
+  await removeDrafts(parent, account);
   const draft = await mkdtemp(path.join(parent, DRAFT_PREFIX));
+  const held = account && (await holdNewFolder(draft));
+  const place = held?.path ?? draft;
+  let heldData: HeldFolder | undefined;
   try {
-    const data = path.join(draft, "data");
-    const password = path.join(draft, "password");
-    await mkdir(data, { mode: 0o700 });
-    await writeFile(password, randomBytes(24).toString("base64url"), { mode: 0o600, flag: "wx" });
-    const { account } = installation;
-    if (account) for (const file of [draft, data, password]) await chown(file, account.uid, account.gid);
+    await mkdir(path.join(place, "data"), { mode: 0o700 });
+    heldData = account && holdFolder(path.join(place, "data"));
+    const data = heldData?.path ?? path.join(place, "data");
+    await writePassword(path.join(place, "password"), account);
+    // The outer one last: from then on the account may exchange what is in it.
+    if (account) for (const folder of [heldData, held]) folder?.giveTo(account);
 
-    await initialize(installation, data, options);
-    await rename(password, path.join(data, PASSWORD_FILE));
+    await initialize(installation, data, parent, options);
+    await rename(path.join(place, "password"), path.join(data, PASSWORD_FILE));
     await append(path.join(data, "postgresql.conf"), `\ninclude_if_exists '${SETTINGS_FILE}'\n`);
-    await createDatabase(installation, data, options);
-    await rename(data, clusterDir);
+    await createDatabase(installation, data, parent, options);
+    await rename(path.join(place, "data"), clusterDir);
     if (options.durable) await syncDirectory(parent);
   } finally {
-    await rm(draft, { recursive: true, force: true });
+    heldData?.release();
+    held?.release();
+    await removeDraft(draft, account);
+  }
+}
+
+async function writePassword(file: string, account: Account | undefined): Promise<void> {
+  const handle = await open(file, "wx", 0o600);
+  try {
+    await handle.writeFile(randomBytes(24).toString("base64url"));
+    if (account) await handle.chown(account.uid, account.gid);
+  } finally {
+    await handle.close();
   }
 }
 
 /** @throws UserError when the cluster is not one of ours, or of another major version of Postgres. */
 export async function readPassword(installation: Installation, clusterDir: string): Promise<string> {
-  const version = await readFile(path.join(clusterDir, "PG_VERSION"), "utf8").catch(() => "");
+  const version = await readPlainFile(path.join(clusterDir, "PG_VERSION")).catch(() => "");
   if (version.trim() !== `${installation.majorVersion}`) {
     throw new UserError(
       "embedded-postgres-version",
@@ -58,8 +77,10 @@ export async function readPassword(installation: Installation, clusterDir: strin
     );
   }
   try {
-    return await readFile(path.join(clusterDir, PASSWORD_FILE), "utf8");
+    // It is sent to the server: it must not be the text of a file which that server's account may not read.
+    return await readPlainFile(path.join(clusterDir, PASSWORD_FILE), 1);
   } catch (error) {
+    if (error instanceof UserError) throw error;
     throw new UserError(
       "embedded-postgres-permission",
       `the password of the embedded Postgres cannot be read from ${path.join(clusterDir, PASSWORD_FILE)}`,
@@ -68,17 +89,38 @@ export async function readPassword(installation: Installation, clusterDir: strin
   }
 }
 
-async function removeDrafts(parent: string): Promise<void> {
+async function removeDrafts(parent: string, account: Account | undefined): Promise<void> {
   for (const name of await readdir(parent)) {
-    if (!name.startsWith(DRAFT_PREFIX)) continue;
     // An orphaned initdb may still be writing there; then the next start removes it.
-    await rm(path.join(parent, name), { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
+    if (name.startsWith(DRAFT_PREFIX)) await removeDraft(path.join(parent, name), account);
   }
+}
+
+/**
+ * As root in a folder of another account's it is left to `rm`, which walks by open folders: Node walks by names, and could
+ * be led elsewhere by a link that takes a folder's place.
+ */
+async function removeDraft(draft: string, account: Account | undefined): Promise<void> {
+  if (account === undefined) {
+    await rm(draft, { recursive: true, force: true, maxRetries: 3 }).catch(() => undefined);
+    return;
+  }
+  // Nothing is in it when all went well.
+  if (
+    await rmdir(draft).then(
+      () => true,
+      () => false,
+    )
+  )
+    return;
+  const [cwd, name] = [path.dirname(draft), path.basename(draft)];
+  await runProgram("/bin/rm", ["-rf", "--", name], { cwd, timeoutMs: TIMEOUT_MS });
 }
 
 async function initialize(
   installation: Installation,
   data: string,
+  parent: string,
   options: { signal?: AbortSignal | undefined; durable: boolean },
 ): Promise<void> {
   const args: [string, ...string[]] = [
@@ -97,7 +139,7 @@ async function initialize(
     timeoutMs: TIMEOUT_MS,
     signal: options.signal,
   });
-  if (result.exitCode !== 0) throw creationFailed(data, result);
+  if (result.exitCode !== 0) throw creationFailed(parent, result);
 }
 
 /**
@@ -107,6 +149,7 @@ async function initialize(
 async function createDatabase(
   installation: Installation,
   data: string,
+  parent: string,
   options: { signal?: AbortSignal | undefined; durable: boolean },
 ): Promise<void> {
   const args: [string, ...string[]] = [
@@ -122,14 +165,13 @@ async function createDatabase(
     input: "CREATE DATABASE avatars\n",
   });
   if (result.exitCode !== 0 || /\b(?:ERROR|FATAL|PANIC):/.test(result.output)) {
-    throw creationFailed(data, result);
+    throw creationFailed(parent, result);
   }
 }
 
 /** As root we write in a folder of another account's: no link of its making is followed. */
 async function append(file: string, text: string): Promise<void> {
-  const { O_APPEND, O_WRONLY, O_NOFOLLOW } = constants;
-  const handle = await open(file, O_APPEND | O_WRONLY | (O_NOFOLLOW ?? 0));
+  const handle = await openPlainFile(file, constants.O_APPEND | constants.O_WRONLY);
   try {
     await handle.writeFile(text);
     await handle.sync();
@@ -148,10 +190,10 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-function creationFailed(data: string, result: ProgramResult): UserError {
+function creationFailed(parent: string, result: ProgramResult): UserError {
   return new UserError(
     "embedded-postgres-init-failed",
-    `the embedded Postgres could not be set up in ${path.dirname(path.dirname(data))}: ` +
+    `the embedded Postgres could not be set up in ${parent}: ` +
       `${lastTrouble(result.output) ?? "it ended without a reason"}. Or set DATABASE_URL`,
   );
 }

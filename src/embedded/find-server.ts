@@ -1,7 +1,8 @@
-import { readFile, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { UserError } from "../lib/errors.ts";
+import { readPlainFile } from "./plain-files.ts";
 import { hasCode, inspectProcess } from "./process-mark.ts";
 
 /** The server of a cluster: `busy` while it starts or stops. */
@@ -58,7 +59,7 @@ export async function findSettledServer(
 
 async function readIfThere(file: string): Promise<string> {
   try {
-    return await readFile(file, "utf8");
+    return await readPlainFile(file);
   } catch (error) {
     if (hasCode(error, "ENOENT")) return "";
     throw error;

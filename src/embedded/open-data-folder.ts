@@ -1,7 +1,8 @@
-import { chown, mkdir, stat } from "node:fs/promises";
+import { lstat, mkdir, readdir, realpath, stat } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../lib/errors.ts";
 import type { Account } from "./choose-account.ts";
+import { holdFolder, type HeldFolder } from "./plain-files.ts";
 import { hasCode } from "./process-mark.ts";
 
 /** Where everything of one embedded server lies. */
@@ -11,29 +12,99 @@ export interface DataFolder {
   readonly clusterDir: string;
   readonly lockDir: string;
   readonly participantsDir: string;
+  /** As root, whom the folder belongs to instead, so that what we leave there can be used by that user. */
+  readonly owner: Account | undefined;
+  /** As root, whether another user may write in the folder: then nothing in it is taken for what its name says. */
+  readonly shared: boolean;
+  /** Puts the folder's names in place of those by which we hold it. */
+  explain(text: string): string;
+  release(): void;
 }
 
-/** Makes what is missing of the folder, except the cluster. */
+/**
+ * Makes what is missing of the folder, except the cluster. As root in a folder in which another user may write, each part
+ * of it is held: what that user makes of its names afterwards leads us nowhere.
+ * @throws UserError `embedded-postgres-unsafe` where a part of such a folder is a link
+ */
 export async function openDataFolder(dataDir: string): Promise<DataFolder> {
-  const folder = {
+  await mkdir(dataDir, { recursive: true });
+  if (!(await isShared(dataDir))) {
+    const own = { ...toPlace(dataDir), owner: undefined, shared: false };
+    for (const directory of [own.lockDir, own.participantsDir]) await mkdir(directory, { recursive: true });
+    return { ...own, explain: (text) => text, release: () => undefined };
+  }
+  const held: { readonly shown: string; readonly folder: HeldFolder }[] = [];
+  const hold = (directory: string, shown: string) => {
+    const folder = holdFolder(directory);
+    // The inner ones first: their names begin with those of the outer ones where they are not held.
+    held.unshift({ shown, folder });
+    return folder;
+  };
+  const explain = (text: string) =>
+    held.reduce((told, { shown, folder }) => told.replaceAll(folder.path, shown), text);
+  const release = () => held.splice(0).forEach(({ folder }) => folder.release());
+  try {
+    // The path to it, with its links, is of the caller's choice.
+    const folder = hold(await realpath(dataDir), dataDir);
+    const { uid, gid } = folder.found;
+    const owner = uid === 0 ? undefined : { uid, gid };
+    const place = toPlace(folder.path);
+    const holdPart = async (directory: string) => {
+      const part = hold(await makeFolder(directory), path.join(dataDir, path.basename(directory)));
+      // What root left there otherwise is not ours to give.
+      if (owner && part.found.uid === 0 && (await readdir(part.path)).length === 0) part.giveTo(owner);
+      return part.path;
+    };
+    const lockDir = await holdPart(place.lockDir);
+    const participantsDir = await holdPart(place.participantsDir);
+    await assertNoLink(place.clusterDir);
+    return { ...place, lockDir, participantsDir, owner, shared: true, explain, release };
+  } catch (error) {
+    const explained = explainHeld(error, explain);
+    release();
+    throw explained;
+  }
+}
+
+function toPlace(dataDir: string) {
+  return {
     dataDir,
     clusterDir: path.join(dataDir, "postgres"),
     lockDir: path.join(dataDir, "postgres.lock"),
     participantsDir: path.join(dataDir, "postgres.users"),
   };
-  await mkdir(dataDir, { recursive: true });
-  const owner = await findFolderOwner(dataDir);
-  for (const directory of [folder.lockDir, folder.participantsDir]) {
-    await mkdir(directory, { recursive: true });
-    if (owner) await chown(directory, owner.uid, owner.gid);
-  }
-  return folder;
 }
 
-/** As root, whom the folder belongs to instead, so that what we leave there can be used by that user. */
-export async function findFolderOwner(dataDir: string): Promise<Account | undefined> {
-  const { uid, gid } = await stat(dataDir);
-  return process.geteuid?.() === 0 && uid !== 0 ? { uid, gid } : undefined;
+/** Whether we are root, and somebody else may rename and link in this folder. */
+export async function isShared(dataDir: string): Promise<boolean> {
+  if (process.geteuid?.() !== 0) return false;
+  const { uid, mode } = await stat(dataDir);
+  return uid !== 0 || (mode & 0o022) !== 0;
+}
+
+async function makeFolder(directory: string): Promise<string> {
+  try {
+    await mkdir(directory);
+  } catch (error) {
+    if (!hasCode(error, "EEXIST")) throw error;
+  }
+  return directory;
+}
+
+/** Its owner would be taken for the account of Postgres. */
+async function assertNoLink(clusterDir: string): Promise<void> {
+  const found = await lstat(clusterDir).catch((error: unknown) => {
+    if (hasCode(error, "ENOENT")) return undefined;
+    throw error;
+  });
+  if (found !== undefined && !found.isDirectory()) holdFolder(clusterDir).release();
+}
+
+/** An error of ours with the names that people know. */
+export function explainHeld(error: unknown, explain: (text: string) => string): unknown {
+  if (!(error instanceof UserError) || explain(error.message) === error.message) return error;
+  const { code, retryable, cause } = error;
+  return new UserError(code, explain(error.message), { retryable, cause });
 }
 
 /** Says what a full disk or a missing permission means here; other errors are returned as they are. */

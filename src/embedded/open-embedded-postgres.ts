@@ -1,14 +1,14 @@
-import { lchown, readdir, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import path from "node:path";
 import { chooseAccount } from "./choose-account.ts";
-import type { Account } from "./choose-account.ts";
 import { createCluster, readPassword } from "./create-cluster.ts";
-import { explainSystemError, findFolderOwner, openDataFolder } from "./open-data-folder.ts";
+import { explainHeld, explainSystemError, openDataFolder } from "./open-data-folder.ts";
 import type { DataFolder } from "./open-data-folder.ts";
 import { openInstallation } from "./open-installation.ts";
 import type { Installation } from "./open-installation.ts";
 import { addParticipant, hasParticipants } from "./participants.ts";
 import type { Participant } from "./participants.ts";
+import { giveTree } from "./plain-files.ts";
 import { hasCode } from "./process-mark.ts";
 import { startServer, stopServer } from "./start-server.ts";
 import { withDirectoryLock } from "./with-directory-lock.ts";
@@ -60,9 +60,9 @@ export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Pr
     dataDir,
     started: opened.started,
     close() {
-      closing ??= leaveUnderLock(installation, place, opened.participant).then((stopped) =>
-        log("embedded-postgres-closed", { dataDir, stopped }),
-      );
+      closing ??= leaveUnderLock(installation, place, opened.participant)
+        .finally(() => place.release())
+        .then((stopped) => log("embedded-postgres-closed", { dataDir, stopped }));
       return closing;
     },
   };
@@ -70,13 +70,19 @@ export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Pr
 
 async function open(dataDir: string, options: EmbeddedPostgresOptions) {
   const place = await openDataFolder(dataDir);
-  const account = await chooseAccount(dataDir, place.clusterDir);
-  const installation = await openInstallation(account);
-  const opened = await withDirectoryLock(place.lockDir, () => enter(installation, place, options), {
-    timeoutMs: OPEN_LOCK_TIMEOUT_MS,
-    signal: options.signal,
-  });
-  return { place, installation, ...opened };
+  try {
+    const account = await chooseAccount(place.dataDir, place.clusterDir);
+    const installation = await openInstallation(account);
+    const opened = await withDirectoryLock(place.lockDir, () => enter(installation, place, options), {
+      timeoutMs: OPEN_LOCK_TIMEOUT_MS,
+      signal: options.signal,
+    });
+    return { place, installation, ...opened };
+  } catch (error) {
+    const explained = explainHeld(error, place.explain);
+    place.release();
+    throw explained;
+  }
 }
 
 async function enter(installation: Installation, place: DataFolder, options: EmbeddedPostgresOptions) {
@@ -88,7 +94,7 @@ async function enter(installation: Installation, place: DataFolder, options: Emb
       installation,
       clusterDir: place.clusterDir,
       settings: options.settings ?? {},
-      logOwner: await findFolderOwner(place.dataDir),
+      logOwner: place.owner,
       signal: options.signal,
     });
     options.signal?.throwIfAborted();
@@ -121,7 +127,7 @@ async function leaveUnderLock(installation: Installation, place: DataFolder, par
   } catch (error) {
     // Whoever holds the lock so long is a user of the server as well, and will stop it.
     await participant.remove();
-    throw explainSystemError(error, place.dataDir);
+    throw explainSystemError(explainHeld(error, place.explain), place.explain(place.dataDir));
   }
 }
 
@@ -142,11 +148,4 @@ async function ensureCluster(
   const durable = options.settings?.["fsync"] !== "off";
   await createCluster(installation, clusterDir, { signal: options.signal, durable });
   return true;
-}
-
-async function giveTree(directory: string, account: Account): Promise<void> {
-  for (const name of await readdir(directory, { recursive: true })) {
-    await lchown(path.join(directory, name), account.uid, account.gid);
-  }
-  await lchown(directory, account.uid, account.gid);
 }

@@ -11,7 +11,7 @@ export interface Participant {
 /** Registers this process as one more user of the server, in a folder that is there. Under the lock. */
 export async function addParticipant(directory: string): Promise<Participant> {
   const file = path.join(directory, `${await ownProcessMark()}.${randomUUID()}`);
-  await writeFile(file, "");
+  await writeFile(file, "", { flag: "wx" });
   return { remove: () => rm(file, { force: true }) };
 }
 

@@ -1,6 +1,7 @@
 import { constants } from "node:fs";
-import { open, rename, stat } from "node:fs/promises";
+import { lstat, rename } from "node:fs/promises";
 import type { Account } from "./choose-account.ts";
+import { openPlainFile } from "./plain-files.ts";
 
 /** The server's log, opened by us and handed over as a file: no account needs to reach its path. */
 export interface ServerLog {
@@ -18,8 +19,8 @@ const MAX_NEWS_BYTES = 64 * 1024;
 export async function openServerLog(file: string, owner: Account | undefined): Promise<ServerLog> {
   const before = await sizeOf(file);
   if (before > MAX_BYTES) await rename(file, `${file}.1`);
-  const { O_APPEND, O_CREAT, O_RDWR, O_NOFOLLOW } = constants;
-  const handle = await open(file, O_APPEND | O_CREAT | O_RDWR | (O_NOFOLLOW ?? 0), 0o600);
+  const { O_APPEND, O_CREAT, O_RDWR } = constants;
+  const handle = await openPlainFile(file, O_APPEND | O_CREAT | O_RDWR, { mode: 0o600 });
   if (owner) await handle.chown(owner.uid, owner.gid);
   const start = (await handle.stat()).size;
   return {
@@ -33,7 +34,7 @@ export async function openServerLog(file: string, owner: Account | undefined): P
 }
 
 async function sizeOf(file: string): Promise<number> {
-  return stat(file).then(
+  return lstat(file).then(
     ({ size }) => size,
     () => 0,
   );

@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { link, readdir, readFile, rm, truncate, writeFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { link, open, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { UserError } from "../lib/errors.ts";
+import { readPlainFile } from "./plain-files.ts";
 import { hasCode, isMarkRunning, ownProcessMark } from "./process-mark.ts";
 
 const POLL_MS = 25;
@@ -35,7 +37,7 @@ export async function withDirectoryLock<T>(
         return await work();
       } finally {
         // If even this fails, the folder is gone, or the lock goes with our process.
-        await truncate(held).catch(() => undefined);
+        await release(held).catch(() => undefined);
       }
     }
     if (performance.now() > until) throw lockTimeout(directory);
@@ -43,19 +45,35 @@ export async function withDirectoryLock<T>(
   }
 }
 
-async function tryAcquire(directory: string, mark: string): Promise<string | undefined> {
+/** A file of the row, and which one it is: in a folder of another user's its name may come to mean another. */
+interface HeldLock {
+  readonly file: string;
+  readonly inode: number;
+}
+
+async function release({ file, inode }: HeldLock): Promise<void> {
+  const handle = await open(file, constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0));
+  try {
+    if ((await handle.stat()).ino === inode) await handle.truncate();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function tryAcquire(directory: string, mark: string): Promise<HeldLock | undefined> {
   const newest = await newestGeneration(directory);
   if (newest > 0 && (await isHeld(path.join(directory, `${newest}`)))) return undefined;
 
   const own = path.join(directory, `${newest + 1}`);
-  if (!(await createExclusively(directory, own, mark))) return undefined;
+  const inode = await createExclusively(directory, own, mark);
+  if (inode === undefined) return undefined;
   // We may have looked so long ago that our number was used, released and cleaned up meanwhile.
   if ((await newestGeneration(directory)) > newest + 1) {
     await rm(own, { force: true });
     return undefined;
   }
   await removeLeftovers(directory, newest + 1 - KEPT_GENERATIONS);
-  return own;
+  return { file: own, inode };
 }
 
 async function newestGeneration(directory: string): Promise<number> {
@@ -65,7 +83,7 @@ async function newestGeneration(directory: string): Promise<number> {
 
 async function isHeld(file: string): Promise<boolean> {
   try {
-    return await isMarkRunning(await readFile(file, "utf8"));
+    return await isMarkRunning(await readPlainFile(file));
   } catch (error) {
     // Cleaned up since we looked: there is a newer one.
     if (hasCode(error, "ENOENT")) return true;
@@ -73,16 +91,24 @@ async function isHeld(file: string): Promise<boolean> {
   }
 }
 
-async function createExclusively(directory: string, file: string, content: string): Promise<boolean> {
+/** @returns the inode of the file, if it was made. */
+async function createExclusively(
+  directory: string,
+  file: string,
+  content: string,
+): Promise<number | undefined> {
   const draft = path.join(directory, `draft.${content}.${randomUUID()}`);
-  await writeFile(draft, content, { flag: "wx" });
+  const handle = await open(draft, "wx");
   try {
+    await handle.writeFile(content);
+    const { ino } = await handle.stat();
     await link(draft, file);
-    return true;
+    return ino;
   } catch (error) {
-    if (hasCode(error, "EEXIST")) return false;
+    if (hasCode(error, "EEXIST")) return undefined;
     throw error;
   } finally {
+    await handle.close();
     await rm(draft, { force: true });
   }
 }

@@ -3,6 +3,7 @@ import { open, rename, rm } from "node:fs/promises";
 import path from "node:path";
 import { UserError } from "../lib/errors.ts";
 import type { Account } from "./choose-account.ts";
+import { holdFolder } from "./plain-files.ts";
 
 /** Included at the end of the cluster's postgresql.conf, and written anew at every start. */
 export const SETTINGS_FILE = "avatars.conf";
@@ -29,7 +30,9 @@ export async function writeSettings(
   settings: Readonly<Record<string, string>>,
   account: Account | undefined,
 ): Promise<void> {
-  const file = path.join(clusterDir, SETTINGS_FILE);
+  // As root in a folder of that account's: what its name leads to may change meanwhile.
+  const folder = account && holdFolder(clusterDir);
+  const file = path.join(folder?.path ?? clusterDir, SETTINGS_FILE);
   const draft = `${file}.${randomUUID()}`;
   try {
     const handle = await open(draft, "wx", 0o600);
@@ -42,6 +45,7 @@ export async function writeSettings(
     await rename(draft, file);
   } finally {
     await rm(draft, { force: true });
+    folder?.release();
   }
 }
 

@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
@@ -8,6 +6,7 @@ import { migrateQueue } from "../../src/queue/backend.ts";
 import { openDatabase } from "../../src/store/database.ts";
 import { migrateLedger } from "../../src/store/migrate.ts";
 import { openRedis } from "./redis-server.ts";
+import { openRunFolder } from "./run-folder.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -22,13 +21,13 @@ declare module "vitest" {
 /** Test files clone this database: migrated once, empty. */
 export const templateName = "avatars_template";
 
-/** Servers for the whole run, on free ports: the machine's own are never touched. */
+/** Servers for the whole run, on free ports: the machine's own are never touched, and none outlives the run. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const folder = openRunFolder();
   const redis = await openRedis();
   reportRedis(redis?.source);
-  const folder = await mkdtemp(join(tmpdir(), "contact-avatars-test-"));
   const postgres = await openEmbeddedPostgres({
-    dataDir: folder,
+    dataDir: join(folder.path, "postgres"),
     settings: { fsync: "off", synchronous_commit: "off", full_page_writes: "off", max_connections: "200" },
   });
   const admin = new URL(postgres.url);
@@ -40,7 +39,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return async () => {
     await redis?.close();
     await postgres.close();
-    await rm(folder, { recursive: true, force: true });
+    folder.close();
   };
 }
 

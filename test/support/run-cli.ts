@@ -1,5 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
+import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 
 /** Set AVATARS_TEST_BIN to test a build that lies elsewhere. */
@@ -35,7 +36,8 @@ export function startCli(
 ): CliRun {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd,
-    env: { PATH: process.env["PATH"] ?? "", ...env },
+    // By its temporary folder it is known to belong to this run of the tests: see watchdog.js.
+    env: { PATH: process.env["PATH"] ?? "", TMPDIR: tmpdir(), ...env },
     stdio: [stdinFd ?? (stdin === undefined ? "ignore" : "pipe"), "pipe", "pipe"],
   });
   const texts = { stdout: "", stderr: "", both: "" };

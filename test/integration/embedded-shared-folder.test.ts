@@ -114,7 +114,7 @@ describe.skipIf(process.geteuid?.() !== 0)("root in a data folder of another use
   test("gives away no file of root's that is called like the server's log", async () => {
     const log = path.join(dataDir, "postgres.log");
     await symlink("../rootonly/secret", log);
-    await expect(open()).rejects.toMatchObject(unsafe("postgres.log"));
+    await expect(openServerLog(log, nobody)).rejects.toMatchObject(unsafe("postgres.log"));
     await rm(log);
     await link(secret, log);
     await expect(openServerLog(log, nobody)).rejects.toMatchObject({ code: "embedded-postgres-unsafe" });

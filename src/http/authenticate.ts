@@ -1,4 +1,4 @@
-import type { FastifyRequest, onRequestAsyncHookHandler } from "fastify";
+import type { FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from "fastify";
 import type { ApiKey, StoredApiKey } from "../domain/api-key.ts";
 import { hasSecret, parseApiToken } from "../lib/api-token.ts";
 import { assertAllowed, type Access } from "./access.ts";
@@ -30,26 +30,26 @@ export interface Authentication {
 export function createAuthentication({ keys, now, countStranger }: AuthenticationOptions): Authentication {
   const cache = createKeyCache(keys, now);
 
-  async function authenticate(request: FastifyRequest, access: Exclude<Access, "open">) {
+  async function authenticate(request: FastifyRequest, reply: FastifyReply, access: Exclude<Access, "open">) {
     const isBasicAllowed = access === "key" || access.basic === true;
     const token = parseApiToken(readToken(request.headers.authorization, isBasicAllowed) ?? "");
     if (token && !cache.isGood(token.id)) await countStranger(request);
     const key = token && (await cache.find(token.id));
     // Compared in any case, so that time does not tell which ids there are.
     const isRight = hasSecret(key?.secretHmac, keys.hmac(token?.secret ?? ""));
-    if (!key || !isRight || !isInForce(key, now())) throw unauthorized(isBasicAllowed);
+    if (!key || !isRight || !isInForce(key, now())) throw unauthorized(reply, isBasicAllowed);
     cache.keep(key.id);
     keys.noteUse(key);
     return key;
   }
 
   return {
-    async onRequest(request) {
+    async onRequest(request, reply) {
       const { config, url } = request.routeOptions;
       // What does not exist is nobody's secret.
       if (url === undefined || config.access === "open") return;
       const access = config.access ?? "key";
-      const key = await authenticate(request, access);
+      const key = await authenticate(request, reply, access);
       request.apiKey = key;
       if (access !== "key") assertAllowed(key, access);
     },
@@ -72,14 +72,20 @@ function readToken(header: string | undefined, isBasicAllowed: boolean): string 
   return credentials.slice(credentials.indexOf(":") + 1);
 }
 
-function unauthorized(isBasicAllowed: boolean): ApiError {
-  const challenge = isBasicAllowed
-    ? 'Bearer, Basic realm="contact-avatars: an API key as the password", charset="UTF-8"'
-    : "Bearer";
+/**
+ * A header for each challenge, `Basic` first: of several in one header Chrome and Edge read the first alone, and ask nobody
+ * for a password then. RFC 9110 leaves the order and the number of headers open.
+ */
+const browserChallenges = [
+  'Basic realm="contact-avatars: an API key as the password", charset="UTF-8"',
+  "Bearer",
+];
+
+function unauthorized(reply: FastifyReply, isBasicAllowed: boolean): ApiError {
+  void reply.header("www-authenticate", isBasicAllowed ? browserChallenges : "Bearer");
   return new ApiError(
     "unauthorized",
     "send a valid key as `Authorization: Bearer avk_…`; one is made with: avatars apikey create",
-    { headers: { "www-authenticate": challenge } },
   );
 }
 

@@ -13,6 +13,7 @@ import { toRequestId } from "./request-id.ts";
 import { addAcceptRoute } from "./routes/accept-batch.ts";
 import { addBatchRoutes } from "./routes/batches.ts";
 import { addFollowRoutes } from "./routes/follow-batch.ts";
+import { addFrontRoute } from "./routes/front.ts";
 import { addChangeRoutes } from "./routes/changes.ts";
 import { addContactRoutes } from "./routes/contacts.ts";
 import { addInstanceRoutes } from "./routes/instances.ts";
@@ -193,6 +194,7 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
     failed: (request, error) => tellFailed(request, "cut", error),
   };
   const api = withZod(app);
+  addFrontRoute(api);
   addServiceRoutes(api, context);
   addBatchRoutes(api, context);
   addAcceptRoute(api, context);

@@ -16,7 +16,7 @@ import { createResyncs, type ResyncForecast } from "./open-resync.ts";
 import type { Queues } from "./queue/open-queues.ts";
 import { encodeResults } from "./results/encode-results.ts";
 import { acceptRequest } from "./store/accept-request.ts";
-import { findApiKey, noteApiKeyUse } from "./store/api-keys.ts";
+import { findApiKeys, noteApiKeyUse } from "./store/api-keys.ts";
 import { estimateBatch } from "./store/batch-eta.ts";
 import { cancelBatch } from "./store/cancel-batch.ts";
 import { isTransient, openDatabase, type Database } from "./store/database.ts";
@@ -87,7 +87,7 @@ export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPort
 
   return {
     keys: {
-      find: (id) => findApiKey(waited, id),
+      findMany: (ids) => findApiKeys(waited, ids),
       hmac,
       // Only for people to read: a request does not wait for it, nor fail with it.
       noteUse({ id }) {

@@ -28,6 +28,7 @@ export async function openApi(base: Base, links: ApiLinks): Promise<RunningApi> 
     {
       version: readVersion(),
       requestsPerMinute: config.api.requestsPerMinute,
+      trustedProxies: config.api.trustedProxies,
       maxBodyBytes,
       ...bodyDeadlines,
     },

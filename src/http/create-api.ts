@@ -5,6 +5,7 @@ import type { ApiKey } from "../domain/api-key.ts";
 import { createAuthentication } from "./authenticate.ts";
 import { createBodyDeadline, type BodyDeadlines } from "./body-deadline.ts";
 import { addBodyParsers } from "./body-parsers.ts";
+import { toCallerAddress } from "./caller-address.ts";
 import { linger } from "./linger.ts";
 import { addOpenApi } from "./openapi.ts";
 import type { ApiPorts } from "./ports.ts";
@@ -27,6 +28,8 @@ export interface ApiSettings extends BodyDeadlines {
   readonly version: string;
   /** Of each key, in each process. */
   readonly requestsPerMinute: number;
+  /** Whose `X-Forwarded-For` is believed, see lib/trusted-proxies.ts; none: nobody's. */
+  readonly trustedProxies: readonly string[];
   /** A JSON body may have so many bytes. */
   readonly maxBodyBytes: number;
 }
@@ -71,8 +74,10 @@ const maxParamLength = 300;
 const headersTimeoutMs = 10_000;
 /** What needs no key, of each address: far more than probes send. */
 const openRequestsPerMinute = 600;
-/** With keys that are not known to be good, of each address: a process meets each of its keys once. */
-const strangersPerMinute = 300;
+/** Keys and addresses that are counted: of more than these, those that have sent nothing for longest are forgotten. */
+const counted = 20_000;
+/** With keys that are none, of each address. */
+const failuresPerMinute = 300;
 /** nginx's, for a sender who has gone before there was an answer. */
 const goneStatus = 499;
 
@@ -88,6 +93,7 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
     // Bodies have deadlines of their own (body-deadline.ts): a stream may take hours.
     requestTimeout: 0,
     http: { headersTimeout: headersTimeoutMs, requireHostHeader: false },
+    trustProxy: settings.trustedProxies.length > 0 && [...settings.trustedProxies],
     frameworkErrors(error, request, reply) {
       sendProblem(error, request, reply);
       // No hook sees it: there is no route.
@@ -97,8 +103,8 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
   const stopping = new AbortController();
 
   function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const apiError = toApiError(error, ports.isTransient);
     const { id: requestId } = request;
+    const apiError = toApiError(error, ports.isTransient);
     if (apiError.status >= 500) tellFailed(request, apiError.kind, apiError.options.cause);
     void reply
       .code(apiError.status)
@@ -156,10 +162,9 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
   const authentication = createAuthentication({
     keys: ports.keys,
     now: Date.now,
-    async countStranger(request) {
-      const counted = await limitStrangers(request);
-      if (counted.isAllowed || !counted.isExceeded) return;
-      throw rateLimited(strangersPerMinute, counted.ttl);
+    async countFailure(request) {
+      const counted = await limitFailures(request);
+      if (!counted.isAllowed && counted.isExceeded) throw tooManyFailures(counted.ttl);
     },
   });
   app.addHook("onRequest", authentication.onRequest);
@@ -175,14 +180,15 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
     timeWindow: 60_000,
     // After the key is known, and before the body is read.
     hook: "preParsing",
-    keyGenerator: (request) => request.apiKey?.id ?? `ip ${request.ip}`,
+    keyGenerator: (request) => request.apiKey?.id ?? `ip ${toCallerAddress(request)}`,
+    cache: counted,
     enableDraftSpec: true,
     errorResponseBuilder: (_request, { ttl, max }) => rateLimited(max, ttl),
   });
-  const limitStrangers = app.createRateLimit({
-    max: strangersPerMinute,
+  const limitFailures = app.createRateLimit({
+    max: failuresPerMinute,
     timeWindow: 60_000,
-    keyGenerator: (request) => `stranger ${request.ip}`,
+    keyGenerator: toCallerAddress,
   });
   await addOpenApi(app, settings.version);
 
@@ -207,10 +213,22 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
   return app;
 }
 
+function tooManyFailures(ttlMs: number): ApiError {
+  return new ApiError(
+    "rate-limited",
+    `more than ${failuresPerMinute} requests of this address had no valid key within a minute, nor has this one: check the key`,
+    { retryAfterS: toSeconds(ttlMs) },
+  );
+}
+
 function rateLimited(perMinute: number, ttlMs: number): ApiError {
   return new ApiError(
     "rate-limited",
     `no more than ${perMinute} requests a minute are taken: wait as long as Retry-After says`,
-    { retryAfterS: Math.max(1, Math.ceil(ttlMs / 1000)) },
+    { retryAfterS: toSeconds(ttlMs) },
   );
+}
+
+function toSeconds(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1000));
 }

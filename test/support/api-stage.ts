@@ -84,6 +84,7 @@ const generous: ApiSettings = {
   maxBodyBytes: 8 * 1024 * 1024,
   wholeMs: 20_000,
   idleMs: 20_000,
+  trustedProxies: [],
 };
 
 const appOptions = {

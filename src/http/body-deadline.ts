@@ -2,6 +2,7 @@ import type { preParsingAsyncHookHandler } from "fastify";
 import { PassThrough } from "node:stream";
 import { takesBody } from "./body-parsers.ts";
 import { ApiError } from "./problem.ts";
+import { SenderGone } from "./sender-gone.ts";
 
 export interface BodyDeadlines {
   /** A body that is read as a whole must be here within this time, ms. */
@@ -14,6 +15,8 @@ export interface BodyDeadlines {
 export function createBodyDeadline({ wholeMs, idleMs }: BodyDeadlines): preParsingAsyncHookHandler {
   return async (request, _reply, payload) => {
     const isStream = request.routeOptions.config.streams === true && !isJson(request.headers["content-type"]);
+    // It left while its key was looked up: that is not told a second time.
+    if (request.raw.destroyed && !request.raw.readableEnded) throw new SenderGone();
     if (request.raw.readableEnded || !hasBody(request.headers) || !takesBody(request)) return payload;
     const limited = new PassThrough();
     // A request that is refused before its body is read has nobody else who listens, and would end the process.
@@ -31,10 +34,10 @@ export function createBodyDeadline({ wholeMs, idleMs }: BodyDeadlines): preParsi
     const stop = () => clearTimeout(timer);
     payload.once("end", stop).once("error", stop).once("close", stop);
     limited.once("close", stop);
-    payload.on("error", (error) => limited.destroy(error));
+    payload.on("error", (cause) => limited.destroy(new SenderGone(cause)));
     payload.once("close", () => {
       // The sender went away in the middle: what reads must not wait for the rest.
-      if (!payload.readableEnded) limited.destroy(new Error("the sender has gone"));
+      if (!payload.readableEnded) limited.destroy(new SenderGone());
     });
     return payload.pipe(limited);
   };

@@ -20,6 +20,7 @@ import { addContactRoutes } from "./routes/contacts.ts";
 import { addInstanceRoutes } from "./routes/instances.ts";
 import { addResyncRoutes } from "./routes/resync.ts";
 import { addServiceRoutes } from "./routes/service.ts";
+import { isOfGoneSender } from "./sender-gone.ts";
 import { invalidRequest, toApiError, unavailable } from "./to-api-error.ts";
 import { whenClosed } from "./when-closed.ts";
 
@@ -104,6 +105,8 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
 
   function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
     const { id: requestId } = request;
+    // It is told of with the others that were answered.
+    if (isLeft(request, reply) && isOfGoneSender(error)) return void reply.code(goneStatus).send();
     const apiError = toApiError(error, ports.isTransient);
     if (apiError.status >= 500) tellFailed(request, apiError.kind, apiError.options.cause);
     void reply
@@ -120,6 +123,7 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
     problem: string,
     error: unknown,
   ): void {
+    if (problem === "cut" && isOfGoneSender(error)) return;
     events.apiFailed({ requestId, route: routeOptions?.url ?? "none", problem }, error);
   }
 
@@ -211,6 +215,11 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
   addResyncRoutes(api, context);
   await app.ready();
   return app;
+}
+
+/** Has the sender hung up, in the middle of its request or before its answer? */
+function isLeft(request: FastifyRequest, { raw }: FastifyReply): boolean {
+  return raw.destroyed || raw.closed || (request.raw.destroyed && !request.raw.complete);
 }
 
 function tooManyFailures(ttlMs: number): ApiError {

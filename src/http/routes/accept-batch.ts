@@ -19,6 +19,7 @@ import {
   streamQuery,
   toEtaSeconds,
 } from "../schemas/batch.ts";
+import { SenderGone } from "../sender-gone.ts";
 import { invalidRequest, unavailable } from "../to-api-error.ts";
 import { whenClosed } from "../when-closed.ts";
 import { getVisibleBatch } from "./batches.ts";
@@ -231,7 +232,10 @@ async function receive(
       rejects: rejects.map(({ line, text, reason }) => ({ line, text, reason: toApiWords(reason) })),
     });
   } catch (error) {
-    throw toStreamError(error, batchId, ports);
+    const problem = toStreamError(error, batchId, ports);
+    // What a cut input is found to be is no news for whoever cut it.
+    const isRefusal = problem instanceof ApiError && problem.status < 500;
+    throw gone.signal.aborted && isRefusal ? new SenderGone(error) : problem;
   } finally {
     reply.raw.off("close", leave);
   }

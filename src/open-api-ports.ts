@@ -44,7 +44,7 @@ import { TryAgainError } from "./store/try-again-error.ts";
 /** Somebody waits: what takes longer is told to come again. */
 const quick = { connections: 10, connectMs: 3_000, statementMs: 10_000 };
 /** Streams, downloads, and what goes through a batch step by step. */
-const lasting = { connections: 14, connectMs: 10_000, statementMs: 30_000 };
+const lasting = { connections: 20, connectMs: 10_000, statementMs: 30_000 };
 /** Beyond this a request would wait longer for its connection than {@link quick} allows. */
 const maxWaiting = 200;
 const readinessDeadlineMs = 2_000;

@@ -3,11 +3,12 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
 import type { ApiKey } from "../domain/api-key.ts";
 import { createAuthentication } from "./authenticate.ts";
-import { createBodyDeadline, type BodyDeadlines } from "./body-deadline.ts";
+import { createBodyDeadline, type BodyLimits } from "./body-deadline.ts";
 import { addBodyParsers } from "./body-parsers.ts";
 import { toCallerAddress } from "./caller-address.ts";
 import { linger } from "./linger.ts";
 import { addOpenApi } from "./openapi.ts";
+import { createPlaces } from "./places.ts";
 import type { ApiPorts } from "./ports.ts";
 import { ApiError, problemType } from "./problem.ts";
 import { toRequestId } from "./request-id.ts";
@@ -24,15 +25,15 @@ import { isOfGoneSender } from "./sender-gone.ts";
 import { invalidRequest, toApiError, unavailable } from "./to-api-error.ts";
 import { whenClosed } from "./when-closed.ts";
 
-export interface ApiSettings extends BodyDeadlines {
+export interface ApiSettings extends BodyLimits {
   /** Of the package. */
   readonly version: string;
   /** Of each key, in each process. */
   readonly requestsPerMinute: number;
   /** Whose `X-Forwarded-For` is believed, see lib/trusted-proxies.ts; none: nobody's. */
   readonly trustedProxies: readonly string[];
-  /** A JSON body may have so many bytes. */
-  readonly maxBodyBytes: number;
+  /** A stream of events ends after this time, ms: its reader comes again, if it still reads. */
+  readonly watchMs: number;
 }
 
 export interface ApiEvents {
@@ -60,6 +61,8 @@ export interface ApiContext {
   readonly closing: AbortSignal;
   /** Is the key of a request still good? For answers that last. */
   readonly isKeyValid: (key: ApiKey) => Promise<boolean>;
+  /** See {@link ApiSettings}. */
+  readonly watchMs: number;
   /** To be told what failed when the answer had begun: it can only be cut. */
   readonly failed: (request: FastifyRequest, error: unknown) => void;
 }
@@ -79,6 +82,8 @@ const openRequestsPerMinute = 600;
 const counted = 20_000;
 /** With keys that are none, of each address. */
 const failuresPerMinute = 300;
+/** Requests at work: one key alone cannot make all others wait for Postgres until they are refused. */
+const atWork = { total: 400, perKey: 100, what: "requests" };
 /** nginx's, for a sender who has gone before there was an answer. */
 const goneStatus = 499;
 
@@ -172,8 +177,13 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
     },
   });
   app.addHook("onRequest", authentication.onRequest);
-  app.addHook("onRequest", async (request) => {
-    if (request.routeOptions.config.access !== "open" && ports.isOverloaded()) throw unavailable();
+  const working = createPlaces(atWork);
+  app.decorateRequest("leaveWork", doNothing);
+  app.addHook("onRequest", async (request, reply) => {
+    if (request.apiKey === undefined) return;
+    if (ports.isOverloaded()) throw unavailable();
+    request.leaveWork = working.take(request.apiKey.id);
+    whenClosed(reply.raw, request.leaveWork);
   });
   addBodyParsers(app);
   app.addHook("preParsing", createBodyDeadline(settings));
@@ -201,6 +211,7 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
     now: () => new Date(),
     closing: stopping.signal,
     isKeyValid: authentication.isValid,
+    watchMs: settings.watchMs,
     failed: (request, error) => tellFailed(request, "cut", error),
   };
   const api = withZod(app);
@@ -221,6 +232,8 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
 function isLeft(request: FastifyRequest, { raw }: FastifyReply): boolean {
   return raw.destroyed || raw.closed || (request.raw.destroyed && !request.raw.complete);
 }
+
+function doNothing(): void {}
 
 function tooManyFailures(ttlMs: number): ApiError {
   return new ApiError(

@@ -9,6 +9,7 @@ import { parseTimeZone, type SettingParse } from "./domain/time-zone.ts";
 import { normalizeApiUrl } from "./lib/api-url.ts";
 import { parseDurationMs } from "./lib/duration.ts";
 import { UserError } from "./lib/errors.ts";
+import { parseTrustedProxies } from "./lib/trusted-proxies.ts";
 
 const wholeNumber = (min: number, max: number, unit = "") =>
   z.coerce
@@ -168,6 +169,7 @@ const settingsSchema = z.object({
   HOST: z.string().trim().default("127.0.0.1"),
   PORT: wholeNumber(0, 65_535).default(3_000),
   AVATARS_API_REQUESTS_PER_MINUTE: wholeNumber(1, 1_000_000).default(3_000),
+  AVATARS_TRUSTED_PROXIES: parsedBy(parseTrustedProxies).optional(),
   METRICS_PORT: wholeNumber(0, 65_535).optional(),
   METRICS_HOST: z.string().trim().default("127.0.0.1"),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).optional(),
@@ -236,6 +238,8 @@ export interface Config {
     readonly port: number;
     /** Of each key, in each process. */
     readonly requestsPerMinute: number;
+    /** Addresses, ranges, or names of ranges. None: `X-Forwarded-For` is not looked at. */
+    readonly trustedProxies: readonly string[];
   };
   /** Undefined: no metrics are served. 0: on a free port. */
   readonly metricsPort: number | undefined;
@@ -324,6 +328,7 @@ function toConfig(settings: Settings, path: string): Config {
       host: settings.HOST,
       port: settings.PORT,
       requestsPerMinute: settings.AVATARS_API_REQUESTS_PER_MINUTE,
+      trustedProxies: settings.AVATARS_TRUSTED_PROXIES ?? [],
     },
     metricsPort: settings.METRICS_PORT,
     metricsHost: settings.METRICS_HOST,

@@ -16,7 +16,7 @@ import { createResyncs, type ResyncForecast } from "./open-resync.ts";
 import type { Queues } from "./queue/open-queues.ts";
 import { encodeResults } from "./results/encode-results.ts";
 import { acceptRequest } from "./store/accept-request.ts";
-import { findApiKey, noteApiKeyUse } from "./store/api-keys.ts";
+import { findApiKeys, noteApiKeyUse } from "./store/api-keys.ts";
 import { estimateBatch } from "./store/batch-eta.ts";
 import { cancelBatch } from "./store/cancel-batch.ts";
 import { isTransient, openDatabase, type Database } from "./store/database.ts";
@@ -44,7 +44,7 @@ import { TryAgainError } from "./store/try-again-error.ts";
 /** Somebody waits: what takes longer is told to come again. */
 const quick = { connections: 10, connectMs: 3_000, statementMs: 10_000 };
 /** Streams, downloads, and what goes through a batch step by step. */
-const lasting = { connections: 14, connectMs: 10_000, statementMs: 30_000 };
+const lasting = { connections: 20, connectMs: 10_000, statementMs: 30_000 };
 /** Beyond this a request would wait longer for its connection than {@link quick} allows. */
 const maxWaiting = 200;
 const readinessDeadlineMs = 2_000;
@@ -87,7 +87,7 @@ export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPort
 
   return {
     keys: {
-      find: (id) => findApiKey(waited, id),
+      findMany: (ids) => findApiKeys(waited, ids),
       hmac,
       // Only for people to read: a request does not wait for it, nor fail with it.
       noteUse({ id }) {

@@ -14,7 +14,9 @@ export interface RunningApi {
 
 /** Bodies of 10,000 contacts with long references fit. */
 const maxBodyBytes = 8 * 1024 * 1024;
-const bodyDeadlines = { wholeMs: 30_000, idleMs: 60_000 };
+/** A stream of ten contacts a second is faster, also zipped. */
+const bodyDeadlines = { wholeMs: 30_000, idleMs: 60_000, leastBytesPerSecond: 100 };
+const watchMs = 15 * 60_000;
 
 /**
  * Serves the HTTP API, until everything is closed.
@@ -28,7 +30,9 @@ export async function openApi(base: Base, links: ApiLinks): Promise<RunningApi> 
     {
       version: readVersion(),
       requestsPerMinute: config.api.requestsPerMinute,
+      trustedProxies: config.api.trustedProxies,
       maxBodyBytes,
+      watchMs,
       ...bodyDeadlines,
     },
     tapEvents(events, links.metrics.requests),

@@ -1,23 +1,26 @@
-import type { FastifyRequest, onRequestAsyncHookHandler } from "fastify";
+import type { FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from "fastify";
 import type { ApiKey, StoredApiKey } from "../domain/api-key.ts";
 import { hasSecret, parseApiToken } from "../lib/api-token.ts";
 import { assertAllowed, type Access } from "./access.ts";
+import { createFindKey } from "./find-keys.ts";
 import type { ApiKeyPorts } from "./ports.ts";
 import { ApiError } from "./problem.ts";
 
 /** A key that is revoked, or changed, is so here within this time. */
 const cacheMs = 5_000;
-const maxCached = 10_000;
+/** Ids of which it is remembered that there is no such key. Those of keys are as many as there are keys. */
+const maxAbsent = 2_000;
 
 export interface AuthenticationOptions {
   readonly keys: ApiKeyPorts;
   /** Ms since 1970. */
   readonly now: () => number;
   /**
-   * Counts a request whose key is not known to be good, by its address, before it costs a look into the database.
+   * Counts a request whose key was found to be none, by its address: after the look, which costs little (find-keys.ts), so
+   * that no number of failures keeps a good key out.
    * @throws ApiError `rate-limited`
    */
-  readonly countStranger: (request: FastifyRequest) => Promise<void>;
+  readonly countFailure: (request: FastifyRequest) => Promise<void>;
 }
 
 export interface Authentication {
@@ -27,29 +30,36 @@ export interface Authentication {
   isValid(key: ApiKey): Promise<boolean>;
 }
 
-export function createAuthentication({ keys, now, countStranger }: AuthenticationOptions): Authentication {
+export function createAuthentication({ keys, now, countFailure }: AuthenticationOptions): Authentication {
   const cache = createKeyCache(keys, now);
 
-  async function authenticate(request: FastifyRequest, access: Exclude<Access, "open">) {
+  async function authenticate(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    access: Exclude<Access, "open">,
+  ): Promise<ApiKey> {
     const isBasicAllowed = access === "key" || access.basic === true;
-    const token = parseApiToken(readToken(request.headers.authorization, isBasicAllowed) ?? "");
-    if (token && !cache.isGood(token.id)) await countStranger(request);
+    const { authorization } = request.headers;
+    const token = parseApiToken(readToken(authorization, isBasicAllowed) ?? "");
     const key = token && (await cache.find(token.id));
     // Compared in any case, so that time does not tell which ids there are.
     const isRight = hasSecret(key?.secretHmac, keys.hmac(token?.secret ?? ""));
-    if (!key || !isRight || !isInForce(key, now())) throw unauthorized(isBasicAllowed);
-    cache.keep(key.id);
+    if (!key || !isRight || !isInForce(key, now())) {
+      // Who sends none yet is a browser, which is asked for it now.
+      if (authorization !== undefined) await countFailure(request);
+      throw unauthorized(reply, isBasicAllowed);
+    }
     keys.noteUse(key);
     return key;
   }
 
   return {
-    async onRequest(request) {
+    async onRequest(request, reply) {
       const { config, url } = request.routeOptions;
       // What does not exist is nobody's secret.
       if (url === undefined || config.access === "open") return;
       const access = config.access ?? "key";
-      const key = await authenticate(request, access);
+      const key = await authenticate(request, reply, access);
       request.apiKey = key;
       if (access !== "key") assertAllowed(key, access);
     },
@@ -72,43 +82,45 @@ function readToken(header: string | undefined, isBasicAllowed: boolean): string 
   return credentials.slice(credentials.indexOf(":") + 1);
 }
 
-function unauthorized(isBasicAllowed: boolean): ApiError {
-  const challenge = isBasicAllowed
-    ? 'Bearer, Basic realm="contact-avatars: an API key as the password", charset="UTF-8"'
-    : "Bearer";
+/**
+ * A header for each challenge, `Basic` first: of several in one header Chrome and Edge read the first alone, and ask nobody
+ * for a password then. RFC 9110 leaves the order and the number of headers open.
+ */
+const browserChallenges = [
+  'Basic realm="contact-avatars: an API key as the password", charset="UTF-8"',
+  "Bearer",
+];
+
+function unauthorized(reply: FastifyReply, isBasicAllowed: boolean): ApiError {
+  void reply.header("www-authenticate", isBasicAllowed ? browserChallenges : "Bearer");
   return new ApiError(
     "unauthorized",
     "send a valid key as `Authorization: Bearer avk_…`; one is made with: avatars apikey create",
-    { headers: { "www-authenticate": challenge } },
   );
 }
 
 interface CachedKey {
   readonly until: number;
-  readonly key: Promise<StoredApiKey | undefined>;
+  readonly key: StoredApiKey | undefined;
 }
 
-/** Remembers keys for some seconds, also that there is none; and the ids of those that were used rightly for long. */
+/** Remembers keys for some seconds, also that there is none: made-up ones push no good one out. */
 function createKeyCache(keys: ApiKeyPorts, now: () => number) {
-  const cached = new Map<string, CachedKey>();
-  const good = new Set<string>();
+  const present = new Map<string, CachedKey>();
+  const absent = new Map<string, CachedKey>();
+  const findKey = createFindKey(keys.findMany);
   return {
-    /** Was it used with its secret before? */
-    isGood: (id: string) => good.has(id),
-    keep(id: string): void {
-      good.add(id);
-    },
-    find(id: string): Promise<StoredApiKey | undefined> {
-      const known = cached.get(id);
+    async find(id: string): Promise<StoredApiKey | undefined> {
+      const known = present.get(id) ?? absent.get(id);
       if (known && known.until > now()) return known.key;
-      const [oldest] = cached.keys();
-      if (cached.size >= maxCached && oldest !== undefined) cached.delete(oldest);
-      const key = keys.find(id);
+      const until = now() + cacheMs;
+      const key = await findKey(id);
       // Anew, so that the oldest stays first.
-      cached.delete(id);
-      cached.set(id, { until: now() + cacheMs, key });
-      // What failed is tried again by the next request.
-      key.catch(() => cached.delete(id));
+      present.delete(id);
+      absent.delete(id);
+      (key ? present : absent).set(id, { until, key });
+      const [oldest] = absent.keys();
+      if (absent.size > maxAbsent && oldest !== undefined) absent.delete(oldest);
       return key;
     },
   };

@@ -3,31 +3,37 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
 import type { ApiKey } from "../domain/api-key.ts";
 import { createAuthentication } from "./authenticate.ts";
-import { createBodyDeadline, type BodyDeadlines } from "./body-deadline.ts";
+import { createBodyDeadline, type BodyLimits } from "./body-deadline.ts";
 import { addBodyParsers } from "./body-parsers.ts";
+import { toCallerAddress } from "./caller-address.ts";
 import { linger } from "./linger.ts";
 import { addOpenApi } from "./openapi.ts";
+import { createPlaces } from "./places.ts";
 import type { ApiPorts } from "./ports.ts";
 import { ApiError, problemType } from "./problem.ts";
 import { toRequestId } from "./request-id.ts";
 import { addAcceptRoute } from "./routes/accept-batch.ts";
 import { addBatchRoutes } from "./routes/batches.ts";
 import { addFollowRoutes } from "./routes/follow-batch.ts";
+import { addFrontRoute } from "./routes/front.ts";
 import { addChangeRoutes } from "./routes/changes.ts";
 import { addContactRoutes } from "./routes/contacts.ts";
 import { addInstanceRoutes } from "./routes/instances.ts";
 import { addResyncRoutes } from "./routes/resync.ts";
 import { addServiceRoutes } from "./routes/service.ts";
+import { isOfGoneSender } from "./sender-gone.ts";
 import { invalidRequest, toApiError, unavailable } from "./to-api-error.ts";
 import { whenClosed } from "./when-closed.ts";
 
-export interface ApiSettings extends BodyDeadlines {
+export interface ApiSettings extends BodyLimits {
   /** Of the package. */
   readonly version: string;
   /** Of each key, in each process. */
   readonly requestsPerMinute: number;
-  /** A JSON body may have so many bytes. */
-  readonly maxBodyBytes: number;
+  /** Whose `X-Forwarded-For` is believed, see lib/trusted-proxies.ts; none: nobody's. */
+  readonly trustedProxies: readonly string[];
+  /** A stream of events ends after this time, ms: its reader comes again, if it still reads. */
+  readonly watchMs: number;
 }
 
 export interface ApiEvents {
@@ -55,6 +61,8 @@ export interface ApiContext {
   readonly closing: AbortSignal;
   /** Is the key of a request still good? For answers that last. */
   readonly isKeyValid: (key: ApiKey) => Promise<boolean>;
+  /** See {@link ApiSettings}. */
+  readonly watchMs: number;
   /** To be told what failed when the answer had begun: it can only be cut. */
   readonly failed: (request: FastifyRequest, error: unknown) => void;
 }
@@ -70,8 +78,12 @@ const maxParamLength = 300;
 const headersTimeoutMs = 10_000;
 /** What needs no key, of each address: far more than probes send. */
 const openRequestsPerMinute = 600;
-/** With keys that are not known to be good, of each address: a process meets each of its keys once. */
-const strangersPerMinute = 300;
+/** Keys and addresses that are counted: of more than these, those that have sent nothing for longest are forgotten. */
+const counted = 20_000;
+/** With keys that are none, of each address. */
+const failuresPerMinute = 300;
+/** Requests at work: one key alone cannot make all others wait for Postgres until they are refused. */
+const atWork = { total: 400, perKey: 100, what: "requests" };
 /** nginx's, for a sender who has gone before there was an answer. */
 const goneStatus = 499;
 
@@ -87,6 +99,7 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
     // Bodies have deadlines of their own (body-deadline.ts): a stream may take hours.
     requestTimeout: 0,
     http: { headersTimeout: headersTimeoutMs, requireHostHeader: false },
+    trustProxy: settings.trustedProxies.length > 0 && [...settings.trustedProxies],
     frameworkErrors(error, request, reply) {
       sendProblem(error, request, reply);
       // No hook sees it: there is no route.
@@ -96,8 +109,10 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
   const stopping = new AbortController();
 
   function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const apiError = toApiError(error, ports.isTransient);
     const { id: requestId } = request;
+    // It is told of with the others that were answered.
+    if (isLeft(request, reply) && isOfGoneSender(error)) return void reply.code(goneStatus).send();
+    const apiError = toApiError(error, ports.isTransient);
     if (apiError.status >= 500) tellFailed(request, apiError.kind, apiError.options.cause);
     void reply
       .code(apiError.status)
@@ -113,6 +128,7 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
     problem: string,
     error: unknown,
   ): void {
+    if (problem === "cut" && isOfGoneSender(error)) return;
     events.apiFailed({ requestId, route: routeOptions?.url ?? "none", problem }, error);
   }
 
@@ -155,15 +171,19 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
   const authentication = createAuthentication({
     keys: ports.keys,
     now: Date.now,
-    async countStranger(request) {
-      const counted = await limitStrangers(request);
-      if (counted.isAllowed || !counted.isExceeded) return;
-      throw rateLimited(strangersPerMinute, counted.ttl);
+    async countFailure(request) {
+      const counted = await limitFailures(request);
+      if (!counted.isAllowed && counted.isExceeded) throw tooManyFailures(counted.ttl);
     },
   });
   app.addHook("onRequest", authentication.onRequest);
-  app.addHook("onRequest", async (request) => {
-    if (request.routeOptions.config.access !== "open" && ports.isOverloaded()) throw unavailable();
+  const working = createPlaces(atWork);
+  app.decorateRequest("leaveWork", doNothing);
+  app.addHook("onRequest", async (request, reply) => {
+    if (request.apiKey === undefined) return;
+    if (ports.isOverloaded()) throw unavailable();
+    request.leaveWork = working.take(request.apiKey.id);
+    whenClosed(reply.raw, request.leaveWork);
   });
   addBodyParsers(app);
   app.addHook("preParsing", createBodyDeadline(settings));
@@ -174,14 +194,15 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
     timeWindow: 60_000,
     // After the key is known, and before the body is read.
     hook: "preParsing",
-    keyGenerator: (request) => request.apiKey?.id ?? `ip ${request.ip}`,
+    keyGenerator: (request) => request.apiKey?.id ?? `ip ${toCallerAddress(request)}`,
+    cache: counted,
     enableDraftSpec: true,
     errorResponseBuilder: (_request, { ttl, max }) => rateLimited(max, ttl),
   });
-  const limitStrangers = app.createRateLimit({
-    max: strangersPerMinute,
+  const limitFailures = app.createRateLimit({
+    max: failuresPerMinute,
     timeWindow: 60_000,
-    keyGenerator: (request) => `stranger ${request.ip}`,
+    keyGenerator: toCallerAddress,
   });
   await addOpenApi(app, settings.version);
 
@@ -190,9 +211,11 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
     now: () => new Date(),
     closing: stopping.signal,
     isKeyValid: authentication.isValid,
+    watchMs: settings.watchMs,
     failed: (request, error) => tellFailed(request, "cut", error),
   };
   const api = withZod(app);
+  addFrontRoute(api);
   addServiceRoutes(api, context);
   addBatchRoutes(api, context);
   addAcceptRoute(api, context);
@@ -205,10 +228,29 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
   return app;
 }
 
+/** Has the sender hung up, in the middle of its request or before its answer? */
+function isLeft(request: FastifyRequest, { raw }: FastifyReply): boolean {
+  return raw.destroyed || raw.closed || (request.raw.destroyed && !request.raw.complete);
+}
+
+function doNothing(): void {}
+
+function tooManyFailures(ttlMs: number): ApiError {
+  return new ApiError(
+    "rate-limited",
+    `more than ${failuresPerMinute} requests of this address had no valid key within a minute, nor has this one: check the key`,
+    { retryAfterS: toSeconds(ttlMs) },
+  );
+}
+
 function rateLimited(perMinute: number, ttlMs: number): ApiError {
   return new ApiError(
     "rate-limited",
     `no more than ${perMinute} requests a minute are taken: wait as long as Retry-After says`,
-    { retryAfterS: Math.max(1, Math.ceil(ttlMs / 1000)) },
+    { retryAfterS: toSeconds(ttlMs) },
   );
+}
+
+function toSeconds(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1000));
 }

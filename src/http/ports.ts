@@ -60,7 +60,8 @@ export interface MissingPart {
 }
 
 export interface ApiKeyPorts {
-  find(id: string): Promise<StoredApiKey | undefined>;
+  /** In any order; ids without a key are left out. At most 1,000 at once. */
+  findMany(ids: readonly string[]): Promise<readonly StoredApiKey[]>;
   /** HMAC-SHA256 of a secret, by this installation's key. */
   hmac(secret: string): Buffer;
   /** Notes that the key was used, at most once a minute each. Never rejects. */

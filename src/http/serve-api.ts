@@ -3,6 +3,7 @@ import { STATUS_CODES, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { UserError } from "../lib/errors.ts";
 import type { Api } from "./create-api.ts";
+import { cutSlowReaders, type ReadingPace } from "./cut-slow-readers.ts";
 import { ApiError, problemType } from "./problem.ts";
 import { toRequestId } from "./request-id.ts";
 
@@ -25,7 +26,12 @@ export interface ApiServerOptions {
   readonly port: number;
   /** It goes on listening: a connection could not be taken, for want of file descriptors, say. */
   readonly onError: (error: Error) => void;
+  /** How fast an answer must be read, averaged over the span. */
+  readonly reading?: ReadingPace;
 }
+
+/** Far slower than any line, but fast enough for a download, whose transaction is open meanwhile, to have an end. */
+const defaultReading: ReadingPace = { spanMs: 60_000, leastBytesPerSecond: 32 * 1024 };
 
 /** While it stops, how often it looks for connections that nobody uses. */
 const lookMs = 250;
@@ -34,7 +40,13 @@ const lookMs = 250;
  * Serves the API.
  * @throws UserError `api-unavailable` where it cannot listen
  */
-export async function serveApi({ api, host, port, onError }: ApiServerOptions): Promise<ApiServer> {
+export async function serveApi({
+  api,
+  host,
+  port,
+  onError,
+  reading = defaultReading,
+}: ApiServerOptions): Promise<ApiServer> {
   const { server } = api;
   const sockets = new Set<Socket>();
   const responses = new Set<ServerResponse>();
@@ -81,6 +93,7 @@ export async function serveApi({ api, host, port, onError }: ApiServerOptions): 
     );
   }
   server.on("error", onError);
+  const stopWatching = cutSlowReaders(sockets, reading);
 
   async function stopNow(graceMs: number): Promise<void> {
     isStopping = true;
@@ -96,6 +109,7 @@ export async function serveApi({ api, host, port, onError }: ApiServerOptions): 
     try {
       await api.close();
     } finally {
+      stopWatching();
       clearInterval(look);
       clearTimeout(cut);
     }

@@ -102,7 +102,7 @@ describe("without a valid key", () => {
           path,
           401,
         ]);
-        expect(answer.headers["www-authenticate"]).toMatch(/^Bearer/);
+        expect(answer.headers["www-authenticate"]).toMatch(/\bBearer$/);
         expect(answer.text).not.toContain(secret);
       }
     }
@@ -235,9 +235,10 @@ describe("a browser", () => {
   test("is asked for a password, and the key is one for what is read in it, and nothing else", async () => {
     for (const path of ["/docs", "/openapi.json", "/metrics"]) {
       const asked = await stage.call(path, { key: undefined });
-      expect([asked.status, asked.headers["www-authenticate"]]).toEqual([
+      // Two headers, and in this order: of several in one header Chrome reads the first alone.
+      expect([asked.status, asked.challenges]).toEqual([
         401,
-        expect.stringContaining("Basic realm="),
+        [expect.stringMatching(/^Basic realm="[^"]*", charset="UTF-8"$/), "Bearer"],
       ]);
       const { status } = await stage.call(path, { key: undefined, headers: basic(stage.key) });
       expect([200, 302]).toContain(status);
@@ -246,11 +247,39 @@ describe("a browser", () => {
     expect([refused.status, refused.headers["www-authenticate"]]).toEqual([401, "Bearer"]);
   });
 
+  test("finds a page at /, and a program its likes", async () => {
+    for (const [accept, type] of [
+      ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html; charset=utf-8"],
+      ["TEXT/HTML", "text/html; charset=utf-8"],
+      ["application/json", "application/json"],
+      ["application/json, text/html;q=0.5", "application/json"],
+      ["*/*", "application/json"],
+      [undefined, "application/json"],
+    ] as const) {
+      const headers = accept === undefined ? {} : { accept };
+      const answer = await stage.call("/", { key: undefined, headers });
+      expect([accept, answer.status, answer.headers["content-type"]]).toEqual([
+        accept,
+        200,
+        expect.stringContaining(type),
+      ]);
+      expect(answer.headers["vary"]).toBe("accept");
+      const head = await stage.call("/", { key: undefined, headers, method: "HEAD" });
+      expect([head.status, head.text]).toEqual([200, ""]);
+      expect(head.headers["content-length"]).toBe(String(answer.body.length));
+      expect(head.headers["content-type"]).toBe(answer.headers["content-type"]);
+    }
+    const json = (await stage.call("/", { key: undefined })).json();
+    expect(json).toMatchObject({ name: "contact-avatars", documentation: "docs" });
+    expect((await stage.call("/", { key: undefined, method: "POST" })).status).toBe(404);
+  });
+
   test("reads the documentation from this server alone", async () => {
     const headers = basic(stage.key);
     const page = await stage.call("/docs/", { key: undefined, headers });
     expect([page.status, page.headers["content-type"]]).toEqual([200, expect.stringContaining("text/html")]);
     const policy = page.headers["content-security-policy"] as string;
+    expect(policy).not.toContain("unsafe");
     expect(policy).toContain("default-src 'self'");
     expect(policy).not.toMatch(/https?:|\*|swagger\.io|upgrade-insecure-requests/);
     const sources = [...page.text.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, source = ""]) => source);

@@ -3,7 +3,7 @@ import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { createApiToken, createSecretHmac } from "../../src/lib/api-token.ts";
 import {
   createApiKey,
-  findApiKey,
+  findApiKeys,
   listApiKeys,
   noteApiKeyUse,
   revokeApiKey,
@@ -17,6 +17,8 @@ beforeAll(async () => {
   database = await openTestDatabase();
 });
 afterAll(async () => database.close());
+
+const findKey = async (id: string) => (await findApiKeys(database, [id]))[0];
 
 const hmac = createSecretHmac(Buffer.alloc(32, 1));
 
@@ -39,7 +41,7 @@ test("a key is found as it was made", async () => {
   const instanceIds = ["1101", "1102"] as InstanceId[];
   const scopes = ["enqueue", "read", "admin"] as const;
   const { id, secret } = await addKey({ label: "CRM", scopes, instanceIds, expiresAt });
-  expect(await findApiKey(database, id)).toEqual({
+  expect(await findKey(id)).toEqual({
     id,
     label: "CRM",
     scopes,
@@ -58,7 +60,7 @@ test("a key for all instances has no list of them, and a key for none an empty o
 });
 
 test("a key that nobody made is not found", async () => {
-  expect(await findApiKey(database, "000000000000")).toBeUndefined();
+  expect(await findKey("000000000000")).toBeUndefined();
   expect(await revokeApiKey(database, "000000000000")).toBe(false);
   await noteApiKeyUse(database, "000000000000");
 });
@@ -75,24 +77,24 @@ test("a key is revoked once, and stays so", async () => {
   const { id } = await addKey();
   const { id: other } = await addKey();
   expect(await revokeApiKey(database, id)).toBe(true);
-  const first = await findApiKey(database, id);
+  const first = await findKey(id);
   expect(first?.revokedAt).toBeInstanceOf(Date);
   expect(await revokeApiKey(database, id)).toBe(true);
-  expect(await findApiKey(database, id)).toEqual(first);
-  expect((await findApiKey(database, other))?.revokedAt).toBeUndefined();
+  expect(await findKey(id)).toEqual(first);
+  expect((await findKey(other))?.revokedAt).toBeUndefined();
 });
 
 test("the use of a key is noted at most once a minute", async () => {
   const { id } = await addKey();
   await noteApiKeyUse(database, id);
-  const first = (await findApiKey(database, id))?.lastUsedAt;
+  const first = (await findKey(id))?.lastUsedAt;
   expect(first).toBeInstanceOf(Date);
   await noteApiKeyUse(database, id);
-  expect((await findApiKey(database, id))?.lastUsedAt).toEqual(first);
+  expect((await findKey(id))?.lastUsedAt).toEqual(first);
   await database.pool.query(
     `update avatars.api_keys set last_used_at = now() - interval '61 seconds' where id = $1`,
     [id],
   );
   await noteApiKeyUse(database, id);
-  expect((await findApiKey(database, id))?.lastUsedAt?.getTime()).toBeGreaterThanOrEqual(first!.getTime());
+  expect((await findKey(id))?.lastUsedAt?.getTime()).toBeGreaterThanOrEqual(first!.getTime());
 });

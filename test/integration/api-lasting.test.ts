@@ -48,9 +48,10 @@ test.each(["results.csv", "results.ndjson", "events"])(
     };
     await eventually(async () => expect(isTold()).toBe(true));
     await eventually(async () => {
-      const open = await Promise.all([1, 2, 3, 4].map(async () => stage.open(path)));
+      // As many as one key may have.
+      const open = await Promise.all([1, 2].map(async () => stage.open(path)));
       for (const response of open) response.destroy();
-      expect(open.map(({ statusCode }) => statusCode)).toEqual([200, 200, 200, 200]);
+      expect(open.map(({ statusCode }) => statusCode)).toEqual([200, 200]);
     });
     // Some came while all places were taken.
     expect(stage.failures.filter(({ problem }) => problem !== "unavailable")).toEqual([]);

@@ -265,30 +265,3 @@ describe("a stream that was cut off in its middle", () => {
     expect(await getBatch(id)).toMatchObject({ state: "cancelled", counts: { pending: 0 } });
   });
 });
-
-test("streams take so many places and no more; who leaves makes room, and JSON needs none", async () => {
-  const bodies = Array.from({ length: 4 }, () => new PassThrough());
-  const sent = bodies.map(async (body, index) => {
-    body.write(`{"chatId":"${many[index]!}"}\n`);
-    return send(body);
-  });
-  await eventually(async () => {
-    const fifth = await send(toLines(many.slice(0, 1)));
-    expect([fifth.status, fifth.json()["code"], fifth.headers["retry-after"]]).toEqual([
-      503,
-      "unavailable",
-      "5",
-    ]);
-  });
-  const json = await stage.call("/v1/batches", {
-    method: "POST",
-    json: { instanceId, chatIds: many.slice(0, 1) },
-  });
-  expect(json.status).toBe(202);
-  const [first, ...others] = bodies;
-  first!.destroy(new Error("cut off"));
-  await expect(sent[0]).rejects.toThrow();
-  await eventually(async () => expect((await send(toLines(many.slice(0, 1)))).status).toBe(202));
-  for (const body of others) body.end();
-  for (const answer of await Promise.all(sent.slice(1))) expect(answer.status).toBe(202);
-});

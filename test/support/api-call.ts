@@ -6,6 +6,8 @@ import { Readable } from "node:stream";
 export interface ApiAnswer {
   readonly status: number;
   readonly headers: IncomingHttpHeaders;
+  /** Each header `WWW-Authenticate`, in their order. */
+  readonly challenges: readonly string[];
   readonly body: Buffer;
   readonly text: string;
   /** The body as JSON. */
@@ -88,6 +90,7 @@ export function toAnswer(response: IncomingMessage, body: Buffer): ApiAnswer {
   return {
     status: response.statusCode ?? 0,
     headers: response.headers,
+    challenges: response.headersDistinct["www-authenticate"] ?? [],
     body,
     text,
     json: () => JSON.parse(text) as Record<string, unknown>,

@@ -4,6 +4,7 @@ import { readConfig, type Config } from "../../src/config.ts";
 import { apiScopes, type ApiScope } from "../../src/domain/api-key.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { createApi, type ApiSettings } from "../../src/http/create-api.ts";
+import type { ReadingPace } from "../../src/http/cut-slow-readers.ts";
 import { serveApi } from "../../src/http/serve-api.ts";
 import { createCloser } from "../../src/lib/closer.ts";
 import { openApiPorts } from "../../src/open-api-ports.ts";
@@ -49,6 +50,8 @@ export interface TestApiOptions {
   /** Another way to the same database. */
   readonly databaseUrl?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** How fast answers must be read. */
+  readonly reading?: ReadingPace;
 }
 
 /** Everything around an API under test: a database, GREEN-API, keys, and a worker where one is wanted. */
@@ -84,6 +87,9 @@ const generous: ApiSettings = {
   maxBodyBytes: 8 * 1024 * 1024,
   wholeMs: 20_000,
   idleMs: 20_000,
+  leastBytesPerSecond: 0,
+  watchMs: 3_600_000,
+  trustedProxies: [],
 };
 
 const appOptions = {
@@ -125,7 +131,7 @@ export async function openApiStage({
   const key = await createKey();
 
   const serve = async (options: TestApiOptions = {}): Promise<TestApi> => {
-    const api = await openTestApi(toConfig(options), key, options.settings);
+    const api = await openTestApi(toConfig(options), key, options);
     closer.add("API", () => api.stop());
     return api;
   };
@@ -162,7 +168,7 @@ function createKeyMaker({ apiKeys }: App) {
 async function openTestApi(
   config: Config,
   key: string,
-  settings: Partial<ApiSettings> = {},
+  { settings = {}, reading }: TestApiOptions,
 ): Promise<TestApi> {
   const base = await openBase(config, appOptions);
   const failures: ApiFailure[] = [];
@@ -198,7 +204,13 @@ async function openTestApi(
       apiFailed: (fields, error) => void failures.push({ ...fields, error }),
     },
   );
-  const server = await serveApi({ api, host: "127.0.0.1", port: 0, onError: () => undefined });
+  const server = await serveApi({
+    api,
+    host: "127.0.0.1",
+    port: 0,
+    onError: () => undefined,
+    ...(reading && { reading }),
+  });
   base.closer.add("API", () => server.stop(2_000));
   return {
     url: server.url,

@@ -4,6 +4,8 @@ import type { StoredApiKey } from "../../src/domain/api-key.ts";
 import { createAuthentication, type Authentication } from "../../src/http/authenticate.ts";
 import { ApiError } from "../../src/http/problem.ts";
 import { createApiToken, createSecretHmac } from "../../src/lib/api-token.ts";
+import { eventually } from "../support/eventually.ts";
+import { createGate } from "../support/gate.ts";
 
 const hmac = createSecretHmac(Buffer.alloc(32, 1));
 const { id, secret, token } = createApiToken();
@@ -11,7 +13,10 @@ const { id, secret, token } = createApiToken();
 let stored: Map<string, StoredApiKey>;
 let now: number;
 let lookups: string[];
-let strangers: number;
+let questions: number;
+let failures: number;
+/** Of Postgres. */
+let answering: Promise<void>;
 let isAway: boolean;
 let authentication: Authentication;
 let api: FastifyInstance;
@@ -32,22 +37,26 @@ beforeEach(async () => {
   stored = new Map([[id, key]]);
   now = 1_000_000;
   lookups = [];
-  strangers = 0;
+  questions = 0;
+  failures = 0;
+  answering = Promise.resolve();
   isAway = false;
   authentication = createAuthentication({
     keys: {
-      async find(asked) {
-        lookups.push(asked);
+      async findMany(asked) {
+        lookups.push(...asked);
+        questions += 1;
+        await answering;
         if (isAway) throw new Error("Postgres is away");
-        return stored.get(asked);
+        return asked.flatMap((id) => stored.get(id) ?? []);
       },
       hmac,
       noteUse: () => undefined,
     },
     now: () => now,
-    async countStranger() {
-      strangers += 1;
-      if (strangers > 3) throw new ApiError("rate-limited", "enough");
+    async countFailure() {
+      failures += 1;
+      if (failures > 3) throw new ApiError("rate-limited", "enough");
     },
   });
   api = fastify();
@@ -98,17 +107,56 @@ test("a key expires to the moment, and no failing database ends what lasts", asy
   expect(await authentication.isValid(key)).toBe(true);
 });
 
-test("strangers are counted before they cost a look, and those who are known go on", async () => {
+test("failures alone are counted, and no number of them keeps a good key out", async () => {
   expect(await ask(token)).toBe(200);
-  expect(strangers).toBe(1);
-  const others = Array.from({ length: 4 }, () => createApiToken().token);
+  expect(failures).toBe(0);
+  const others = Array.from({ length: 5 }, () => createApiToken().token);
   const statuses = [];
   for (const other of others) statuses.push(await ask(other));
-  expect(statuses).toEqual([401, 401, 429, 429]);
-  expect(lookups).toHaveLength(3);
-  now += 60_000;
-  expect(await ask(token)).toBe(200);
-  // A right id with a wrong secret is as good as unknown, but costs a look only now and then.
-  expect(await ask(`avk_${id}.${createApiToken().secret}`)).toBe(401);
+  expect(statuses).toEqual([401, 401, 401, 429, 429]);
+  // A right id with a wrong secret is a failure like others.
+  expect(await ask(`avk_${id}.${createApiToken().secret}`)).toBe(429);
+  const fresh = createApiToken();
+  stored.set(fresh.id, { ...key, id: fresh.id, secretHmac: hmac(fresh.secret) });
+  expect([await ask(token), await ask(fresh.token)]).toEqual([200, 200]);
+  expect(failures).toBe(6);
+});
+
+test("who sends no key at all has not failed yet", async () => {
+  expect((await api.inject({ url: "/" })).statusCode).toBe(401);
+  expect(failures).toBe(0);
+});
+
+test("whatever number of keys comes at once, four questions are asked at a time, for all that wait", async () => {
+  const gate = createGate();
+  answering = gate.opened;
+  const first = ask(token);
+  await eventually(() => expect(questions).toBe(1));
+  const made = Array.from({ length: 2_500 }, async () => ask(createApiToken().token));
+  await eventually(() => expect(questions).toBe(4));
+  // Needs none, and comes after all of them.
+  expect(await ask("none")).toBe(401);
   expect(lookups).toHaveLength(4);
+  gate.open();
+  expect(await first).toBe(200);
+  await Promise.all(made);
+  expect(lookups).toHaveLength(2_501);
+  // Few for each that waited, and not one each.
+  expect(questions).toBeLessThan(250);
+});
+
+test("made-up keys do not push a good one out of what is remembered", async () => {
+  expect(await ask(token)).toBe(200);
+  await Promise.all(Array.from({ length: 2_500 }, async () => ask(createApiToken().token)));
+  lookups.length = 0;
+  expect(await ask(token)).toBe(200);
+  expect(lookups).toEqual([]);
+});
+
+test("a question that fails is told to all who wait for it, and asked again by the next", async () => {
+  isAway = true;
+  const statuses = await Promise.all([ask(token), ask(createApiToken().token)]);
+  expect(statuses).toEqual([500, 500]);
+  isAway = false;
+  expect(await ask(token)).toBe(200);
 });

@@ -19,13 +19,14 @@ import {
   streamQuery,
   toEtaSeconds,
 } from "../schemas/batch.ts";
+import { SenderGone } from "../sender-gone.ts";
 import { invalidRequest, unavailable } from "../to-api-error.ts";
 import { whenClosed } from "../when-closed.ts";
 import { getVisibleBatch } from "./batches.ts";
 
 const enqueue = { scopes: ["enqueue"] } as const;
-/** Each takes two connections to Postgres. */
-const maxStreams = 4;
+/** Each writes over up to two connections to Postgres. */
+const uploadPlaces = { total: 8, perKey: 2, what: "uploads" };
 const inProgressRetryS = 1;
 
 type NewBatch = z.output<typeof newBatchSchema>;
@@ -34,7 +35,7 @@ type Answer = z.output<typeof acceptedBatchSchema>;
 
 /** `POST /v1/batches`: JSON, or a stream of any length. */
 export function addAcceptRoute(api: ZodApi, context: ApiContext): void {
-  const places = createPlaces(maxStreams, "uploads");
+  const places = createPlaces(uploadPlaces);
   api.post(
     "/v1/batches",
     {
@@ -71,7 +72,8 @@ export function addAcceptRoute(api: ZodApi, context: ApiContext): void {
     },
     async (request, reply) => {
       if (request.body instanceof Readable) {
-        const release = places.take();
+        const release = places.take(getKey(request).id);
+        request.leaveWork();
         try {
           return await receive(context, request, request.body, reply);
         } finally {
@@ -231,7 +233,10 @@ async function receive(
       rejects: rejects.map(({ line, text, reason }) => ({ line, text, reason: toApiWords(reason) })),
     });
   } catch (error) {
-    throw toStreamError(error, batchId, ports);
+    const problem = toStreamError(error, batchId, ports);
+    // What a cut input is found to be is no news for whoever cut it.
+    const isRefusal = problem instanceof ApiError && problem.status < 500;
+    throw gone.signal.aborted && isRefusal ? new SenderGone(error) : problem;
   } finally {
     reply.raw.off("close", leave);
   }

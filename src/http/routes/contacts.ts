@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
@@ -6,6 +6,7 @@ import { assertVisible, getKey, noInstance } from "../access.ts";
 import type { ApiContext, ZodApi } from "../create-api.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { answer, describe, problems } from "../describe.ts";
+import { createPlaces } from "../places.ts";
 import type { ContactPorts } from "../ports.ts";
 import { ApiError } from "../problem.ts";
 import {
@@ -27,11 +28,14 @@ const read = { scopes: ["read"] } as const;
 const admin = { scopes: ["admin"] } as const;
 const refresh = { scopes: ["enqueue", "read"] } as const;
 
+const waitPlaces = { total: 400, perKey: 100, what: "refreshes that wait" };
+
 const contactPath = "/v1/instances/:id/contacts/:chatId";
 
 /** `/v1/instances/{id}/contacts/{chatId}` and `/v1/contacts/lookup` */
 export function addContactRoutes(api: ZodApi, { ports, now, closing }: ApiContext): void {
   const { contacts, instances } = ports;
+  const waiters = createPlaces(waitPlaces);
 
   async function noContact(id: InstanceId): Promise<ApiError> {
     if (!(await instances.find(id))) return noInstance(id);
@@ -118,7 +122,7 @@ export function addContactRoutes(api: ZodApi, { ports, now, closing }: ApiContex
           tag: "Contacts",
           summary: "Ask for one contact now.",
           description:
-            "Before all imports, within the instance's budget. A contact that is not known yet is made. Waits for the answer as long as `wait` says; not at all where the instance is paused, or held for longer.",
+            "Before all imports, within the instance's budget. A contact that is not known yet is made. Waits for the answer as long as `wait` says; not at all where the instance is paused, or held for longer, or where a hundred requests of the key wait already.",
           access: refresh,
         }),
         params: contactParams,
@@ -141,7 +145,7 @@ export function addContactRoutes(api: ZodApi, { ports, now, closing }: ApiContex
       const ticket = await contacts.refresh(key.id, id, chatId);
       if (!ticket) throw noInstance(id);
       const waitMs = await toWait(id, request.query.wait);
-      const isAnswered = await whenAnswered(ticket, waitMs, reply.raw);
+      const isAnswered = await whenAnswered(ticket, waitMs, request, reply);
       const contact = await contacts.find(id, chatId);
       if (isAnswered && contact) return reply.type("application/json").send(toContact(contact, now()));
       return reply
@@ -165,9 +169,12 @@ export function addContactRoutes(api: ZodApi, { ports, now, closing }: ApiContex
   async function whenAnswered(
     ticket: Parameters<ContactPorts["whenAnswered"]>[0],
     waitMs: number,
-    response: ServerResponse,
+    request: FastifyRequest,
+    { raw: response }: FastifyReply,
   ): Promise<boolean> {
-    if (waitMs === 0) return false;
+    const release = waitMs === 0 ? undefined : waiters.tryTake(getKey(request).id);
+    if (release === undefined) return false;
+    request.leaveWork();
     const gone = new AbortController();
     const leave = () => gone.abort();
     whenClosed(response, leave);
@@ -175,6 +182,7 @@ export function addContactRoutes(api: ZodApi, { ports, now, closing }: ApiContex
     try {
       return await contacts.whenAnswered(ticket, AbortSignal.any([gone.signal, closing]));
     } finally {
+      release();
       clearTimeout(timer);
       response.off("close", leave);
     }

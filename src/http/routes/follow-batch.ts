@@ -1,4 +1,3 @@
-import type { FastifyReply } from "fastify";
 import { Readable } from "node:stream";
 import { z } from "zod";
 import type { BatchReport } from "../../domain/batch.ts";
@@ -13,19 +12,20 @@ import { whenClosed } from "../when-closed.ts";
 import { getVisibleBatch } from "./batches.ts";
 
 const read = { scopes: ["read"] } as const;
-/** Each keeps a connection to Postgres. */
-const maxDownloads = 4;
-const maxWatchers = 1000;
-/** Whoever reads nothing of a download for so long has gone. */
-const idleDownloadMs = 60_000;
+/** Each keeps a connection to Postgres, and its transaction, until all rows are read: who reads slowly is cut (serve-api.ts). */
+const downloadPlaces = { total: 8, perKey: 2, what: "downloads" };
+const watchPlaces = { total: 1000, perKey: 250, what: "streams of events" };
 
 const types = { csv: "text/csv", ndjson: "application/x-ndjson" } as const;
 
 /** The results and the events of a batch. */
-export function addFollowRoutes(api: ZodApi, { ports, closing, isKeyValid, failed }: ApiContext): void {
+export function addFollowRoutes(
+  api: ZodApi,
+  { ports, closing, isKeyValid, watchMs, failed }: ApiContext,
+): void {
   const { batches } = ports;
-  const downloads = createPlaces(maxDownloads, "downloads");
-  const watchers = createPlaces(maxWatchers, "streams of events");
+  const downloads = createPlaces(downloadPlaces);
+  const watchers = createPlaces(watchPlaces);
 
   for (const format of ["csv", "ndjson"] as const) {
     api.get(
@@ -51,7 +51,8 @@ export function addFollowRoutes(api: ZodApi, { ports, closing, isKeyValid, faile
       },
       async (request, reply) => {
         const { batchId } = await getVisibleBatch(batches, request);
-        const release = downloads.take();
+        const release = downloads.take(getKey(request).id);
+        request.leaveWork();
         whenClosed(reply.raw, release);
         const rows = batches.readResults(batchId, request.query.status);
         // What fails before the first row is still an answer.
@@ -59,7 +60,6 @@ export function addFollowRoutes(api: ZodApi, { ports, closing, isKeyValid, faile
           release();
           throw error;
         });
-        limitIdleness(reply);
         const stream = ports.formatResults(format, prepend(first, rows));
         // Of a reader that leaves, too.
         stream.once("close", () => void rows.return(undefined));
@@ -83,7 +83,7 @@ export function addFollowRoutes(api: ZodApi, { ports, closing, isKeyValid, faile
           tag: "Batches",
           summary: "Follow a batch by server-sent events.",
           description:
-            "An event `progress` with the batch as `GET /batches/{id}` gives it, whenever a count has changed, at most one a second; at last an event `done`, and the end. With `Last-Event-ID` nothing is told twice, and 204 says that there is nothing to come.",
+            "An event `progress` with the batch as `GET /batches/{id}` gives it, whenever a count has changed, at most one a second; at last an event `done`, and the end. A stream ends after a quarter of an hour in any case, with a hint when to come again. With `Last-Event-ID` nothing is told twice, and 204 says that there is nothing to come.",
           access: read,
         }),
         params: batchParams,
@@ -110,14 +110,18 @@ export function addFollowRoutes(api: ZodApi, { ports, closing, isKeyValid, faile
       const lastId = request.headers["last-event-id"];
       const now = await batches.find(batchId);
       if (now && isOver(now) && toBatchVersion(now) === lastId) return reply.code(204).send();
-      const release = watchers.take();
-      const gone = new AbortController();
-      whenClosed(reply.raw, () => {
-        release();
-        gone.abort();
-      });
-      const signal = AbortSignal.any([gone.signal, closing]);
       const key = getKey(request);
+      const release = watchers.take(key.id);
+      request.leaveWork();
+      const over = new AbortController();
+      // So little is told that a reader who does not read would be noticed in hours: it is asked to come again instead.
+      const timer = setTimeout(() => over.abort(), watchMs);
+      whenClosed(reply.raw, () => {
+        clearTimeout(timer);
+        release();
+        over.abort();
+      });
+      const signal = AbortSignal.any([over.signal, closing]);
       const events = toEvents(batches.watch(batchId, signal), lastId);
       return reply
         .type("text/event-stream; charset=utf-8")
@@ -152,15 +156,6 @@ async function* toEvents(
     };
     if (isEnd) return;
   }
-}
-
-function limitIdleness(reply: FastifyReply): void {
-  const { socket } = reply.raw;
-  if (!socket) return;
-  const cut = () => socket.destroy();
-  socket.setTimeout(idleDownloadMs, cut);
-  // What Node has set for an idle connection by then stays.
-  whenClosed(reply.raw, () => socket.off("timeout", cut));
 }
 
 async function* prepend<Row>(first: IteratorResult<Row>, rest: AsyncGenerator<Row>): AsyncGenerator<Row> {

@@ -1,0 +1,40 @@
+import { isIP } from "node:net";
+
+/** Names of ranges that the proxies of a machine, or of its private network, have. */
+const ranges = new Set(["loopback", "linklocal", "uniquelocal"]);
+
+const expected =
+  "addresses of proxies, with commas between them: 192.0.2.7, 10.0.0.0/8, fd00::/8, or loopback, linklocal, uniquelocal";
+
+/**
+ * Reads the proxies whose `X-Forwarded-For` is believed. A count of hops is none: whoever connects without the proxy would
+ * be believed too. Nor is a range that holds every address.
+ */
+export function parseTrustedProxies(
+  text: string,
+):
+  | { readonly ok: true; readonly value: readonly string[] }
+  | { readonly ok: false; readonly expected: string } {
+  const items = text.split(",").map((item) => item.trim().toLowerCase());
+  const wrong = items.find((item) => !isProxy(item));
+  if (wrong === undefined) return { ok: true, value: items };
+  return { ok: false, expected: `${expected}; ${explain(wrong)}` };
+}
+
+function isProxy(item: string): boolean {
+  if (ranges.has(item)) return true;
+  const [address = "", bits, ...others] = item.split("/");
+  const version = isIP(address);
+  if (version === 0 || address.includes("%") || others.length > 0) return false;
+  if (bits === undefined) return true;
+  return /^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
+}
+
+function explain(item: string): string {
+  const shown = JSON.stringify(item.slice(0, 60));
+  if (/^\d+$/.test(item))
+    return `a count of hops (${shown}) would believe those who come without a proxy too`;
+  if (/^(true|all|\*)$/.test(item) || item.endsWith("/0"))
+    return `${shown} would believe everybody, who could then choose their own address`;
+  return `${shown} is none of them`;
+}

@@ -11,5 +11,12 @@ export function parseApiUrl(text: string): string | undefined {
 
 /** Without trailing slashes. */
 export function normalizeApiUrl(apiUrl: string): string {
-  return apiUrl.trim().replace(/\/+$/, "");
+  return trimEndSlashes(apiUrl.trim());
+}
+
+/** By index: a pattern would read a row of slashes anew from each of them. */
+export function trimEndSlashes(text: string): string {
+  let { length } = text;
+  while (length > 0 && text[length - 1] === "/") length -= 1;
+  return text.slice(0, length);
 }

@@ -20,3 +20,8 @@ export function trimEndSlashes(text: string): string {
   while (length > 0 && text[length - 1] === "/") length -= 1;
   return text.slice(0, length);
 }
+
+/** Scheme, host and port, as every client of it reads them. What is no URL, which nothing is sent to, is its own. */
+export function toOrigin(apiUrl: string): string {
+  return URL.canParse(apiUrl) ? new URL(apiUrl).origin : apiUrl;
+}

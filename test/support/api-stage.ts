@@ -49,6 +49,8 @@ export interface TestApiOptions {
   /** Another way to the same database. */
   readonly databaseUrl?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Where an apiUrl may point over HTTP, beside the simulator and a port where nothing listens. */
+  readonly apiHosts?: readonly string[];
 }
 
 /** Everything around an API under test: a database, GREEN-API, keys, and a worker where one is wanted. */
@@ -110,10 +112,11 @@ export async function openApiStage({
     ...simulated,
   });
   closer.add("simulator", () => simulator.close());
-  const toConfig = ({ databaseUrl = database.url, env }: TestApiOptions): Config =>
+  const toConfig = ({ databaseUrl = database.url, env, apiHosts = [] }: TestApiOptions): Config =>
     readConfig({
       DATABASE_URL: databaseUrl,
       AVATARS_SECRET_KEY: secretKey,
+      AVATARS_API_HOSTS: [new URL(simulator.url).host, "127.0.0.1:9", ...apiHosts].join(),
       AVATARS_REQUESTS_PER_SECOND: "900",
       AVATARS_RETRY_BASE_MS: "20",
       AVATARS_RETRY_MAX_MS: "100",

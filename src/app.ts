@@ -12,7 +12,6 @@ import type { Contact, IntakeRecord, RecordUnit, Reject } from "./intake/intake-
 import { parseRequest } from "./intake/parse-request.ts";
 import { beforeFirst } from "./lib/before-first.ts";
 import { settleWithin } from "./lib/deadline.ts";
-import { UserError } from "./lib/errors.ts";
 import { startEvery } from "./lib/start-every.ts";
 import { tapEvents } from "./lib/tap-events.ts";
 import type { Metrics } from "./metrics/create-metrics.ts";
@@ -42,7 +41,6 @@ import {
   findStalledInstances,
   type HeldInstance,
 } from "./store/find-due-instances.ts";
-import * as instanceStore from "./store/instances.ts";
 import type { PaceSettings } from "./store/pace-settings.ts";
 import { readResults, type ResultFilter } from "./store/read-results.ts";
 import { createRunLedger } from "./store/run-ledger.ts";
@@ -335,9 +333,6 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
 /** Writes a request that came through the queue to the ledger. @throws UserError when it is the request's fault */
 async function acceptRequest({ database }: Base, queues: Queues, data: unknown): Promise<RequestResult> {
   const { contacts, rejected, ...batch } = parseRequest(data);
-  if (!(await instanceStore.findInstance(database, batch.instanceId))) {
-    throw new UserError("unknown-instance", `request: there is no instance ${batch.instanceId}`);
-  }
   const batchId = await createBatch(database.pool, { ...batch, source: "bullmq" });
   const accepted =
     contacts.length > 0 ? await acceptChunk(database.pool, batchId, contacts.map(toIncoming)) : 0;

@@ -1,6 +1,7 @@
 import type { InstanceId } from "./domain/instance-id.ts";
 import type { InstanceView } from "./domain/ledger.ts";
 import { judgeOperatorChange } from "./domain/judge-credentials.ts";
+import { UserError } from "./lib/errors.ts";
 import type { Base } from "./open-base.ts";
 import { createJudgePorts } from "./open-tokens.ts";
 import { changeInstance } from "./store/change-instance.ts";
@@ -41,7 +42,7 @@ export interface Instances {
   /**
    * Changes what is given, with the next claim of each running worker. A hold is put to the test at once by a new URL, which
    * the stored token goes along to.
-   * Undefined: there is no such instance.
+   * Undefined: there is no such instance. @throws UserError `token-unreadable`
    */
   update(
     id: InstanceId,
@@ -82,7 +83,13 @@ export function createInstances(base: Base, wake: (id: InstanceId) => Promise<vo
       const update = await changeInstance(database, id, settings, (before) =>
         judgeOperatorChange(before, settings.apiUrl, judgePorts),
       );
-      if (update.kind !== "changed") return undefined;
+      if (update.kind === "unknown") return undefined;
+      if (update.kind === "refused") {
+        throw new UserError(
+          update.refusal,
+          `instance ${id}: its stored token cannot be read with this AVATARS_SECRET_KEY, and so not go along to another host; give both: avatars instance add ${id} --url URL`,
+        );
+      }
       if (update.after.state === "held" && update.after.apiUrl !== update.before.apiUrl) {
         await probeNow(pool, id);
         await wake(id);

@@ -53,7 +53,11 @@ export function judgeOperatorChange(
   before: StoredCredentials,
   apiUrl: string | undefined,
   { toOrigin, sealAnew }: Pick<JudgePorts, "toOrigin" | "sealAnew">,
-): CredentialJudgement<never> {
-  const isElsewhere = apiUrl !== undefined && toOrigin(apiUrl) !== toOrigin(before.apiUrl);
-  return { kind: "go", sealedToken: isElsewhere ? sealAnew(before, apiUrl) : undefined, renews: false };
+): CredentialJudgement<"token-unreadable"> {
+  if (apiUrl === undefined || toOrigin(apiUrl) === toOrigin(before.apiUrl))
+    return { kind: "go", sealedToken: undefined, renews: false };
+  const sealedToken = sealAnew(before, apiUrl);
+  return sealedToken === undefined
+    ? { kind: "refused", refusal: "token-unreadable" }
+    : { kind: "go", sealedToken, renews: false };
 }

@@ -47,6 +47,15 @@ test("a host that the operator chose stays as it is, and no other path is asked 
   });
 });
 
+test("on the command line, a token that cannot be read goes nowhere", () => {
+  const unreadable = { ...ports, sealAnew: () => undefined };
+  expect(judgeOperatorChange(before, own, unreadable)).toEqual({
+    kind: "refused",
+    refusal: "token-unreadable",
+  });
+  expect(judgeOperatorChange(before, `${before.apiUrl}/v3`, unreadable)).toMatchObject({ kind: "go" });
+});
+
 test.each([
   [undefined, undefined],
   [`${before.apiUrl}/v3`, undefined],

@@ -114,7 +114,7 @@ async function addInstances(
   await client.query(
     `insert into avatars.instances (id, api_url, sealed_token)
      select id, $1, token from unnest($2::text[], $3::text[]) as t (id, token)`,
-    [apiUrl, instanceIds, instanceIds.map((id) => box.seal("token", id))],
+    [apiUrl, instanceIds, instanceIds.map((id) => box.seal("token", { id, apiUrl }))],
   );
 }
 

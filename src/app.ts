@@ -12,8 +12,6 @@ import type { Contact, IntakeRecord, RecordUnit, Reject } from "./intake/intake-
 import { parseRequest } from "./intake/parse-request.ts";
 import { beforeFirst } from "./lib/before-first.ts";
 import { settleWithin } from "./lib/deadline.ts";
-import { UserError } from "./lib/errors.ts";
-import type { SecretBox } from "./lib/secret-box.ts";
 import { startEvery } from "./lib/start-every.ts";
 import { tapEvents } from "./lib/tap-events.ts";
 import type { Metrics } from "./metrics/create-metrics.ts";
@@ -24,6 +22,7 @@ import { createInstances, type Instances } from "./open-instances.ts";
 import { createContactLister, type ContactLister } from "./open-contact-list.ts";
 import { openMetrics, serveMetricsPort } from "./open-metrics.ts";
 import { createResyncs, openResync, type ResyncForecast, type Resyncs } from "./open-resync.ts";
+import { checkTokens, createTokenCache } from "./open-tokens.ts";
 import type { Queues } from "./queue/open-queues.ts";
 import type { RequestResult } from "./queue/request-consumer.ts";
 import {
@@ -42,7 +41,6 @@ import {
   findStalledInstances,
   type HeldInstance,
 } from "./store/find-due-instances.ts";
-import * as instanceStore from "./store/instances.ts";
 import type { PaceSettings } from "./store/pace-settings.ts";
 import { readResults, type ResultFilter } from "./store/read-results.ts";
 import { createRunLedger } from "./store/run-ledger.ts";
@@ -228,7 +226,7 @@ function createQueueOpener({ config, databaseUrl, events, closer, simulated }: B
 async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefined): Promise<RunningWorker> {
   const { config, database, events, closer, simulated } = base;
   const { pool } = database;
-  await assertTokensReadable(base);
+  await checkTokens(base);
   const openToken = createTokenCache(base.secrets());
   const claims = await openDatabase({
     url: base.databaseUrl,
@@ -332,24 +330,9 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
   return { activity: observed.activity, backend: queues.backend, stop };
 }
 
-/** Opening a sealed token costs 10 µs, and every call needs one. */
-function createTokenCache(secrets: SecretBox): SecretBox["open"] {
-  const opened = new Map<string, { sealed: string; token: string | undefined }>();
-  return (sealed, instanceId) => {
-    const known = opened.get(instanceId);
-    if (known?.sealed === sealed) return known.token;
-    const token = secrets.open(sealed, instanceId);
-    opened.set(instanceId, { sealed, token });
-    return token;
-  };
-}
-
 /** Writes a request that came through the queue to the ledger. @throws UserError when it is the request's fault */
 async function acceptRequest({ database }: Base, queues: Queues, data: unknown): Promise<RequestResult> {
   const { contacts, rejected, ...batch } = parseRequest(data);
-  if (!(await instanceStore.findInstance(database, batch.instanceId))) {
-    throw new UserError("unknown-instance", `request: there is no instance ${batch.instanceId}`);
-  }
   const batchId = await createBatch(database.pool, { ...batch, source: "bullmq" });
   const accepted =
     contacts.length > 0 ? await acceptChunk(database.pool, batchId, contacts.map(toIncoming)) : 0;
@@ -360,16 +343,4 @@ async function acceptRequest({ database }: Base, queues: Queues, data: unknown):
 
 function toIncoming({ chatId, externalRef, line }: Contact): IncomingContact {
   return { chatId, externalRef, position: line };
-}
-
-/** A worker with a key that opens none of the tokens would hold every instance: better not to start. */
-async function assertTokensReadable({ database, secrets }: Base): Promise<void> {
-  const tokens = await instanceStore.listSealedTokens(database);
-  const box = secrets();
-  if (tokens.length === 0 || tokens.some(({ id, sealedToken }) => box.open(sealedToken, id) !== undefined))
-    return;
-  throw new UserError(
-    "wrong-secret-key",
-    "AVATARS_SECRET_KEY opens none of the stored tokens: start with the key they were stored with, or add the instances again",
-  );
 }

@@ -1,10 +1,12 @@
 import { resolve } from "node:path";
 import { z } from "zod";
+import { parseApiHosts, type ApiHost } from "./domain/api-host.ts";
 import { parseInstanceId, type InstanceId } from "./domain/instance-id.ts";
 import { parseCron } from "./domain/cron-pattern.ts";
 import { parseWindow } from "./domain/daily-window.ts";
 import type { RefreshIntervals, RefreshPolicy } from "./domain/refresh-policy.ts";
 import type { ResyncSchedule } from "./domain/resync-schedule.ts";
+import { instanceTokenForm, isInstanceToken } from "./domain/instance-token.ts";
 import { parseTimeZone, type SettingParse } from "./domain/time-zone.ts";
 import { normalizeApiUrl } from "./lib/api-url.ts";
 import { parseDurationMs } from "./lib/duration.ts";
@@ -103,7 +105,11 @@ const settingsSchema = z.object({
   REDIS_URL: url("redis:", "rediss:").optional(),
   GREEN_API_URL: url("http:", "https:").optional(),
   GREEN_API_ID_INSTANCE: instanceId.optional(),
-  GREEN_API_TOKEN: z.string().trim().min(1).optional(),
+  GREEN_API_TOKEN: z
+    .string()
+    .trim()
+    .refine(isInstanceToken, `${instanceTokenForm}: apiTokenInstance, as the console shows it`)
+    .optional(),
   AVATARS_SECRET_KEY: z
     .string()
     .transform((text) => Buffer.from(text, "base64"))
@@ -170,6 +176,7 @@ const settingsSchema = z.object({
   PORT: wholeNumber(0, 65_535).default(3_000),
   AVATARS_API_REQUESTS_PER_MINUTE: wholeNumber(1, 1_000_000).default(3_000),
   AVATARS_TRUSTED_PROXIES: parsedBy(parseTrustedProxies).optional(),
+  AVATARS_API_HOSTS: parsedBy(parseApiHosts).optional(),
   METRICS_PORT: wholeNumber(0, 65_535).optional(),
   METRICS_HOST: z.string().trim().default("127.0.0.1"),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).optional(),
@@ -240,6 +247,8 @@ export interface Config {
     readonly requestsPerMinute: number;
     /** Addresses, ranges, or names of ranges. None: `X-Forwarded-For` is not looked at. */
     readonly trustedProxies: readonly string[];
+    /** Where an apiUrl may point that comes over HTTP, beside GREEN-API's own hosts. */
+    readonly hosts: readonly ApiHost[];
   };
   /** Undefined: no metrics are served. 0: on a free port. */
   readonly metricsPort: number | undefined;
@@ -329,6 +338,7 @@ function toConfig(settings: Settings, path: string): Config {
       port: settings.PORT,
       requestsPerMinute: settings.AVATARS_API_REQUESTS_PER_MINUTE,
       trustedProxies: settings.AVATARS_TRUSTED_PROXIES ?? [],
+      hosts: settings.AVATARS_API_HOSTS ?? [],
     },
     metricsPort: settings.METRICS_PORT,
     metricsHost: settings.METRICS_HOST,

@@ -1,6 +1,7 @@
 import type { ContactListReport } from "./domain/contact-list-report.ts";
 import type { StateReport } from "./domain/state-report.ts";
 import type { ApiEvents } from "./http/create-api.ts";
+import { instanceTokenForm } from "./domain/instance-token.ts";
 import { assertNever } from "./lib/errors.ts";
 import type { WorkerEvents } from "./worker/create-worker.ts";
 import type { ResyncEvents } from "./worker/resync.ts";
@@ -23,6 +24,8 @@ export interface LogEvents extends WorkerEvents, QueueEvents, ApiEvents, ResyncE
   workerStarted(fields: { backend: string; runsPerProcess: number; maxAttempts: number }): void;
   workerStopping(fields: { callsInFlight: number; graceMs: number }): void;
   workerStopped(): void;
+  /** Its token is of a form that is not taken any more. */
+  tokenUnusual(fields: { instanceId: string }): void;
   apiServed(fields: { url: string; host: string; port: number }): void;
   apiStopping(fields: { graceMs: number }): void;
   apiStopped(): void;
@@ -76,6 +79,11 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
     workerStarted: (fields) => logger.info(fields, "worker started"),
     workerStopping: (fields) => logger.info(fields, "worker stopping"),
     workerStopped: () => logger.info("worker stopped"),
+    tokenUnusual: (fields) =>
+      logger.warn(
+        { ...fields, expected: instanceTokenForm },
+        "instance has a token of a form that is not taken any more: it is used as it is, and could not be added again",
+      ),
     apiServed: (fields) => logger.info(fields, "api served"),
     apiStopping: (fields) => logger.info(fields, "api stopping"),
     apiStopped: () => logger.info("api stopped"),

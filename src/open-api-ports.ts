@@ -1,4 +1,5 @@
 import type { InstanceId } from "./domain/instance-id.ts";
+import { judgeApiChange } from "./domain/judge-credentials.ts";
 import { createAnswerPoller } from "./http/answer-poller.ts";
 import type { ApiPorts, BatchPorts, ContactPorts, InstancePorts, MissingPart } from "./http/ports.ts";
 import { createBatchWatch } from "./http/watch-batches.ts";
@@ -12,6 +13,7 @@ import { startEvery } from "./lib/start-every.ts";
 import { createSharedReads } from "./lib/shared-reads.ts";
 import type { Metrics } from "./metrics/create-metrics.ts";
 import type { Base } from "./open-base.ts";
+import { createJudgePorts } from "./open-tokens.ts";
 import { createResyncs, type ResyncForecast } from "./open-resync.ts";
 import type { Queues } from "./queue/open-queues.ts";
 import { encodeResults } from "./results/encode-results.ts";
@@ -19,6 +21,7 @@ import { acceptRequest } from "./store/accept-request.ts";
 import { findApiKeys, noteApiKeyUse } from "./store/api-keys.ts";
 import { estimateBatch } from "./store/batch-eta.ts";
 import { cancelBatch } from "./store/cancel-batch.ts";
+import { changeInstance } from "./store/change-instance.ts";
 import { isTransient, openDatabase, type Database } from "./store/database.ts";
 import { eraseContact } from "./store/erase-contact.ts";
 import type { Estimate } from "./store/estimate-within.ts";
@@ -207,7 +210,7 @@ function createInstancePorts(
   slow: Database,
   { wake }: ApiLinks,
 ): InstancePorts {
-  const { secrets, events } = base;
+  const { events } = base;
   const removals = new Map<InstanceId, Promise<unknown>>();
   const find = (id: InstanceId) => instanceStore.findInstance(waited, id);
 
@@ -221,13 +224,20 @@ function createInstancePorts(
   return {
     list: () => instanceStore.listInstances(waited),
     find,
-    add: ({ token, ...instance }) =>
-      instanceStore.addInstance(waited, { ...instance, sealedToken: secrets().seal(token, instance.id) }),
+    async add({ token, ...instance }) {
+      const { mayPointTo, seal } = createJudgePorts(base, instance.id);
+      if (!mayPointTo(instance.apiUrl)) return "untrusted-host";
+      const sealedToken = seal(token, instance.apiUrl);
+      const isAdded = await instanceStore.addInstance(waited, { ...instance, sealedToken });
+      return isAdded ? "added" : "known";
+    },
     async change(id, { token, ...changes }) {
-      const sealedToken = token === undefined ? undefined : secrets().seal(token, id);
-      const update = await instanceStore.changeInstance(waited, id, { ...changes, sealedToken });
-      if (update?.before.state === "held") wake(id);
-      return update?.after;
+      const judgePorts = createJudgePorts(base, id);
+      const changed = await changeInstance(waited, id, changes, (before) =>
+        judgeApiChange(before, { apiUrl: changes.apiUrl, token }, judgePorts),
+      );
+      if (changed.kind === "changed" && changed.before.state === "held") wake(id);
+      return changed;
     },
     async setPaused(id, paused) {
       const before = await (paused ? instanceStore.setPaused(waited, id, true) : resumeInstance(waited, id));

@@ -8,7 +8,7 @@ import { waitForTurn } from "./lib/wait-for-turn.ts";
 import type { Base } from "./open-base.ts";
 import type { GreenApi } from "./provider/green-api.ts";
 import { noteState, reserveStateCall } from "./store/instance-state.ts";
-import { findInstance, findSealedToken } from "./store/instances.ts";
+import { findCredentials } from "./store/sealed-tokens.ts";
 
 /**
  * The contacts that GREEN-API lists for an instance, as it wrote them: at least one. A held instance is asked all the same,
@@ -63,18 +63,18 @@ async function openCredentials(
   { database, secrets }: Base,
   instanceId: InstanceId,
 ): Promise<InstanceCredentials> {
-  const instance = await findInstance(database, instanceId);
-  const sealed = await findSealedToken(database, instanceId);
-  if (instance === undefined || sealed === undefined)
-    throw new UserError("unknown-instance", `there is no instance ${instanceId}`);
+  // In one look: the token is for this URL and no other.
+  const instance = await findCredentials(database, instanceId);
+  if (instance === undefined) throw new UserError("unknown-instance", `there is no instance ${instanceId}`);
   if (instance.state === "paused") {
     throw new UserError(
       "instance-paused",
       `instance ${instanceId} is paused, so that it is not asked for its contacts: go on with avatars instance resume ${instanceId}`,
     );
   }
-  const token = secrets().open(sealed, instanceId);
-  if (token !== undefined) return { instanceId, apiUrl: instance.apiUrl, token };
+  const { apiUrl, sealedToken } = instance;
+  const token = secrets().open(sealedToken, { id: instanceId, apiUrl });
+  if (token !== undefined) return { instanceId, apiUrl, token };
   const { text, advice } = explainHold("token-unreadable");
   throw new UserError("token-unreadable", `instance ${instanceId}: ${text}; ${advice}`);
 }

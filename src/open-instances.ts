@@ -1,10 +1,15 @@
 import type { InstanceId } from "./domain/instance-id.ts";
 import type { InstanceView } from "./domain/ledger.ts";
+import { judgeOperatorChange } from "./domain/judge-credentials.ts";
+import { UserError } from "./lib/errors.ts";
 import type { Base } from "./open-base.ts";
+import { createJudgePorts } from "./open-tokens.ts";
+import { changeInstance } from "./store/change-instance.ts";
 import { probeNow } from "./store/holds.ts";
 import * as instanceStore from "./store/instances.ts";
 import type { InstanceSettings, StateBefore } from "./store/instances.ts";
 import { resumeInstance } from "./store/resume-instance.ts";
+import { findCredentials } from "./store/sealed-tokens.ts";
 
 export interface InstanceInput extends Omit<instanceStore.InstanceChange, "sealedToken"> {
   readonly token: string;
@@ -15,10 +20,16 @@ export interface Instances {
   find(id: InstanceId): Promise<InstanceView | undefined>;
   /** Adds or replaces; a hold ends, since its cause may have been the old token, and its contacts go on. */
   put(instance: InstanceInput): Promise<void>;
-  /** Is this the token that is stored for the instance? */
-  hasToken(id: InstanceId, token: string): Promise<boolean>;
+  /** Are these the URL and the token that are stored for the instance? */
+  hasCredentials(
+    id: InstanceId,
+    credentials: { readonly apiUrl: string; readonly token: string },
+  ): Promise<boolean>;
   countContacts(id: InstanceId): Promise<number>;
+  /** With its contacts. False: there is no such instance. */
   remove(id: InstanceId): Promise<boolean>;
+  /** Unless it has contacts, also such as come at the same time. False: it has, and stays as it is. */
+  removeEmpty(id: InstanceId): Promise<boolean>;
   /** Lets a held instance be probed at once. */
   probeNow(id: InstanceId): Promise<void>;
   /** Returns the state before; undefined: there is no such instance. */
@@ -29,8 +40,9 @@ export interface Instances {
    */
   resume(id: InstanceId): Promise<StateBefore | undefined>;
   /**
-   * Changes what is given, with the next claim of each running worker. A hold is put to the test at once by a new URL.
-   * Undefined: there is no such instance.
+   * Changes what is given, with the next claim of each running worker. A hold is put to the test at once by a new URL, which
+   * the stored token goes along to.
+   * Undefined: there is no such instance. @throws UserError `token-unreadable`
    */
   update(
     id: InstanceId,
@@ -46,17 +58,19 @@ export function createInstances(base: Base, wake: (id: InstanceId) => Promise<vo
     list: () => instanceStore.listInstances(database),
     find: (id) => instanceStore.findInstance(database, id),
     async put({ token, ...instance }) {
-      const sealedToken = secrets().seal(token, instance.id);
+      const sealedToken = secrets().seal(token, instance);
+      // Only for the wake-up, which the sweep makes up for.
       const before = await instanceStore.findInstance(database, instance.id);
       await instanceStore.putInstance(database, { ...instance, sealedToken });
       if (before?.state === "held") await wake(instance.id);
     },
-    async hasToken(id, token) {
-      const sealed = await instanceStore.findSealedToken(database, id);
-      return sealed !== undefined && secrets().open(sealed, id) === token;
+    async hasCredentials(id, { apiUrl, token }) {
+      const stored = await findCredentials(database, id);
+      return stored?.apiUrl === apiUrl && secrets().open(stored.sealedToken, { id, apiUrl }) === token;
     },
     countContacts: (id) => instanceStore.countContacts(database, id),
     remove: (id) => instanceStore.removeInstance(database, id),
+    removeEmpty: (id) => instanceStore.removeEmptyInstance(database, id),
     probeNow: (id) => probeNow(pool, id),
     setPaused: (id, paused) => instanceStore.setPaused(database, id, paused),
     async resume(id) {
@@ -65,8 +79,18 @@ export function createInstances(base: Base, wake: (id: InstanceId) => Promise<vo
       return before;
     },
     async update(id, settings) {
-      const update = await instanceStore.updateInstance(database, id, settings);
-      if (update?.after.state === "held" && update.after.apiUrl !== update.before.apiUrl) {
+      const judgePorts = createJudgePorts(base, id);
+      const update = await changeInstance(database, id, settings, (before) =>
+        judgeOperatorChange(before, settings.apiUrl, judgePorts),
+      );
+      if (update.kind === "unknown") return undefined;
+      if (update.kind === "refused") {
+        throw new UserError(
+          update.refusal,
+          `instance ${id}: its stored token cannot be read with this AVATARS_SECRET_KEY, and so not go along to another host; give both: avatars instance add ${id} --url URL`,
+        );
+      }
+      if (update.after.state === "held" && update.after.apiUrl !== update.before.apiUrl) {
         await probeNow(pool, id);
         await wake(id);
       }

@@ -1,17 +1,18 @@
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { text } from "node:stream/consumers";
+import { instanceTokenForm, isInstanceToken } from "../domain/instance-token.ts";
 import { UserError } from "../lib/errors.ts";
 import { writeLine, type CommandIo } from "./io.ts";
 
-/** Reads the token from standard input, up to its end. @throws UserError `no-token` */
+/** Reads the token from standard input, up to its end. @throws UserError `no-token`, `bad-token` */
 export async function readTokenFromStdin(io: CommandIo): Promise<string> {
   return toToken(await text(io.stdin));
 }
 
 /**
  * Asks for the token without showing what is typed.
- * @throws UserError `no-token` where nothing is typed, or nobody is there to ask
+ * @throws UserError `no-token` where nothing is typed, or there is no terminal; `bad-token`
  */
 export async function askToken(io: CommandIo): Promise<string> {
   if (!io.stdin.isTTY) {
@@ -33,9 +34,15 @@ export async function askToken(io: CommandIo): Promise<string> {
 
 function toToken(typed: string): string {
   const token = typed.trim();
-  if (/^\S{1,500}$/.test(token)) return token;
+  if (token === "") throw new UserError("no-token", "the token is empty");
+  return checkToken(token, "the token");
+}
+
+/** @throws UserError `bad-token` for what cannot be one; it names `what` and never shows it */
+export function checkToken(token: string, what: string): string {
+  if (isInstanceToken(token)) return token;
   throw new UserError(
-    "no-token",
-    token === "" ? "the token is empty" : "the token must be one word of at most 500 characters",
+    "bad-token",
+    `${what} must be ${instanceTokenForm}: apiTokenInstance, as the console shows it`,
   );
 }

@@ -2,7 +2,7 @@ import { explainHold } from "../domain/hold.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
 import { parseApiUrl } from "./api-url.ts";
-import { askToken, readTokenFromStdin } from "./ask-token.ts";
+import { askToken, checkToken, readTokenFromStdin } from "./ask-token.ts";
 import { writeJson, writeLine, type CommandIo } from "./io.ts";
 import { unknownInstance } from "./resolve-instance.ts";
 import { formatTable } from "./table.ts";
@@ -92,13 +92,14 @@ export async function removeInstance(
   return withApp(io, async (app) => {
     if (!(await app.instances.find(id))) throw unknownInstance(id);
     const contacts = await app.instances.countContacts(id);
-    if (contacts > 0 && !withContacts) {
+    // The count is for people: whether it has any is asked again where it is removed.
+    if (withContacts) await app.instances.remove(id);
+    else if (!(await app.instances.removeEmpty(id))) {
       throw new UserError(
         "instance-has-contacts",
-        `instance ${id} has ${contacts} contacts with their avatars: add --with-contacts to remove them too`,
+        `instance ${id} has ${await app.instances.countContacts(id)} contacts with their avatars: add --with-contacts to remove them too`,
       );
     }
-    await app.instances.remove(id);
     writeLine(
       io.stdout,
       contacts > 0 ? `instance ${id} removed with ${contacts} contacts` : `instance ${id} removed`,
@@ -112,6 +113,5 @@ async function getToken(options: AddInstanceOptions, io: CommandIo): Promise<str
   }
   if (options.tokenStdin) return readTokenFromStdin(io);
   if (options.token === undefined) return askToken(io);
-  if (/^\S{1,500}$/.test(options.token)) return options.token;
-  throw new UserError("no-token", "--token must be one word of at most 500 characters");
+  return checkToken(options.token, "--token");
 }

@@ -45,7 +45,6 @@ export async function storeInstanceFromEnvironment({ config, instances }: App): 
   const { greenApi } = config;
   if (greenApi === undefined) return;
   const { instanceId: id, apiUrl, token } = greenApi;
-  const stored = await instances.find(id);
-  if (stored?.apiUrl === apiUrl && (await instances.hasToken(id, token))) return;
+  if (await instances.hasCredentials(id, { apiUrl, token })) return;
   await instances.put({ id, apiUrl, token });
 }

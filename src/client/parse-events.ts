@@ -36,16 +36,22 @@ export async function* parseEvents(
 
 /** Lines end with LF, CR, or both, also where a chunk ends between the two. */
 async function* splitLines(chunks: AsyncIterable<string>): AsyncGenerator<string, void, undefined> {
-  let rest = "";
+  /** A line so far, in pieces: each is searched for line ends once, however many make up the line. */
+  let pieces: string[] = [];
+  let heldBack = "";
   let isFirst = true;
   for await (const chunk of chunks) {
-    const text = isFirst ? chunk.replace(/^\ufeff/, "") : chunk;
+    let text = heldBack + (isFirst ? chunk.replace(/^\ufeff/, "") : chunk);
     isFirst = false;
-    rest += text;
     // A CR at the end may be the first half of a CRLF.
-    const lines = rest.split(/\r\n|\n|\r(?!$)/);
-    rest = lines.pop() ?? "";
-    yield* lines;
+    heldBack = text.endsWith("\r") ? "\r" : "";
+    text = text.slice(0, text.length - heldBack.length);
+    const [first = "", ...others] = text.split(/\r\n|\n|\r/);
+    pieces.push(first);
+    for (const line of others) {
+      yield pieces.join("");
+      pieces = [line];
+    }
   }
-  if (rest.endsWith("\r")) yield rest.slice(0, -1);
+  if (heldBack !== "") yield pieces.join("");
 }

@@ -75,7 +75,7 @@ const rules: Record<HoldReason, HoldRule> = {
   "timing-out": { text: "call after call is not answered in time", advice: undefined },
   throttled: { text: "the provider asks for fewer calls, however few they are", advice: undefined },
   "token-unreadable": {
-    text: "the stored token cannot be read with this AVATARS_SECRET_KEY",
+    text: "the stored token cannot be read: it is of another AVATARS_SECRET_KEY, or for another host",
     advice:
       "start with the key it was stored with, or store it anew: avatars instance add ID --url URL --token T",
   },

@@ -5,6 +5,7 @@ import type { ChatId } from "../domain/chat-id.ts";
 import type { AvatarChange, ContactView } from "../domain/contact-view.ts";
 import type { ContactStatus } from "../domain/decide.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
+import type { CredentialRefusal } from "../domain/judge-credentials.ts";
 import type { InstanceView, ResultRow } from "../domain/ledger.ts";
 import type { Page, PageRequest } from "../domain/page.ts";
 import type { PlanWindow, ResyncPlan } from "../domain/plan-resync.ts";
@@ -219,15 +220,22 @@ export interface ChangePorts {
 export interface InstancePorts {
   list(): Promise<InstanceView[]>;
   find(id: InstanceId): Promise<InstanceView | undefined>;
-  /** False: there is one with this id already. */
+  /** `known`: there is one with this id already, and it stays. `untrusted-host`: no apiUrl over HTTP may point there. */
   add(
     instance: InstanceWish & { readonly id: InstanceId; readonly apiUrl: string; readonly token: string },
-  ): Promise<boolean>;
-  /** Changes what is given; null takes a setting away. A new token or URL puts a hold to the test at once. Undefined: no such instance. */
+  ): Promise<"added" | "known" | "untrusted-host">;
+  /**
+   * Changes what is given; null takes a setting away. A new token or URL puts a hold to the test at once. Whether the credentials
+   * may change so is judged as they stand at the moment of the write.
+   */
   change(
     id: InstanceId,
     changes: InstanceWish & { readonly apiUrl?: string | undefined; readonly token?: string | undefined },
-  ): Promise<InstanceView | undefined>;
+  ): Promise<
+    | { readonly kind: "changed"; readonly after: InstanceView }
+    | { readonly kind: "refused"; readonly refusal: CredentialRefusal }
+    | { readonly kind: "unknown" }
+  >;
   setPaused(id: InstanceId, paused: boolean): Promise<InstanceView | undefined>;
   /** Removes it unless it has contacts, also such as come at the same time. False: it has, and stays as it is. */
   removeEmpty(id: InstanceId): Promise<boolean>;

@@ -11,5 +11,17 @@ export function parseApiUrl(text: string): string | undefined {
 
 /** Without trailing slashes. */
 export function normalizeApiUrl(apiUrl: string): string {
-  return apiUrl.trim().replace(/\/+$/, "");
+  return trimEndSlashes(apiUrl.trim());
+}
+
+/** By index: a pattern would read a row of slashes anew from each of them. */
+export function trimEndSlashes(text: string): string {
+  let { length } = text;
+  while (length > 0 && text[length - 1] === "/") length -= 1;
+  return text.slice(0, length);
+}
+
+/** Scheme, host and port, as every client of it reads them. What is no URL, which nothing is sent to, is its own. */
+export function toOrigin(apiUrl: string): string {
+  return URL.canParse(apiUrl) ? new URL(apiUrl).origin : apiUrl;
 }

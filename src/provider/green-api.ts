@@ -2,6 +2,7 @@ import type { ChatId } from "../domain/chat-id.ts";
 import type { ContactListReport } from "../domain/contact-list-report.ts";
 import type { CallOutcome, InstanceCredentials, Lookup } from "../domain/outcome.ts";
 import type { StateReport } from "../domain/state-report.ts";
+import { trimEndSlashes } from "../lib/api-url.ts";
 import { exchange, type ExchangeEnd, type ExchangeOptions } from "./exchange.ts";
 import { judgeContactsReply } from "./judge-contacts-reply.ts";
 import { judgeReply } from "./judge-reply.ts";
@@ -144,7 +145,7 @@ async function call(
 ): Promise<ExchangeEnd> {
   try {
     const { origin, pathname } = new URL(apiUrl);
-    const prefix = pathname.replace(/\/+$/, "");
+    const prefix = trimEndSlashes(pathname);
     const request = {
       method: body === undefined ? "GET" : "POST",
       path: `${prefix}/waInstance${encodeURIComponent(instanceId)}/${method}/${encodeURIComponent(token)}`,

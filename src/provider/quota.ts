@@ -41,8 +41,23 @@ function toOutcome(quota: QuotaOutcome["quota"], allowedChatIds: readonly ChatId
 /** The free plan names three; a longer list than this is not one. */
 const maxAllowedChatIds = 100;
 
+const maxUserChars = 51;
+
+/** From each "@" backwards: a row of digits without one, read from each digit on, would take many times as long. */
 function findChatIds(text: string): ChatId[] {
-  const candidates = text.match(/\d[\d-]{3,50}@(?:c\.us|g\.us|lid|(?:s\.)?whatsapp\.net)\b/gi) ?? [];
-  const chatIds = candidates.map(parseChatId).flatMap((parse) => (parse.ok ? [parse.chatId] : []));
-  return [...new Set(chatIds)].slice(0, maxAllowedChatIds);
+  const server = /@(?:c\.us|g\.us|lid|(?:s\.)?whatsapp\.net)\b/giu;
+  const chatIds = new Set<ChatId>();
+  for (const { 0: name, index } of text.matchAll(server)) {
+    const parse = parseChatId(`${readUser(text, index)}${name}`);
+    if (parse.ok) chatIds.add(parse.chatId);
+    if (chatIds.size === maxAllowedChatIds) break;
+  }
+  return [...chatIds];
+}
+
+/** The digits and dashes before `end`, at most as many as an id has. */
+function readUser(text: string, end: number): string {
+  let from = end;
+  while (from > 0 && end - from < maxUserChars && /[\d-]/.test(text.charAt(from - 1))) from -= 1;
+  return text.slice(from, end).replace(/^-+/, "");
 }

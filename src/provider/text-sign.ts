@@ -10,14 +10,17 @@ export type TextSign =
   | "invalid"
   | "chat-timeout";
 
-/** "account", "is", "has been" and the like, between the subject and what became of it; never "not". */
-const isNow = "(?: (?:account|is|was|has|been|already|temporarily|permanently))*";
+/**
+ * "account", "is", "has been" and the like, between the subject and what became of it; never "not". So few that a row of
+ * subjects is not read to its end from each of them.
+ */
+const isNow = "(?: (?:account|is|was|has|been|already|temporarily|permanently)){0,6}";
 
 /**
  * GREEN-API's texts (its common-errors page, GetAvatar page and public issue tracker), as they read after
  * `fold`. The first match counts: what speaks of the whole instance goes before what speaks of a chat.
  */
-const signs: readonly (readonly [RegExp, TextSign])[] = [
+const signs: readonly (readonly [RegExp | ((folded: string) => boolean), TextSign])[] = [
   [/\brate[-_ ]?overlimit\b/, "throttled"],
   [/\bstarting or not authori[sz]ed\b/, "not-authorized"],
   [new RegExp(`\\b(?:instance|account)${isNow} (?:not authori[sz]ed|unauthori[sz]ed)\\b`), "not-authorized"],
@@ -28,9 +31,7 @@ const signs: readonly (readonly [RegExp, TextSign])[] = [
   [/(?:^|\| )blocked(?:$| \|)/, "blocked"],
   [/\bunauthori[sz]ed\b/, "unauthorized"],
   [/\bbad request data\b/, "invalid"],
-  // Only of the chat id, and not "is required" or "must be a string": these mean that our body did not arrive.
-  [/\bvalidation failed\b.*\bchatid must\b(?! be a string| not be empty)/, "invalid"],
-  [/\bvalidation failed\b.*\bchatid (?:length|with value|contains|fails)\b/, "invalid"],
+  [complainsOfChatId, "invalid"],
   [/\btimeout limit exceeded\b/, "chat-timeout"],
 ];
 
@@ -43,7 +44,19 @@ export function findTextSign(texts: readonly string[]): TextSign | undefined {
     .filter((text) => !isMarkup(text))
     .map(fold)
     .join(" | ");
-  return signs.find(([pattern]) => pattern.test(folded))?.[1];
+  return signs.find(([sign]) => (sign instanceof RegExp ? sign.test(folded) : sign(folded)))?.[1];
+}
+
+/**
+ * A failed validation, only of the chat id, and not "is required" or "must be a string": these mean that our body did not
+ * arrive. In two looks: one pattern would read the rest anew after each "validation failed".
+ */
+function complainsOfChatId(folded: string): boolean {
+  const failedAt = folded.search(/\bvalidation failed\b/);
+  if (failedAt < 0) return false;
+  return /\bchatid (?:must\b(?! be a string| not be empty)|(?:length|with value|contains|fails)\b)/.test(
+    folded.slice(failedAt),
+  );
 }
 
 /** A proxy's page, whole or wrapped into a message, may say "blocked" or "expired" and mean itself. */

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
+import { codeOf } from "./database.ts";
 import { patiently, retryTransient } from "./retry-transient.ts";
 import { acceptStaged, stageContacts, type IncomingContact } from "./stage-contacts.ts";
 import { toStorableText } from "./storable-text.ts";
@@ -18,8 +19,22 @@ export interface NewBatch {
   readonly maxAgeMs: number;
 }
 
-/** Opens a batch. Until {@link finishIntake} it is visibly incomplete. Returns its id. */
+/**
+ * Opens a batch. Until {@link finishIntake} it is visibly incomplete. Returns its id.
+ * @throws UserError `unknown-instance`, also where the instance is removed at the same moment
+ */
 export async function createBatch(pool: pg.Pool, batch: NewBatch): Promise<string> {
+  try {
+    return await insertBatch(pool, batch);
+  } catch (cause) {
+    if (codeOf(cause) !== foreignKeyViolation) throw cause;
+    throw new UserError("unknown-instance", `there is no instance ${batch.instanceId}`, { cause });
+  }
+}
+
+const foreignKeyViolation = "23503";
+
+async function insertBatch(pool: pg.Pool, batch: NewBatch): Promise<string> {
   const { rows } = await pool.query<{ id: string }>(
     `insert into avatars.batches (instance_id, source, label, priority, fresh_after)
      values ($1, $2, $3, $4, now() - $5::float8 * interval '1 ms') returning id`,

@@ -19,7 +19,8 @@ export interface InstanceChange {
   readonly maxInFlight?: number | undefined;
 }
 
-const view = {
+/** What an {@link InstanceView} is made of. */
+export const instanceColumns = {
   id: instances.id,
   apiUrl: instances.apiUrl,
   label: instances.label,
@@ -36,7 +37,7 @@ const view = {
 };
 
 /** New credentials end a hold: its cause may have been the old ones. */
-const renewal = {
+export const renewal = {
   state: sql`case when ${instances.state} = 'held' then 'active' else ${instances.state} end`,
   // The new ones are not proved yet: as after any hold.
   rampFrom: sql`case when ${instances.state} = 'held' then clock_timestamp() else ${instances.rampFrom} end`,
@@ -84,21 +85,13 @@ export async function addInstance({ orm }: Database, instance: NewInstance): Pro
 
 /** All instances, by id. */
 export async function listInstances({ orm }: Database): Promise<InstanceView[]> {
-  const rows = await orm.select(view).from(instances).orderBy(asc(instances.id));
+  const rows = await orm.select(instanceColumns).from(instances).orderBy(asc(instances.id));
   return rows.map(toView);
 }
 
 export async function findInstance({ orm }: Database, id: InstanceId): Promise<InstanceView | undefined> {
-  const [row] = await orm.select(view).from(instances).where(eq(instances.id, id));
+  const [row] = await orm.select(instanceColumns).from(instances).where(eq(instances.id, id));
   return row && toView(row);
-}
-
-export async function findSealedToken({ orm }: Database, id: InstanceId): Promise<string | undefined> {
-  const [row] = await orm
-    .select({ sealedToken: instances.sealedToken })
-    .from(instances)
-    .where(eq(instances.id, id));
-  return row?.sealedToken;
 }
 
 /** The settings of an instance that a person may change while it is worked on. */
@@ -115,71 +108,8 @@ export interface InstanceSettings {
   readonly resyncDayShare?: number | null | undefined;
 }
 
-/** An instance as it was and as it is. */
-export interface InstanceUpdate {
-  readonly before: InstanceView;
-  readonly after: InstanceView;
-}
-
-/** Changes what is given, from the next claim on; a hold stays as it is. Undefined: there is no such instance. */
-export async function updateInstance(
-  database: Database,
-  id: InstanceId,
-  settings: InstanceSettings,
-): Promise<InstanceUpdate | undefined> {
-  return update(database, id, settings, () => false);
-}
-
-/**
- * As {@link updateInstance}, and with a new token, too, which is written only. A token, or another URL than before, ends a
- * hold as {@link putInstance} does: whoever calls wakes the workers where `before` was held.
- */
-export async function changeInstance(
-  database: Database,
-  id: InstanceId,
-  changes: InstanceSettings & { readonly sealedToken?: string | undefined },
-): Promise<InstanceUpdate | undefined> {
-  const { sealedToken, apiUrl } = changes;
-  // A token is sealed anew each time: whether it is another one cannot be seen.
-  return update(
-    database,
-    id,
-    changes,
-    (before) => sealedToken !== undefined || (apiUrl !== undefined && apiUrl !== before.apiUrl),
-  );
-}
-
-async function update(
-  { orm }: Database,
-  id: InstanceId,
-  changes: InstanceSettings & { readonly sealedToken?: string | undefined },
-  renews: (before: InstanceView) => boolean,
-): Promise<InstanceUpdate | undefined> {
-  const { apiUrl, sealedToken, requestsPerSecond, maxInFlight, resyncShare, resyncDayShare } = changes;
-  const label = toLabel(changes.label);
-  const settings = {
-    apiUrl,
-    sealedToken,
-    label,
-    requestsPerSecond,
-    maxInFlight,
-    resyncShare,
-    resyncDayShare,
-  };
-  const isOf = eq(instances.id, id);
-  return orm.transaction(async (transaction) => {
-    const [found] = await transaction.select(view).from(instances).where(isOf).for("no key update");
-    if (found === undefined) return undefined;
-    const before = toView(found);
-    const set = { ...settings, ...(renews(before) && renewal) };
-    // Nothing given is nothing to set, which is no statement.
-    if (Object.values(set).every((value) => value === undefined)) return { before, after: before };
-    const [after] = await transaction.update(instances).set(set).where(isOf).returning(view);
-    return after && { before, after: toView(after) };
-  });
-}
-
-function toLabel(label: string | null | undefined): string | null | undefined {
+/** As it is stored. */
+export function toLabel(label: string | null | undefined): string | null | undefined {
   return typeof label === "string" ? toStorableText(label) : label;
 }
 
@@ -221,11 +151,6 @@ export async function setPaused(
 ): Promise<StateBefore | undefined> {
   const { rows } = await pool.query<{ state: StateBefore }>(paused ? pauseSql : resumeSql, [id]);
   return rows[0]?.state;
-}
-
-/** The sealed tokens, to check a key against. */
-export async function listSealedTokens({ orm }: Database): Promise<{ id: string; sealedToken: string }[]> {
-  return orm.select({ id: instances.id, sealedToken: instances.sealedToken }).from(instances);
 }
 
 export async function countContacts({ orm }: Database, id: InstanceId): Promise<number> {
@@ -316,9 +241,9 @@ async function removeSome(
   return rowCount === removedAtOnce;
 }
 
-type Row = { [K in keyof typeof view]: (typeof instances.$inferSelect)[K] };
+export type Row = { [K in keyof typeof instanceColumns]: (typeof instances.$inferSelect)[K] };
 
-function toView(row: Row): InstanceView {
+export function toView(row: Row): InstanceView {
   return {
     id: row.id as InstanceId,
     apiUrl: row.apiUrl,

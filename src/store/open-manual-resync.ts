@@ -53,13 +53,13 @@ select c.id, c.chat_id, ${matchesSql} as matches from avatars.contacts c
 where c.instance_id = $1 and c.chat_id > $5
 order by c.chat_id limit $6`;
 
-/** Whoever has been asked for meanwhile is asked anyway. */
+/** Those that the filter still means when they are locked: who has been asked for meanwhile is asked anyway. */
 const markSql = `
 with locked as materialized (
-  select c.id from avatars.contacts c where c.id = any ($1::bigint[]) and c.due_at is null
+  select c.id from avatars.contacts c where c.id = any ($1::bigint[]) and ${matchesSql}
   order by c.id for no key update
 )
-update avatars.contacts c set refresh_at = $2, refresh_step = ${requestedStep}
+update avatars.contacts c set refresh_at = $5, refresh_step = ${requestedStep}
 where c.id = any (array(select id from locked))`;
 
 const markedAtOnce = 5_000;
@@ -96,7 +96,9 @@ async function markAll(pool: pg.Pool, request: ManualResync, filter: RefreshFilt
   const mark = async (rows: readonly ContactRow[]) => {
     for (let at = 0; at < rows.length; at += markedAtOnce) {
       const ids = rows.slice(at, at + markedAtOnce).flatMap(({ id, matches }) => (matches ? [id] : []));
-      const { rowCount } = await retryTransient(patiently, async () => pool.query(markSql, [ids, now]));
+      const { rowCount } = await retryTransient(patiently, async () =>
+        pool.query(markSql, [ids, ...toValues(filter), now]),
+      );
       marked += rowCount ?? 0;
     }
   };

@@ -28,7 +28,10 @@ export interface WorkerPorts {
   ) => Promise<Lookup>;
   readonly getState: InstanceCheckPorts["getState"];
   /** The token in clear, or undefined where this process cannot open it. */
-  readonly openToken: (sealedToken: string, instanceId: InstanceId) => string | undefined;
+  readonly openToken: (
+    sealedToken: string,
+    context: { readonly id: InstanceId; readonly apiUrl: string },
+  ) => string | undefined;
   /** Asks for a run of the instance in `afterMs`: a retry is due then, or a hold ends. */
   readonly wakeAfter: (instanceId: InstanceId, afterMs: number) => void;
   /** Does any instance wait for its run? */
@@ -125,8 +128,8 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
 
   function startCall({ instanceId }: Lane, call: Call): Promise<void> {
     const { lane, breaker } = getLane(instanceId);
-    const token = ports.openToken(call.instance.sealedToken, instanceId);
-    const { apiUrl } = call.instance;
+    const { apiUrl, sealedToken } = call.instance;
+    const token = ports.openToken(sealedToken, { id: instanceId, apiUrl });
     const sent = { ...call, sentAt: clock.now(), credentials: { instanceId, apiUrl, token: token ?? "" } };
     const asked =
       token === undefined

@@ -7,15 +7,16 @@ import type { Hold } from "../../src/domain/hold.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger.ts";
 import { createAnswerPoller } from "../../src/http/answer-poller.ts";
+import { judgeApiChange } from "../../src/domain/judge-credentials.ts";
+import { toOrigin } from "../../src/lib/api-url.ts";
+import { changeInstance as judgeAndChange } from "../../src/store/change-instance.ts";
 import { eraseContact } from "../../src/store/erase-contact.ts";
 import { findAnswered } from "../../src/store/find-answered.ts";
 import { findContacts } from "../../src/store/find-contacts.ts";
 import {
   addInstance as addNewInstance,
-  changeInstance,
   countContacts,
   findInstance,
-  findSealedToken,
   removeEmptyInstance,
   removeInstance,
 } from "../../src/store/instances.ts";
@@ -23,6 +24,7 @@ import { listContactChanges } from "../../src/store/list-contact-changes.ts";
 import { refreshContact, type RefreshedContact } from "../../src/store/refresh-contact.ts";
 import { patiently, retryTransient } from "../../src/store/retry-transient.ts";
 import { createRunLedger } from "../../src/store/run-ledger.ts";
+import { findCredentials } from "../../src/store/sealed-tokens.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   absent,
@@ -92,6 +94,9 @@ const waitForLock = async () =>
   });
 
 const readMembers = async (batchId: string) => count("batch_members where batch_id = $1", [batchId]);
+
+/** Sealed. */
+const findToken = async (id: InstanceId) => (await findCredentials(database, id))?.sealedToken;
 
 describe("contacts", () => {
   test("are found with all that is known of them, each once; those that are not known are left out", async () => {
@@ -384,6 +389,21 @@ describe("an instance", () => {
   const apiUrl = "http://127.0.0.1:9";
   const hold: Hold = { reason: "unauthorized", baseMs: 60_000, maxMs: 60_000, text: "refused" };
 
+  const judgePorts = {
+    mayPointTo: () => true,
+    toOrigin,
+    seal: (token: string) => `sealed ${token}`,
+    sealAnew: () => undefined,
+  };
+  /** As the API does it. */
+  const changeInstance = async (
+    id: InstanceId,
+    { token, ...changes }: Parameters<typeof judgeAndChange>[2] & { token?: string },
+  ) => {
+    const wish = { apiUrl: changes.apiUrl, token };
+    return judgeAndChange(database, id, changes, (before) => judgeApiChange(before, wish, judgePorts));
+  };
+
   test("is added once", async () => {
     const id = "2201" as InstanceId;
     const settings = { label: "sh\0op", requestsPerSecond: 5, maxInFlight: null };
@@ -395,45 +415,44 @@ describe("an instance", () => {
       requestsPerSecond: 5,
       maxInFlight: undefined,
     });
-    expect(await findSealedToken(database, id)).toBe("first");
+    expect(await findToken(id)).toBe("first");
   });
 
   test("changes in what is given, and null takes a setting away", async () => {
-    await changeInstance(database, instanceId, { label: "shop", requestsPerSecond: 7, maxInFlight: 9 });
-    const changed = await changeInstance(database, instanceId, { label: null, requestsPerSecond: null });
-    expect(changed?.before).toMatchObject({ label: "shop", requestsPerSecond: 7, maxInFlight: 9 });
-    expect(changed?.after).toMatchObject({
-      label: undefined,
-      requestsPerSecond: undefined,
-      maxInFlight: 9,
-      apiUrl,
+    await changeInstance(instanceId, { label: "shop", requestsPerSecond: 7, maxInFlight: 9 });
+    const changed = await changeInstance(instanceId, { label: null, requestsPerSecond: null });
+    expect(changed).toMatchObject({
+      before: { label: "shop", requestsPerSecond: 7, maxInFlight: 9 },
+      after: { label: undefined, requestsPerSecond: undefined, maxInFlight: 9, apiUrl },
     });
-    expect(await findSealedToken(database, instanceId)).toBe("sealed");
-    const unchanged = await changeInstance(database, instanceId, {});
-    expect(unchanged?.after).toEqual(changed?.after);
-    expect(await changeInstance(database, nowhere, { label: "none" })).toBeUndefined();
-    expect(await changeInstance(database, nowhere, {})).toBeUndefined();
+    expect(await findToken(instanceId)).toBe("sealed");
+    const unchanged = await changeInstance(instanceId, {});
+    expect(unchanged.kind === "changed" && unchanged.before).toEqual(
+      changed.kind === "changed" && changed.after,
+    );
+    expect(await changeInstance(nowhere, { label: "none" })).toEqual({ kind: "unknown" });
+    expect(await changeInstance(nowhere, {})).toEqual({ kind: "unknown" });
   });
 
   test("ends its hold with a new token or another URL, and calls begin slowly; not with anything else", async () => {
-    const stateAfter = async (changes: Parameters<typeof changeInstance>[2]) => {
+    const stateAfter = async (changes: Parameters<typeof changeInstance>[1]) => {
       await ledger.holdInstance(instanceId, hold, await readDatabaseNow(pool));
-      const update = await changeInstance(database, instanceId, changes);
-      expect(update?.before.state).toBe("held");
-      return update?.after.state;
+      const update = await changeInstance(instanceId, changes);
+      expect(update).toMatchObject({ kind: "changed", before: { state: "held" } });
+      return update.kind === "changed" ? update.after.state : undefined;
     };
     expect(await stateAfter({ label: "shop", apiUrl })).toBe("held");
-    expect(await stateAfter({ sealedToken: "another" })).toBe("active");
-    expect(await findSealedToken(database, instanceId)).toBe("another");
+    expect(await stateAfter({ token: "another" })).toBe("active");
+    expect(await findToken(instanceId)).toBe("sealed another");
     expect(
       await count("instances where id = $1 and ramp_from is not null and hold_count = 0", [instanceId]),
     ).toBe(1);
-    expect(await stateAfter({ apiUrl: "http://127.0.0.1:8" })).toBe("active");
+    expect(await stateAfter({ apiUrl: `${apiUrl}/path` })).toBe("active");
   });
 
   test("is not held for what calls with the old token still report", async () => {
     const sentAtMs = await readDatabaseNow(pool);
-    await changeInstance(database, instanceId, { sealedToken: "another" });
+    await changeInstance(instanceId, { token: "another" });
     expect(await ledger.holdInstance(instanceId, hold, sentAtMs)).toBeUndefined();
     expect(await findInstance(database, instanceId)).toMatchObject({ state: "active" });
   });

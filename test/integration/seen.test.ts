@@ -8,7 +8,8 @@ import {
   findHeldInstances,
   findStalledInstances,
 } from "../../src/store/find-due-instances.ts";
-import { putInstance, setPaused, updateInstance } from "../../src/store/instances.ts";
+import { changeInstance } from "../../src/store/change-instance.ts";
+import { putInstance, setPaused } from "../../src/store/instances.ts";
 import { countBacklog, readGauges } from "../../src/store/read-gauges.ts";
 import { createRunLedger } from "../../src/store/run-ledger.ts";
 import { readStatus } from "../../src/store/status.ts";
@@ -56,6 +57,9 @@ const toActivity = (changes: Partial<InstanceActivity> = {}): InstanceActivity =
   latencyMs: 200,
   ...changes,
 });
+
+const updateInstance = (which: InstanceId, settings: Parameters<typeof changeInstance>[2]) =>
+  changeInstance(database, which, settings, () => ({ kind: "go", sealedToken: undefined, renews: false }));
 
 describe("a status", () => {
   test("of an instance that nothing has happened to is empty", async () => {
@@ -337,18 +341,14 @@ describe("steering an instance", () => {
   });
 
   test("changes what is given and nothing else", async () => {
-    await updateInstance(database, id, { requestsPerSecond: 7, maxInFlight: 50, label: "shop" });
-    const update = await updateInstance(database, id, {
+    await updateInstance(id, { requestsPerSecond: 7, maxInFlight: 50, label: "shop" });
+    const update = await updateInstance(id, {
       requestsPerSecond: null,
       apiUrl: "http://127.0.0.1:8",
     });
     const before = { id, label: "shop", maxInFlight: 50, requestsPerSecond: 7, apiUrl: "http://127.0.0.1:9" };
-    expect(update?.before).toMatchObject(before);
-    expect(update?.after).toMatchObject({
-      ...before,
-      requestsPerSecond: undefined,
-      apiUrl: "http://127.0.0.1:8",
-    });
-    expect(await updateInstance(database, "999" as InstanceId, { label: "none" })).toBeUndefined();
+    const after = { ...before, requestsPerSecond: undefined, apiUrl: "http://127.0.0.1:8" };
+    expect(update).toMatchObject({ kind: "changed", before, after });
+    expect(await updateInstance("999" as InstanceId, { label: "none" })).toEqual({ kind: "unknown" });
   });
 });

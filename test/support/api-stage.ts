@@ -52,6 +52,8 @@ export interface TestApiOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** How fast answers must be read. */
   readonly reading?: ReadingPace;
+  /** Where an apiUrl may point over HTTP, beside the simulator and a port where nothing listens. */
+  readonly apiHosts?: readonly string[];
 }
 
 /** Everything around an API under test: a database, GREEN-API, keys, and a worker where one is wanted. */
@@ -116,10 +118,11 @@ export async function openApiStage({
     ...simulated,
   });
   closer.add("simulator", () => simulator.close());
-  const toConfig = ({ databaseUrl = database.url, env }: TestApiOptions): Config =>
+  const toConfig = ({ databaseUrl = database.url, env, apiHosts = [] }: TestApiOptions): Config =>
     readConfig({
       DATABASE_URL: databaseUrl,
       AVATARS_SECRET_KEY: secretKey,
+      AVATARS_API_HOSTS: [new URL(simulator.url).host, "127.0.0.1:9", ...apiHosts].join(),
       AVATARS_REQUESTS_PER_SECOND: "900",
       AVATARS_RETRY_BASE_MS: "20",
       AVATARS_RETRY_MAX_MS: "100",

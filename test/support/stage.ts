@@ -111,7 +111,7 @@ export async function openStage({ backend, env, ...options }: StageOptions = {})
       return worker;
     },
     async addInstance(id, { url = simulator.url, token = "anything", rps, maxInFlight } = {}) {
-      const sealed = createSecretBox(Buffer.from(secretKey, "base64")).seal(token, id);
+      const sealed = createSecretBox(Buffer.from(secretKey, "base64")).seal(token, { id, apiUrl: url });
       await database.pool.query(
         `insert into avatars.instances (id, api_url, sealed_token, requests_per_second, max_in_flight)
          values ($1, $2, $3, $4, $5)`,

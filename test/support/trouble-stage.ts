@@ -45,11 +45,7 @@ export interface TroubleStage extends Stage {
   /** Starts a worker whose log the stage reads. */
   startReadWorker(env?: Record<string, string>): Promise<CliRun>;
   readInstance(id: string): Promise<InstanceRow>;
-  setInstance(
-    id: string,
-    column: "state" | "held_until" | "api_url" | "sealed_token",
-    value: unknown,
-  ): Promise<void>;
+  setInstance(id: string, column: "state" | "held_until" | "sealed_token", value: unknown): Promise<void>;
   /** Runs `status --json`; those who ask at the same time share one process. */
   readTold(id: string): Promise<ToldStatus>;
   /** getAvatar calls that have arrived. */

@@ -148,7 +148,11 @@ describe("on a fresh machine avatars up", () => {
 
     const second = start();
     await printedBy(second, "worker started");
-    const add = { method: "POST", key: token, json: { id: "1101000001", apiUrl: url, token: "anything" } };
+    const add = {
+      method: "POST",
+      key: token,
+      json: { id: "1101000001", apiUrl: "https://7103.api.greenapi.com", token: "anything" },
+    };
     const secondUrl = await readApiUrl(second);
     expect((await callApi(secondUrl, "/v1/instances", add)).status).toBe(201);
     expect((await callApi(secondUrl, "/v1/instances", { key: token })).status).toBe(200);

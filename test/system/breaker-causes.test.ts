@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { refusalsForHold } from "../../src/domain/pace.ts";
-import { createSecretBox } from "../../src/lib/secret-box.ts";
+import { createSecretBox, type SealContext } from "../../src/lib/secret-box.ts";
 import type { ScriptedAnswer } from "../../src/simulator/scripts.ts";
 import type { Method } from "../../src/simulator/simulator-options.ts";
 import { listBackends } from "../support/backends.ts";
@@ -198,8 +198,10 @@ const causes: Cause[] = [
     reason: "token-unreadable",
     signs: -maxInFlight,
     isAsked: false,
-    begin: (stage, id) => stage.setInstance(id, "sealed_token", sealWith(8, id)),
-    end: (stage, id) => stage.setInstance(id, "sealed_token", sealWith(7, id)),
+    begin: (stage, id) =>
+      stage.setInstance(id, "sealed_token", sealWith(8, { id, apiUrl: stage.simulator.url })),
+    end: (stage, id) =>
+      stage.setInstance(id, "sealed_token", sealWith(7, { id, apiUrl: stage.simulator.url })),
   },
 ];
 const quotas = causes.filter(({ untilNextMonth }) => untilNextMonth);
@@ -209,8 +211,8 @@ const asked = causes.filter(({ isAsked }) => isAsked);
 const toNamed = (those: readonly Cause[]) => those.map(({ name }) => [name] as const);
 
 /** With the key of the stage (7), or with another. */
-function sealWith(byte: number, id: string): string {
-  return createSecretBox(Buffer.alloc(32, byte)).seal("anything", id);
+function sealWith(byte: number, context: SealContext): string {
+  return createSecretBox(Buffer.alloc(32, byte)).seal("anything", context);
 }
 
 /** The simulator's list of those that still work. */
@@ -258,7 +260,7 @@ async function liveWithoutProvider(
 ): Promise<void> {
   const provider = await openMovableSimulator();
   await provider.close();
-  await stage.setInstance(id, "api_url", provider.url);
+  await stage.run(["instance", "set", id, "--url", provider.url]);
   await stage.enqueue(id, chatIds);
   await eventually(async () => {
     const { state, heldReason, holdCount } = await stage.readInstance(id);

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { listBackends } from "../support/backends.ts";
 import { eventually } from "../support/eventually.ts";
 import { makeChats, openStage, toAnswers, toTruths, type Stage } from "../support/stage.ts";
+import { waitForLock } from "../support/wait-for-lock.ts";
 
 describe.each(listBackends())("instances with the queue in $name", (backend) => {
   let stage: Stage;
@@ -60,9 +61,41 @@ describe.each(listBackends())("instances with the queue in $name", (backend) => 
     );
   });
 
+  test("an instance that gets its first contact while it is removed is not removed, and no contact is lost", async () => {
+    const id = "1101000005";
+    await stage.addInstance(id);
+    const producer = await stage.database.pool.connect();
+    await producer.query("begin");
+    await producer.query("select avatars.enqueue($1, $2)", [id, makeChats(1)]);
+    const removing = stage.run(["instance", "remove", id]);
+    await waitForLock(stage.database.pool);
+    await producer.query("commit");
+    producer.release();
+    const refused = await removing;
+    expect(refused).toMatchObject({ code: 2, stdout: "" });
+    expect(refused.stderr).toContain("has 1 contacts with their avatars: add --with-contacts");
+    expect(await stage.readContacts(id)).toHaveLength(1);
+    await stage.run(["instance", "remove", id, "--with-contacts"]);
+  });
+
+  test("the operator moves an instance to another host, and its token goes along", async () => {
+    const id = "1101000006";
+    const token = "d75b3a66374942c5b3c019c698abc2067e";
+    stage.simulator.setToken(token, id);
+    await stage.run(["instance", "add", id, "--url", "http://127.0.0.1:9", "--token", token]);
+    const moved = await stage.run(["instance", "set", id, "--url", stage.simulator.url]);
+    expect(moved).toMatchObject({ code: 0 });
+    await stage.importChats(id, makeChats(1));
+    const worker = await stage.startWorker();
+    await eventually(async () => expect(await stage.countPending(id)).toBe(0));
+    worker.child.kill("SIGTERM");
+    await worker.ended;
+    expect(toAnswers(await stage.readContacts(id))).toEqual(toTruths(stage.simulator, id, makeChats(1)));
+  });
+
   test.each([
     [["--token", "a", "--token-stdin"], "cannot go together"],
-    [["--token", "two words"], "must be one word"],
+    [["--token", "two words"], '--token must be 1 to 128 letters, digits, "-" and "_"'],
     [["--token-stdin"], "the token is empty"],
     [[], "the token is missing: give it with --token T, or pipe it in with --token-stdin"],
   ])("instance add with %j is refused", async (args, message) => {

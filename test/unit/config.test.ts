@@ -53,7 +53,7 @@ describe("readConfig", () => {
       keepChangesMs: 365 * 86_400_000,
       keepBatchesMs: 90 * 86_400_000,
       dataDir: resolve(".avatars"),
-      api: { host: "127.0.0.1", port: 3_000, requestsPerMinute: 3_000, trustedProxies: [] },
+      api: { host: "127.0.0.1", port: 3_000, requestsPerMinute: 3_000, trustedProxies: [], hosts: [] },
       metricsPort: undefined,
       metricsHost: "127.0.0.1",
       logLevel: undefined,
@@ -86,6 +86,7 @@ describe("readConfig", () => {
       HOST: "::",
       PORT: "0",
       AVATARS_API_REQUESTS_PER_MINUTE: "60",
+      AVATARS_API_HOSTS: "Gateway.example.com:8443",
       METRICS_PORT: "9464",
       METRICS_HOST: "0.0.0.0",
       LOG_LEVEL: "warn",
@@ -113,7 +114,12 @@ describe("readConfig", () => {
       keepChangesMs: undefined,
       keepBatchesMs: 36 * 3_600_000,
       dataDir: "/var/lib/avatars",
-      api: { host: "::", port: 0, requestsPerMinute: 60 },
+      api: {
+        host: "::",
+        port: 0,
+        requestsPerMinute: 60,
+        hosts: [{ name: "gateway.example.com", isDomain: false, port: "8443", schemes: ["https:", "http:"] }],
+      },
       metricsPort: 9464,
       metricsHost: "0.0.0.0",
       logLevel: "warn",
@@ -149,6 +155,7 @@ describe("readConfig", () => {
       AVATARS_KEEP_BATCHES: "23h",
       PORT: "65536",
       AVATARS_API_REQUESTS_PER_MINUTE: "0",
+      AVATARS_API_HOSTS: "https://gateway.example.com",
       METRICS_PORT: "70000",
       LOG_LEVEL: "loud",
     };
@@ -190,6 +197,15 @@ describe("readConfig", () => {
     (text) => {
       expect(readFault({ AVATARS_KEEP_BATCHES: text }).message).toBe(
         "settings: AVATARS_KEEP_BATCHES must be forever, or a duration of 1d at least, such as 90d",
+      );
+    },
+  );
+
+  test.each(["two words", "a/b", "a+b", "токен", "t".repeat(129), 'a"b', String.raw`\a\a\azz1234`])(
+    "does not take %j for a token, and does not show it",
+    (token) => {
+      expect(readFault({ ...credentials, GREEN_API_TOKEN: token }).message).toBe(
+        'settings: GREEN_API_TOKEN must be 1 to 128 letters, digits, "-" and "_": apiTokenInstance, as the console shows it',
       );
     },
   );

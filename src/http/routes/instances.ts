@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { InstanceId } from "../../domain/instance-id.ts";
+import type { CredentialRefusal } from "../../domain/judge-credentials.ts";
 import { assertVisible, canSee, getKey, noInstance } from "../access.ts";
 import type { ApiContext, ZodApi } from "../create-api.ts";
 import { answer, describe, problems } from "../describe.ts";
@@ -101,7 +101,9 @@ export function addInstanceRoutes(api: ZodApi, { ports }: ApiContext): void {
     },
     async (request, reply) => {
       const { body } = request;
-      if (!(await instances.add(body))) {
+      const outcome = await instances.add(body);
+      if (outcome === "untrusted-host") throw refused(outcome);
+      if (outcome === "known") {
         throw new ApiError("conflict", `instance ${body.id} is there already: change it with PATCH`);
       }
       const added = await instances.find(body.id);
@@ -146,10 +148,10 @@ export function addInstanceRoutes(api: ZodApi, { ports }: ApiContext): void {
     async (request, reply) => {
       const { id } = request.params;
       assertVisible(getKey(request), id);
-      await assertTokenStays(id, request.body);
       const changed = await instances.change(id, request.body);
-      if (!changed) throw noInstance(id);
-      return reply.type("application/json").send(toInstance(changed));
+      if (changed.kind === "unknown") throw noInstance(id);
+      if (changed.kind === "refused") throw refused(changed.refusal);
+      return reply.type("application/json").send(toInstance(changed.after));
     },
   );
 
@@ -217,14 +219,20 @@ export function addInstanceRoutes(api: ZodApi, { ports }: ApiContext): void {
       return reply.code(202).type("application/json").send({ id });
     },
   );
-
-  /** The token is write-only: a URL of one's own must not make us send it there. */
-  async function assertTokenStays(id: InstanceId, { apiUrl, token }: z.output<typeof instanceChangesSchema>) {
-    if (apiUrl === undefined || token !== undefined) return;
-    const instance = await instances.find(id);
-    if (!instance || new URL(instance.apiUrl).origin === new URL(apiUrl).origin) return;
-    throw invalidRequest([
-      { path: "/token", message: "An apiUrl at another host needs the token again: it would be sent there" },
-    ]);
-  }
 }
+
+function refused(refusal: CredentialRefusal): ApiError {
+  return invalidRequest([refusals[refusal]]);
+}
+
+const refusals: Readonly<Record<CredentialRefusal, { path: string; message: string }>> = {
+  "needs-token": {
+    path: "/token",
+    message: "An apiUrl at another host needs the token again: it would be sent there",
+  },
+  "untrusted-host": {
+    path: "/apiUrl",
+    message:
+      "Over HTTP an apiUrl points to GREEN-API by https, or to a host in AVATARS_API_HOSTS; the command line sets any other: avatars instance add",
+  },
+};

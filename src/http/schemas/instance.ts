@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { InstanceView } from "../../domain/ledger.ts";
 import { simulatedInstanceId } from "../../domain/instance-id.ts";
+import { instanceTokenForm } from "../../domain/instance-token.ts";
 import { parseApiUrl } from "../../lib/api-url.ts";
 import { instanceIdInput, instanceIdOutput, moment, orNull, storableText } from "./common.ts";
 
@@ -18,13 +19,16 @@ const apiUrl = z
     });
     return z.NEVER;
   })
-  .meta({ description: "`apiUrl` from the console.", examples: ["https://7103.api.greenapi.com"] });
+  .meta({
+    description:
+      "`apiUrl` from the console: GREEN-API's hosts by https, and those that the operator added with `AVATARS_API_HOSTS`.",
+    examples: ["https://7103.api.greenapi.com"],
+  });
 
 const token = z
   .string()
   .trim()
-  .min(1)
-  .max(500)
+  .regex(/^[A-Za-z0-9_-]{1,128}$/, `Expected ${instanceTokenForm}, as the console shows it`)
   .meta({ description: "`apiTokenInstance` from the console. Write-only: no answer ever holds it." });
 
 const resyncShare = (when: string) =>
@@ -70,9 +74,10 @@ export const newInstanceSchema = z
 
 export const instanceChangesSchema = z
   .strictObject({
-    apiUrl: apiUrl
-      .optional()
-      .meta({ description: "At another host it needs the token again: it would be sent there." }),
+    apiUrl: apiUrl.optional().meta({
+      description:
+        "As in `NewInstance`, or as it is already. At another host it needs the token again: it would be sent there.",
+    }),
     token: token.optional(),
     ...settings,
   })

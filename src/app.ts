@@ -15,6 +15,7 @@ import { settleWithin } from "./lib/deadline.ts";
 import { UserError } from "./lib/errors.ts";
 import type { SecretBox } from "./lib/secret-box.ts";
 import { startEvery } from "./lib/start-every.ts";
+import type { LogEvents } from "./log-events.ts";
 import { tapEvents } from "./lib/tap-events.ts";
 import type { Metrics } from "./metrics/create-metrics.ts";
 import { openBase, type Base, type BaseOptions } from "./open-base.ts";
@@ -46,6 +47,7 @@ import * as instanceStore from "./store/instances.ts";
 import type { PaceSettings } from "./store/pace-settings.ts";
 import { readResults, type ResultFilter } from "./store/read-results.ts";
 import { createRunLedger } from "./store/run-ledger.ts";
+import { applyLookupsAside } from "./store/save-lookups.ts";
 import { startRetention } from "./store/start-retention.ts";
 import { readStatus, type InstanceStatus } from "./store/status.ts";
 import { writeActivity } from "./store/worker-activity.ts";
@@ -84,6 +86,8 @@ const wakeDeadlineMs = 3_000;
 const claimConnections = 6;
 /** Whoever reads a batch sees at once that it is done; this is for lists. */
 const finishIntervalMs = 5_000;
+/** An answer that was put aside is seen this long, at most, after its contact is free. */
+const asideIntervalMs = 1_000;
 /** A dead process's claims are free after this long; a living one extends them. */
 const claimLeaseMs = 30_000;
 
@@ -289,6 +293,12 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
     random: Math.random,
     onError: (error) => events.ledgerFailed({ where: "sweep" }, error),
   });
+  const stopAside = startEvery({
+    run: async () => applyAside(pool, events),
+    intervalMs: asideIntervalMs,
+    random: Math.random,
+    onError: (error) => events.ledgerFailed({ where: "save lookups that were put aside" }, error),
+  });
   const stopFinishing = startEvery({
     run: createBatchFinisher(pool),
     intervalMs: finishIntervalMs,
@@ -319,7 +329,10 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
     timers.clear();
     // Runs end at once: their calls in flight are the worker's to wait for.
     await Promise.all([
-      settleWithin(Promise.all([stopSweep(), stopFinishing(), stopRetention(), stopResync?.()]), 2_000),
+      settleWithin(
+        Promise.all([stopSweep(), stopAside(), stopFinishing(), stopRetention(), stopResync?.()]),
+        2_000,
+      ),
       runs.stop(graceMs),
       requests?.stop(graceMs),
       worker.stop(graceMs),
@@ -330,6 +343,12 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
   const stop = () => (stopped ??= stopNow());
   closer.add("worker", stop);
   return { activity: observed.activity, backend: queues.backend, stop };
+}
+
+async function applyAside(pool: Base["database"]["pool"], events: LogEvents): Promise<void> {
+  const { records, refused } = await applyLookupsAside(pool, isTransient);
+  if (records > 0) events.asideSaved({ records });
+  for (const { contactId, error } of refused) events.asideRefused({ contactId }, error);
 }
 
 /** Opening a sealed token costs 10 µs, and every call needs one. */

@@ -42,9 +42,9 @@ import { retryBatch } from "./store/retry-batch.ts";
 import { TryAgainError } from "./store/try-again-error.ts";
 
 /** Somebody waits: what takes longer is told to come again. */
-const quick = { connections: 10, connectMs: 3_000, statementMs: 10_000 };
+const quick = { connections: 10, connectMs: 3_000, statementMs: 10_000, lockMs: 250 };
 /** Streams, downloads, and what goes through a batch step by step. */
-const lasting = { connections: 14, connectMs: 10_000, statementMs: 30_000 };
+const lasting = { connections: 14, connectMs: 10_000, statementMs: 30_000, lockMs: 1_000 };
 /** Beyond this a request would wait longer for its connection than {@link quick} allows. */
 const maxWaiting = 200;
 const readinessDeadlineMs = 2_000;
@@ -63,11 +63,11 @@ export interface ApiLinks {
 
 /** Connects the API to the ledger, with connections of its own: who waits for an answer does not wait for imports. */
 export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPorts> {
-  const open = async (name: string, { connections, connectMs, statementMs }: typeof quick) => {
+  const open = async (name: string, { connections, ...deadlines }: typeof quick) => {
     const database = await openDatabase({
       url: base.databaseUrl,
       maxConnections: connections,
-      deadlines: { connectMs, statementMs },
+      deadlines,
       onConnectionLost: (error) => base.events.connectionLost(error),
     });
     base.closer.add(name, () => database.close());

@@ -24,7 +24,10 @@ test("a worker that is stopped while it looks at an instance's state releases wh
   const worker = createWorker({
     ledger: {
       ...ledger,
-      saveLookups: async (records) => void saved.push(...records),
+      async saveLookups(records) {
+        saved.push(...records);
+        return { setAside: new Set(), left: new Set() };
+      },
       async holdInstance() {
         held += 1;
         return undefined;

@@ -29,6 +29,7 @@ import type { Queues } from "./queue/open-queues.ts";
 import type { RequestResult } from "./queue/request-consumer.ts";
 import {
   acceptChunk,
+  acceptWhole,
   createBatch,
   finishIntake,
   type IncomingContact,
@@ -369,10 +370,12 @@ async function acceptRequest({ database }: Base, queues: Queues, data: unknown):
   if (!(await instanceStore.findInstance(database, batch.instanceId))) {
     throw new UserError("unknown-instance", `request: there is no instance ${batch.instanceId}`);
   }
-  const batchId = await createBatch(database.pool, { ...batch, source: "bullmq" });
-  const accepted =
-    contacts.length > 0 ? await acceptChunk(database.pool, batchId, contacts.map(toIncoming)) : 0;
-  await finishIntake(database.pool, batchId, { contacts: contacts.length, rejected: rejected.length });
+  const { batchId, accepted } = await acceptWhole(
+    database.pool,
+    { ...batch, source: "bullmq" },
+    contacts.map(toIncoming),
+    rejected.length,
+  );
   await queues.wakeInstances([batch.instanceId]);
   return { batchId, accepted, duplicates: contacts.length - accepted, rejected };
 }

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
+import { inTransaction } from "./in-transaction.ts";
 import { patiently, retryTransient } from "./retry-transient.ts";
 import { acceptStaged, stageContacts, type IncomingContact } from "./stage-contacts.ts";
 import { toStorableText } from "./storable-text.ts";
@@ -19,7 +20,7 @@ export interface NewBatch {
 }
 
 /** Opens a batch. Until {@link finishIntake} it is visibly incomplete. Returns its id. */
-export async function createBatch(pool: pg.Pool, batch: NewBatch): Promise<string> {
+export async function createBatch(pool: pg.Pool | pg.PoolClient, batch: NewBatch): Promise<string> {
   const { rows } = await pool.query<{ id: string }>(
     `insert into avatars.batches (instance_id, source, label, priority, fresh_after)
      values ($1, $2, $3, $4, now() - $5::float8 * interval '1 ms') returning id`,
@@ -42,7 +43,11 @@ export interface IntakeCounts {
 }
 
 /** The input has been read to its end. A chunk that was sent twice has counted its contacts as duplicates: no longer. */
-export async function finishIntake(pool: pg.Pool, batchId: string, counts: IntakeCounts): Promise<void> {
+export async function finishIntake(
+  pool: pg.Pool | pg.PoolClient,
+  batchId: string,
+  counts: IntakeCounts,
+): Promise<void> {
   await pool.query(
     `update avatars.batches
      set completed_intake_at = now(), rejected = $2, duplicates = greatest($3 - accepted, 0) where id = $1`,
@@ -90,6 +95,32 @@ export async function acceptChunk(
       });
     }),
   );
+}
+
+/** A lock of another transaction is waited for no longer than this by {@link acceptWhole}. */
+const briefLockMs = 200;
+
+/**
+ * Takes a whole batch in, in one transaction: when it rejects nothing has happened. Tries once, and does not wait for contacts that
+ * another transaction holds: the caller has others to take in. Returns the batch's id, and how many contacts were new to it.
+ */
+export async function acceptWhole(
+  pool: pg.Pool,
+  batch: NewBatch,
+  contacts: readonly IncomingContact[],
+  rejected: number,
+): Promise<{ batchId: string; accepted: number }> {
+  return inTransaction(pool, async (client) => {
+    await client.query(`set local lock_timeout = ${briefLockMs}`);
+    const batchId = await createBatch(client, batch);
+    let accepted = 0;
+    if (contacts.length > 0) {
+      await stageContacts(client, contacts);
+      accepted = await acceptStaged(client, batchId, null);
+    }
+    await finishIntake(client, batchId, { contacts: contacts.length, rejected });
+    return { batchId, accepted };
+  });
 }
 
 /**

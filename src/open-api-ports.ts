@@ -42,8 +42,8 @@ import { resumeInstance } from "./store/resume-instance.ts";
 import { retryBatch } from "./store/retry-batch.ts";
 import { TryAgainError } from "./store/try-again-error.ts";
 
-/** Somebody waits: what takes longer is told to come again. */
-const quick = { connections: 10, connectMs: 3_000, statementMs: 10_000, lockMs: 250 };
+/** Somebody waits: what takes longer is told to come again. What other programs may hold is waited for briefly (brief-locks.ts). */
+const quick = { connections: 10, connectMs: 3_000, statementMs: 10_000, lockMs: 10_000 };
 /** Streams, downloads, and what goes through a batch step by step. */
 const lasting = { connections: 14, connectMs: 10_000, statementMs: 30_000, lockMs: 1_000 };
 /**

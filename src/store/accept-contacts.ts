@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
+import { waitBriefly } from "./brief-locks.ts";
 import { inTransaction } from "./in-transaction.ts";
 import { patiently, retryTransient } from "./retry-transient.ts";
 import { acceptStaged, stageContacts, type IncomingContact } from "./stage-contacts.ts";
@@ -97,9 +98,6 @@ export async function acceptChunk(
   );
 }
 
-/** A lock of another transaction is waited for no longer than this by {@link acceptWhole}. */
-const briefLockMs = 200;
-
 /**
  * Takes a whole batch in, in one transaction: when it rejects nothing has happened. Tries once, and does not wait for contacts that
  * another transaction holds: the caller has others to take in. Returns the batch's id, and how many contacts were new to it.
@@ -111,7 +109,7 @@ export async function acceptWhole(
   rejected: number,
 ): Promise<{ batchId: string; accepted: number }> {
   return inTransaction(pool, async (client) => {
-    await client.query(`set local lock_timeout = ${briefLockMs}`);
+    await waitBriefly(client);
     const batchId = await createBatch(client, batch);
     let accepted = 0;
     if (contacts.length > 0) {

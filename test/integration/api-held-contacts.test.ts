@@ -31,16 +31,16 @@ const countConnectionsThatWait = async () => {
 
 test("requests for a contact that a CRM's transaction holds are told to come again, and take few connections from others", async () => {
   await crm.enqueue(one, [held]);
-  let settled = 0;
+  const first = { isSettled: false };
   let mostWaiting = 0;
   const waits = Array.from({ length: 12 }, async () =>
     refresh(one, held).finally(() => {
-      settled += 1;
+      first.isSettled = true;
     }),
   );
   // While they wait all others are served: as many of them as it takes.
   let served = 0;
-  while (settled === 0) {
+  while (!first.isSettled) {
     mostWaiting = Math.max(mostWaiting, await countConnectionsThatWait());
     const other = await refresh(two, `790000${String(10_000 + served)}@c.us`);
     expect(other.status).toBe(202);

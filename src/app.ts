@@ -13,6 +13,7 @@ import { parseRequest } from "./intake/parse-request.ts";
 import { beforeFirst } from "./lib/before-first.ts";
 import { settleWithin } from "./lib/deadline.ts";
 import { startEvery } from "./lib/start-every.ts";
+import type { LogEvents } from "./log-events.ts";
 import { tapEvents } from "./lib/tap-events.ts";
 import type { Metrics } from "./metrics/create-metrics.ts";
 import { openBase, type Base, type BaseOptions } from "./open-base.ts";
@@ -27,6 +28,7 @@ import type { Queues } from "./queue/open-queues.ts";
 import type { RequestResult } from "./queue/request-consumer.ts";
 import {
   acceptChunk,
+  acceptWhole,
   createBatch,
   finishIntake,
   type IncomingContact,
@@ -44,6 +46,7 @@ import {
 import type { PaceSettings } from "./store/pace-settings.ts";
 import { readResults, type ResultFilter } from "./store/read-results.ts";
 import { createRunLedger } from "./store/run-ledger.ts";
+import { applyLookupsAside } from "./store/save-lookups.ts";
 import { startRetention } from "./store/start-retention.ts";
 import { readStatus, type InstanceStatus } from "./store/status.ts";
 import { writeActivity } from "./store/worker-activity.ts";
@@ -82,6 +85,8 @@ const wakeDeadlineMs = 3_000;
 const claimConnections = 6;
 /** Whoever reads a batch sees at once that it is done; this is for lists. */
 const finishIntervalMs = 5_000;
+/** An answer that was put aside is seen this long, at most, after its contact is free. */
+const asideIntervalMs = 1_000;
 /** A dead process's claims are free after this long; a living one extends them. */
 const claimLeaseMs = 30_000;
 
@@ -287,6 +292,12 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
     random: Math.random,
     onError: (error) => events.ledgerFailed({ where: "sweep" }, error),
   });
+  const stopAside = startEvery({
+    run: async () => applyAside(pool, events),
+    intervalMs: asideIntervalMs,
+    random: Math.random,
+    onError: (error) => events.ledgerFailed({ where: "save lookups that were put aside" }, error),
+  });
   const stopFinishing = startEvery({
     run: createBatchFinisher(pool),
     intervalMs: finishIntervalMs,
@@ -317,7 +328,10 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
     timers.clear();
     // Runs end at once: their calls in flight are the worker's to wait for.
     await Promise.all([
-      settleWithin(Promise.all([stopSweep(), stopFinishing(), stopRetention(), stopResync?.()]), 2_000),
+      settleWithin(
+        Promise.all([stopSweep(), stopAside(), stopFinishing(), stopRetention(), stopResync?.()]),
+        2_000,
+      ),
       runs.stop(graceMs),
       requests?.stop(graceMs),
       worker.stop(graceMs),
@@ -330,13 +344,21 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
   return { activity: observed.activity, backend: queues.backend, stop };
 }
 
+async function applyAside(pool: Base["database"]["pool"], events: LogEvents): Promise<void> {
+  const { records, refused } = await applyLookupsAside(pool, isTransient);
+  if (records > 0) events.asideSaved({ records });
+  for (const { contactId, error } of refused) events.asideRefused({ contactId }, error);
+}
+
 /** Writes a request that came through the queue to the ledger. @throws UserError when it is the request's fault */
 async function acceptRequest({ database }: Base, queues: Queues, data: unknown): Promise<RequestResult> {
   const { contacts, rejected, ...batch } = parseRequest(data);
-  const batchId = await createBatch(database.pool, { ...batch, source: "bullmq" });
-  const accepted =
-    contacts.length > 0 ? await acceptChunk(database.pool, batchId, contacts.map(toIncoming)) : 0;
-  await finishIntake(database.pool, batchId, { contacts: contacts.length, rejected: rejected.length });
+  const { batchId, accepted } = await acceptWhole(
+    database.pool,
+    { ...batch, source: "bullmq" },
+    contacts.map(toIncoming),
+    rejected.length,
+  );
   await queues.wakeInstances([batch.instanceId]);
   return { batchId, accepted, duplicates: contacts.length - accepted, rejected };
 }

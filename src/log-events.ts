@@ -20,6 +20,10 @@ export interface LogEvents extends WorkerEvents, QueueEvents, ApiEvents, ResyncE
   }): void;
   /** The text is ours: it may name the source's host and what Postgres said of the query. */
   sourceFailed(fields: { code: string; text: string; willRetry: boolean }): void;
+  /** Contacts were free again, whose lookups a worker had put aside (`savesSetAside`). */
+  asideSaved(fields: { records: number }): void;
+  /** Postgres never takes this one: the contact is asked again. */
+  asideRefused(fields: { contactId: number }, error: unknown): void;
   connectionLost(error: Error): void;
   workerStarted(fields: { backend: string; runsPerProcess: number; maxAttempts: number }): void;
   workerStopping(fields: { callsInFlight: number; graceMs: number }): void;
@@ -50,6 +54,10 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
       );
     },
     saved: (records) => logger.debug({ records: records.length }, "lookups saved"),
+    savesSetAside: (fields) => logger.info(fields, "lookups put aside"),
+    asideSaved: (fields) => logger.info(fields, "lookups saved that were put aside"),
+    asideRefused: ({ contactId }, error) =>
+      logger.error({ contactId, ...toErrorFields(error) }, "lookup that was put aside cannot be saved"),
     saveDelayed: (fields, error) => logger.warn({ ...fields, ...toErrorFields(error) }, "saving delayed"),
     saveRefused: ({ contactId, decision }, error) =>
       logger.error({ contactId, decision: decision.kind, ...toErrorFields(error) }, "lookup cannot be saved"),

@@ -8,6 +8,7 @@ import { importRecords } from "./intake/import-records.ts";
 import { readContacts } from "./intake/read-contacts.ts";
 import { createSecretHmac } from "./lib/api-token.ts";
 import { settleWithin } from "./lib/deadline.ts";
+import { createFairLimit, type FairLimit } from "./lib/fair-limit.ts";
 import { UserError } from "./lib/errors.ts";
 import { startEvery } from "./lib/start-every.ts";
 import { createSharedReads } from "./lib/shared-reads.ts";
@@ -44,10 +45,17 @@ import { resumeInstance } from "./store/resume-instance.ts";
 import { retryBatch } from "./store/retry-batch.ts";
 import { TryAgainError } from "./store/try-again-error.ts";
 
-/** Somebody waits: what takes longer is told to come again. */
-const quick = { connections: 10, connectMs: 3_000, statementMs: 10_000 };
+/** Somebody waits: what takes longer is told to come again. What other programs may hold is waited for briefly (brief-locks.ts). */
+const quick = { connections: 10, connectMs: 3_000, statementMs: 10_000, lockMs: 10_000 };
 /** Streams, downloads, and what goes through a batch step by step. */
-const lasting = { connections: 20, connectMs: 10_000, statementMs: 30_000 };
+const lasting = { connections: 20, connectMs: 10_000, statementMs: 30_000, lockMs: 1_000 };
+/**
+ * Who writes to contacts may have to wait for another transaction: of one instance on few of the connections, and of all
+ * together not on all of them.
+ */
+const writing = { perKey: 3, all: quick.connections - 2, mostWaiting: 60, waitMs: quick.connectMs };
+/** The same for what goes through a batch. */
+const changing = { perKey: 2, all: 8, mostWaiting: 20, waitMs: lasting.connectMs };
 /** Beyond this a request would wait longer for its connection than {@link quick} allows. */
 const maxWaiting = 200;
 const readinessDeadlineMs = 2_000;
@@ -66,11 +74,11 @@ export interface ApiLinks {
 
 /** Connects the API to the ledger, with connections of its own: who waits for an answer does not wait for imports. */
 export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPorts> {
-  const open = async (name: string, { connections, connectMs, statementMs }: typeof quick) => {
+  const open = async (name: string, { connections, ...deadlines }: typeof quick) => {
     const database = await openDatabase({
       url: base.databaseUrl,
       maxConnections: connections,
-      deadlines: { connectMs, statementMs },
+      deadlines,
       onConnectionLost: (error) => base.events.connectionLost(error),
     });
     base.closer.add(name, () => database.close());
@@ -86,6 +94,7 @@ export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPort
   });
   base.closer.add("cleaning", () => settleWithin(stopCleaning(), 2_000));
   const hmac = createSecretHmac(base.secretKey());
+  const writes = createFairLimit(writing);
   const notedUntil = new Map<string, number>();
 
   return {
@@ -100,8 +109,8 @@ export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPort
         noteApiKeyUse(waited, id).catch(() => undefined);
       },
     },
-    batches: createBatchPorts(base, waited, slow, links),
-    contacts: createContactPorts(waited, links),
+    batches: createBatchPorts(base, waited, slow, writes, links),
+    contacts: createContactPorts(waited, writes, links),
     changes: { read: createChangeReader(waited.pool) },
     instances: createInstancePorts(base, waited, slow, links),
     resync: createResyncPorts(base, waited, slow),
@@ -114,10 +123,17 @@ export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPort
   };
 }
 
-function createBatchPorts(base: Base, waited: Database, slow: Database, { wake }: ApiLinks): BatchPorts {
+function createBatchPorts(
+  base: Base,
+  waited: Database,
+  slow: Database,
+  writes: FairLimit,
+  { wake }: ApiLinks,
+): BatchPorts {
   const { requestsPerSecond: defaultRate } = base.config;
   const estimate: Estimate = (client, batchId) => estimateBatch(client, batchId, defaultRate);
   const find = createFindBatch(slow.pool, { defaultRate, now: performance.now.bind(performance) });
+  const changes = createFairLimit(changing);
   const cancel = (batchId: string) => cancelBatch(slow.pool, batchId);
   const receivePorts = {
     locks: createRequestLocks(slow.pool),
@@ -128,7 +144,9 @@ function createBatchPorts(base: Base, waited: Database, slow: Database, { wake }
   };
   return {
     async accept(asker, wish, contacts, rejected) {
-      const accepted = await acceptRequest(waited.pool, estimate, asker, wish, contacts, rejected);
+      const accepted = await writes.run(wish.instanceId, async () =>
+        acceptRequest(waited.pool, estimate, asker, wish, contacts, rejected),
+      );
       if (accepted.kind === "accepted") wake(wish.instanceId);
       return accepted;
     },
@@ -139,11 +157,15 @@ function createBatchPorts(base: Base, waited: Database, slow: Database, { wake }
     listItems: (batchId, statuses, page) => listBatchItems(waited.pool, batchId, statuses, page),
     readResults: (batchId, statuses) => readResults(slow.pool, { batchId, statuses }),
     watch: createBatchWatch({ find }),
-    cancel,
-    async retry(batchId) {
-      const asked = await retryBatch(slow.pool, batchId);
+    async cancel(batchId) {
       const batch = await findBatchSummary(waited.pool, batchId);
-      if (batch) wake(batch.instanceId);
+      return batch ? changes.run(batch.instanceId, async () => cancel(batchId)) : 0;
+    },
+    async retry(batchId) {
+      const batch = await findBatchSummary(waited.pool, batchId);
+      if (batch === undefined) return 0;
+      const asked = await changes.run(batch.instanceId, async () => retryBatch(slow.pool, batchId));
+      wake(batch.instanceId);
       return asked;
     },
   };
@@ -188,19 +210,21 @@ const readContactsInto: Parameters<typeof receiveStream>[1]["readInto"] = (strea
     },
   );
 
-function createContactPorts({ pool }: Database, { wake }: ApiLinks): ContactPorts {
+function createContactPorts({ pool }: Database, writes: FairLimit, { wake }: ApiLinks): ContactPorts {
   const poller = createAnswerPoller({ findAnswered: (tickets) => findAnswered(pool, tickets) });
   return {
     find: async (instanceId, chatId) => (await findContacts(pool, instanceId, [chatId]))[0],
     findMany: (instanceId, chatIds) => findContacts(pool, instanceId, chatIds),
     listChanges: (instanceId, chatId, page) => listContactChanges(pool, instanceId, chatId, page),
     async refresh(apiKeyId, instanceId, chatId) {
-      const ticket = await refreshContact(pool, apiKeyId, instanceId, chatId);
+      const ticket = await writes.run(instanceId, async () =>
+        refreshContact(pool, apiKeyId, instanceId, chatId),
+      );
       if (ticket) wake(instanceId);
       return ticket;
     },
     whenAnswered: poller.whenAnswered,
-    erase: (instanceId, chatId) => eraseContact(pool, instanceId, chatId),
+    erase: (instanceId, chatId) => writes.run(instanceId, async () => eraseContact(pool, instanceId, chatId)),
   };
 }
 

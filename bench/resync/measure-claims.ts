@@ -101,6 +101,7 @@ export async function measureClaims(stage: Stage, load: Load, bench: Bench): Pro
     isTransient,
     events: {
       saved: (records) => void (saved += records.length),
+      savesSetAside: () => undefined,
       saveDelayed: (_fields, error) => fail(error),
       saveRefused: (_record, error) => fail(error),
     },

@@ -1,7 +1,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { contactStatuses, type ContactStatus } from "../domain/decide.ts";
 import { parseDurationMs } from "../lib/duration.ts";
-import { UserError } from "../lib/errors.ts";
+import { LockedError, UserError } from "../lib/errors.ts";
 import { isUuid } from "../lib/uuid.ts";
 import { readVersion } from "../lib/version.ts";
 import { addApiKeyCommands } from "./apikey-commands.ts";
@@ -323,7 +323,7 @@ function toStatuses(text: string): ContactStatus[] {
 /** The last line of a command that failed. */
 export function reportFailure(io: Pick<CommandIo, "stderr">, error: unknown, showStack: boolean): number {
   const text =
-    error instanceof UserError
+    error instanceof UserError || error instanceof LockedError
       ? error.message
       : "an unexpected error; LOG_LEVEL=debug shows more. Nothing that was accepted is lost: run it again";
   writeLine(io.stderr, `avatars: ${text}`);

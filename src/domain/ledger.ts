@@ -1,5 +1,5 @@
 import type { ChatId } from "./chat-id.ts";
-import type { Claim, ClaimResult, LookupRecord } from "./claim.ts";
+import type { Claim, ClaimResult, LookupRecord, UnsavedLookups } from "./claim.ts";
 import type { ContactStatus } from "./decide.ts";
 import type { Hold, HoldReason, ProbePolicy } from "./hold.ts";
 import type { InstanceId } from "./instance-id.ts";
@@ -14,9 +14,12 @@ export interface RunLedger {
   claimDueContacts(request: ClaimRequest): Promise<ClaimResult>;
   /** Reserves slots anew for contacts whose slots went by unused. Undefined: the instance may not be called now. */
   reserveCalls(request: ReserveRequest): Promise<(Reservation & { readonly pace: Pace }) | undefined>;
-  /** Saves finished lookups, each fenced; idempotent, in any order. */
-  saveLookups(records: readonly LookupRecord[]): Promise<void>;
-  /** Keeps claims alive while their calls are in flight or waiting for their slot. */
+  /** Saves finished lookups, each fenced; idempotent, in any order. Waits for no transaction that has a contact locked. */
+  saveLookups(records: readonly LookupRecord[]): Promise<UnsavedLookups>;
+  /**
+   * Keeps claims alive while their calls are in flight, or waiting for their slot, or answered and not saved; also those of
+   * contacts that another transaction has locked. None of them must have run out before.
+   */
   extendClaims(claims: readonly ClaimFence[]): Promise<void>;
   /** Gives unused claims back: due again at once, no attempt spent. */
   releaseClaims(claims: readonly ClaimFence[]): Promise<void>;

@@ -1,5 +1,5 @@
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
-import { UserError } from "../lib/errors.ts";
+import { LockedError, UserError } from "../lib/errors.ts";
 import { ApiError, type Problem, type ProblemKind } from "./problem.ts";
 
 /** Seconds after which a server that is slow or away is worth another try. */
@@ -69,7 +69,9 @@ export function invalidRequest(errors: NonNullable<Problem["errors"]>): ApiError
 export function unavailable(cause?: unknown, batchId?: string): ApiError {
   return new ApiError(
     "unavailable",
-    "the database is slow or away; nothing was done that was not acknowledged: try again",
+    cause instanceof LockedError
+      ? cause.message
+      : "the database is slow or away; nothing was done that was not acknowledged: try again",
     { retryAfterS, cause, batchId },
   );
 }

@@ -16,6 +16,22 @@ export class UserError extends Error {
   }
 }
 
+/**
+ * Another transaction holds what is needed, and did not end while it was waited for. Its message is for people; `isTransient`
+ * knows it by its code, which is Postgres' for a lock that was not to be had.
+ */
+export class LockedError extends Error {
+  override readonly name = "LockedError";
+  readonly code = "55P03";
+
+  constructor(options: { cause?: unknown } = {}) {
+    super(
+      "another transaction holds a contact or a batch that this needs, such as one that has called avatars.enqueue and is still open; nothing was done that was not acknowledged: try again when it has ended",
+      options,
+    );
+  }
+}
+
 /** The end of a closed union: a new member that nobody handles is a compile error, and loud at run time. */
 export function assertNever(value: never): never {
   throw new Error(`unhandled variant: ${JSON.stringify(value)}`);

@@ -8,6 +8,7 @@ export interface CountedEvents {
   lookedUp(fields: { instanceId: string; lookup: Lookup }): void;
   instanceHeld(fields: { instanceId: string; hold: { reason: string } }): void;
   saveDelayed(): void;
+  savesSetAside(fields: { records: number }): void;
 }
 
 /** WhatsApp may take a minute; the deadline of a call is 70 s unless set otherwise. */
@@ -48,6 +49,11 @@ export function createCallMetrics(registry: Registry): {
     help: "Attempts to save answers that Postgres did not take; they are repeated",
     registers,
   });
+  const setAside = new Counter({
+    name: "avatars_saves_set_aside_total",
+    help: "Lookups whose contact another transaction had locked; they are kept, and saved when it is free",
+    registers,
+  });
   return {
     events: {
       lookedUp({ instanceId, lookup }) {
@@ -56,6 +62,7 @@ export function createCallMetrics(registry: Registry): {
       },
       instanceHeld: ({ instanceId, hold }) => holds.inc({ [instanceLabel]: instanceId, reason: hold.reason }),
       saveDelayed: () => saveDelays.inc(),
+      savesSetAside: ({ records }) => setAside.inc(records),
     },
     showActivity(activity) {
       inFlight.reset();

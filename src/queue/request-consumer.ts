@@ -18,8 +18,11 @@ export interface RequestResult {
  */
 export type RequestHandler = (data: unknown) => Promise<RequestResult>;
 
-/** A request that met a fault of ours waits this long. */
-const retryDelayMs = 5_000;
+/**
+ * A request that met a fault of ours, or a contact that another transaction holds, waits for half of its age, within these, ms:
+ * many that wait for one contact take turns rarely, and leave the consumer to the others.
+ */
+const retryDelayMs = { least: 5_000, most: 60_000 };
 /** Kept for whoever wants to look: bounded, since producers rarely say for how long. */
 const keptCompleted = { age: 24 * 3600, count: 1_000 };
 const keptFailed = { age: 14 * 24 * 3600, count: 10_000 };
@@ -57,7 +60,9 @@ export async function startRequestConsumer(
       throw new UnrecoverableError(error.message);
     }
     // Not the request's fault (Postgres is away): spends no attempt, whatever the producer allowed.
-    await job.moveToDelayed(Date.now() + retryDelayMs, token);
+    const ageMs = Date.now() - job.timestamp;
+    const delayMs = Math.max(retryDelayMs.least, Math.min(retryDelayMs.most, ageMs / 2));
+    await job.moveToDelayed(Date.now() + delayMs, token);
     throw new DelayedError();
   }
 

@@ -1,7 +1,9 @@
 import type pg from "pg";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
+import { waitBriefly } from "./brief-locks.ts";
 import { codeOf } from "./database.ts";
+import { inTransaction } from "./in-transaction.ts";
 import { patiently, retryTransient } from "./retry-transient.ts";
 import { acceptStaged, stageContacts, type IncomingContact } from "./stage-contacts.ts";
 import { toStorableText } from "./storable-text.ts";
@@ -23,7 +25,7 @@ export interface NewBatch {
  * Opens a batch. Until {@link finishIntake} it is visibly incomplete. Returns its id.
  * @throws UserError `unknown-instance`, also where the instance is removed at the same moment
  */
-export async function createBatch(pool: pg.Pool, batch: NewBatch): Promise<string> {
+export async function createBatch(pool: pg.Pool | pg.PoolClient, batch: NewBatch): Promise<string> {
   try {
     return await insertBatch(pool, batch);
   } catch (cause) {
@@ -34,7 +36,7 @@ export async function createBatch(pool: pg.Pool, batch: NewBatch): Promise<strin
 
 const foreignKeyViolation = "23503";
 
-async function insertBatch(pool: pg.Pool, batch: NewBatch): Promise<string> {
+async function insertBatch(pool: pg.Pool | pg.PoolClient, batch: NewBatch): Promise<string> {
   const { rows } = await pool.query<{ id: string }>(
     `insert into avatars.batches (instance_id, source, label, priority, fresh_after)
      values ($1, $2, $3, $4, now() - $5::float8 * interval '1 ms') returning id`,
@@ -57,7 +59,11 @@ export interface IntakeCounts {
 }
 
 /** The input has been read to its end. A chunk that was sent twice has counted its contacts as duplicates: no longer. */
-export async function finishIntake(pool: pg.Pool, batchId: string, counts: IntakeCounts): Promise<void> {
+export async function finishIntake(
+  pool: pg.Pool | pg.PoolClient,
+  batchId: string,
+  counts: IntakeCounts,
+): Promise<void> {
   await pool.query(
     `update avatars.batches
      set completed_intake_at = now(), rejected = $2, duplicates = greatest($3 - accepted, 0) where id = $1`,
@@ -105,6 +111,29 @@ export async function acceptChunk(
       });
     }),
   );
+}
+
+/**
+ * Takes a whole batch in, in one transaction: when it rejects nothing has happened. Tries once, and does not wait for contacts that
+ * another transaction holds: the caller has others to take in. Returns the batch's id, and how many contacts were new to it.
+ */
+export async function acceptWhole(
+  pool: pg.Pool,
+  batch: NewBatch,
+  contacts: readonly IncomingContact[],
+  rejected: number,
+): Promise<{ batchId: string; accepted: number }> {
+  return inTransaction(pool, async (client) => {
+    await waitBriefly(client);
+    const batchId = await createBatch(client, batch);
+    let accepted = 0;
+    if (contacts.length > 0) {
+      await stageContacts(client, contacts);
+      accepted = await acceptStaged(client, batchId, null);
+    }
+    await finishIntake(client, batchId, { contacts: contacts.length, rejected });
+    return { batchId, accepted };
+  });
 }
 
 /**

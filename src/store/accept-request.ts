@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import type { AcceptedAs } from "../domain/batch.ts";
+import { waitBriefly } from "./brief-locks.ts";
 import { codeOf } from "./database.ts";
 import { estimateWithin, type Estimate } from "./estimate-within.ts";
 import { findRecord, hasKey, saveRecord, tryLockKey, type Asker, type StoredAnswer } from "./idempotency.ts";
@@ -70,6 +71,7 @@ export async function acceptRequest(
 
   const accept = async (client: pg.PoolClient): Promise<AcceptedRequest | Refusal> => {
     tries += 1;
+    await waitBriefly(client);
     const answered = await findAnswer(client);
     if (answered) return answered;
     const opening = await openBatch(client, batchId, asker.apiKeyId, batch, rejected);

@@ -1,13 +1,13 @@
 import type pg from "pg";
-import { codeOf } from "./database.ts";
+import { codeOf, lockNotAvailable } from "./database.ts";
 import { withClient } from "./with-client.ts";
 
 export interface HorizonOptions {
   /** A horizon younger than this is given again. Default: 100. */
   readonly shareMs?: number;
-  /** The longest wait for writers; they wait behind it. Default: 2000. */
+  /** The longest wait for writers, ms; others of them wait behind it. Default: 250. */
   readonly lockTimeoutMs?: number;
-  /** After a wait in vain nobody tries again for so long: whoever keeps us waiting must not stop all writers. Default: 10000. */
+  /** After a wait in vain nobody tries again for so long: whoever keeps us waiting must not stop all writers. Default: 2000. */
   readonly restMs?: number;
   /** A monotonic clock, ms. */
   readonly now?: () => number;
@@ -26,16 +26,15 @@ export interface ChangeHorizon {
   readonly read: () => Promise<number>;
 }
 
-const lockNotAvailable = "55P03";
-
 /**
- * Writers hold the lock, shared, from before they take an id to their commit (trigger `record_avatar_change`). A statement
- * of its own for the maximum, which sees all that was committed before the lock was had. One round trip.
+ * Writers hold the gate, an empty table, beside each other from before they take an id to their commit (trigger
+ * `record_avatar_change`); no other role has the rights to lock it. A statement of its own for the maximum, which sees all that
+ * was committed before the lock was had. One round trip.
  */
 const toSql = (lockTimeoutMs: number) => `
 begin isolation level read committed;
 set local lock_timeout = ${lockTimeoutMs};
-select pg_advisory_xact_lock(6272077465837);
+lock table avatars.change_gate in share mode;
 select coalesce(max(id), 0) as horizon from avatars.avatar_changes;
 commit`;
 
@@ -43,8 +42,8 @@ export function createChangeHorizon(
   pool: pg.Pool,
   {
     shareMs = 100,
-    lockTimeoutMs = 2_000,
-    restMs = 10_000,
+    lockTimeoutMs = 250,
+    restMs = 2_000,
     now = performance.now.bind(performance),
   }: HorizonOptions = {},
 ): ChangeHorizon {

@@ -3,9 +3,12 @@ import type { ChatId } from "../domain/chat-id.ts";
 import type { ClaimedContact, ClaimResult } from "../domain/claim.ts";
 import type { ContactStatus } from "../domain/decide.ts";
 import type { ClaimRequest } from "../domain/ledger.ts";
-import { toDue, toUnclaimed } from "./due-sql.ts";
+import { toAsideIds, toNotAside, toUnclaimed } from "./due-sql.ts";
 import type { PaceSettings } from "./pace-settings.ts";
 import { toPaceColumns, toReservation, toSlotColumns } from "./slots-sql.ts";
+
+/** Contacts that nobody may claim though they are due: computed once, nearly always empty. */
+const notAside = toNotAside("(select ids from aside)::bigint[]");
 
 /**
  * The heads of one of the two queues that each priority has: what waits for its backoff or comes back from it, by `due_at`;
@@ -22,7 +25,7 @@ function toHeads(isTurned: boolean): string {
   cross join lateral (
     select c.id, c.turn, c.due_at from avatars.contacts c
     where c.instance_id = $1 and c.priority = p.priority and ${condition}
-      and ${toUnclaimed("i.clock")}
+      and ${toUnclaimed("now()")} and ${notAside}
     order by ${order}
     limit i.size
     for no key update skip locked
@@ -37,12 +40,15 @@ function toHeads(isTurned: boolean): string {
  * - `for no key update` leaves inserting contacts free: their foreign key takes a key-share lock.
  * - A share of them, in the long run exactly the one that is set, is of the heads that have been due for longest, whatever
  *   their priority: nothing starves.
+ * - A claim has run out when it had before the statement began (`now()`): due-sql.ts says why.
  * - A spent quota of correspondents leaves the chats that the provider has named.
  * - Slots that follow those of another lane keep a gap, so that calls which that lane sends late within its
  *   tolerance cannot meet ours in one second.
  */
 const sql = `
-with locked as materialized (
+with aside as materialized (
+  select ${toAsideIds("$1")} as ids
+), locked as materialized (
   select * from avatars.instances where id = $1 for no key update
 ), instance as materialized (
   -- What follows from the row is computed when it is locked: others may have changed it while we waited.
@@ -69,7 +75,7 @@ with locked as materialized (
   select c.id from avatars.contacts c
   where c.instance_id = $1
     and c.chat_id = any ((select allowed_chat_ids from instance where restricted and refusal is null)::text[])
-    and ${toDue("(select clock from instance)")}
+    and c.due_at <= (select clock from instance) and ${toUnclaimed("now()")} and ${notAside}
   order by c.priority, c.due_at
   limit (select room from instance)
   for no key update skip locked

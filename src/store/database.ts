@@ -27,13 +27,14 @@ export interface DatabaseOptions {
   readonly onConnectionLost?: (error: Error) => void;
 }
 
-/** Every wait has an end (I8): for a connection, and for a statement. */
+/** Every wait has an end (I8): for a connection, for a statement, and for each lock that it meets (lock-waits.md). */
 export interface DatabaseDeadlines {
   readonly connectMs: number;
   readonly statementMs: number;
+  readonly lockMs: number;
 }
 
-const defaultDeadlines: DatabaseDeadlines = { connectMs: 10_000, statementMs: 60_000 };
+const defaultDeadlines: DatabaseDeadlines = { connectMs: 10_000, statementMs: 60_000, lockMs: 1_000 };
 const closeDeadlineMs = 5_000;
 /**
  * The statements that count read the heads of indexes. Compiling them would take longer than any of them, a second and more
@@ -46,7 +47,7 @@ const plannerOptions = "-c jit=off -c enable_bitmapscan=off";
  * @throws UserError `database-unreachable`
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const { connectMs, statementMs } = options.deadlines ?? defaultDeadlines;
+  const { connectMs, statementMs, lockMs } = options.deadlines ?? defaultDeadlines;
   const pool = new pg.Pool({
     connectionString: options.url,
     max: options.maxConnections,
@@ -55,7 +56,11 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     query_timeout: statementMs + 5_000,
     statement_timeout: statementMs,
     keepAlive: true,
-    options: options.commitsLater ? `${plannerOptions} -c synchronous_commit=off` : plannerOptions,
+    options: [
+      plannerOptions,
+      `-c lock_timeout=${lockMs}`,
+      ...(options.commitsLater ? ["-c synchronous_commit=off"] : []),
+    ].join(" "),
     application_name: "contact-avatars",
   });
   let closing: Promise<void> | undefined;
@@ -88,6 +93,9 @@ function toUnreachableError(url: string, cause: unknown): UserError {
     { cause, retryable: true },
   );
 }
+
+/** Postgres' code for a lock that was not to be had in time. */
+export const lockNotAvailable = "55P03";
 
 /** SQLSTATE, or Node's code for a connection error; drizzle keeps the error with the code as its cause. */
 export function codeOf(error: unknown): string | undefined {

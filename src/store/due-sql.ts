@@ -29,3 +29,24 @@ export function toDueHeads(at: string): string {
        order by c.turn, c.id limit 100)
     ) c`;
 }
+
+/**
+ * A condition on a contact `c`: nothing of it is put aside (save-lookups.ts).
+ * @param aside an array of contacts, by {@link toAsideIds}
+ */
+export function toNotAside(aside: string): string {
+  return `c.id <> all (${aside})`;
+}
+
+/**
+ * The contacts of an instance that must not be claimed although their claim may have run out in their row, as an array: another
+ * transaction has them locked, or had when a call was in flight or was answered.
+ *
+ * `now()`, not `clock_timestamp()`, as in the claim for the end of claims: what was put aside before a claim ran out is in the
+ * snapshot of each statement that began after that, since its `now()` is older than its snapshot.
+ * @param instanceId e.g. `$1`
+ */
+export function toAsideIds(instanceId: string): string {
+  return `array(select a.contact_id from avatars.lookups_aside a
+    where a.instance_id = ${instanceId} and (a.record is not null or a.claimed_until > now()))`;
+}

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { ChatId } from "../domain/chat-id.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
+import { waitBriefly } from "./brief-locks.ts";
 import { inTransaction } from "./in-transaction.ts";
 import { briefly, retryTransient } from "./retry-transient.ts";
 
@@ -24,6 +25,7 @@ export async function eraseContact(pool: pg.Pool, instanceId: InstanceId, chatId
   let wasFound = false;
   await retryTransient(briefly, async () =>
     inTransaction(pool, async (client) => {
+      await waitBriefly(client);
       const { rows } = await client.query<{ id: string }>(lockSql, [instanceId, chatId]);
       const contact = rows[0];
       if (contact === undefined) return;

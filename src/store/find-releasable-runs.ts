@@ -1,8 +1,8 @@
 import type pg from "pg";
 import { simulatedInstanceId } from "../domain/instance-id.ts";
 import { endRunSql } from "./end-resync-run.ts";
+import { lockGate } from "./gates.ts";
 import { inTransaction } from "./in-transaction.ts";
-import { lockOpening } from "./lock-opening.ts";
 
 /** A night begins when it is prepared. */
 const sql = `
@@ -32,7 +32,7 @@ on conflict do nothing`;
  */
 export async function openTrickles(pool: pg.Pool, now: Date, dayShare: number): Promise<void> {
   await inTransaction(pool, async (client) => {
-    await lockOpening(client);
+    await lockGate(client, "opening runs");
     await client.query(openTricklesSql, [now, simulatedInstanceId, dayShare]);
   });
 }

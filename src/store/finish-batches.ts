@@ -1,7 +1,9 @@
 import type pg from "pg";
 import { isWaitedForSql } from "./batch-sql.ts";
+import { isTransient } from "./database.ts";
 import { giveUpMembers } from "./give-up-members.ts";
 import { inTransaction } from "./in-transaction.ts";
+import { once } from "./retry-transient.ts";
 
 /**
  * Moves the watermark of batches that are locked on to the first member that is waited for, or by as many as may be looked at,
@@ -84,7 +86,7 @@ const lockOneSql = `select b.id from avatars.batches b where b.id = $1 and ${isF
 /** Somebody has begun to give them up and has not come to the end for a while. */
 const abandonedSql = `
 select b.id from avatars.batches b
-where b.finished_at is null and b.cancelled_at < clock_timestamp() - interval '10 seconds'
+where b.finished_at is null and b.cancelled_at < clock_timestamp() - interval '10 seconds' and b.id <> all ($1::uuid[])
 order by b.cancelled_at limit 5`;
 
 const pageSize = 1_000;
@@ -108,6 +110,8 @@ export function createBatchFinisher(
   let last: PageRow | undefined;
   /** Further than their watermark, as far as is known; whoever has had its turn is the last of them. */
   const movable = new Set<string>();
+  /** Cancelled batches that were tried, and one of whose contacts another transaction holds. */
+  const held = new Set<string>();
 
   async function readPage(): Promise<void> {
     const values = [last?.instance_id, last?.requested_at, last?.id, pageSize];
@@ -127,6 +131,20 @@ export function createBatchFinisher(
     return settled.filter(({ finished_at }) => finished_at !== null).map(({ id }) => id);
   }
 
+  async function giveUpAbandoned(): Promise<void> {
+    const { rows: abandoned } = await pool.query<{ id: string }>(abandonedSql, [[...held]]);
+    // Those that are held come again when all others have had their turn.
+    if (abandoned.length === 0) held.clear();
+    for (const { id } of abandoned) {
+      try {
+        await giveUpMembers(pool, id, { mostSteps: 1, limits: once });
+      } catch (error) {
+        if (!isTransient(error)) throw error;
+        held.add(id);
+      }
+    }
+  }
+
   return async () => {
     const finished: string[] = [];
     const startedAt = now();
@@ -138,8 +156,7 @@ export function createBatchFinisher(
       }
       finished.push(...(await settleNext()));
     } while ((!haveSeenAll || movable.size > 0) && now() - startedAt < budgetMs);
-    const { rows: abandoned } = await pool.query<{ id: string }>(abandonedSql);
-    for (const { id } of abandoned) await giveUpMembers(pool, id, 1);
+    await giveUpAbandoned();
     return finished;
   };
 }

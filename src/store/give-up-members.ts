@@ -3,7 +3,7 @@ import { isWaitedForSql } from "./batch-sql.ts";
 import { inTransaction } from "./in-transaction.ts";
 import { lockContacts } from "./lock-contacts.ts";
 import { pickMembers } from "./pick-members.ts";
-import { patiently, retryTransient } from "./retry-transient.ts";
+import { patiently, retryTransient, type RetryLimits } from "./retry-transient.ts";
 
 const viewSql = `select settled_through, accepted from avatars.batches
   where id = $1 and cancelled_at is not null and finished_at is null`;
@@ -91,12 +91,20 @@ interface Step {
 /**
  * Gives up all members of a cancelled batch that still wait, in steps that commit; goes on where another process has stopped.
  * Returns how many contacts nobody waits for any more.
- * @param mostSteps so many transactions at most, of up to 10,000 contacts each
+ * @param options.mostSteps so many transactions at most, of up to 10,000 contacts each
+ * @throws LockedError where another transaction holds one of the contacts for long
  */
-export async function giveUpMembers(pool: pg.Pool, batchId: string, mostSteps = Infinity): Promise<number> {
+export async function giveUpMembers(
+  pool: pg.Pool,
+  batchId: string,
+  {
+    mostSteps = Infinity,
+    limits = patiently,
+  }: { readonly mostSteps?: number; readonly limits?: RetryLimits } = {},
+): Promise<number> {
   let givenUp = 0;
   for (let steps = 0; steps < mostSteps; steps += 1) {
-    const step = await retryTransient(patiently, async () =>
+    const step = await retryTransient(limits, async () =>
       inTransaction(pool, async (client) => giveUpSome(client, batchId)),
     );
     if (step === "over") return givenUp;

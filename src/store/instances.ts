@@ -3,6 +3,7 @@ import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import type pg from "pg";
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { InstanceView } from "../domain/ledger.ts";
+import { waitBriefly } from "./brief-locks.ts";
 import type { Database } from "./database.ts";
 import { inTransaction } from "./in-transaction.ts";
 import { briefly, patiently, retryTransient } from "./retry-transient.ts";
@@ -188,6 +189,7 @@ export async function removeInstance(database: Database, id: InstanceId): Promis
 export async function removeEmptyInstance({ pool }: Database, id: InstanceId): Promise<boolean> {
   return retryTransient(briefly, async () =>
     inTransaction(pool, async (client) => {
+      await waitBriefly(client);
       // As above: nobody adds a contact meanwhile.
       await client.query("select from avatars.instances where id = $1 for update", [id]);
       const { rowCount } = await client.query("select from avatars.contacts where instance_id = $1 limit 1", [

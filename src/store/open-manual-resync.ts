@@ -4,8 +4,8 @@ import type { InstanceId } from "../domain/instance-id.ts";
 import { requestedStep } from "../domain/refresh-step.ts";
 import type { ResyncKind } from "../domain/resync-run.ts";
 import { dueCountSql, endRunsOf } from "./end-resync-run.ts";
+import { lockGate } from "./gates.ts";
 import { inTransaction } from "./in-transaction.ts";
-import { lockOpening } from "./lock-opening.ts";
 import { patiently, retryTransient } from "./retry-transient.ts";
 
 /** Which contacts are meant, whether they are due or not. */
@@ -57,10 +57,11 @@ order by c.chat_id limit $6`;
 const markSql = `
 with locked as materialized (
   select c.id from avatars.contacts c where c.id = any ($1::bigint[]) and ${matchesSql}
-  order by c.id for no key update
+  order by c.id for no key update skip locked
 )
 update avatars.contacts c set refresh_at = $5, refresh_step = ${requestedStep}
-where c.id = any (array(select id from locked))`;
+where c.id = any (array(select id from locked))
+returning c.id`;
 
 const markedAtOnce = 5_000;
 
@@ -93,27 +94,42 @@ async function markAll(pool: pg.Pool, request: ManualResync, filter: RefreshFilt
   const { instanceId, mostContacts, now } = request;
   const values = [instanceId, ...toValues(filter)];
   let marked = 0;
-  const mark = async (rows: readonly ContactRow[]) => {
-    for (let at = 0; at < rows.length; at += markedAtOnce) {
-      const ids = rows.slice(at, at + markedAtOnce).flatMap(({ id, matches }) => (matches ? [id] : []));
-      const { rowCount } = await retryTransient(patiently, async () =>
-        pool.query(markSql, [ids, ...toValues(filter), now]),
+  /** Locked by others, or due by now. */
+  let left: string[] = [];
+  const markIds = async (all: readonly string[]) => {
+    for (let at = 0; at < all.length; at += markedAtOnce) {
+      const ids = all.slice(at, at + markedAtOnce);
+      const { rows } = await retryTransient(patiently, async () =>
+        pool.query<{ id: string }>(markSql, [ids, ...toValues(filter), now]),
       );
-      marked += rowCount ?? 0;
+      marked += rows.length;
+      const done = new Set(rows.map(({ id }) => id));
+      left.push(...ids.filter((id) => !done.has(id)));
     }
+  };
+  const mark = async (rows: readonly ContactRow[]) =>
+    markIds(rows.flatMap(({ id, matches }) => (matches ? [id] : [])));
+  /** Who enqueues a contact holds it for a while, and has it asked; who rolls back may have done so by now. */
+  const markLeft = async () => {
+    const ids = left;
+    left = [];
+    await markIds(ids);
   };
   if (mostContacts !== undefined) {
     const { rows } = await pool.query<ContactRow>(oldestSql, [...values, mostContacts]);
     await mark(rows);
+    await markLeft();
     return marked;
   }
   for (let after = ""; ;) {
     const { rows } = await pool.query<ContactRow>(windowSql, [...values, after, markedAtOnce]);
     await mark(rows);
     const last = rows.at(-1);
-    if (last === undefined || rows.length < markedAtOnce) return marked;
+    if (last === undefined || rows.length < markedAtOnce) break;
     after = last.chat_id;
   }
+  await markLeft();
+  return marked;
 }
 
 async function openRun(
@@ -123,10 +139,10 @@ async function openRun(
 ): Promise<OpenedResync> {
   return inTransaction(pool, async (client) => {
     // What follows sees the night that somebody has just opened.
-    await lockOpening(client);
+    await lockGate(client, "opening runs");
     const { rows: open } = await client.query<{ id: number; kind: ResyncKind }>(
-      `select id::float8 as id, kind from avatars.resync_runs where instance_id = $1 and ended_at is null
-       for no key update`,
+      // Not locked: what follows counts for seconds, and all who save answers would wait for the run meanwhile.
+      `select id::float8 as id, kind from avatars.resync_runs where instance_id = $1 and ended_at is null`,
       [instanceId],
     );
     const { rows: counts } = await client.query<{ due: number }>(

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { ChatId } from "../domain/chat-id.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
+import { briefLockMs } from "./brief-locks.ts";
 import { codeOf } from "./database.ts";
 import { briefly, retryTransient } from "./retry-transient.ts";
 
@@ -22,9 +23,11 @@ const interactive = 0;
  * function sees the changes of the statement that calls it. The statement itself does not see what the function writes.
  */
 const sql = `
-with batch as (
+with briefly as materialized (
+  select set_config('lock_timeout', '${briefLockMs}ms', true) as lock_timeout
+), batch as (
   insert into avatars.batches (instance_id, source, priority, fresh_after, completed_intake_at, api_key_id)
-  select i.id, 'refresh', ${interactive}, now(), now(), $3 from avatars.instances i where i.id = $1
+  select i.id, 'refresh', ${interactive}, now(), now(), $3 from avatars.instances i, briefly where i.id = $1
   returning id, requested_at
 )
 select b.id, b.requested_at from batch b

@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { sleep as sleepFor } from "../lib/deadline.ts";
+import { tryLockGate, type Gate } from "./gates.ts";
 import { inTransaction } from "./in-transaction.ts";
 
 const removable = ["changes", "batches", "members", "runs", "nights"] as const;
@@ -19,8 +20,8 @@ export interface Removal {
 export type RemoveSome = (client: pg.PoolClient) => Promise<Removal>;
 
 export interface RemovalOptions {
-  /** Of an advisory lock: whoever finds that another process removes the same has nothing to do. */
-  readonly lockNumber: string;
+  /** Whoever finds that another process removes the same has nothing to do. */
+  readonly gate: Gate;
   readonly removeSome: RemoveSome;
   readonly signal: AbortSignal;
   /** The time of all transactions together, ms. Default: 1000. */
@@ -38,15 +39,14 @@ const pauseShare = 4;
  * Row locks are not waited for; a lock on a whole table, such as a migration takes, not for long, since others would wait behind.
  * Where the server has no statistics it would rather read all of a table than the head of its index.
  */
-const beginSql = `
-select set_config('lock_timeout', '100ms', true), set_config('enable_seqscan', 'off', true),
-  pg_try_advisory_xact_lock($1) as locked`;
+const beginSql =
+  "select set_config('lock_timeout', '100ms', true), set_config('enable_seqscan', 'off', true)";
 
 /** Removes in small transactions, one after the other, until there is no more, or the budget is spent. */
 export async function removeInSteps(
   pool: pg.Pool,
   {
-    lockNumber,
+    gate,
     removeSome,
     signal,
     budgetMs = 1_000,
@@ -59,8 +59,8 @@ export async function removeInSteps(
   for (;;) {
     const startedAt = now();
     const step = await inTransaction(pool, async (client): Promise<Removal> => {
-      const { rows } = await client.query<{ locked: boolean }>(beginSql, [lockNumber]);
-      return rows[0]?.locked ? removeSome(client) : { removed: {}, isMore: false };
+      await client.query(beginSql);
+      return (await tryLockGate(client, gate)) ? removeSome(client) : { removed: {}, isMore: false };
     });
     const tookMs = now() - startedAt;
     workedMs += tookMs;

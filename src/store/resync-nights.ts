@@ -2,13 +2,10 @@ import type pg from "pg";
 import { simulatedInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import type { SourceOutcome } from "../domain/resync-run.ts";
 import { endRunsOf } from "./end-resync-run.ts";
+import { beginPreparing, lockGate } from "./gates.ts";
 import { inTransaction } from "./in-transaction.ts";
-import { lockOpening } from "./lock-opening.ts";
 import { toStorableText } from "./storable-text.ts";
 import { withClient } from "./with-client.ts";
-
-/** Any number that nobody else uses. */
-const preparingLock = 7_265_737_902;
 
 /** The database's clock, which all processes share. */
 export async function readClock(pool: pg.Pool): Promise<Date> {
@@ -49,7 +46,7 @@ export interface NewNight {
 export async function openNight(pool: pg.Pool, night: NewNight): Promise<boolean> {
   const { slotAt, lastNightAt, now, endsAt } = night;
   return inTransaction(pool, async (client) => {
-    await lockOpening(client);
+    await lockGate(client, "opening runs");
     // A statement of its own, which sees what was committed while we waited for the lock.
     const { rowCount } = await client.query(
       `insert into avatars.resync_nights (slot_at, opened_at)
@@ -97,23 +94,17 @@ export async function prepareNight(
 ): Promise<Date | undefined> {
   if ((await findUnprepared(pool)) === undefined) return undefined;
   return withClient(pool, async (client) => {
-    const { rows } = await client.query<{ locked: boolean }>("select pg_try_advisory_lock($1) as locked", [
-      preparingLock,
-    ]);
-    if (!rows[0]?.locked) return undefined;
-    try {
-      // Under the lock: it may have been prepared meanwhile.
-      const slotAt = await findUnprepared(client);
-      if (slotAt !== undefined) await writePreparation(pool, slotAt, await prepare(slotAt));
-      return slotAt;
-    } finally {
-      await client.query("select pg_advisory_unlock($1)", [preparingLock]);
-    }
+    if (!(await beginPreparing(client))) return undefined;
+    // Under the lock: it may have been prepared meanwhile. Where this fails, the connection is given up, and the lock with it.
+    const slotAt = await findUnprepared(pool);
+    if (slotAt !== undefined) await writePreparation(pool, slotAt, await prepare(slotAt));
+    await client.query("commit");
+    return slotAt;
   });
 }
 
-async function findUnprepared(connection: pg.Pool | pg.PoolClient): Promise<Date | undefined> {
-  const { rows } = await connection.query<{ slot_at: Date }>(
+async function findUnprepared(pool: pg.Pool): Promise<Date | undefined> {
+  const { rows } = await pool.query<{ slot_at: Date }>(
     // Of those before the last one nothing is left to do.
     `select slot_at from avatars.resync_nights
      where prepared_at is null and slot_at = (select max(slot_at) from avatars.resync_nights)`,

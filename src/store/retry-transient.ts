@@ -1,5 +1,6 @@
 import { sleep } from "../lib/deadline.ts";
-import { isTransient } from "./database.ts";
+import { LockedError } from "../lib/errors.ts";
+import { codeOf, isTransient, lockNotAvailable } from "./database.ts";
 
 export interface RetryLimits {
   readonly maxRetries: number;
@@ -12,7 +13,14 @@ export const patiently: RetryLimits = { maxRetries: 8, limitMs: 30_000 };
 /** Somebody waits for an answer: what fails for longer is theirs to try again. */
 export const briefly: RetryLimits = { maxRetries: 8, limitMs: 2_000 };
 
-/** Tries again what failed by a deadlock, a lost connection, or a server that restarts. */
+/** The caller has other work to do, and comes again. */
+export const once: RetryLimits = { maxRetries: 0, limitMs: 0 };
+
+/**
+ * Tries again what failed by a deadlock, a lost connection, a server that restarts, or a lock that another transaction holds: in
+ * between, the connection is free for others.
+ * @throws LockedError when that transaction does not end
+ */
 export async function retryTransient<T>(
   { maxRetries, limitMs }: RetryLimits,
   attempt: () => Promise<T>,
@@ -24,7 +32,9 @@ export async function retryTransient<T>(
     } catch (error) {
       const delayMs = Math.min(8_000, 50 * 2 ** tries);
       const isLate = performance.now() - startedAt + delayMs > limitMs;
-      if (tries > maxRetries || isLate || !isTransient(error)) throw error;
+      if (tries > maxRetries || isLate || !isTransient(error)) {
+        throw codeOf(error) === lockNotAvailable ? new LockedError({ cause: error }) : error;
+      }
       await sleep(delayMs);
     }
   }

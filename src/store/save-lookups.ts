@@ -1,13 +1,18 @@
 import type pg from "pg";
-import type { LookupRecord } from "../domain/claim.ts";
+import type { LookupRecord, UnsavedLookups } from "../domain/claim.ts";
 import { assertNever } from "../lib/errors.ts";
 import { toStorableText } from "./storable-text.ts";
 
 /** Nobody waits for a newer answer than this one: the contact may rest. */
 const settled = `(i.kind = 'give-up' or i.kind = 'answer' and i.asked_at >= coalesce(c.fresh_after, '-infinity'))`;
 
+/** A record as {@link toRow} makes it, read out of JSON. */
+const cellsSql = `i (
+    contact_id bigint, run_id uuid, asked_at_ms float8, kind text, status text, error text, due_in_ms float8,
+    avatar text, url text, url_expires_at_ms float8, version text, refresh text, refresh_at_ms float8, refresh_step smallint)`;
+
 /**
- * One statement for any number of finished lookups, each of another contact.
+ * Writes finished lookups, each of another contact, as far as nobody else has the contact locked.
  *
  * - A clear answer is taken when it was asked for later than the one we have, whoever holds the claim (I4).
  * - Everything else is taken only from the holder of the claim: a zombie spends nobody's attempts.
@@ -15,22 +20,14 @@ const settled = `(i.kind = 'give-up' or i.kind = 'answer' and i.asked_at >= coal
  * - Whoever has had a lookup has had its turn, and goes by its due moment from then on; a release keeps it.
  * - Only `present` and `absent` touch the avatar (I5), with a fence of its own: one that comes after a newer `hidden`
  *   is still the last that was seen. Its history is written by a trigger.
- * - `clock_timestamp()`, not `now()`: the statement may have waited for a row lock.
- * - Rows are locked in the order of their id, so that two savers cannot deadlock.
+ * - `clock_timestamp()`, not `now()`: the statement may be old when it comes to a row.
  * - Whoever comes to rest is due again by the refresh policy, unless the source query does not list it any more; the resync run
  *   that made it due counts it. A run that is removed meanwhile counts nothing.
+ *
+ * Expects `incoming`, the records, and `locked`, the contacts that are ours until the end.
  */
-const sql = `
-with incoming as materialized (
-  select i.*, to_timestamp(i.asked_at_ms / 1000) as asked_at
-  from json_to_recordset($1::json) as i (
-    contact_id bigint, run_id uuid, asked_at_ms float8, kind text, status text, error text, due_in_ms float8,
-    avatar text, url text, url_expires_at_ms float8, version text, refresh text, refresh_at_ms float8, refresh_step smallint)
-), locked as materialized (
-  select c.id, c.resync_run_id from avatars.contacts c
-  where c.id in (select contact_id from incoming)
-  order by c.id for no key update
-), saved as (
+const writeSql = `
+saved as (
   update avatars.contacts c
   set status = case i.kind when 'answer' then i.status when 'give-up' then 'unreachable' else c.status end,
     checked_at = case i.kind when 'answer' then i.asked_at else c.checked_at end,
@@ -71,14 +68,147 @@ with incoming as materialized (
   group by s.resync_run_id
 ), runs as materialized (
   select r.id from avatars.resync_runs r where r.id in (select id from counts) order by r.id for no key update
+), counted as (
+  update avatars.resync_runs r set asked = r.asked + c.asked, changed = r.changed + c.changed
+  from counts c join runs on runs.id = c.id where r.id = c.id
+)`;
+
+/**
+ * One statement. A contact that another transaction holds, of whatever program, is not waited for: its record is put aside, at
+ * once and with the rest, without a lock on the contact that could meet theirs. From then on the contact is not claimed.
+ *
+ * - What is put aside already is replaced by a later record, but an answer only by an answer.
+ * - A contact that is being erased cannot be referred to: its record is left to the caller.
+ */
+const saveSql = `
+with incoming as materialized (
+  select i.*, to_timestamp(i.asked_at_ms / 1000) as asked_at, r.record
+  from json_array_elements($1::json) as r (record) cross join lateral json_to_record(r.record) as ${cellsSql}
+), locked as materialized (
+  select c.id, c.resync_run_id from avatars.contacts c
+  where c.id in (select contact_id from incoming)
+  order by c.id for no key update skip locked
+), ${writeSql}, unsaved as materialized (
+  select array(select contact_id from incoming except select id from locked) as ids
+), busy as materialized (
+  select c.id, c.instance_id from avatars.contacts c
+  where c.id = any ((select ids from unsaved)::bigint[])
+  order by c.id for key share skip locked
+), put as (
+  insert into avatars.lookups_aside as a (contact_id, instance_id, run_id, record)
+  select b.id, b.instance_id, i.run_id, i.record from busy b join incoming i on i.contact_id = b.id
+  order by b.id
+  on conflict (contact_id) do update
+  set run_id = excluded.run_id, record = excluded.record, claimed_until = null, put_at = excluded.put_at
+  where a.record is null
+    or (excluded.record ->> 'kind' = 'answer', (excluded.record ->> 'asked_at_ms')::float8)
+      >= (a.record ->> 'kind' = 'answer', (a.record ->> 'asked_at_ms')::float8)
+), ended as (
+  -- The claims of calls that could not be extended: they are over now.
+  delete from avatars.lookups_aside a where a.contact_id = any (array(select id from locked)) and a.record is null
 )
-update avatars.resync_runs r set asked = r.asked + c.asked, changed = r.changed + c.changed
-from counts c join runs on runs.id = c.id where r.id = c.id`;
+select c.id::float8 as id, c.id in (select id from busy) as is_aside
+from avatars.contacts c where c.id = any ((select ids from unsaved)::bigint[])`;
+
+const appliedAtOnce = 500;
+
+/**
+ * The same for what was put aside, as far as its contacts are free again. What is locked is passed over, however much of it there
+ * is. Claims of calls whose process is gone are cleared away.
+ */
+const applySql = `
+with locked as materialized (
+  select c.id, c.resync_run_id, a.record
+  from avatars.lookups_aside a join avatars.contacts c on c.id = a.contact_id
+  where a.record is not null and ($1::bigint is null or a.contact_id = $1)
+  limit ${appliedAtOnce}
+  for update of a skip locked
+  for no key update of c skip locked
+), incoming as materialized (
+  select i.*, to_timestamp(i.asked_at_ms / 1000) as asked_at
+  from locked l cross join lateral json_to_record(l.record) as ${cellsSql}
+), ${writeSql}, applied as (
+  delete from avatars.lookups_aside a where a.contact_id = any (array(select id from locked))
+), expired as (
+  delete from avatars.lookups_aside a where a.contact_id in (
+    select contact_id from avatars.lookups_aside
+    where claimed_until < clock_timestamp() - interval '1 minute' limit ${appliedAtOnce} for update skip locked)
+)
+select count(*)::int as records from locked`;
+
+/** Contacts whose records are put aside, in no order. */
+const listSql = `
+select contact_id::float8 as id from avatars.lookups_aside where record is not null limit ${appliedAtOnce}`;
 
 /** See {@link RunLedger.saveLookups}. No two records may be of one contact. */
-export async function saveLookups(pool: pg.Pool, records: readonly LookupRecord[]): Promise<void> {
-  if (records.length === 0) return;
-  await pool.query({ name: "save-lookups", text: sql, values: [JSON.stringify(records.map(toRow))] });
+export async function saveLookups(pool: pg.Pool, records: readonly LookupRecord[]): Promise<UnsavedLookups> {
+  if (records.length === 0) return { setAside: new Set(), left: new Set() };
+  const { rows } = await pool.query<{ id: number; is_aside: boolean }>({
+    name: "save-lookups",
+    text: saveSql,
+    values: [JSON.stringify(records.map(toRow))],
+  });
+  const toIds = (isAside: boolean) =>
+    new Set(rows.flatMap((row) => (row.is_aside === isAside ? [row.id] : [])));
+  return { setAside: toIds(true), left: toIds(false) };
+}
+
+/** What became of records that were put aside. */
+export interface AppliedLookups {
+  readonly records: number;
+  /** Postgres never takes these: the contacts are due again. */
+  readonly refused: readonly { readonly contactId: number; readonly error: unknown }[];
+}
+
+/**
+ * Writes what was put aside and whose contacts are free again; for any process, every second or so. Without such records it costs
+ * a look into an empty table.
+ * @param isTransient knows the errors after which the same is to be tried again
+ */
+export async function applyLookupsAside(
+  pool: pg.Pool,
+  isTransient: (error: unknown) => boolean,
+): Promise<AppliedLookups> {
+  let records = 0;
+  try {
+    for (let applied = appliedAtOnce; applied === appliedAtOnce; records += applied) {
+      applied = await apply(pool, null);
+    }
+    return { records, refused: [] };
+  } catch (error) {
+    if (isTransient(error)) throw error;
+    return applySingly(pool, isTransient, records);
+  }
+}
+
+async function apply(pool: pg.Pool, contactId: number | null): Promise<number> {
+  const { rows } = await pool.query<{ records: number }>({
+    name: "apply-lookups-aside",
+    text: applySql,
+    values: [contactId],
+  });
+  return rows[0]?.records ?? 0;
+}
+
+/** One record that Postgres refuses must not keep the others from their contacts, nor its own contact from being asked again. */
+async function applySingly(
+  pool: pg.Pool,
+  isTransient: (error: unknown) => boolean,
+  before: number,
+): Promise<AppliedLookups> {
+  let records = before;
+  const refused: { contactId: number; error: unknown }[] = [];
+  const { rows } = await pool.query<{ id: number }>(listSql);
+  for (const { id: contactId } of rows) {
+    try {
+      records += await apply(pool, contactId);
+    } catch (error) {
+      if (isTransient(error)) throw error;
+      await pool.query("delete from avatars.lookups_aside where contact_id = $1", [contactId]);
+      refused.push({ contactId, error });
+    }
+  }
+  return { records, refused };
 }
 
 function toRow({ contactId, runId, askedAtMs, decision, refresh }: LookupRecord) {

@@ -7,6 +7,7 @@ import {
   doublePrecision,
   index,
   integer,
+  json,
   jsonb,
   pgSchema,
   primaryKey,
@@ -363,6 +364,37 @@ export const resyncRuns = avatarsSchema.table(
     index("resync_runs_night_idx").on(table.nightAt),
   ],
 );
+
+/**
+ * What could not be written to a contact because a transaction of another program holds its row (see
+ * store/lock-waits.md). Written without a lock on the contact; while a row is here the contact is not claimed. Nearly always empty.
+ */
+export const lookupsAside = avatarsSchema.table(
+  "lookups_aside",
+  {
+    contactId: bigint("contact_id", { mode: "number" })
+      .primaryKey()
+      .references(() => contacts.id, { onDelete: "cascade" }),
+    instanceId: text("instance_id").notNull(),
+    /** The instance run that holds the claim. */
+    runId: uuid("run_id").notNull(),
+    /** The call is still in flight: its claim, which could not be extended in the contact's row. */
+    claimedUntil: moment("claimed_until"),
+    /** The finished lookup, as store/save-lookups.ts writes it. */
+    record: json(),
+    putAt: moment("put_at").notNull().defaultNow(),
+  },
+  (table) => [
+    check("lookups_aside_record_check", sql`(${table.record} is null) = (${table.claimedUntil} is not null)`),
+    index("lookups_aside_instance_idx").on(table.instanceId),
+  ],
+);
+
+/** Always empty: a lock on the table makes the feed of changes final (store/change-horizon.ts). */
+export const changeGate = avatarsSchema.table("change_gate", {});
+
+/** Names of locks that no role can take that has no rights on tables (store/gates.ts). */
+export const gates = avatarsSchema.table("gates", { name: text().primaryKey() });
 
 /** Who may use the HTTP API. The secret itself is nowhere but with its owner. */
 export const apiKeys = avatarsSchema.table("api_keys", {

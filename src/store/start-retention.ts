@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { startEvery } from "../lib/start-every.ts";
+import type { Gate } from "./gates.ts";
 import { removeInSteps, type RemovedRows, type RemoveSome } from "./remove-in-steps.ts";
 import { createBatchRemover } from "./remove-old-batches.ts";
 import { createChangeRemover } from "./remove-old-changes.ts";
@@ -20,11 +21,6 @@ export interface Retention {
 const busyIntervalMs = 10_000;
 const restMs = 600_000;
 
-/** Any numbers that nobody else uses. */
-const changesLock = "6272077465838";
-const batchesLock = "6272077465839";
-const resyncsLock = "6272077465840";
-
 /**
  * Removes what is older than it is to be kept: about a second of work every ten seconds or so, and a look every ten minutes where
  * nothing is left. Any number of processes may do so: whoever meets another one at it rests. Returns a function that stops it.
@@ -34,18 +30,17 @@ export function startRetention(retention: Retention): () => Promise<void> {
   const stops: (() => Promise<void>)[] = [];
   if (keepChangesMs !== undefined)
     stops.push(
-      start(retention, "old changes", changesLock, createChangeRemover(keepChangesMs)),
-      start(retention, "old resyncs", resyncsLock, createResyncRemover(keepChangesMs)),
+      start(retention, "old changes", createChangeRemover(keepChangesMs)),
+      start(retention, "old resyncs", createResyncRemover(keepChangesMs)),
     );
   if (keepBatchesMs !== undefined)
-    stops.push(start(retention, "old batches", batchesLock, createBatchRemover(keepBatchesMs)));
+    stops.push(start(retention, "old batches", createBatchRemover(keepBatchesMs)));
   return async () => void (await Promise.all(stops.map((stop) => stop())));
 }
 
 function start(
   { pool, random, onRemoved, onError }: Retention,
-  what: string,
-  lockNumber: string,
+  what: Gate & `old ${string}`,
   removeSome: RemoveSome,
 ): () => Promise<void> {
   const stopping = new AbortController();
@@ -54,7 +49,7 @@ function start(
     async run() {
       if (performance.now() < restsUntil) return;
       const { removed, isMore } = await removeInSteps(pool, {
-        lockNumber,
+        gate: what,
         removeSome,
         signal: stopping.signal,
       });

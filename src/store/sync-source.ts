@@ -3,6 +3,7 @@ import type { ChatId } from "../domain/chat-id.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { neverAskedStep, requestedStep } from "../domain/refresh-step.ts";
 import { UserError } from "../lib/errors.ts";
+import { codeOf, lockNotAvailable } from "./database.ts";
 import { withReading } from "./query-within.ts";
 import { patiently, retryTransient } from "./retry-transient.ts";
 import { toStorableText } from "./storable-text.ts";
@@ -15,7 +16,10 @@ export interface ListedContact {
 
 /** Brings the contacts of an instance in line with a list that is read in chunks. On one connection, which holds what was read. */
 export interface SourceSync {
-  /** Takes a chunk; when it resolves it is committed. Returns how many contacts were not known before. */
+  /**
+   * Takes a chunk; when it resolves it is committed. Returns how many contacts were not known before. What another transaction
+   * holds for longer than a moment is left to the next list.
+   */
   add(chunk: readonly ListedContact[]): Promise<number>;
   /**
    * The list has been read to its end: contacts that a list held before, and this one does not, are not refreshed any more; they
@@ -32,7 +36,7 @@ const createTableSql = `create temporary table if not exists listed (chat_id tex
 /**
  * New contacts rest, and are worth more to the next resync than all that were asked before. One that comes back is due at once.
  * What has not changed is neither written nor locked: each night brings the same list. What has is locked by id, as workers do.
- * One that somebody else adds at the same moment is taken note of in the next night.
+ * One that another program adds at the same moment, or holds, is taken note of in the next night.
  */
 const addSql = `
 with given as materialized (
@@ -50,7 +54,7 @@ with given as materialized (
   ) c
 ), locked as materialized (
   select c.id from avatars.contacts c where c.id = any (array(select id from known where changes))
-  order by c.id for no key update
+  order by c.id for no key update skip locked
 ), updated as (
   update avatars.contacts c set
     external_ref = coalesce(k.external_ref, c.external_ref),
@@ -88,14 +92,24 @@ interface Window {
   readonly gone: string[] | null;
 }
 
-/** Whoever somebody waits for, or has asked a resync for, is asked all the same, and rests then. */
+/** What another transaction holds is met again by the next list. Whoever somebody waits for, or has asked a resync for, is asked all the same, and rests then. */
 const stopSql = `
 with locked as materialized (
-  select c.id from avatars.contacts c where c.id = any ($1::bigint[]) order by c.id for no key update
+  select c.id from avatars.contacts c where c.id = any ($1::bigint[]) order by c.id for no key update skip locked
 )
 update avatars.contacts c
 set is_listed = false, refresh_at = case when c.refresh_step = ${requestedStep} then c.refresh_at end
 where c.id = any (array(select id from locked))`;
+
+const noteSql = `insert into listed values ($1) on conflict do nothing`;
+
+/** Once it is known that another transaction is adding some of the contacts, the others do not wait for each of them. */
+const briefLockMs = 20;
+
+interface Added {
+  readonly added: number;
+  readonly listedAgain: number;
+}
 
 const seenAtOnce = 5_000;
 /** A list that lacks more than this share of the contacts it had before is rather a fault of the query. */
@@ -139,23 +153,47 @@ export async function openSourceSync(
     return gone;
   }
 
+  /** `locked`: another transaction is adding one of them. Nothing is done then. */
+  async function addAtOnce(chunk: readonly ListedContact[]): Promise<Added | "locked"> {
+    const values = [
+      instanceId,
+      chunk.map(({ chatId }) => chatId),
+      chunk.map(({ externalRef }) => (externalRef === undefined ? null : toStorableText(externalRef))),
+      now,
+    ];
+    return retryTransient(patiently, async () => {
+      try {
+        const { rows } = await client.query<Added>({ name: "sync-source", text: addSql, values });
+        return rows[0]!;
+      } catch (error) {
+        if (codeOf(error) === lockNotAvailable) return "locked";
+        throw error;
+      }
+    });
+  }
+
+  /** By halves, so that what is locked costs the rest nothing but some tries. */
+  async function addInHalves(chunk: readonly ListedContact[]): Promise<Added> {
+    const whole = await addAtOnce(chunk);
+    if (whole !== "locked") return whole;
+    const [only, ...others] = chunk;
+    if (only === undefined || others.length === 0) {
+      // In the list it is, whatever becomes of it.
+      if (only) await client.query(noteSql, [only.chatId]);
+      return { added: 0, listedAgain: 0 };
+    }
+    await client.query(`set lock_timeout = ${briefLockMs}`);
+    const middle = Math.ceil(chunk.length / 2);
+    const first = await addInHalves(chunk.slice(0, middle));
+    const second = await addInHalves(chunk.slice(middle));
+    return { added: first.added + second.added, listedAgain: first.listedAgain + second.listedAgain };
+  }
+
   return {
     async add(chunk) {
       isEmpty &&= chunk.length === 0;
-      const values = [
-        instanceId,
-        chunk.map(({ chatId }) => chatId),
-        chunk.map(({ externalRef }) => (externalRef === undefined ? null : toStorableText(externalRef))),
-        now,
-      ];
-      const { added, listedAgain } = await retryTransient(patiently, async () => {
-        const { rows } = await client.query<{ added: number; listedAgain: number }>({
-          name: "sync-source",
-          text: addSql,
-          values,
-        });
-        return rows[0]!;
-      });
+      const { added, listedAgain } = await addInHalves(chunk);
+      await client.query("reset lock_timeout");
       newlyListed += added + listedAgain;
       return added;
     },

@@ -167,7 +167,7 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
       ...lane.unsent,
       ...breaker.listWaiting(),
     ]);
-    const claims = [...old, ...waiting];
+    const claims = [...old, ...waiting, ...saves.listUnsaved()];
     ledger
       .extendClaims(claims)
       .catch((error: unknown) => events.ledgerFailed({ where: "extend claims" }, error));

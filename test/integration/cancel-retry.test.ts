@@ -13,6 +13,7 @@ import { createBatchFinisher } from "../../src/store/finish-batches.ts";
 import { listBatchItems } from "../../src/store/list-batch-items.ts";
 import { retryBatch } from "../../src/store/retry-batch.ts";
 import { createRunLedger } from "../../src/store/run-ledger.ts";
+import { applyLookupsAside } from "../../src/store/save-lookups.ts";
 import {
   absent,
   acceptContacts,
@@ -583,6 +584,8 @@ async function createPlay() {
 
   /** Whoever waits gets an answer in the end, and nobody is waited for after that. */
   async function workOff(): Promise<void> {
+    // What a save has met locked.
+    await applyLookupsAside(database.pool, isTransient);
     await database.pool.query(
       `update avatars.contacts set claimed_by = null, claimed_until = null, due_at = least(due_at, now()) where instance_id = $1`,
       [instanceId],

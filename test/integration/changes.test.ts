@@ -77,6 +77,9 @@ const waitForReader = async () =>
     if (rows.length === 0) throw new Error("nobody waits");
   });
 
+/** On a busy machine writers may take longer than readers are to wait. */
+const patient = { lockTimeoutMs: 60_000 };
+
 /** 0 to 4, in no order that anybody could follow. */
 const scatter = (a: number, b: number) => (a * 7 + b * 3) % 5;
 
@@ -117,7 +120,7 @@ describe("the feed of changes", () => {
 
   test("waits for a change that took its place earlier and is committed later", async () => {
     const [early = 0, late = 0] = await addContacts(2);
-    const read = createChangeReader(database.pool);
+    const read = createChangeReader(database.pool, patient);
     const reading = await inOpenTransaction(async (client) => {
       await change(client, early, "/a.jpg");
       await change(database.pool, late, "/a.jpg");
@@ -184,7 +187,7 @@ describe("reading while others write", () => {
     let next = start;
     for (let pages = 0, isMore = true; !writing.isOver || isMore; pages += 1) {
       // After three pages it is as if the process had been started anew.
-      const read = createChangeReader(database.pool, { shareMs: 0 });
+      const read = createChangeReader(database.pool, { ...patient, shareMs: 0 });
       for (let page = 0; page < 3; page += 1) {
         const { items: more, next: end } = await read(undefined, next, 1 + (pages % 7));
         items.push(...more);

@@ -121,7 +121,8 @@ async function perform(world: World, step: Operation): Promise<void> {
       if (contactId === undefined) return;
       const runId = (step.run === null ? undefined : pick(runs, step.run)) ?? randomUUID();
       const askedAtMs = (await readDatabaseNow(database.pool)) - step.askedMsAgo;
-      return ledger.saveLookups([toRecord(contactId, runId, askedAtMs, step.decision)]);
+      await ledger.saveLookups([toRecord(contactId, runId, askedAtMs, step.decision)]);
+      return;
     }
     case "release": {
       const runId = pick(runs, step.run) ?? randomUUID();

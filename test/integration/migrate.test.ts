@@ -86,6 +86,46 @@ test("an upgrade from before the resync lets each contact that rests be due by i
   ]);
 });
 
+test("a migration that an open transaction is in the way of names it, changes nothing, and works when it has ended", async () => {
+  await migrateUpTo("0006_resync");
+  await database.pool.query(
+    "insert into avatars.instances (id, api_url, sealed_token) values ('1', 'u', 't')",
+  );
+  const crm = await database.pool.connect();
+  const waits = { gateMs: 1_000, lockMs: 50, tries: 2 };
+  try {
+    await crm.query("begin");
+    await crm.query("select avatars.enqueue('1', array['79000000001@c.us'])");
+    await expect(migrateLedger(database.pool, waits)).rejects.toMatchObject({
+      code: "migration-waits",
+      message: expect.stringMatching(
+        /^the database cannot be migrated while a transaction of the role \S+ \(process \d+, open for \d+ s\) holds its tables/,
+      ),
+    });
+    await expect(assertMigrated(database.pool)).rejects.toMatchObject({ code: "not-migrated" });
+    await crm.query("commit");
+  } finally {
+    crm.release(true);
+  }
+  await migrateLedger(database.pool, { ...waits, lockMs: 10_000 });
+  await assertMigrated(database.pool);
+});
+
+test("a migration waits for another one no longer than it is told to", async () => {
+  await migrateLedger(database.pool);
+  const other = await database.pool.connect();
+  try {
+    await other.query("begin; lock table avatars.migration_gate in exclusive mode");
+    const waits = { gateMs: 50, lockMs: 50, tries: 1 };
+    await expect(migrateLedger(database.pool, waits)).rejects.toMatchObject({
+      code: "migration-waits",
+      message: expect.stringMatching(/^another process has been migrating/),
+    });
+  } finally {
+    other.release(true);
+  }
+});
+
 /** As a version that had no later migration than this one. */
 async function migrateUpTo(tag: string): Promise<void> {
   const folder = new URL("../../migrations/", import.meta.url);

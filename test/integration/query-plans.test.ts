@@ -88,7 +88,7 @@ const fences = ({ claimed }: Stage, count: number) =>
   claimed.splice(0, count).map(({ contactId }) => ({ contactId, runId }));
 const remove = async ({ pool }: Stage, removeSome: Parameters<typeof removeInSteps>[1]["removeSome"]) => {
   const signal = new AbortController().signal;
-  const removal = { lockNumber: "1", removeSome, signal, sleep: async () => undefined };
+  const removal = { gate: "old batches" as const, removeSome, signal, sleep: async () => undefined };
   const { removed } = await removeInSteps(pool, removal);
   expect(Object.values(removed).some((rows) => rows > 0)).toBe(true);
 };

@@ -12,6 +12,7 @@ import { listBackends } from "../support/backends.ts";
 import { eventually } from "../support/eventually.ts";
 import { createGate } from "../support/gate.ts";
 import { readContacts, toChatId } from "../support/ledger.ts";
+import { openOutsider } from "../support/outsider.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
 
 async function waitForState(queue: Queue, { id }: Job, state: string): Promise<Job> {
@@ -166,6 +167,49 @@ describe.each(listBackends())("on $name", (backend) => {
         expect(attemptsMade).toBe(1);
       },
     );
+
+    test("for contacts that another transaction holds waits for its end, leaves nothing behind meanwhile, and holds up no other", async () => {
+      const [held, free] = ["1101000008" as InstanceId, "1101000009" as InstanceId];
+      for (const id of [held, free]) {
+        await app.instances.put({ id, apiUrl: "http://127.0.0.1:9", token: "token" });
+        await app.instances.setPaused(id, true);
+      }
+      const crm = await openOutsider(database);
+      try {
+        await crm.enqueue(held, [toChatId(1)]);
+        // More than are taken in side by side.
+        const waiting = await Promise.all(
+          Array.from({ length: 6 }, async (_, n) =>
+            queue.add("x", { instanceId: held, chatIds: [toChatId(1), toChatId(10 + n)] }),
+          ),
+        );
+        const others = await Promise.all(
+          Array.from({ length: 6 }, async (_, n) =>
+            queue.add("x", { instanceId: free, chatIds: [toChatId(n)] }),
+          ),
+        );
+        for (const job of others) await waitForState(queue, job, "completed");
+        for (const job of waiting) await waitForState(queue, job, "delayed");
+        const countBatches = async () => {
+          const { rows } = await database.pool.query<{ batches: number; complete: number }>(
+            `select count(*)::int as batches, count(*) filter (where completed_intake_at is not null)::int as complete
+             from avatars.batches where instance_id = $1 and source = 'bullmq'`,
+            [held],
+          );
+          return rows[0];
+        };
+        expect(await countBatches()).toEqual({ batches: 0, complete: 0 });
+        await crm.query("commit");
+        for (const job of waiting) {
+          await (await waitForState(queue, job, "delayed")).promote();
+          await waitForState(queue, job, "completed");
+        }
+        expect(await countBatches()).toEqual({ batches: 6, complete: 6 });
+        expect(await readContacts(database.pool, held)).toHaveLength(7);
+      } finally {
+        await crm.close();
+      }
+    });
 
     // In PostgreSQL such a job cannot even be queued.
     test.runIf(backend.name === "Redis")(

@@ -11,6 +11,7 @@ import { createFindBatch } from "../../src/store/find-batch.ts";
 import { findBatchProgress } from "../../src/store/find-batch-progress.ts";
 import { findBatchSummary } from "../../src/store/find-batch-summary.ts";
 import { createBatchFinisher, finishBatch } from "../../src/store/finish-batches.ts";
+import { tryLockGate, type Gate } from "../../src/store/gates.ts";
 import { listBatches } from "../../src/store/list-batches.ts";
 import { listContactChanges } from "../../src/store/list-contact-changes.ts";
 import { createChangeReader } from "../../src/store/read-changes.ts";
@@ -65,7 +66,7 @@ const chats = (count: number, from = 1) =>
 /** All that there is to remove, in one go. */
 async function removeAll(removeSome: RemoveSome): Promise<RemovedRows> {
   const { removed, isMore } = await removeInSteps(pool, {
-    lockNumber: "1",
+    gate: "old batches",
     removeSome,
     signal: new AbortController().signal,
     budgetMs: Infinity,
@@ -640,9 +641,9 @@ describe("a removal", () => {
     for (let index = 0; index < 40; index += 1) await addBatch(100, 2);
     const total = { batches: 44, members: 28_000 };
     let [batches, members] = [0, 0];
-    const work = async (lockNumber: string) => {
+    const work = async (gate: Gate) => {
       const { removed } = await removeInSteps(pool, {
-        lockNumber,
+        gate,
         removeSome: createBatchRemover(day),
         signal: new AbortController().signal,
         budgetMs: Infinity,
@@ -651,9 +652,9 @@ describe("a removal", () => {
       batches += removed.batches ?? 0;
       members += removed.members ?? 0;
     };
-    await Promise.all(["11", "11", "12", "13"].map(work));
+    await Promise.all((["old batches", "old batches", "old changes", "old resyncs"] as const).map(work));
     // What one has passed by because another one had it.
-    await work("11");
+    await work("old batches");
     expect({ batches, members }).toEqual(total);
     expect(await count("batch_members")).toBe(0);
     expect(await readBatchIds()).toEqual([]);
@@ -662,7 +663,7 @@ describe("a removal", () => {
   test("has nothing to do where another process is at it", async () => {
     await addBatch(1, 3);
     await inOpenTransaction(async (client) => {
-      await client.query("select pg_advisory_xact_lock(1)");
+      expect(await tryLockGate(client, "old batches")).toBe(true);
       expect(await removeAll(createBatchRemover(day))).toEqual({});
     });
     expect(await readBatchIds()).toHaveLength(1);
@@ -672,7 +673,7 @@ describe("a removal", () => {
     await addBatch(20_000, 3);
     let now = 0;
     const options = {
-      lockNumber: "1",
+      gate: "old batches" as const,
       removeSome: createBatchRemover(day),
       signal: new AbortController().signal,
       budgetMs: 25,

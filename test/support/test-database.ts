@@ -8,13 +8,16 @@ export interface TestDatabase extends Database {
   readonly url: string;
 }
 
+/** A lock is waited for longer than by the product: on a busy machine tests that wait for each other must not lose. */
+const deadlines = { connectMs: 10_000, statementMs: 60_000, lockMs: 30_000 };
+
 /** A database of the test file's own, migrated and empty. `close` drops it. */
 export async function openTestDatabase(): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll("-", "")}`;
   await runAsAdmin(`create database ${name} template ${templateName}`);
   const url = new URL(inject("adminUrl"));
   url.pathname = `/${name}`;
-  const database = await openDatabase({ url: url.href, maxConnections: 8 });
+  const database = await openDatabase({ url: url.href, maxConnections: 8, deadlines });
   return {
     ...database,
     url: url.href,

@@ -24,7 +24,10 @@ test("a worker that is stopped while it looks at an instance's state releases wh
   const worker = createWorker({
     ledger: {
       ...ledger,
-      saveLookups: async (records) => void saved.push(...records),
+      async saveLookups(records) {
+        saved.push(...records);
+        return { setAside: new Set(), left: new Set() };
+      },
       async holdInstance() {
         held += 1;
         return undefined;
@@ -71,4 +74,53 @@ test("a worker that is stopped while it looks at an instance's state releases wh
   await worker.stop(0);
   expect(saved.map(({ decision }) => decision.kind)).toEqual(Array(contacts).fill("release"));
   expect(held).toBe(0);
+});
+
+test("the claim of an answer that cannot be saved now is extended as that of a call in flight", async () => {
+  const ledger = createFakeRunLedger({ requestsPerSecond: 1_000, maxInFlight: 20 }, 1);
+  const away = new Error("Postgres is away");
+  const back = createGate();
+  const saved: number[] = [];
+  const extended: number[] = [];
+  let isAway = true;
+  const worker = createWorker({
+    ledger: {
+      ...ledger,
+      async saveLookups(records) {
+        if (isAway) throw away;
+        saved.push(...records.map(({ contactId }) => contactId));
+        back.open();
+        return { setAside: new Set(), left: new Set() };
+      },
+      extendClaims: async (claims) => void extended.push(...claims.map(({ contactId }) => contactId)),
+    },
+    isTransient: (error) => error === away,
+    getAvatar: async () => ({ outcome: { kind: "absent", scope: "chat" }, tookMs: 1 }),
+    getState: async () => ({ kind: "unanswered", code: "ABORTED" }),
+    openToken: () => "token",
+    wakeAfter: () => undefined,
+    othersWait: async () => false,
+    clock: performance,
+    random: () => 0,
+    settings: {
+      sliceMs: 60_000,
+      maxInFlight: undefined,
+      claimLeaseMs: 60,
+      retry: policy,
+      probe: policy,
+      refresh: defaultRefreshPolicy,
+    },
+    events: noEvents,
+  });
+  const stopping = new AbortController();
+  await worker.run(instanceId, stopping.signal);
+  await eventually(() => expect(worker.callsInFlight()).toBe(0));
+  extended.length = 0;
+  await eventually(() => expect(extended.length).toBeGreaterThan(2));
+  expect(new Set(extended)).toEqual(new Set([1]));
+  isAway = false;
+  await back.opened;
+  stopping.abort();
+  await worker.stop(0);
+  expect(saved).toEqual([1]);
 });

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { LookupRecord } from "../../src/domain/claim.ts";
+import type { LookupRecord, UnsavedLookups } from "../../src/domain/claim.ts";
 import { createSaveBuffer } from "../../src/worker/save-buffer.ts";
 import { eventually } from "../support/eventually.ts";
 import { createGate } from "../support/gate.ts";
@@ -18,26 +18,33 @@ const toRecord = (contactId: number, askedAtMs = contactId): LookupRecord => ({
 });
 
 /** A ledger whose answer to each statement the test decides. */
-function openBuffer(answer: (records: readonly LookupRecord[], call: number) => Promise<void> | void) {
+function openBuffer(
+  answer: (
+    records: readonly LookupRecord[],
+    call: number,
+  ) => Promise<Partial<UnsavedLookups> | void> | Partial<UnsavedLookups> | void,
+) {
   const calls: LookupRecord[][] = [];
   const saved: LookupRecord[] = [];
   const refused: LookupRecord[] = [];
   let delays = 0;
+  let setAside = 0;
   const buffer = createSaveBuffer({
     ledger: {
       async saveLookups(records) {
         calls.push([...records]);
-        await answer(records, calls.length);
+        return { setAside: new Set(), left: new Set(), ...(await answer(records, calls.length)) };
       },
     },
     isTransient: (error) => error === transient,
     events: {
       saved: (records) => saved.push(...records),
+      savesSetAside: ({ records }) => (setAside += records),
       saveDelayed: () => (delays += 1),
       saveRefused: (record) => refused.push(record),
     },
   });
-  return { buffer, calls, saved, refused, countDelays: () => delays };
+  return { buffer, calls, saved, refused, countDelays: () => delays, countSetAside: () => setAside };
 }
 
 const byContact = (list: readonly LookupRecord[]) =>
@@ -114,6 +121,38 @@ describe("a save buffer", () => {
     gate.open();
     await eventually(() => expect(saved).toHaveLength(3));
     expect(calls).toHaveLength(2);
+  });
+});
+
+describe("a record whose contact another transaction holds", () => {
+  test("is the ledger's business once it is put aside, and costs the others nothing", async () => {
+    const { buffer, calls, saved, countSetAside } = openBuffer(() => ({ setAside: new Set([2]) }));
+    for (const id of [1, 2, 3]) buffer.add(toRecord(id));
+    await buffer.drain(never());
+    expect(saved).toEqual([toRecord(1), toRecord(3)]);
+    expect(countSetAside()).toBe(1);
+    expect(calls).toHaveLength(1);
+    expect(buffer.listUnsaved()).toEqual([]);
+  });
+
+  test("is saved again where it could not be put aside, and its claim is kept until then", async () => {
+    const { buffer, calls, saved } = openBuffer((_, call) => (call < 3 ? { left: new Set([2]) } : undefined));
+    for (const id of [1, 2]) buffer.add(toRecord(id));
+    await eventually(() => expect(calls).toHaveLength(2));
+    expect(buffer.listUnsaved()).toEqual([{ contactId: 2, runId: "run" }]);
+    buffer.add(toRecord(3));
+    await eventually(() => expect(saved).toHaveLength(3));
+    expect(buffer.listUnsaved()).toEqual([]);
+  });
+
+  test("keeps a drain no longer than its signal", async () => {
+    const stopping = new AbortController();
+    const { buffer, calls } = openBuffer(() => ({ left: new Set([1]) }));
+    buffer.add(toRecord(1));
+    const drained = buffer.drain(stopping.signal);
+    await eventually(() => expect(calls.length).toBeGreaterThan(1));
+    stopping.abort();
+    await drained;
   });
 });
 

@@ -40,6 +40,12 @@ const closeDeadlineMs = 5_000;
  * where much is due; and right after a large import, without statistics, the server would rather read and sort all.
  */
 const plannerOptions = "-c jit=off -c enable_bitmapscan=off";
+/**
+ * Names that say no schema are the server's own, or of the session's temporary tables: a role that may create objects in `public`
+ * must not put one in the place of `cardinality` or `=`.
+ */
+export const searchPathOption = "-c search_path=pg_catalog,pg_temp";
+const sessionOptions = `${searchPathOption} ${plannerOptions}`;
 
 /**
  * Connects, once, to be sure that the database answers.
@@ -55,7 +61,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     query_timeout: statementMs + 5_000,
     statement_timeout: statementMs,
     keepAlive: true,
-    options: options.commitsLater ? `${plannerOptions} -c synchronous_commit=off` : plannerOptions,
+    options: options.commitsLater ? `${sessionOptions} -c synchronous_commit=off` : sessionOptions,
     application_name: "contact-avatars",
   });
   let closing: Promise<void> | undefined;

@@ -4,7 +4,7 @@ import { readMigrationFiles } from "drizzle-orm/migrator";
 import { migrate } from "drizzle-orm/node-postgres/migrator";
 import pg from "pg";
 import { UserError } from "../lib/errors.ts";
-import { codeOf } from "./database.ts";
+import { codeOf, searchPathOption } from "./database.ts";
 
 /** Any number that nobody else uses: "avat". */
 const advisoryLockKey = 0x61766174;
@@ -18,7 +18,11 @@ const migrationsFolder = fileURLToPath(new URL("../../migrations", import.meta.u
  */
 export async function migrateLedger(pool: pg.Pool): Promise<void> {
   // A connection of its own: a migration of a large table may take longer than the pool allows any other statement.
-  const client = new pg.Client({ connectionString: pool.options.connectionString, keepAlive: true });
+  const client = new pg.Client({
+    connectionString: pool.options.connectionString,
+    keepAlive: true,
+    options: searchPathOption,
+  });
   try {
     await client.connect();
     await client.query("select pg_advisory_lock($1)", [advisoryLockKey]);

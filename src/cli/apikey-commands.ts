@@ -60,7 +60,8 @@ Examples:
     .addHelpText("after", "\nExamples:\n  avatars apikey revoke 0a1b2c3d4e5f")
     .action(async (id: string) => {
       const { revokeApiKey } = await import("./apikey.ts");
-      setExitCode(await revokeApiKey(id, io));
+      // The database compares ids as texts, and has them in small letters.
+      setExitCode(await revokeApiKey(id.trim().toLowerCase(), io));
     });
 }
 

@@ -2,7 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { contactStatuses, type ContactStatus } from "../domain/decide.ts";
 import { parseDurationMs } from "../lib/duration.ts";
 import { UserError } from "../lib/errors.ts";
-import { isUuid } from "../lib/uuid.ts";
+import { parseUuid } from "../lib/uuid.ts";
 import { readVersion } from "../lib/version.ts";
 import { addApiKeyCommands } from "./apikey-commands.ts";
 import { orInvalid, toInstanceId, toRate, toShare, toWholeNumber } from "./arguments.ts";
@@ -305,10 +305,9 @@ function toPort(text: string): number {
 }
 
 function toBatchId(text: string): string {
-  if (!isUuid(text)) {
-    throw new InvalidArgumentError("Expected the id that avatars import printed.");
-  }
-  return text;
+  const id = parseUuid(text.trim());
+  if (id === undefined) throw new InvalidArgumentError("Expected the id that avatars import printed.");
+  return id;
 }
 
 function toStatuses(text: string): ContactStatus[] {

@@ -29,6 +29,9 @@ const maxItems = 10_000;
 const maxLabel = 200;
 const maxRef = 200;
 
+/** As the database writes it: ids are compared as texts, and locked by them. */
+const batchIdInput = z.uuid().toLowerCase();
+
 const callbackUrl = z
   .url({ protocol: /^https?$/ })
   .max(2000)
@@ -122,7 +125,7 @@ export const streamQuery = strictQuery.extend({
     .regex(/^[A-Za-z]{2}$/)
     .optional()
     .meta({ description: "Streams only. The country of phone numbers without a plus, such as DE." }),
-  resume: z.uuid().optional().meta({
+  resume: batchIdInput.optional().meta({
     description: "Streams only. Go on with this batch, which was cut off, by sending all of it again.",
   }),
 });
@@ -134,7 +137,7 @@ export const idempotencyHeaders = z.looseObject({
   }),
 });
 
-export const batchParams = z.object({ id: z.uuid().meta({ description: "The batch's id." }) });
+export const batchParams = z.object({ id: batchIdInput.meta({ description: "The batch's id." }) });
 
 const summaryShape = {
   id: z.uuid(),

@@ -5,7 +5,7 @@ import { UserError } from "../lib/errors.ts";
 import { parseUuid } from "../lib/uuid.ts";
 import { readVersion } from "../lib/version.ts";
 import { addApiKeyCommands } from "./apikey-commands.ts";
-import { orInvalid, toInstanceId, toRate, toShare, toWholeNumber } from "./arguments.ts";
+import { orInvalid, toInstanceId, toLabel, toRate, toShare, toWholeNumber } from "./arguments.ts";
 import { addInstanceCommands } from "./instance-commands.ts";
 import { exitCodes, writeLine, type CommandIo } from "./io.ts";
 import { addResyncCommand } from "./resync-command.ts";
@@ -82,7 +82,7 @@ function addIntakeOptions(command: Command, file: string): Command {
     .option("--default-country <code>", "the country of phone numbers without a plus, e.g. DE")
     .option("--strict", "stop at the first line that is no contact")
     .option("--max-age <duration>", "an answer younger than this is fresh enough: 7d, 12h, 0", toMaxAge)
-    .option("--label <text>", "a name for this import, shown in lists");
+    .option("--label <text>", "a name for this import, shown in lists", toLabel);
 }
 
 function addFileCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {

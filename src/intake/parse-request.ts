@@ -2,6 +2,7 @@ import { z } from "zod";
 import { defaultMaxAgeMs } from "../domain/batch.ts";
 import { parseInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import { toExcerpt } from "../domain/chat-id.ts";
+import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
 import { UserError } from "../lib/errors.ts";
 import { parseContactId } from "./contact-id.ts";
 import type { Contact } from "./intake-record.ts";
@@ -17,19 +18,26 @@ export interface ContactRequest {
   readonly label: string | undefined;
 }
 
-const maxChatIds = 100_000;
-/** A century: what lies beyond is no moment for Postgres, and such a request would be put off for ever. */
-const maxAgeSeconds = 100 * 366 * 24 * 3600;
+const boundedText = (characters: number) =>
+  z
+    .string()
+    .refine((text) => hasAtMost(text, characters), { error: `expected up to ${characters} characters` });
 
 const requestSchema = z.object({
   instanceId: z.union([z.string(), z.number()]),
-  chatIds: z.array(z.string()).min(1).max(maxChatIds),
+  chatIds: z.array(z.string()).min(1).max(intakeBounds.items.job),
   priority: z.int().min(0).max(2).default(1),
   /** Seconds. */
-  maxAge: z.number().min(0).max(maxAgeSeconds).optional(),
+  maxAge: z
+    .number()
+    .min(0)
+    .max(intakeBounds.maxAgeMs / 1000)
+    .optional(),
   /** One for all, or one for each. */
-  externalRef: z.union([z.string().max(200), z.array(z.string().max(200).nullable())]).optional(),
-  label: z.string().max(200).optional(),
+  externalRef: z
+    .union([boundedText(intakeBounds.externalRef), z.array(boundedText(intakeBounds.externalRef).nullable())])
+    .optional(),
+  label: boundedText(intakeBounds.label).optional(),
 });
 
 /**

@@ -4,6 +4,7 @@ import pg from "pg";
 import { settleWithin } from "../lib/deadline.ts";
 import { UserError } from "../lib/errors.ts";
 import { toSafeAddress } from "../lib/postgres-url.ts";
+import { parseMoment } from "./parse-moment.ts";
 import * as schema from "./schema.ts";
 
 /** The pool and drizzle on it. `close` ends the pool and may be called twice. */
@@ -47,6 +48,14 @@ const plannerOptions = "-c jit=off -c enable_bitmapscan=off";
 export const searchPathOption = "-c search_path=pg_catalog,pg_temp";
 const sessionOptions = `${searchPathOption} ${plannerOptions}`;
 
+/** What the driver makes of a `timestamptz` is a number where it is infinite, and no valid date beyond year 275760. */
+const typesWithMoments: pg.CustomTypesConfig = {
+  getTypeParser: (oid: typeof pg.types.builtins.TIMESTAMPTZ, format?: "text" | "binary") =>
+    oid === pg.types.builtins.TIMESTAMPTZ && format !== "binary"
+      ? parseMoment
+      : (pg.types.getTypeParser(oid, format) as (text: string) => unknown),
+};
+
 /**
  * Connects, once, to be sure that the database answers.
  * @throws UserError `database-unreachable`
@@ -62,6 +71,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     statement_timeout: statementMs,
     keepAlive: true,
     options: options.commitsLater ? `${sessionOptions} -c synchronous_commit=off` : sessionOptions,
+    types: typesWithMoments,
     application_name: "contact-avatars",
   });
   let closing: Promise<void> | undefined;

@@ -1,4 +1,5 @@
 import type { InstanceId } from "./domain/instance-id.ts";
+import { forgetInQueue } from "./forget-in-queue.ts";
 import { createAnswerPoller } from "./http/answer-poller.ts";
 import type { ApiPorts, BatchPorts, ContactPorts, InstancePorts, MissingPart } from "./http/ports.ts";
 import { createBatchWatch } from "./http/watch-batches.ts";
@@ -185,7 +186,7 @@ const readContactsInto: Parameters<typeof receiveStream>[1]["readInto"] = (strea
     },
   );
 
-function createContactPorts({ pool }: Database, { wake }: ApiLinks): ContactPorts {
+function createContactPorts({ pool }: Database, { wake, getQueues }: ApiLinks): ContactPorts {
   const poller = createAnswerPoller({ findAnswered: (tickets) => findAnswered(pool, tickets) });
   return {
     find: async (instanceId, chatId) => (await findContacts(pool, instanceId, [chatId]))[0],
@@ -197,7 +198,17 @@ function createContactPorts({ pool }: Database, { wake }: ApiLinks): ContactPort
       return ticket;
     },
     whenAnswered: poller.whenAnswered,
-    erase: (instanceId, chatId) => eraseContact(pool, instanceId, chatId),
+    async erase(instanceId, chatId) {
+      // First, or one that waits would bring the contact back.
+      const isForgotten = await forgetInQueue(getQueues, instanceId, chatId);
+      const wasFound = await eraseContact(pool, instanceId, chatId);
+      if (isForgotten) return wasFound;
+      throw new UserError(
+        "queue-unreachable",
+        "the contact is erased from Postgres, but the queue does not answer, whose requests may still name it: erase it again",
+        { retryable: true },
+      );
+    },
   };
 }
 

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import { defaultMaxAgeMs } from "../domain/batch.ts";
 import { parseInstanceId, type InstanceId } from "../domain/instance-id.ts";
-import { toExcerpt } from "../domain/chat-id.ts";
 import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
 import { UserError } from "../lib/errors.ts";
 import { parseContactId } from "./contact-id.ts";
@@ -11,7 +10,8 @@ import type { Contact } from "./intake-record.ts";
 export interface ContactRequest {
   readonly instanceId: InstanceId;
   readonly contacts: readonly Contact[];
-  readonly rejected: readonly { readonly chatId: string; readonly reason: string }[];
+  /** By their index in the request: what they were is not repeated. */
+  readonly rejected: readonly { readonly index: number; readonly reason: string }[];
   /** 0 interactive, 1 import, 2 resync. */
   readonly priority: number;
   readonly maxAgeMs: number;
@@ -59,15 +59,21 @@ export function parseRequest(data: unknown): ContactRequest {
     );
   }
   const contacts: Contact[] = [];
-  const rejected: { chatId: string; reason: string }[] = [];
+  const rejected: { index: number; reason: string }[] = [];
   for (const [index, text] of chatIds.entries()) {
     const id = parseContactId(text, undefined);
     const ref = Array.isArray(externalRef) ? externalRef[index] : externalRef;
     if (id.ok) contacts.push({ line: index + 1, chatId: id.chatId, externalRef: ref || undefined });
-    else rejected.push({ chatId: toExcerpt(text, 60), reason: id.reason });
+    else rejected.push({ index, reason: maskDigits(id.reason) });
   }
   const maxAgeMs = maxAge === undefined ? defaultMaxAgeMs : maxAge * 1000;
   return { instanceId, contacts, rejected, priority, maxAgeMs, label };
+}
+
+/** Reasons quote what was sent, and the result of a request is kept, and told to all who listen to the queue. */
+function maskDigits(text: string): string {
+  let seen = 0;
+  return text.replace(/\p{Nd}/gu, (digit) => ((seen += 1) > 3 ? "*" : digit));
 }
 
 function toFault(issue: z.core.$ZodIssue): string {

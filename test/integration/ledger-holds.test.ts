@@ -242,6 +242,7 @@ describe("a hold that leaves some chats to be asked", () => {
 
   async function addHeld(): Promise<InstanceId> {
     const id = await addInstance(database);
+    await acceptContacts(database.pool, id, [1, 2, 3].map(toChatId));
     await ledger.holdInstance(id, hold, await readDatabaseNow(database.pool));
     return id;
   }

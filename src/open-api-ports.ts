@@ -1,5 +1,5 @@
 import type { InstanceId } from "./domain/instance-id.ts";
-import { forgetInQueue } from "./forget-in-queue.ts";
+import { forgetInQueue, forgetInstanceInQueue } from "./forget-in-queue.ts";
 import { createAnswerPoller } from "./http/answer-poller.ts";
 import type { ApiPorts, BatchPorts, ContactPorts, InstancePorts, MissingPart } from "./http/ports.ts";
 import { createBatchWatch } from "./http/watch-batches.ts";
@@ -216,14 +216,17 @@ function createInstancePorts(
   base: Base,
   waited: Database,
   slow: Database,
-  { wake }: ApiLinks,
+  { wake, getQueues }: ApiLinks,
 ): InstancePorts {
   const { secrets, events } = base;
   const removals = new Map<InstanceId, Promise<unknown>>();
   const find = (id: InstanceId) => instanceStore.findInstance(waited, id);
 
   function startRemoval(id: InstanceId): Promise<unknown> {
-    const removal = instanceStore.removeInstance(slow, id).finally(() => removals.delete(id));
+    const removal = instanceStore
+      .removeInstance(slow, id)
+      .then(async () => forgetInstanceInQueue(getQueues, id))
+      .finally(() => removals.delete(id));
     removals.set(id, removal);
     removal.catch((error: unknown) => events.ledgerFailed({ where: "remove instance" }, error));
     return removal;

@@ -35,6 +35,13 @@ export function forgetChat(data: unknown, instanceId: InstanceId, chatId: ChatId
   return { kind: "reduced", data: { instanceId: asked, chatIds: left, ...Object.fromEntries(rest) } };
 }
 
+/** Does a request ask for contacts of the instance? Pure. */
+export function isOfInstance(data: unknown, instanceId: InstanceId): boolean {
+  return typeof data === "object" && data !== null && "instanceId" in data
+    ? parseInstanceId(data.instanceId) === instanceId
+    : false;
+}
+
 interface RequestLike {
   readonly instanceId?: unknown;
   readonly chatIds: readonly unknown[];

@@ -28,10 +28,10 @@ export interface Queues {
   consumeRequests(options: { handle: RequestHandler }): Promise<Consumer>;
   /**
    * Takes out of all requests in the queue `avatar-requests` what `judge` says, whether they wait, failed, or are done, and
-   * forgets the queue's events that have `text` in them.
+   * forgets the queue's events that have `text` in them, where there is one.
    * @throws UserError `queue-unreachable`
    */
-  forgetInRequests(text: string, judge: (job: JobContents) => JobFate): Promise<void>;
+  forgetInRequests(text: string | undefined, judge: (job: JobContents) => JobFate): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -86,7 +86,7 @@ export async function openQueues(
     async forgetInRequests(text, judge) {
       const queue = await openRequests();
       await forgetInRequests(queue, judge);
-      await backend.forgetEvents(queue, text);
+      if (text !== undefined) await backend.forgetEvents(queue, text);
     },
     close: () => backend.close(),
   };

@@ -187,6 +187,19 @@ describe.each(listBackends())("on $name", (backend) => {
     expect(stage.failures).toEqual([]);
   });
 
+  test("an instance that is removed with its contacts is in no request any more", async () => {
+    const gone = "1101000009";
+    await stage.addInstance(gone);
+    await add({ instanceId: gone, chatIds: [erased, other] });
+    const others = await add({ instanceId, chatIds: [another] }, { delay: 60_000 });
+    expect(await findTraces()).not.toEqual([]);
+    const removed = await stage.call(`/v1/instances/${gone}?contacts=erase`, { method: "DELETE" });
+    expect([200, 202, 204]).toContain(removed.status);
+    await eventually(async () => expect(await findTraces()).toEqual([]));
+    expect(await requests.queue.getJobState(others.id ?? "")).toBe("delayed");
+    await others.remove();
+  });
+
   test("a request that was taken in keeps none of its data, and is not taken in again", async () => {
     const worker = await app.startWorker();
     const job = await add({ instanceId, chatIds: [another] });

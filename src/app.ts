@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { Config } from "./config.ts";
 import { simulatedInstanceId, type InstanceId } from "./domain/instance-id.ts";
 import type { BatchProgress, InstanceView, ResultRow } from "./domain/ledger.ts";
+import { forgetInstanceInQueue } from "./forget-in-queue.ts";
 import {
   importRecords,
   type ImportCounts,
@@ -169,7 +170,11 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
   return {
     config,
     apiKeys: createApiKeys(base),
-    instances: createInstances(base, async (id) => void (await settleWithin(wake(id), wakeDeadlineMs))),
+    instances: createInstances(
+      base,
+      async (id) => void (await settleWithin(wake(id), wakeDeadlineMs)),
+      async (id) => forgetInstanceInQueue(getQueues, id),
+    ),
     async importRecords(records, batch, importOptions, ports) {
       let batchId = "";
       const input = beforeFirst(records, async () => {

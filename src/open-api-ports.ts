@@ -1,5 +1,6 @@
 import type { InstanceId } from "./domain/instance-id.ts";
 import { judgeApiChange } from "./domain/judge-credentials.ts";
+import { forgetInQueue, forgetInstanceInQueue } from "./forget-in-queue.ts";
 import { createAnswerPoller } from "./http/answer-poller.ts";
 import type { ApiPorts, BatchPorts, ContactPorts, InstancePorts, MissingPart } from "./http/ports.ts";
 import { createBatchWatch } from "./http/watch-batches.ts";
@@ -210,7 +211,11 @@ const readContactsInto: Parameters<typeof receiveStream>[1]["readInto"] = (strea
     },
   );
 
-function createContactPorts({ pool }: Database, writes: FairLimit, { wake }: ApiLinks): ContactPorts {
+function createContactPorts(
+  { pool }: Database,
+  writes: FairLimit,
+  { wake, getQueues }: ApiLinks,
+): ContactPorts {
   const poller = createAnswerPoller({ findAnswered: (tickets) => findAnswered(pool, tickets) });
   return {
     find: async (instanceId, chatId) => (await findContacts(pool, instanceId, [chatId]))[0],
@@ -224,7 +229,17 @@ function createContactPorts({ pool }: Database, writes: FairLimit, { wake }: Api
       return ticket;
     },
     whenAnswered: poller.whenAnswered,
-    erase: (instanceId, chatId) => writes.run(instanceId, async () => eraseContact(pool, instanceId, chatId)),
+    async erase(instanceId, chatId) {
+      // First, or one that waits would bring the contact back.
+      const isForgotten = await forgetInQueue(getQueues, instanceId, chatId);
+      const wasFound = await writes.run(instanceId, async () => eraseContact(pool, instanceId, chatId));
+      if (isForgotten) return wasFound;
+      throw new UserError(
+        "queue-unreachable",
+        "the contact is erased from Postgres, but the queue does not answer, whose requests may still name it: erase it again",
+        { retryable: true },
+      );
+    },
   };
 }
 
@@ -232,14 +247,17 @@ function createInstancePorts(
   base: Base,
   waited: Database,
   slow: Database,
-  { wake }: ApiLinks,
+  { wake, getQueues }: ApiLinks,
 ): InstancePorts {
   const { events } = base;
   const removals = new Map<InstanceId, Promise<unknown>>();
   const find = (id: InstanceId) => instanceStore.findInstance(waited, id);
 
   function startRemoval(id: InstanceId): Promise<unknown> {
-    const removal = instanceStore.removeInstance(slow, id).finally(() => removals.delete(id));
+    const removal = instanceStore
+      .removeInstance(slow, id)
+      .then(async () => forgetInstanceInQueue(getQueues, id))
+      .finally(() => removals.delete(id));
     removals.set(id, removal);
     removal.catch((error: unknown) => events.ledgerFailed({ where: "remove instance" }, error));
     return removal;
@@ -269,7 +287,11 @@ function createInstancePorts(
       if (!paused) wake(id);
       return find(id);
     },
-    removeEmpty: (id) => instanceStore.removeEmptyInstance(waited, id),
+    async removeEmpty(id) {
+      const isRemoved = await instanceStore.removeEmptyInstance(waited, id);
+      if (isRemoved) await forgetInstanceInQueue(getQueues, id);
+      return isRemoved;
+    },
     remove: (id) => settleWithin(removals.get(id) ?? startRemoval(id), removalDeadlineMs),
   };
 }

@@ -50,8 +50,15 @@ export interface Instances {
   ): Promise<{ before: InstanceView; after: InstanceView } | undefined>;
 }
 
-/** @param wake tells running workers that the instance may be worked on; what it misses the sweep finds */
-export function createInstances(base: Base, wake: (id: InstanceId) => Promise<void>): Instances {
+/**
+ * @param wake tells running workers that the instance may be worked on; what it misses the sweep finds
+ * @param forget takes away what the queue holds of an instance that is gone
+ */
+export function createInstances(
+  base: Base,
+  wake: (id: InstanceId) => Promise<void>,
+  forget: (id: InstanceId) => Promise<unknown>,
+): Instances {
   const { database, secrets } = base;
   const { pool } = database;
   return {
@@ -69,8 +76,16 @@ export function createInstances(base: Base, wake: (id: InstanceId) => Promise<vo
       return stored?.apiUrl === apiUrl && secrets().open(stored.sealedToken, { id, apiUrl }) === token;
     },
     countContacts: (id) => instanceStore.countContacts(database, id),
-    remove: (id) => instanceStore.removeInstance(database, id),
-    removeEmpty: (id) => instanceStore.removeEmptyInstance(database, id),
+    async remove(id) {
+      const wasThere = await instanceStore.removeInstance(database, id);
+      if (wasThere) await forget(id);
+      return wasThere;
+    },
+    async removeEmpty(id) {
+      const isRemoved = await instanceStore.removeEmptyInstance(database, id);
+      if (isRemoved) await forget(id);
+      return isRemoved;
+    },
     probeNow: (id) => probeNow(pool, id),
     setPaused: (id, paused) => instanceStore.setPaused(database, id, paused),
     async resume(id) {

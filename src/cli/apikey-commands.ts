@@ -2,7 +2,7 @@ import { InvalidArgumentError, type Command } from "commander";
 import { apiScopes, type ApiScope } from "../domain/api-key.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { parseDurationMs } from "../lib/duration.ts";
-import { orInvalid, toInstanceId } from "./arguments.ts";
+import { orInvalid, toInstanceId, toLabel } from "./arguments.ts";
 import type { CommandIo } from "./io.ts";
 
 /** Switches that are off unless given. */
@@ -20,7 +20,7 @@ export function addApiKeyCommands(
     .command("create")
     .description("Make a key, and print it: it is shown once, and stored nowhere.")
     .requiredOption("--scope <list>", `separated by commas: ${apiScopes.join(", ")}`, toScopes)
-    .option("--label <text>", "a name, shown in lists")
+    .option("--label <text>", "a name, shown in lists", toLabel)
     .option(
       "--instance <id...>",
       "only these instances: all others do not exist for it (default: all)",
@@ -60,7 +60,8 @@ Examples:
     .addHelpText("after", "\nExamples:\n  avatars apikey revoke 0a1b2c3d4e5f")
     .action(async (id: string) => {
       const { revokeApiKey } = await import("./apikey.ts");
-      setExitCode(await revokeApiKey(id, io));
+      // The database compares ids as texts, and has them in small letters.
+      setExitCode(await revokeApiKey(id.trim().toLowerCase(), io));
     });
 }
 

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
 import { parseInstanceId, simulatedInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
 
@@ -25,6 +26,13 @@ export function toCount(text: string): number {
   if (count < 1 || count > 100_000)
     throw new InvalidArgumentError("Expected a whole number from 1 to 100000.");
   return count;
+}
+
+/** As long as one over HTTP. */
+export function toLabel(text: string): string {
+  if (!hasAtMost(text, intakeBounds.label))
+    throw new InvalidArgumentError(`Expected up to ${intakeBounds.label} characters.`);
+  return text;
 }
 
 /** The bounds of AVATARS_REQUESTS_PER_SECOND. */

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import type { InstanceId } from "../domain/instance-id.ts";
-import { orDefault, toCount, toInstanceId, toNewInstanceId, toRate, toShare } from "./arguments.ts";
+import { orDefault, toCount, toInstanceId, toLabel, toNewInstanceId, toRate, toShare } from "./arguments.ts";
 import type { CommandIo } from "./io.ts";
 
 /** Switches that are off unless given. */
@@ -23,7 +23,7 @@ export function addInstanceCommands(
     .requiredOption("--url <url>", "apiUrl, from the console, e.g. https://7103.api.greenapi.com")
     .option("--token <token>", "apiTokenInstance; other users of this machine may see it in the process list")
     .option("--token-stdin", "read the token from standard input")
-    .option("--label <text>", "a name, shown in lists")
+    .option("--label <text>", "a name, shown in lists", toLabel)
     .option("--rps <number>", "calls per second (default: AVATARS_REQUESTS_PER_SECOND)", toRate)
     .option(
       "--max-in-flight <number>",
@@ -105,7 +105,7 @@ function addSteeringCommands(instance: Command, io: CommandIo, setExitCode: (cod
       "the same outside of the window; default takes AVATARS_RESYNC_DAY_SHARE again",
       orDefault(toShare),
     )
-    .option("--label <text>", "a name, shown in lists; an empty one takes it away")
+    .option("--label <text>", "a name, shown in lists; an empty one takes it away", toLabel)
     .option("--url <url>", "apiUrl; a new token goes with avatars instance add")
     .addHelpText(
       "after",

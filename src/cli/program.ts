@@ -2,10 +2,10 @@ import { Command, CommanderError, InvalidArgumentError, Option } from "commander
 import { contactStatuses, type ContactStatus } from "../domain/decide.ts";
 import { parseDurationMs } from "../lib/duration.ts";
 import { LockedError, UserError } from "../lib/errors.ts";
-import { isUuid } from "../lib/uuid.ts";
+import { parseUuid } from "../lib/uuid.ts";
 import { readVersion } from "../lib/version.ts";
 import { addApiKeyCommands } from "./apikey-commands.ts";
-import { orInvalid, toInstanceId, toRate, toShare, toWholeNumber } from "./arguments.ts";
+import { orInvalid, toInstanceId, toLabel, toRate, toShare, toWholeNumber } from "./arguments.ts";
 import { addInstanceCommands } from "./instance-commands.ts";
 import { exitCodes, writeLine, type CommandIo } from "./io.ts";
 import { addResyncCommand } from "./resync-command.ts";
@@ -82,7 +82,7 @@ function addIntakeOptions(command: Command, file: string): Command {
     .option("--default-country <code>", "the country of phone numbers without a plus, e.g. DE")
     .option("--strict", "stop at the first line that is no contact")
     .option("--max-age <duration>", "an answer younger than this is fresh enough: 7d, 12h, 0", toMaxAge)
-    .option("--label <text>", "a name for this import, shown in lists");
+    .option("--label <text>", "a name for this import, shown in lists", toLabel);
 }
 
 function addFileCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
@@ -305,10 +305,9 @@ function toPort(text: string): number {
 }
 
 function toBatchId(text: string): string {
-  if (!isUuid(text)) {
-    throw new InvalidArgumentError("Expected the id that avatars import printed.");
-  }
-  return text;
+  const id = parseUuid(text.trim());
+  if (id === undefined) throw new InvalidArgumentError("Expected the id that avatars import printed.");
+  return id;
 }
 
 function toStatuses(text: string): ContactStatus[] {

@@ -1,6 +1,7 @@
 import type { App, ImportCounts, InstanceView } from "../app.ts";
 import { defaultMaxAgeMs } from "../domain/batch.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
+import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
 import { UserError } from "../lib/errors.ts";
 import type { ContactSource } from "./contact-source.ts";
 import { writeLine, type CommandIo } from "./io.ts";
@@ -52,7 +53,7 @@ export async function readIntoBatch(
       {
         instanceId: target.instance.id,
         source: source.kind,
-        label: options.label ?? source.label,
+        label: options.label ?? toShortLabel(source.label),
         priority: target.priority,
         maxAgeMs: options.maxAge ?? defaultMaxAgeMs,
       },
@@ -74,6 +75,14 @@ export async function readIntoBatch(
   } finally {
     await rejects.close();
   }
+}
+
+/** A path may be longer than a label; its end tells most. */
+function toShortLabel(label: string | undefined): string | undefined {
+  if (label === undefined || hasAtMost(label, intakeBounds.label)) return label;
+  return `…${Array.from(label)
+    .slice(1 - intakeBounds.label)
+    .join("")}`;
 }
 
 function toEmptyError(

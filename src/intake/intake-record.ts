@@ -1,5 +1,6 @@
 import type { CountryCode } from "libphonenumber-js/max";
 import { type ChatId, toExcerpt } from "../domain/chat-id.ts";
+import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
 import { parseContactId } from "./contact-id.ts";
 
 export interface Contact {
@@ -29,7 +30,7 @@ export interface RecordSource {
 }
 
 const maxText = 199;
-const maxRef = 200;
+const maxRef = intakeBounds.externalRef;
 
 /** The contact of one record from its two cells, or the reject that says why there is none. */
 export function toIntakeRecord(
@@ -41,7 +42,7 @@ export function toIntakeRecord(
   const parsed = parseContactId(id, defaultCountry);
   if (!parsed.ok) return toReject(source, parsed.reason);
   const externalRef = ref === undefined ? "" : cleanRef(ref);
-  if (externalRef.length > maxRef) {
+  if (!hasAtMost(externalRef, maxRef)) {
     return toReject(source, `the external reference is longer than ${maxRef} characters`);
   }
   // A reference that is only almost right would be joined to nothing, or to somebody else.

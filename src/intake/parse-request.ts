@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { defaultMaxAgeMs } from "../domain/batch.ts";
 import { parseInstanceId, type InstanceId } from "../domain/instance-id.ts";
-import { toExcerpt } from "../domain/chat-id.ts";
+import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
 import { UserError } from "../lib/errors.ts";
 import { parseContactId } from "./contact-id.ts";
 import type { Contact } from "./intake-record.ts";
@@ -10,26 +10,34 @@ import type { Contact } from "./intake-record.ts";
 export interface ContactRequest {
   readonly instanceId: InstanceId;
   readonly contacts: readonly Contact[];
-  readonly rejected: readonly { readonly chatId: string; readonly reason: string }[];
+  /** By their index in the request: what they were is not repeated. */
+  readonly rejected: readonly { readonly index: number; readonly reason: string }[];
   /** 0 interactive, 1 import, 2 resync. */
   readonly priority: number;
   readonly maxAgeMs: number;
   readonly label: string | undefined;
 }
 
-const maxChatIds = 100_000;
-/** A century: what lies beyond is no moment for Postgres, and such a request would be put off for ever. */
-const maxAgeSeconds = 100 * 366 * 24 * 3600;
+const boundedText = (characters: number) =>
+  z
+    .string()
+    .refine((text) => hasAtMost(text, characters), { error: `expected up to ${characters} characters` });
 
 const requestSchema = z.object({
   instanceId: z.union([z.string(), z.number()]),
-  chatIds: z.array(z.string()).min(1).max(maxChatIds),
+  chatIds: z.array(z.string()).min(1).max(intakeBounds.items.job),
   priority: z.int().min(0).max(2).default(1),
   /** Seconds. */
-  maxAge: z.number().min(0).max(maxAgeSeconds).optional(),
+  maxAge: z
+    .number()
+    .min(0)
+    .max(intakeBounds.maxAgeMs / 1000)
+    .optional(),
   /** One for all, or one for each. */
-  externalRef: z.union([z.string().max(200), z.array(z.string().max(200).nullable())]).optional(),
-  label: z.string().max(200).optional(),
+  externalRef: z
+    .union([boundedText(intakeBounds.externalRef), z.array(boundedText(intakeBounds.externalRef).nullable())])
+    .optional(),
+  label: boundedText(intakeBounds.label).optional(),
 });
 
 /**
@@ -51,15 +59,21 @@ export function parseRequest(data: unknown): ContactRequest {
     );
   }
   const contacts: Contact[] = [];
-  const rejected: { chatId: string; reason: string }[] = [];
+  const rejected: { index: number; reason: string }[] = [];
   for (const [index, text] of chatIds.entries()) {
     const id = parseContactId(text, undefined);
     const ref = Array.isArray(externalRef) ? externalRef[index] : externalRef;
     if (id.ok) contacts.push({ line: index + 1, chatId: id.chatId, externalRef: ref || undefined });
-    else rejected.push({ chatId: toExcerpt(text, 60), reason: id.reason });
+    else rejected.push({ index, reason: maskDigits(id.reason) });
   }
   const maxAgeMs = maxAge === undefined ? defaultMaxAgeMs : maxAge * 1000;
   return { instanceId, contacts, rejected, priority, maxAgeMs, label };
+}
+
+/** Reasons quote what was sent, and the result of a request is kept, and told to all who listen to the queue. */
+function maskDigits(text: string): string {
+  let seen = 0;
+  return text.replace(/\p{Nd}/gu, (digit) => ((seen += 1) > 3 ? "*" : digit));
 }
 
 function toFault(issue: z.core.$ZodIssue): string {

@@ -8,7 +8,8 @@ const unitMs: Record<string, number> = {
   d: 86_400_000,
   w: 604_800_000,
 };
-const maxMs = 100 * 366 * 86_400_000;
+/** A century. What is asked of contacts may be no older: domain/intake-bounds.ts. */
+const maxMs = 36_600 * 86_400_000;
 
 /**
  * Reads `7d`, `12h`, `90m`, `30s`, `500ms`, `2w`, or a bare number of seconds. Returns ms.

@@ -1,6 +1,7 @@
 import { defaultMaxAgeMs } from "../domain/batch.ts";
 import type { ChatId } from "../domain/chat-id.ts";
 import { parseInstanceId } from "../domain/instance-id.ts";
+import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
 import { parseContactId } from "../intake/contact-id.ts";
 import { parseDurationMs } from "../lib/duration.ts";
 import { UserError } from "../lib/errors.ts";
@@ -50,14 +51,15 @@ export interface Enqueued {
 
 export interface Producer {
   /**
-   * Enqueues contacts of one instance as one batch, in one statement, whatever their number.
+   * Enqueues contacts of one instance as one batch, in one statement: up to a million.
    * @throws UserError `invalid-request` before anything is sent; `unknown-instance`, `not-permitted` and `not-migrated`, after
    * which a transaction can only be rolled back; other errors as the database client has them
    */
   enqueue(request: EnqueueRequest): Promise<Enqueued>;
 }
 
-const maxText = 200;
+const { label: maxLabel, externalRef: maxRef } = intakeBounds;
+const maxItems = intakeBounds.items.sql;
 /** Phone numbers take time to read: other work gets its turn in between. */
 const itemsPerTurn = 2_000;
 
@@ -84,7 +86,7 @@ export function createProducer(db: Queryable): Producer {
       const maxAgeMs = readMaxAge(request.maxAge);
       const { priority = 1 } = request;
       if (![0, 1, 2].includes(priority)) throw invalid("priority: expected 0, 1 or 2");
-      const label = readText("label", request.label);
+      const label = readText("label", request.label, maxLabel);
       const { chatIds, refs, rejected } = await readContacts(toContacts(request));
 
       const accepted = new Set(chatIds).size;
@@ -106,6 +108,7 @@ function toContacts({ chatIds, contacts }: EnqueueRequest): readonly ProducedCon
   }
   const items = contacts ?? chatIds?.map((chatId) => ({ chatId }));
   if (!Array.isArray(items) || items.length === 0) throw invalid("expected at least one contact");
+  if (items.length > maxItems) throw invalid(`expected up to ${maxItems} contacts: send several calls`);
   return items;
 }
 
@@ -122,15 +125,15 @@ async function readContacts(contacts: readonly ProducedContact[]) {
       continue;
     }
     chatIds.push(id.chatId);
-    refs.push(readText(`contacts[${index}].externalRef`, externalRef ?? undefined));
+    refs.push(readText(`contacts[${index}].externalRef`, externalRef ?? undefined, maxRef));
   }
   return { chatIds, refs, rejected };
 }
 
 /** As Postgres can store it; null for nothing. */
-function readText(name: string, text: string | undefined): string | null {
+function readText(name: string, text: string | undefined, maxText: number): string | null {
   const trimmed = text?.trim() ?? "";
-  if (trimmed.length > maxText || trimmed.includes("\0") || !trimmed.isWellFormed()) {
+  if (!hasAtMost(trimmed, maxText) || trimmed.includes("\0") || !trimmed.isWellFormed()) {
     throw invalid(`${name}: expected up to ${maxText} characters, without NUL and broken ones`);
   }
   return trimmed === "" ? null : trimmed;

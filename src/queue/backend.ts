@@ -21,17 +21,21 @@ export interface BackendOptions {
   readonly prefix?: string | undefined;
 }
 
+type ChosenBackend = Pick<Backend, "kind" | "openProducer" | "startWorker" | "forgetEvents">;
 type ConsumerOptions = Omit<WorkerOptions, "connection" | "prefix">;
 
 /** The one place that knows which backend BullMQ runs on. */
 export interface Backend {
   readonly kind: "postgres" | "redis";
-  openProducer(queueName: string): Promise<Queue>;
+  /** @param options.isOurs others add to it too, and its settings in the backend stay as they are: false */
+  openProducer(queueName: string, options?: { readonly isOurs: boolean }): Promise<Queue>;
   startWorker<Data, Result>(
     queueName: string,
     process: Processor<Data, Result>,
     options: ConsumerOptions,
   ): Promise<Worker<Data, Result>>;
+  /** Takes the events of a queue away that have the text in them: results, reasons and ids of jobs are told there. */
+  forgetEvents(queue: Queue, text: string): Promise<void>;
   /** Runs one producing call with a deadline, and swallows its failure after reporting it. True: it worked. */
   attempt(what: string, call: () => Promise<unknown>): Promise<boolean>;
   close(): Promise<void>;
@@ -79,7 +83,7 @@ export async function openBackend(options: BackendOptions, events: QueueEvents):
     },
   };
 
-  function createOnPostgres(): Pick<Backend, "kind" | "openProducer" | "startWorker"> {
+  function createOnPostgres(): ChosenBackend {
     const onPostgres = withBackend(createPostgresBackend);
     // A pool of its own for each queue and worker: a shared one that is too small hangs without a word.
     const connection = {
@@ -91,8 +95,8 @@ export async function openBackend(options: BackendOptions, events: QueueEvents):
     };
     return {
       kind: "postgres",
-      async openProducer(queueName) {
-        const queue = new onPostgres.Queue(queueName, { connection });
+      async openProducer(queueName, { isOurs } = { isOurs: true }) {
+        const queue = new onPostgres.Queue(queueName, { connection, skipMetasUpdate: !isOurs });
         queue.on("error", report(queueName));
         closers.push(() => queue.close());
         await readyOrThrow(queue, "Postgres");
@@ -111,10 +115,12 @@ export async function openBackend(options: BackendOptions, events: QueueEvents):
         worker.on("error", report(queueName));
         return runWorker(worker as unknown as Worker<Data, Result>, "Postgres", report(queueName));
       },
+      // BullMQ cannot trim them here.
+      forgetEvents: async (queue, text) => forgetPostgresEvents(options.databaseUrl, queue.name, text),
     };
   }
 
-  async function createOnRedis(url: string): Promise<Pick<Backend, "kind" | "openProducer" | "startWorker">> {
+  async function createOnRedis(url: string): Promise<ChosenBackend> {
     const prefix = options.prefix === undefined ? {} : { prefix: options.prefix };
     // Producers fail fast: they must neither queue up offline nor wait for a Redis that is away.
     const producing = connect(url, {
@@ -128,11 +134,12 @@ export async function openBackend(options: BackendOptions, events: QueueEvents):
     await waitForRedis(producing);
     return {
       kind: "redis",
-      async openProducer(queueName) {
+      async openProducer(queueName, { isOurs } = { isOurs: true }) {
         const queue = new Queue(queueName, {
           connection: producing,
+          skipMetasUpdate: !isOurs,
           // The event stream of a queue grows to 687 KB otherwise.
-          streams: { events: { maxLen: 100 } },
+          ...(isOurs && { streams: { events: { maxLen: 100 } } }),
           ...prefix,
         });
         queue.on("error", report(queueName));
@@ -155,6 +162,7 @@ export async function openBackend(options: BackendOptions, events: QueueEvents):
         worker.on("error", report(queueName));
         return runWorker(worker, "Redis", report(queueName));
       },
+      forgetEvents: async (queue, text) => forgetRedisEvents(producing, queue.toKey("events"), text),
     };
   }
 
@@ -163,6 +171,36 @@ export async function openBackend(options: BackendOptions, events: QueueEvents):
     client.on("error", report("redis"));
     closers.push(async () => client.disconnect());
     return client;
+  }
+}
+
+async function forgetPostgresEvents(databaseUrl: string, queueName: string, text: string): Promise<void> {
+  const client = new GuardedClient({
+    connectionString: databaseUrl,
+    connectionTimeoutMillis: connectDeadlineMs,
+    statement_timeout: connectDeadlineMs,
+    options: "-c search_path=pg_catalog,pg_temp",
+  });
+  try {
+    await client.connect();
+    await client.query(
+      `delete from ${bullmqSchema}.event where queue = $1 and position($2 in data::text) > 0`,
+      [queueName, text],
+    );
+  } finally {
+    await client.end();
+  }
+}
+
+const eventsPerPage = 500;
+
+async function forgetRedisEvents(client: Redis, key: string, text: string): Promise<void> {
+  for (let from = "-"; ;) {
+    const page = await client.xrange(key, from, "+", "COUNT", eventsPerPage);
+    const named = page.filter(([, fields]) => fields.some((field) => field.includes(text)));
+    if (named.length > 0) await client.xdel(key, ...named.map(([id]) => id));
+    if (page.length < eventsPerPage) return;
+    from = `(${page.at(-1)?.[0] ?? ""}`;
   }
 }
 

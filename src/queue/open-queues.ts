@@ -1,5 +1,7 @@
+import type { Queue } from "bullmq";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { openBackend, type Backend, type BackendOptions } from "./backend.ts";
+import { forgetInRequests, type JobContents, type JobFate } from "./forget-requests.ts";
 import { startRequestConsumer, type RequestHandler } from "./request-consumer.ts";
 import { startRunConsumer, type RunProcessor } from "./run-consumer.ts";
 import { requestsQueueName, runsQueueName, simulatedRunsQueueName, toRunJob } from "./names.ts";
@@ -24,6 +26,12 @@ export interface Queues {
   isReachable(): Promise<boolean>;
   consumeRuns(options: { concurrency: number; process: RunProcessor }): Promise<Consumer>;
   consumeRequests(options: { handle: RequestHandler }): Promise<Consumer>;
+  /**
+   * Takes out of all requests in the queue `avatar-requests` what `judge` says, whether they wait, failed, or are done, and
+   * forgets the queue's events that have `text` in them, where there is one.
+   * @throws UserError `queue-unreachable`
+   */
+  forgetInRequests(text: string | undefined, judge: (job: JobContents) => JobFate): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -45,6 +53,16 @@ export async function openQueues(
   const queueName = options.simulated ? simulatedRunsQueueName : runsQueueName;
   const runs = await backend.openProducer(queueName);
 
+  let requests: Promise<Queue> | undefined;
+  /** Few processes ever need it, and in Postgres it has connections of its own. */
+  const openRequests = async () => {
+    requests ??= backend.openProducer(requestsQueueName, { isOurs: false }).catch((error: unknown) => {
+      requests = undefined;
+      throw error;
+    });
+    return requests;
+  };
+
   return {
     backend: backend.kind,
     async wakeInstances(ids) {
@@ -65,6 +83,11 @@ export async function openQueues(
       return startRunConsumer(backend, queueName, { concurrency, process, wake });
     },
     consumeRequests: ({ handle }) => startRequestConsumer(backend, requestsQueueName, handle, events),
+    async forgetInRequests(text, judge) {
+      const queue = await openRequests();
+      await forgetInRequests(queue, judge);
+      if (text !== undefined) await backend.forgetEvents(queue, text);
+    },
     close: () => backend.close(),
   };
 }

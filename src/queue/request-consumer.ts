@@ -9,7 +9,8 @@ export interface RequestResult {
   readonly batchId: string;
   readonly accepted: number;
   readonly duplicates: number;
-  readonly rejected: readonly { readonly chatId: string; readonly reason: string }[];
+  /** By their index in the request. Whoever listens to the queue's events gets to see it: it names no chat. */
+  readonly rejected: readonly { readonly index: number; readonly reason: string }[];
 }
 
 /**
@@ -27,6 +28,11 @@ const retryDelayMs = { least: 5_000, most: 60_000 };
 const keptCompleted = { age: 24 * 3600, count: 1_000 };
 const keptFailed = { age: 14 * 24 * 3600, count: 10_000 };
 
+/** Of a request that was taken in by a process that died before it could say so. */
+function toTaken(data: unknown): RequestResult | undefined {
+  return typeof data === "object" && data !== null ? (data as { taken?: RequestResult }).taken : undefined;
+}
+
 /** Starts taking requests that any BullMQ client has queued. */
 export async function startRequestConsumer(
   backend: Backend,
@@ -39,7 +45,7 @@ export async function startRequestConsumer(
     queueName,
     async (job, token) => {
       try {
-        return await active.track(handle(job.data));
+        return toTaken(job.data) ?? (await active.track(take(job)));
       } catch (error) {
         return putOffOrFail(job, token, error);
       }
@@ -53,6 +59,13 @@ export async function startRequestConsumer(
       removeOnFail: keptFailed,
     },
   );
+
+  /** What is kept of a request that is taken in names no chat: its contacts are in Postgres, and may be erased there. */
+  async function take(job: Job): Promise<RequestResult> {
+    const taken = await handle(job.data);
+    await job.updateData({ taken });
+    return taken;
+  }
 
   async function putOffOrFail(job: Job, token: string | undefined, error: unknown): Promise<never> {
     if (error instanceof UserError && !error.retryable) {

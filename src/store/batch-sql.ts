@@ -1,5 +1,6 @@
 import type { BatchState, BatchSummary } from "../domain/batch.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
+import { toShownText } from "./shown-text-sql.ts";
 
 /** When a batch has finished of which a part is removed already, and whose rest nobody is to see any more. */
 export const removedSql = `'-infinity'::timestamptz`;
@@ -33,7 +34,7 @@ export const memberStatusSql = `case when ${isPendingSql} then 'pending'
     else c.status end`;
 
 /** Columns of a select from a batch `b`, for {@link toSummary}. */
-export const summaryColumnsSql = `b.id, b.instance_id, ${batchStateSql} as batch_state, b.source, b.label, b.priority,
+export const summaryColumnsSql = `b.id, b.instance_id, ${batchStateSql} as batch_state, b.source, ${toShownText("b.label")} as label, b.priority,
   b.callback_url, b.requested_at, b.fresh_after, b.accepted, b.duplicates, b.rejected, b.completed_intake_at,
   b.finished_at, b.cancelled_at`;
 

@@ -1,6 +1,7 @@
 import type { ChatId } from "../domain/chat-id.ts";
 import type { AvatarChange } from "../domain/contact-view.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
+import { toShownText } from "./shown-text-sql.ts";
 
 /** A change as the driver gives it: of a row `h` of `avatar_changes`, with its contact, and its avatar `a`. */
 export interface ChangeRow {
@@ -20,7 +21,7 @@ export interface ChangeRow {
  * @param contact what has the columns of its contact
  */
 export function toChangeColumns(contact: string): string {
-  return `h.id, ${contact}.instance_id, ${contact}.chat_id, ${contact}.external_ref,
+  return `h.id, ${contact}.instance_id, ${contact}.chat_id, ${toShownText(`${contact}.external_ref`)} as external_ref,
     h.from_version, h.to_version, h.seen_at, a.url, a.url_expires_at`;
 }
 

@@ -4,6 +4,7 @@ import pg from "pg";
 import { settleWithin } from "../lib/deadline.ts";
 import { UserError } from "../lib/errors.ts";
 import { toSafeAddress } from "../lib/postgres-url.ts";
+import { parseMoment } from "./parse-moment.ts";
 import * as schema from "./schema.ts";
 
 /** The pool and drizzle on it. `close` ends the pool and may be called twice. */
@@ -41,6 +42,20 @@ const closeDeadlineMs = 5_000;
  * where much is due; and right after a large import, without statistics, the server would rather read and sort all.
  */
 const plannerOptions = "-c jit=off -c enable_bitmapscan=off";
+/**
+ * Names that say no schema are the server's own, or of the session's temporary tables: a role that may create objects in `public`
+ * must not put one in the place of `cardinality` or `=`.
+ */
+export const searchPathOption = "-c search_path=pg_catalog,pg_temp";
+const sessionOptions = `${searchPathOption} ${plannerOptions}`;
+
+/** What the driver makes of a `timestamptz` is a number where it is infinite, and no valid date beyond year 275760. */
+const typesWithMoments: pg.CustomTypesConfig = {
+  getTypeParser: (oid: typeof pg.types.builtins.TIMESTAMPTZ, format?: "text" | "binary") =>
+    oid === pg.types.builtins.TIMESTAMPTZ && format !== "binary"
+      ? parseMoment
+      : (pg.types.getTypeParser(oid, format) as (text: string) => unknown),
+};
 
 /**
  * Connects, once, to be sure that the database answers.
@@ -57,10 +72,11 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     statement_timeout: statementMs,
     keepAlive: true,
     options: [
-      plannerOptions,
+      sessionOptions,
       `-c lock_timeout=${lockMs}`,
       ...(options.commitsLater ? ["-c synchronous_commit=off"] : []),
     ].join(" "),
+    types: typesWithMoments,
     application_name: "contact-avatars",
   });
   let closing: Promise<void> | undefined;

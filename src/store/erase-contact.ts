@@ -14,7 +14,15 @@ delete from avatars.batch_members
 where batch_id = any (array(select id from avatars.batches where instance_id = $1)) and contact_id = $2`;
 
 /**
- * Erases the contact with its avatar, its history, its place in batches and all that waits for it, in one transaction. An
+ * The provider may have named it among the chats that a spent quota leaves. Last, since a hold that is written at the same moment
+ * locks the contacts that it names before the instance (holds.ts).
+ */
+const unlistSql = `
+update avatars.instances set allowed_chat_ids = array_remove(allowed_chat_ids, $2)
+where id = $1 and $2 = any (allowed_chat_ids)`;
+
+/**
+ * Erases the contact with its avatar, its history, its place in batches and in lists, and all that waits for it, in one transaction. An
  * answer that is on its way finds no contact and is dropped. False: there was none.
  *
  * `avatars.accept` does not lock contacts that are fresh: a batch that takes this one in at the same moment may keep a
@@ -28,11 +36,13 @@ export async function eraseContact(pool: pg.Pool, instanceId: InstanceId, chatId
       await waitBriefly(client);
       const { rows } = await client.query<{ id: string }>(lockSql, [instanceId, chatId]);
       const contact = rows[0];
-      if (contact === undefined) return;
-      wasFound = true;
-      // Statements of their own, which see what those have committed whom the lock waited for.
-      await client.query(membersSql, [instanceId, contact.id]);
-      await client.query("delete from avatars.contacts where id = $1", [contact.id]);
+      if (contact) {
+        wasFound = true;
+        // Statements of their own, which see what those have committed whom the lock waited for.
+        await client.query(membersSql, [instanceId, contact.id]);
+        await client.query("delete from avatars.contacts where id = $1", [contact.id]);
+      }
+      await client.query(unlistSql, [instanceId, chatId]);
     }),
   );
   return wasFound;

@@ -3,12 +3,13 @@ import type { ChatId } from "../domain/chat-id.ts";
 import type { AvatarView, ContactView } from "../domain/contact-view.ts";
 import type { ContactStatus } from "../domain/decide.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
+import { toShownText } from "./shown-text-sql.ts";
 
 /** One probe of the index for each: `offset 0` keeps a planner without statistics from reading the whole table instead. */
 const sql = `
 select c.* from unnest($2::text[]) as given (chat_id)
 cross join lateral (
-  select c.id, c.chat_id, c.external_ref, c.status, c.priority, c.wanted_at is not null as pending, coalesce(c.due_at, c.refresh_at) as due_at, c.checked_at,
+  select c.id, c.chat_id, ${toShownText("c.external_ref")} as external_ref, c.status, c.priority, c.wanted_at is not null as pending, coalesce(c.due_at, c.refresh_at) as due_at, c.checked_at,
     c.attempts, c.last_error, c.created_at,
     a.contact_id is not null as has_avatar, a.url, a.url_expires_at, a.version, a.changed_at, a.seen_at
   from avatars.contacts c left join avatars.avatars a on a.contact_id = c.id

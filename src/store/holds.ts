@@ -15,8 +15,19 @@ const hasAllowed = `i.state = 'held' and i.allowed_chat_ids is not null and i.he
  * of the trouble that we know, however late its answer is; so `held_until` stays when a hold ends. Only a hold that leaves
  * some chats to be asked is replaced before it runs out: by other trouble of theirs, or when fewer of them are left. Other
  * trouble is a hold of its own, which answers to their calls from before it must not end.
+ *
+ * Of the chats that the provider names only those are kept that are contacts: others are nobody's business, or were erased. They
+ * are locked until the hold is written, so that whoever erases one of them takes it out of the hold as well.
  */
 const holdSql = `
+with known as materialized (
+  select c.chat_id from avatars.contacts c
+  where c.instance_id = $1 and c.chat_id = any ($6::text[])
+  order by c.id for key share
+), named as (
+  -- An array in any case of a hold that leaves some chats, also where none of them is known.
+  select case when $6::text[] is not null then array(select chat_id from known) end as chat_ids
+)
 update avatars.instances i
 set state = 'held', held_reason = $2,
   held_since = case when i.state = 'held' and not (i.allowed_chat_ids is not null and $2 <> i.held_reason)
@@ -24,7 +35,8 @@ set state = 'held', held_reason = $2,
   held_until = ${toUntil("$3", "$4")},
   hold_count = least(i.hold_count + 1, 1000),
   allowed_chat_ids = case when ${hasAllowed} and $2 = i.held_reason
-    then array(select unnest(i.allowed_chat_ids) intersect select unnest($6::text[])) else $6::text[] end
+    then array(select unnest(i.allowed_chat_ids) intersect select unnest(n.chat_ids)) else n.chat_ids end
+from named n
 where i.id = $1 and i.state <> 'paused' and case when ${hasAllowed}
   then to_timestamp($5::float8 / 1000) >= i.held_since and ($2 <> i.held_reason or not i.allowed_chat_ids <@ $6::text[])
   else to_timestamp($5::float8 / 1000) >= coalesce(i.held_until, '-infinity') end
@@ -37,11 +49,15 @@ where i.id = $1 and i.state = 'held' and to_timestamp($4::float8 / 1000) >= i.he
 returning held_reason as reason, held_until as until, 
   extract(epoch from clock_timestamp() - held_since)::float8 * 1000 as "heldForMs"`;
 
-/** A chat that may be asked in spite of the hold proves nothing, before the month is over. */
+/**
+ * A chat that may be asked in spite of the hold proves nothing, before the month is over. Nor does one that has been erased
+ * while its call was under way: it may have been one of those.
+ */
 const endHoldSql = `
 with instance as materialized (
   select i.*, to_timestamp($3::float8 / 1000) >= i.held_since
-    and not ($2 = any(coalesce(i.allowed_chat_ids, '{}'))
+    and not (($2 = any(coalesce(i.allowed_chat_ids, '{}')) or i.allowed_chat_ids is not null and not exists (
+        select from avatars.contacts c where c.instance_id = $1 and c.chat_id = $2))
       and date_trunc('month', i.held_since at time zone 'UTC')
         = date_trunc('month', clock_timestamp() at time zone 'UTC')) as proves
   from avatars.instances i where i.id = $1 and i.state = 'held'

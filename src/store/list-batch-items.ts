@@ -5,6 +5,7 @@ import type { Page, PageRequest } from "../domain/page.ts";
 import { UserError } from "../lib/errors.ts";
 import { memberStatusSql } from "./batch-sql.ts";
 import { isUuid } from "../lib/uuid.ts";
+import { toShownText } from "./shown-text-sql.ts";
 
 /** A page may be short: where few are of the status that is asked for, no more members than these are looked at for it. */
 const lookedAtAtOnce = 50_000;
@@ -18,7 +19,7 @@ cross join lateral (
   where m.batch_id = $1 and m.contact_id > $2 order by m.contact_id limit ${lookedAtAtOnce}
 ) m
 cross join lateral (
-  select c.id as contact_id, c.chat_id, c.external_ref, ${memberStatusSql} as status, c.checked_at, c.attempts, c.last_error
+  select c.id as contact_id, c.chat_id, ${toShownText("c.external_ref")} as external_ref, ${memberStatusSql} as status, c.checked_at, c.attempts, c.last_error
   from avatars.contacts c where c.id = m.contact_id limit 1
 ) c
 left join lateral (

@@ -5,7 +5,7 @@ import { migrate } from "drizzle-orm/node-postgres/migrator";
 import pg from "pg";
 import { sleep } from "../lib/deadline.ts";
 import { UserError } from "../lib/errors.ts";
-import { codeOf, lockNotAvailable } from "./database.ts";
+import { codeOf, lockNotAvailable, searchPathOption } from "./database.ts";
 
 const migrationsFolder = fileURLToPath(new URL("../../migrations", import.meta.url));
 
@@ -47,7 +47,8 @@ export async function migrateLedger(pool: pg.Pool, waits: MigrationWaits = defau
 /** Connections of their own: a migration of a large table may take longer than the pool allows any other statement. */
 function connect(pool: pg.Pool, lockMs: number): pg.Client {
   const { connectionString } = pool.options;
-  return new pg.Client({ connectionString, keepAlive: true, options: `-c lock_timeout=${lockMs}` });
+  const options = `${searchPathOption} -c lock_timeout=${lockMs}`;
+  return new pg.Client({ connectionString, keepAlive: true, options });
 }
 
 /** What two processes that create the same at once meet: it is there, in one way or another. */

@@ -4,6 +4,7 @@ import type { InstanceId } from "../domain/instance-id.ts";
 import type { ResultRow } from "../domain/ledger.ts";
 import { isThereSql } from "./batch-sql.ts";
 import { TryAgainError } from "./try-again-error.ts";
+import { toShownText } from "./shown-text-sql.ts";
 
 export interface ResultFilter {
   readonly instanceId?: InstanceId | undefined;
@@ -70,7 +71,7 @@ function toCursorSql(filter: ResultFilter): string {
           "m.position, c.id",
         ];
   return `declare results no scroll cursor for
-    select c.instance_id, c.chat_id, c.external_ref, c.status,
+    select c.instance_id, c.chat_id, ${toShownText("c.external_ref")} as external_ref, c.status,
       a.url, a.url_expires_at, c.checked_at, c.attempts, c.last_error
     from ${source} left join avatars.avatars a on a.contact_id = c.id
     where ($1::text is null or c.instance_id = $1) and ($2::text[] is null or c.status = any($2))

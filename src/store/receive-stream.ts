@@ -98,8 +98,10 @@ export async function receiveStream(
   ports: ReceivePorts,
   asker: Asker,
   batch: RequestedBatch,
-  stream: ContactStream,
+  given: ContactStream,
 ): Promise<Outcome> {
+  // The lock is on the id as a text, and has to be on the same one for all.
+  const stream = { ...given, resume: given.resume?.toLowerCase() };
   // It may fail before anybody reads it, or after.
   stream.source.on("error", () => undefined);
   const hold = ports.locks.hold();

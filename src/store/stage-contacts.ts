@@ -18,7 +18,7 @@ export async function stageContacts(
   contacts: readonly IncomingContact[],
 ): Promise<void> {
   await client.query(
-    `create temp table if not exists staged_contacts
+    `create temp table if not exists pg_temp.staged_contacts
        (chat_id text not null, external_ref text, position bigint not null) on commit delete rows`,
   );
   const copy = client.query(copyFrom("copy pg_temp.staged_contacts from stdin"));

@@ -31,7 +31,7 @@ export interface SourceSync {
   close(): Promise<void>;
 }
 
-const createTableSql = `create temporary table if not exists listed (chat_id text primary key)`;
+const createTableSql = `create temporary table if not exists pg_temp.listed (chat_id text primary key)`;
 
 /**
  * New contacts rest, and are worth more to the next resync than all that were asked before. One that comes back is due at once.
@@ -43,7 +43,7 @@ with given as materialized (
   select u.chat_id, (array_agg(u.external_ref order by u.n desc) filter (where u.external_ref is not null))[1] as external_ref
   from unnest($2::text[], $3::text[]) with ordinality as u (chat_id, external_ref, n) group by u.chat_id
 ), noted as (
-  insert into listed select chat_id from given on conflict do nothing
+  insert into pg_temp.listed select chat_id from given on conflict do nothing
 ), known as materialized (
   select g.chat_id, g.external_ref, c.id, c.is_listed,
     c.is_listed is not true or g.external_ref is not null and g.external_ref is distinct from c.external_ref as changes
@@ -83,7 +83,7 @@ from (
   where c.instance_id = $1 and c.chat_id > $2 order by c.chat_id limit $3
 ) w
 -- One probe for each: the list is as long as all of them.
-left join lateral (select l.chat_id from listed l where l.chat_id = w.chat_id offset 0) l on true`;
+left join lateral (select l.chat_id from pg_temp.listed l where l.chat_id = w.chat_id offset 0) l on true`;
 
 interface Window {
   readonly seen: number;
@@ -122,7 +122,7 @@ export async function openSourceSync(
   now: Date,
 ): Promise<SourceSync> {
   await client.query(createTableSql);
-  await client.query("truncate listed");
+  await client.query("truncate pg_temp.listed");
   let isEmpty = true;
   /** Contacts that are in the list now, and were not in the one before. */
   let newlyListed = 0;
@@ -207,7 +207,7 @@ export async function openSourceSync(
       return gone.length;
     },
     async close() {
-      await client.query("drop table listed");
+      await client.query("drop table pg_temp.listed");
     },
   };
 }

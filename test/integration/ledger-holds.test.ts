@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Hold } from "../../src/domain/hold.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger.ts";
+import { eraseContact } from "../../src/store/erase-contact.ts";
 import { probeNow } from "../../src/store/holds.ts";
 import { findInstance, putInstance, setPaused } from "../../src/store/instances.ts";
 import { createRunLedger } from "../../src/store/run-ledger.ts";
@@ -15,6 +16,7 @@ import {
   readDatabaseNow,
   toChatId,
 } from "../support/ledger.ts";
+import { eventually } from "../support/eventually.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
 
 let database: TestDatabase;
@@ -242,6 +244,7 @@ describe("a hold that leaves some chats to be asked", () => {
 
   async function addHeld(): Promise<InstanceId> {
     const id = await addInstance(database);
+    await acceptContacts(database.pool, id, [1, 2, 3].map(toChatId));
     await ledger.holdInstance(id, hold, await readDatabaseNow(database.pool));
     return id;
   }
@@ -302,6 +305,52 @@ describe("a hold that leaves some chats to be asked", () => {
     await letHoldRunOut(id);
     expect(await ledger.prolongHold(id, policy, askedNow())).toMatchObject({ reason: "unauthorized" });
     expect(await ledger.endHold(id, toChatId(1), askedNow())).toBe("ended");
+  });
+
+  test("does not keep one that is erased while it is written", async () => {
+    const { pool } = database;
+    const chats = [1, 2].map(toChatId);
+    const waiting = async (count: number) =>
+      eventually(async () => {
+        const { rows } = await pool.query(
+          "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        );
+        expect(rows).toHaveLength(count);
+      });
+    const begin = async (sql: string, id: InstanceId) => {
+      await acceptContacts(pool, id, chats);
+      const client = await pool.connect();
+      await client.query("begin");
+      await client.query(sql, [id, toChatId(1)]);
+      return client;
+    };
+    const contactSql = "from avatars.contacts where instance_id = $1 and chat_id = $2";
+
+    // The hold comes while the contact is being erased.
+    const one = await addInstance(database);
+    const erasing = await begin(`select ${contactSql} for update`, one);
+    const late = ledger.holdInstance(one, hold, askedNow());
+    await waiting(1);
+    await erasing.query(`delete ${contactSql}`, [one, toChatId(1)]);
+    await erasing.query("commit");
+    erasing.release();
+    await late;
+    expect(await readRow(one)).toMatchObject({ allowed_chat_ids: [toChatId(2)] });
+
+    // The erasure comes while the hold waits for its instance.
+    const other = await addInstance(database);
+    const claiming = await begin(
+      "select $2::text from avatars.instances where id = $1 for no key update",
+      other,
+    );
+    const held = ledger.holdInstance(other, hold, askedNow());
+    await waiting(1);
+    const erased = eraseContact(pool, other, toChatId(1));
+    await waiting(2);
+    await claiming.query("commit");
+    claiming.release();
+    await Promise.all([held, erased]);
+    expect(await readRow(other)).toMatchObject({ allowed_chat_ids: [toChatId(2)] });
   });
 
   test("stays the same one when fewer of them are left", async () => {

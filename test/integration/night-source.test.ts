@@ -16,14 +16,14 @@ let told: object[];
 beforeAll(async () => {
   [database, crm] = await Promise.all([openTestDatabase(), openTestDatabase()]);
   await crm.pool.query(
-    "create table customers (id text primary key, phone text, active boolean not null default true)",
+    "create table public.customers (id text primary key, phone text, active boolean not null default true)",
   );
 });
 afterAll(() => Promise.all([database.close(), crm.close()]));
 beforeEach(async () => {
   told = [];
   await database.pool.query("truncate avatars.instances cascade");
-  await crm.pool.query("truncate customers");
+  await crm.pool.query("truncate public.customers");
   instanceId = await addInstance(database);
   await addCustomers(6);
 });
@@ -33,7 +33,7 @@ const note = (fields: object) => void told.push(fields);
 /** `+79000000001` and so on. */
 async function addCustomers(count: number, from = 1): Promise<void> {
   await crm.pool.query(
-    "insert into customers select 'CRM-' || n, '+' || (79000000000 + n) from generate_series($1::int, $2::int) as n",
+    "insert into public.customers select 'CRM-' || n, '+' || (79000000000 + n) from generate_series($1::int, $2::int) as n",
     [from, from + count - 1],
   );
 }
@@ -74,7 +74,7 @@ const isNew = (ref: string) => ({
 describe("the query of a night", () => {
   test("brings in contacts that are new, at rest and before all others, and names rows that are none", async () => {
     await crm.pool.query(
-      "insert into customers values ('CRM-7', 'ask Maria'), ('CRM-8', '+7 900 000 00 01')",
+      "insert into public.customers values ('CRM-7', 'ask Maria'), ('CRM-8', '+7 900 000 00 01')",
     );
     expect(await readNightly()).toEqual({ added: 6, gone: 0, rejected: 1, error: undefined });
     // Of duplicates, the last reference stays.
@@ -87,7 +87,7 @@ describe("the query of a night", () => {
     const before = await versions();
     expect(await readNightly()).toMatchObject({ added: 0, gone: 0 });
     expect(await versions()).toEqual(before);
-    await crm.pool.query("update customers set id = 'NEW-3' where id = 'CRM-3'");
+    await crm.pool.query("update public.customers set id = 'NEW-3' where id = 'CRM-3'");
     await readNightly();
     expect((await readContacts()).map(({ ref }) => ref)).toEqual([
       "CRM-1",
@@ -122,7 +122,7 @@ describe("the query of a night", () => {
 describe("contacts that are gone from the list", () => {
   test("rest for good, until they come back, or somebody asks for them", async () => {
     await readNightly();
-    await crm.pool.query("update customers set active = false where id in ('CRM-1', 'CRM-2')");
+    await crm.pool.query("update public.customers set active = false where id in ('CRM-1', 'CRM-2')");
     expect(await readNightly()).toEqual({ added: 0, gone: 2, rejected: 0, error: undefined });
     expect((await readContacts()).map(({ refreshes }) => refreshes)).toEqual([
       false,
@@ -137,7 +137,7 @@ describe("contacts that are gone from the list", () => {
     await askFor(1);
     const [asked] = await readContacts();
     expect(asked).toMatchObject({ status: "absent", refreshes: false, listed: false });
-    await crm.pool.query("update customers set active = true where id = 'CRM-2'");
+    await crm.pool.query("update public.customers set active = true where id = 'CRM-2'");
     await readNightly();
     expect((await readContacts())[1]).toMatchObject({ refreshes: true, listed: true });
   });
@@ -145,7 +145,7 @@ describe("contacts that are gone from the list", () => {
   test("go on where that is not wanted; those that never were in the list always do", async () => {
     await acceptContacts(database.pool, instanceId, [toChatId(900)]);
     await readNightly({ AVATARS_SOURCE_GONE: "keep" });
-    await crm.pool.query("update customers set active = false where id = 'CRM-1'");
+    await crm.pool.query("update public.customers set active = false where id = 'CRM-1'");
     expect(await readNightly({ AVATARS_SOURCE_GONE: "keep" })).toMatchObject({ gone: 0 });
     expect((await readContacts())[0]).toMatchObject({ refreshes: true });
     await readNightly();
@@ -157,16 +157,16 @@ describe("contacts that are gone from the list", () => {
   test("are not believed to be more than half of them, nor all", async () => {
     await readNightly();
     const before = await readContacts();
-    await crm.pool.query("update customers set active = false where id <> 'CRM-1' and id <> 'CRM-2'");
+    await crm.pool.query("update public.customers set active = false where id <> 'CRM-1' and id <> 'CRM-2'");
     expect(await readNightly()).toMatchObject({ gone: 0, error: "too-many-gone" });
-    await crm.pool.query("update customers set active = false");
+    await crm.pool.query("update public.customers set active = false");
     expect(await readNightly()).toMatchObject({ gone: 0, error: "source-empty" });
     expect(await readContacts()).toEqual(before);
   });
 
   test("are not believed where the list is another one altogether", async () => {
     await readNightly();
-    await crm.pool.query("truncate customers");
+    await crm.pool.query("truncate public.customers");
     await addCustomers(6, 100);
     expect(await readNightly()).toMatchObject({ added: 6, gone: 0, error: "too-many-gone" });
     expect((await readContacts()).every(({ refreshes }) => refreshes)).toBe(true);
@@ -176,7 +176,7 @@ describe("contacts that are gone from the list", () => {
     await addCustomers(11_994, 7);
     expect(await readNightly()).toMatchObject({ added: 12_000 });
     await crm.pool.query(
-      "update customers set active = false where id in ('CRM-1', 'CRM-5000', 'CRM-5001', 'CRM-12000')",
+      "update public.customers set active = false where id in ('CRM-1', 'CRM-5000', 'CRM-5001', 'CRM-12000')",
     );
     expect(await readNightly()).toMatchObject({ gone: 4 });
   });
@@ -195,7 +195,7 @@ describe("a source that fails", () => {
   ])("does not keep the night from beginning: %s", async (_name, env, code) => {
     expect(await readNightly(env)).toEqual({ added: 0, gone: 0, rejected: 0, error: code });
     expect(told).toEqual([{ code, text: expect.not.stringContaining("\n"), willRetry: false }]);
-    const { rows } = await crm.pool.query("select count(*)::int as customers from customers");
+    const { rows } = await crm.pool.query("select count(*)::int as customers from public.customers");
     expect(rows).toEqual([{ customers: 6 }]);
   });
 

@@ -249,7 +249,7 @@ const calls: readonly Call[] = [
   },
   {
     name: "holdInstance",
-    reads: ["instances"],
+    reads: ["instances", "contacts"],
     async run({ ledger, instanceIds, besides }) {
       const instanceId = instanceIds.at(-1)!;
       const { rows } = await besides.query<{ chat_id: ChatId }>(
@@ -273,9 +273,15 @@ const calls: readonly Call[] = [
   },
   {
     name: "endHold",
-    reads: ["instances"],
-    run: ({ ledger, instanceIds }) =>
-      ledger.endHold(instanceIds.at(-1)!, "79@c.us" as ChatId, Date.now() + dayMs),
+    reads: ["instances", "contacts"],
+    async run({ ledger, instanceIds, besides }) {
+      const instanceId = instanceIds.at(-1)!;
+      const { rows } = await besides.query<{ chat_id: ChatId }>(
+        "select chat_id from avatars.contacts where instance_id = $1 and due_at is null limit 1",
+        [instanceId],
+      );
+      expect(await ledger.endHold(instanceId, rows[0]!.chat_id, Date.now() + dayMs)).toBe("ended");
+    },
   },
   {
     name: "throttle",

@@ -120,7 +120,7 @@ describe.each(listBackends())("on $name", (backend) => {
         batchId: expect.any(String),
         accepted: 2,
         duplicates: 1,
-        rejected: [{ chatId: "nonsense", reason: expect.any(String) }],
+        rejected: [{ index: 3, reason: expect.any(String) }],
       });
       expect(await readContacts(database.pool, instanceId)).toMatchObject([
         { chat_id: toChatId(1), external_ref: "crm-1", priority: 0, attempts: 0 },
@@ -139,7 +139,7 @@ describe.each(listBackends())("on $name", (backend) => {
     test("may hold nothing but bad ids: that is said, and no failure", async () => {
       const job = await queue.add("x", { instanceId, chatIds: ["nonsense"] });
       const { returnvalue } = await waitForState(queue, job, "completed");
-      expect(returnvalue).toMatchObject({ accepted: 0, duplicates: 0, rejected: [{ chatId: "nonsense" }] });
+      expect(returnvalue).toMatchObject({ accepted: 0, duplicates: 0, rejected: [{ index: 0 }] });
     });
 
     test.each([

@@ -7,6 +7,7 @@ import {
   type BatchSummary,
 } from "../../domain/batch.ts";
 import { contactStatuses } from "../../domain/decide.ts";
+import { intakeBounds } from "../../domain/intake-bounds.ts";
 import {
   chatIdOutput,
   externalRefOutput,
@@ -25,9 +26,11 @@ import {
 } from "./common.ts";
 
 /** Items of one JSON request; streams have no limit. */
-const maxItems = 10_000;
-const maxLabel = 200;
-const maxRef = 200;
+const maxItems = intakeBounds.items.json;
+const { label: maxLabel, externalRef: maxRef, idText: maxIdText } = intakeBounds;
+
+/** As the database writes it: ids are compared as texts, and locked by them. */
+const batchIdInput = z.uuid().toLowerCase();
 
 const callbackUrl = z
   .url({ protocol: /^https?$/ })
@@ -36,8 +39,8 @@ const callbackUrl = z
 
 const contactInput = z
   .strictObject({
-    chatId: storableText(1000).optional(),
-    phone: storableText(1000).optional(),
+    chatId: storableText(maxIdText).optional(),
+    phone: storableText(maxIdText).optional(),
     externalRef: storableText(maxRef).nullable().optional(),
   })
   .meta({
@@ -50,7 +53,7 @@ const contactInput = z
 export const newBatchSchema = z
   .strictObject({
     instanceId: instanceIdInput,
-    chatIds: z.array(storableText(1000)).min(1).max(maxItems).optional().meta({
+    chatIds: z.array(storableText(maxIdText)).min(1).max(maxItems).optional().meta({
       description: "Chat ids, or phone numbers with their country codes. Either these or `contacts`.",
     }),
     contacts: z.array(contactInput).min(1).max(maxItems).optional(),
@@ -122,7 +125,7 @@ export const streamQuery = strictQuery.extend({
     .regex(/^[A-Za-z]{2}$/)
     .optional()
     .meta({ description: "Streams only. The country of phone numbers without a plus, such as DE." }),
-  resume: z.uuid().optional().meta({
+  resume: batchIdInput.optional().meta({
     description: "Streams only. Go on with this batch, which was cut off, by sending all of it again.",
   }),
 });
@@ -134,7 +137,7 @@ export const idempotencyHeaders = z.looseObject({
   }),
 });
 
-export const batchParams = z.object({ id: z.uuid().meta({ description: "The batch's id." }) });
+export const batchParams = z.object({ id: batchIdInput.meta({ description: "The batch's id." }) });
 
 const summaryShape = {
   id: z.uuid(),

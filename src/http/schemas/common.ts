@@ -1,11 +1,18 @@
 import { z } from "zod";
 import { parseInstanceId, type InstanceId } from "../../domain/instance-id.ts";
+import { hasAtMost, intakeBounds } from "../../domain/intake-bounds.ts";
 import { parseDurationMs } from "../../lib/duration.ts";
+import { toPlainMoment } from "../../lib/plain-moment.ts";
 
-/** A moment: ISO 8601 in UTC on the wire. */
-export const moment = z.codec(z.iso.datetime(), z.date(), {
+/** Also a date that is none: what a row holds must never keep the others of its list from being told. */
+const anyDate = z
+  .custom<Date>((value) => value instanceof Date)
+  .meta({ type: "string", format: "date-time" });
+
+/** A moment: ISO 8601 in UTC on the wire, of the years 1 to 9999. What lies beyond is told as the first or the last of them. */
+export const moment = z.codec(z.iso.datetime(), anyDate, {
   decode: (text) => new Date(text),
-  encode: (date) => date.toISOString(),
+  encode: (date) => toPlainMoment(date).toISOString(),
 });
 
 /** What has a place in the answer also where there is none. */
@@ -27,14 +34,18 @@ export const instanceIdOutput = z
   .string()
   .meta({ description: "GREEN-API's `idInstance`.", examples: ["1101000001"] });
 
-/** Text that Postgres can store: no NUL, no half of a surrogate pair. */
+/**
+ * Text that Postgres can store: no NUL, no half of a surrogate pair.
+ * @param maxLength in characters, as Postgres and JSON Schema count them
+ */
 export const storableText = (maxLength: number) =>
   z
     .string()
-    .max(maxLength)
+    .refine((text) => hasAtMost(text, maxLength), { error: `Expected up to ${maxLength} characters` })
     .refine((text) => !text.includes("\0") && text.isWellFormed(), {
       error: "Expected text without NUL and broken characters",
-    });
+    })
+    .meta({ maxLength });
 
 /** As the path gives it; read by the intake's parser. */
 export const chatIdInput = z
@@ -67,7 +78,7 @@ export const maxAgeInput = z
     z
       .number()
       .min(0)
-      .max(100 * 366 * 24 * 3600)
+      .max(intakeBounds.maxAgeMs / 1000)
       .transform((seconds) => seconds * 1000),
     maxAgeText,
   ])

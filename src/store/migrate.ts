@@ -48,11 +48,14 @@ export async function migrateLedger(pool: pg.Pool, waits: MigrationWaits = defau
 function connect(pool: pg.Pool, lockMs: number): pg.Client {
   const { connectionString } = pool.options;
   const options = `${searchPathOption} -c lock_timeout=${lockMs}`;
-  return new pg.Client({ connectionString, keepAlive: true, options });
+  const client = new pg.Client({ connectionString, keepAlive: true, options });
+  // A connection that is lost between two statements would end the process without a listener: the next statement tells.
+  client.on("error", () => undefined);
+  return client;
 }
 
 /** What two processes that create the same at once meet: it is there, in one way or another. */
-const alreadyThere = new Set(["23505", "42P06", "42P07"]);
+const alreadyThere = new Set(["23505", "42P06", "42P07", "42710"]);
 const createTries = 5;
 
 /** An empty table: a lock on it is none that another role could take, as an advisory lock would be. */

@@ -346,7 +346,7 @@ function createTokenCache(secrets: SecretBox): SecretBox["open"] {
 
 /** Writes a request that came through the queue to the ledger. @throws UserError when it is the request's fault */
 async function acceptRequest({ database }: Base, queues: Queues, data: unknown): Promise<RequestResult> {
-  const { contacts, rejected, ...batch } = parseRequest(data);
+  const { contacts, rejected, ...batch } = await parseRequest(data);
   if (!(await instanceStore.findInstance(database, batch.instanceId))) {
     throw new UserError("unknown-instance", `request: there is no instance ${batch.instanceId}`);
   }

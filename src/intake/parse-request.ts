@@ -3,6 +3,7 @@ import { defaultMaxAgeMs } from "../domain/batch.ts";
 import { parseInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import { toExcerpt } from "../domain/chat-id.ts";
 import { UserError } from "../lib/errors.ts";
+import { mapInTurns } from "../lib/in-turns.ts";
 import { parseContactId } from "./contact-id.ts";
 import type { Contact } from "./intake-record.ts";
 
@@ -35,12 +36,11 @@ const requestSchema = z.object({
 /**
  * Reads a request that any BullMQ client may have queued: `{ instanceId, chatIds, priority?, maxAge? (seconds),
  * externalRef?, label? }`.
- * @throws UserError `invalid-request`: all faults of its shape at once
+ * @throws UserError `invalid-request`: the first faults of its shape, and how many more there are
  */
-export function parseRequest(data: unknown): ContactRequest {
+export async function parseRequest(data: unknown): Promise<ContactRequest> {
   const parsed = requestSchema.safeParse(data);
-  if (!parsed.success)
-    throw new UserError("invalid-request", `request: ${parsed.error.issues.map(toFault).join("; ")}`);
+  if (!parsed.success) throw toInvalidRequest(parsed.error.issues);
   const { chatIds, externalRef, maxAge, priority, label } = parsed.data;
   const instanceId = parseInstanceId(parsed.data.instanceId);
   if (instanceId === undefined) throw new UserError("invalid-request", "request: instanceId must be digits");
@@ -52,16 +52,23 @@ export function parseRequest(data: unknown): ContactRequest {
   }
   const contacts: Contact[] = [];
   const rejected: { chatId: string; reason: string }[] = [];
-  for (const [index, text] of chatIds.entries()) {
+  await mapInTurns(chatIds, (text, index) => {
     const id = parseContactId(text, undefined);
     const ref = Array.isArray(externalRef) ? externalRef[index] : externalRef;
     if (id.ok) contacts.push({ line: index + 1, chatId: id.chatId, externalRef: ref || undefined });
     else rejected.push({ chatId: toExcerpt(text, 60), reason: id.reason });
-  }
+  });
   const maxAgeMs = maxAge === undefined ? defaultMaxAgeMs : maxAge * 1000;
   return { instanceId, contacts, rejected, priority, maxAgeMs, label };
 }
 
-function toFault(issue: z.core.$ZodIssue): string {
-  return `${issue.path.join(".") || "data"}: ${issue.message}`;
+const maxFaults = 10;
+const maxFault = 200;
+
+function toInvalidRequest(issues: readonly z.core.$ZodIssue[]): UserError {
+  const faults = issues
+    .slice(0, maxFaults)
+    .map(({ path, message }) => toExcerpt(`${path.join(".") || "data"}: ${message}`, maxFault));
+  const others = issues.length > faults.length ? `; and ${issues.length - faults.length} more` : "";
+  return new UserError("invalid-request", `request: ${faults.join("; ")}${others}`);
 }

@@ -64,7 +64,7 @@ export interface MachineTimes {
 
 /** Waiting for the disk is idle; what the host gave to other guests is not, since it was none for us. */
 export function readMachineTimes(): MachineTimes {
-  const [, fields = ""] = /^cpu +(.*)$/m.exec(findText("/proc/stat") ?? "") ?? [];
+  const [, fields = ""] = /^cpu +(\S.*)$/m.exec(findText("/proc/stat") ?? "") ?? [];
   // user nice system idle iowait irq softirq steal; those of guests, which follow, are part of user (proc_stat(5)).
   const times = fields.split(" ").slice(0, 8).map(Number);
   return {

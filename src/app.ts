@@ -357,7 +357,7 @@ async function applyAside(pool: Base["database"]["pool"], events: LogEvents): Pr
 
 /** Writes a request that came through the queue to the ledger. @throws UserError when it is the request's fault */
 async function acceptRequest({ database }: Base, queues: Queues, data: unknown): Promise<RequestResult> {
-  const { contacts, rejected, ...batch } = parseRequest(data);
+  const { contacts, rejected, ...batch } = await parseRequest(data);
   const { batchId, accepted } = await acceptWhole(
     database.pool,
     { ...batch, source: "bullmq" },

@@ -1,4 +1,5 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { toExcerpt } from "../domain/chat-id.ts";
 import { contactStatuses, type ContactStatus } from "../domain/decide.ts";
 import { parseDurationMs } from "../lib/duration.ts";
 import { LockedError, UserError } from "../lib/errors.ts";
@@ -332,10 +333,18 @@ export function reportFailure(io: Pick<CommandIo, "stderr">, error: unknown, sho
 
 /** One line, in our words' order: what is wrong, then where help is. A mistyped --source-url=… comes here with its password. */
 function toUsageError(text: string): string {
-  const message = text
+  const words = text
     .replace(/^error: /, "")
-    .replace(/:\/\/\S*@/g, "://…@")
-    .trim()
-    .replace(/\s*\n\s*/g, " ");
-  return `avatars: ${message}; --help shows what it takes\n`;
+    .split(/\s+/)
+    .map(withoutPassword);
+  return `avatars: ${toExcerpt(words.join(" "), maxUsageError)}; --help shows what it takes\n`;
+}
+
+/** An argument of any length may be in it. */
+const maxUsageError = 500;
+
+function withoutPassword(word: string): string {
+  const from = word.indexOf("://");
+  const to = word.lastIndexOf("@");
+  return from >= 0 && to > from ? `${word.slice(0, from)}://…${word.slice(to)}` : word;
 }

@@ -44,8 +44,10 @@ Examples:
 
 /** One condition, added to those before. */
 function toWhere(text: string, before: ResyncWhere = {}): ResyncWhere {
-  const [, name, value = ""] = /^\s*(status|kind)\s*=\s*(.+?)\s*$/i.exec(text) ?? [];
-  if (name?.toLowerCase() === "status") {
+  const equals = text.indexOf("=");
+  const name = text.slice(0, Math.max(equals, 0)).trim().toLowerCase();
+  const value = text.slice(equals + 1).trim();
+  if (name === "status") {
     const statuses = value.split(",").map((part) => {
       const status = contactStatuses.find((known) => known === part.trim().toLowerCase());
       if (status === undefined)
@@ -55,7 +57,7 @@ function toWhere(text: string, before: ResyncWhere = {}): ResyncWhere {
     return { ...before, statuses };
   }
   const kind = (["user", "group"] as const).find((known) => known === value.toLowerCase());
-  if (name === undefined || kind === undefined)
+  if (name !== "kind" || kind === undefined)
     throw new InvalidArgumentError("Expected status=…, kind=user or kind=group.");
   return { ...before, kind };
 }

@@ -63,8 +63,9 @@ async function readPs(pid: number): Promise<ProcessState | undefined> {
   const result = await execFileAsync("ps", args, { env: { LC_ALL: "C", PATH: "/bin:/usr/bin" } }).catch(
     () => undefined,
   );
-  const [, state, start, name] = /^(\S+)\s+(.{24}) (.+)$/.exec(result?.stdout.trim() ?? "") ?? [];
-  const startedAt = Date.parse(start ?? "");
+  const [state, ...words] = result?.stdout.trim().split(/\s+/) ?? [];
+  const startedAt = Date.parse(words.slice(0, 5).join(" "));
+  const name = words.slice(5).join(" ");
   if (!state || !name || Number.isNaN(startedAt)) return undefined;
   return { running: !state.startsWith("Z"), name: path.basename(name), startedAt: `${startedAt}` };
 }

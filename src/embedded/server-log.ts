@@ -45,7 +45,7 @@ async function sizeOf(file: string): Promise<number> {
  * or what a killed server left behind is still going.
  */
 export function isPassing(text: string): boolean {
-  return /could not create any TCP\/IP sockets|still in use|lock file ".*" already exists/.test(text);
+  return /could not create any TCP\/IP sockets|still in use|lock file "[^"]*" already exists/.test(text);
 }
 
 /** The line that says what went wrong, without its time: the last complaint, else the last line. */

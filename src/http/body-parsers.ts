@@ -1,12 +1,14 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { toExcerpt } from "../domain/chat-id.ts";
+import { assertJsonBounds } from "./json-bounds.ts";
 import { ApiError } from "./problem.ts";
 
 /** What is taken as a stream, by the routes that take streams. */
 const streamTypes = ["application/x-ndjson", "text/csv", "text/plain"];
 
 /**
- * Reads bodies where a route takes one: JSON, which is UTF-8 or refused, since text that was guessed would be stored wrongly;
+ * Reads bodies where a route takes one: JSON, which is UTF-8 or refused, since text that was guessed would be stored wrongly,
+ * and within bounds, since it is read in one go;
  * and streams, which the route reads by itself. What comes with a request that needs no body is not looked at: clients add
  * content types, and bodies, out of habit.
  */
@@ -19,8 +21,10 @@ export function addBodyParsers(app: FastifyInstance): void {
     if (!isPlain(request)) return done(unsupported(request));
     let text: string;
     try {
+      assertJsonBounds(bytes as Buffer);
       text = utf8.decode(bytes as Buffer);
     } catch (cause) {
+      if (cause instanceof ApiError) return done(cause);
       return done(new ApiError("malformed-body", "the body is not UTF-8, as JSON has to be", { cause }));
     }
     // It answers by `done`, like this one.

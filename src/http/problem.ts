@@ -19,7 +19,9 @@ export const problemSchema = z
         }),
       )
       .optional()
-      .meta({ description: "Each fault of the request, up to a hundred." }),
+      .meta({
+        description: "The faults of the request, up to a hundred; `detail` says how many more there are.",
+      }),
     batchId: z.string().optional().meta({ description: "The batch that was left incomplete." }),
   })
   .meta({ id: "Problem" });
@@ -80,18 +82,34 @@ export class ApiError extends Error {
 
   toProblem(requestId: string): Problem {
     const [status, title] = problemKinds[this.kind];
-    const { errors, batchId } = this.options;
+    const { errors = [], batchId } = this.options;
     return {
       type: `urn:contact-avatars:problem:${this.kind}`,
       title,
       status,
       code: this.kind,
-      detail: this.message,
+      detail: cut(this.message, maxDetail),
       requestId,
-      ...(errors && { errors: errors.slice(0, 100) }),
+      ...(errors.length > 0 && {
+        errors: errors
+          .slice(0, maxErrors)
+          .map(({ path, message }) => ({ path: cut(path, maxText), message: cut(message, maxText) })),
+      }),
       ...(batchId !== undefined && { batchId }),
     };
   }
+}
+
+/** Characters of what the sender's own words may be in. */
+export const maxText = 200;
+/** Characters of ours, with several of the sender's words. */
+const maxDetail = 1500;
+const maxErrors = 100;
+
+function cut(text: string, maxLength: number): string {
+  if (text.length <= maxLength) return text;
+  // Not half of a surrogate pair.
+  return `${text.slice(0, maxLength - 1).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 
 export const problemType = "application/problem+json";

@@ -1,6 +1,7 @@
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
+import { toExcerpt } from "../domain/chat-id.ts";
 import { LockedError, UserError } from "../lib/errors.ts";
-import { ApiError, type Problem, type ProblemKind } from "./problem.ts";
+import { ApiError, maxText, type Problem, type ProblemKind } from "./problem.ts";
 
 /** Seconds after which a server that is slow or away is worth another try. */
 const retryAfterS = 5;
@@ -38,9 +39,9 @@ export function toApiError(error: unknown, isTransient: (error: unknown) => bool
   if (error instanceof ApiError) return error;
   if (hasZodFastifySchemaValidationErrors(error)) {
     const where = error.validationContext ?? "body";
-    const errors = error.validation.map(({ instancePath, message = "is not valid" }) => ({
+    const errors = error.validation.map(({ instancePath, message = "is not valid", params }) => ({
       path: where === "body" ? toPointer(instancePath) : toLocation(where, instancePath),
-      message,
+      message: toFault(message, params["keys"]),
     }));
     return invalidRequest(errors);
   }
@@ -57,10 +58,24 @@ export function toApiError(error: unknown, isTransient: (error: unknown) => bool
   return isTransient(error) ? unavailable(error) : internal(error);
 }
 
+const maxNames = 5;
+
+/**
+ * What is wrong in one place, in few words however many names are wrong there.
+ * @param unknownNames where that is the fault
+ */
+export function toFault(message: string, unknownNames: unknown): string {
+  if (!Array.isArray(unknownNames) || unknownNames.length <= maxNames) return message;
+  const names = unknownNames.slice(0, maxNames).map((name) => `"${toExcerpt(String(name), 20)}"`);
+  return `Unrecognized keys: ${names.join(", ")}, and ${unknownNames.length - maxNames} more`;
+}
+
 /** @param errors each with its place */
 export function invalidRequest(errors: NonNullable<Problem["errors"]>): ApiError {
   const [first] = errors;
-  const detail = first ? `${first.path || "the body"}: ${first.message}` : "the request is not valid";
+  const detail = first
+    ? `${toExcerpt(first.path, maxText) || "the body"}: ${toExcerpt(first.message, maxText)}`
+    : "the request is not valid";
   const others = errors.length > 1 ? `, and ${errors.length - 1} more` : "";
   return new ApiError("invalid-request", detail + others, { errors });
 }

@@ -2,10 +2,13 @@ import { toExcerpt } from "../domain/chat-id.ts";
 import { UserError } from "../lib/errors.ts";
 import { foldName, knownNames, rankIdName, rankRefName } from "./column-names.ts";
 
+/** Nobody has more numbers. A header of ten thousand would cost each row, however short, ten thousand looks. */
+const maxIdColumns = 20;
+
 export interface TableLayout {
   /** The first record names the columns and is no contact. */
   readonly header: boolean;
-  /** Where the chat id or phone may be, best first. */
+  /** Where the chat id or phone may be, best first; a few, since each row is looked through for them. */
   readonly idColumns: readonly number[];
   readonly refColumn: number | undefined;
 }
@@ -26,7 +29,11 @@ export function chooseColumns(
   }
   const idColumns = rankColumns(fields, rankIdName);
   if (idColumns.length > 0) {
-    return { header: true, idColumns, refColumn: refByUser ?? rankRefs(fields)[0] };
+    return {
+      header: true,
+      idColumns: idColumns.slice(0, maxIdColumns),
+      refColumn: refByUser ?? rankRefs(fields)[0],
+    };
   }
   if (looksLikeId(fields[0])) return { header: false, idColumns: [0], refColumn: refByUser };
   throw new UserError(

@@ -5,6 +5,14 @@ import { UserError } from "../lib/errors.ts";
 const maxChunk = 64 * 1024;
 const magicLength = 4;
 
+/**
+ * Exports of contacts unzip to 3 to 100 times their size, one with two thousand empty columns to 344 times; a bomb to a
+ * thousand. What has not unzipped to more than a few MiB costs little, whatever it is.
+ */
+const maxRatio = 400;
+const uncheckedMiB = 4;
+const MiB = 1024 * 1024;
+
 const gzipMagic = "1f8b";
 const refusedMagics: ReadonlyArray<readonly [magic: string, what: string, remedy: string]> = [
   ["504b0304", "a zip archive or an Excel workbook (.xlsx)", "unpack it, or save the sheet as CSV"],
@@ -71,7 +79,12 @@ async function* gunzip(chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
   // Errors of either side come out of the iteration below.
   pipeline(chunks, unzipped, () => {});
   try {
-    yield* unzipped as AsyncIterable<Buffer>;
+    let length = 0;
+    for await (const chunk of unzipped as AsyncIterable<Buffer>) {
+      length += chunk.length;
+      if (length > uncheckedMiB * MiB && length > maxRatio * unzipped.bytesWritten) throw tooDense(length);
+      yield chunk;
+    }
   } catch (cause) {
     if (cause instanceof UserError) throw cause;
     const truncated = cause instanceof Error && "code" in cause && cause.code === "Z_BUF_ERROR";
@@ -83,6 +96,13 @@ async function* gunzip(chunks: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
       { cause },
     );
   }
+}
+
+function tooDense(length: number): UserError {
+  return new UserError(
+    "too-dense-gzip",
+    `the gzip data unzips to more than ${maxRatio} times its size, seen after ${Math.floor(length / MiB)} MiB, as no list of contacts does: look at it with \`gunzip -c FILE | head\`, and if it is right, unzip it before`,
+  );
 }
 
 function refuse(magic: string): void {

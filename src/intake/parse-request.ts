@@ -1,8 +1,10 @@
 import { z } from "zod";
 import { defaultMaxAgeMs } from "../domain/batch.ts";
+import { toExcerpt } from "../domain/chat-id.ts";
 import { parseInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
 import { UserError } from "../lib/errors.ts";
+import { mapInTurns } from "../lib/in-turns.ts";
 import { parseContactId } from "./contact-id.ts";
 import type { Contact } from "./intake-record.ts";
 
@@ -43,12 +45,11 @@ const requestSchema = z.object({
 /**
  * Reads a request that any BullMQ client may have queued: `{ instanceId, chatIds, priority?, maxAge? (seconds),
  * externalRef?, label? }`.
- * @throws UserError `invalid-request`: all faults of its shape at once
+ * @throws UserError `invalid-request`: the first faults of its shape, and how many more there are
  */
-export function parseRequest(data: unknown): ContactRequest {
+export async function parseRequest(data: unknown): Promise<ContactRequest> {
   const parsed = requestSchema.safeParse(data);
-  if (!parsed.success)
-    throw new UserError("invalid-request", `request: ${parsed.error.issues.map(toFault).join("; ")}`);
+  if (!parsed.success) throw toInvalidRequest(parsed.error.issues);
   const { chatIds, externalRef, maxAge, priority, label } = parsed.data;
   const instanceId = parseInstanceId(parsed.data.instanceId);
   if (instanceId === undefined) throw new UserError("invalid-request", "request: instanceId must be digits");
@@ -60,12 +61,12 @@ export function parseRequest(data: unknown): ContactRequest {
   }
   const contacts: Contact[] = [];
   const rejected: { index: number; reason: string }[] = [];
-  for (const [index, text] of chatIds.entries()) {
+  await mapInTurns(chatIds, (text, index) => {
     const id = parseContactId(text, undefined);
     const ref = Array.isArray(externalRef) ? externalRef[index] : externalRef;
     if (id.ok) contacts.push({ line: index + 1, chatId: id.chatId, externalRef: ref || undefined });
     else rejected.push({ index, reason: maskDigits(id.reason) });
-  }
+  });
   const maxAgeMs = maxAge === undefined ? defaultMaxAgeMs : maxAge * 1000;
   return { instanceId, contacts, rejected, priority, maxAgeMs, label };
 }
@@ -76,6 +77,13 @@ function maskDigits(text: string): string {
   return text.replace(/\p{Nd}/gu, (digit) => ((seen += 1) > 3 ? "*" : digit));
 }
 
-function toFault(issue: z.core.$ZodIssue): string {
-  return `${issue.path.join(".") || "data"}: ${issue.message}`;
+const maxFaults = 10;
+const maxFault = 200;
+
+function toInvalidRequest(issues: readonly z.core.$ZodIssue[]): UserError {
+  const faults = issues
+    .slice(0, maxFaults)
+    .map(({ path, message }) => toExcerpt(`${path.join(".") || "data"}: ${message}`, maxFault));
+  const others = issues.length > faults.length ? `; and ${issues.length - faults.length} more` : "";
+  return new UserError("invalid-request", `request: ${faults.join("; ")}${others}`);
 }

@@ -44,6 +44,8 @@ export function parsePhone(text: string, defaultCountry: CountryCode | undefined
   if (obvious !== undefined) return accept(obvious);
   // What follows a semicolon is dropped by the library: fine for ";ext=5", not for a second number.
   if (/;(?!\s*ext=)/i.test(number)) return refuse(text, "holds more than one value");
+  // It would say the same, by an exception that costs ten times as much as a number.
+  if (!/\d/.test(number)) return refuse(text, explain("NOT_A_NUMBER", number, defaultCountry));
   const international = number.startsWith("+") || defaultCountry === undefined;
   const reading = international ? readInternational(number) : readLocal(number, defaultCountry);
   if (typeof reading === "string") return refuse(text, explain(reading, number, defaultCountry));

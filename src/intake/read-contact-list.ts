@@ -1,7 +1,6 @@
 import { parseChatId } from "../domain/chat-id.ts";
+import { inTurns } from "../lib/in-turns.ts";
 import { toIntakeRecord, toReject, type IntakeRecord } from "./intake-record.ts";
-
-const maxChunk = 1_000;
 
 /**
  * The records of a contact list, in its order, in chunks. What is no chat that getAvatar takes (newsletters, the broadcast
@@ -9,8 +8,8 @@ const maxChunk = 1_000;
  * @param ids as the provider wrote them; empty where an entry has none
  */
 export async function* readContactList(ids: readonly string[]): AsyncGenerator<readonly IntakeRecord[]> {
-  for (let from = 0; from < ids.length; from += maxChunk) {
-    yield ids.slice(from, from + maxChunk).map((id, index) => toRecord(id, from + index + 1));
+  for await (const { from, items } of inTurns(ids)) {
+    yield items.map((id, index) => toRecord(id, from + index + 1));
   }
 }
 

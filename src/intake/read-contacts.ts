@@ -1,5 +1,6 @@
 import type { Readable } from "node:stream";
 import { UserError } from "../lib/errors.ts";
+import { inTurns } from "../lib/in-turns.ts";
 import { decodeBytes } from "./decode-bytes.ts";
 import type { IntakeRecord } from "./intake-record.ts";
 import type { LineReader, LineReaderOptions } from "./line-reader.ts";
@@ -34,7 +35,8 @@ const delimiters = [",", ";", "\t", "|"] as const;
  * told from the first line with anything in it; an input without one yields nothing.
  *
  * A line that cannot be used is a reject among the records. An input that cannot be used, or no further,
- * is a UserError; what was yielded before stays true. Memory does not grow with the input. Destroys the source in the end.
+ * is a UserError; what was yielded before stays true. Memory does not grow with the input, time only in step with it, and
+ * the rest of the process has its turns meanwhile. Destroys the source in the end.
  */
 export function readContacts(
   source: Readable,
@@ -80,7 +82,9 @@ async function* readChunks(source: Readable, options: LineReaderOptions): AsyncG
       const skipped = delimiter === undefined ? 0 : 1;
       block = { firstLine: block.firstLine + first + skipped, lines: skipped ? others : [line, ...others] };
     }
-    yield* inChunks(reader.read(block));
+    for await (const { from, items } of inTurns(block.lines)) {
+      yield* inChunks(reader.read({ firstLine: block.firstLine + from, lines: items }));
+    }
   }
   if (reader !== undefined) yield* inChunks(reader.end());
 }

@@ -9,7 +9,8 @@ export function readRow(
   layout: TableLayout,
   { defaultCountry }: Pick<LineReaderOptions, "defaultCountry">,
 ): IntakeRecord[] {
-  const id = layout.idColumns.map((index) => fields[index] ?? "").find((cell) => cell.trim() !== "");
+  const column = layout.idColumns.find((index) => fields[index] !== undefined && fields[index].trim() !== "");
+  const id = column === undefined ? undefined : fields[column];
   if (id !== undefined) {
     const ref = layout.refColumn === undefined ? undefined : fields[layout.refColumn];
     return [toIntakeRecord(source, id, ref, defaultCountry)];

@@ -1,4 +1,5 @@
 import type { RowBlock } from "../domain/row-block.ts";
+import { inTurns } from "../lib/in-turns.ts";
 import { chooseColumns, type TableLayout } from "./choose-columns.ts";
 import type { IntakeRecord } from "./intake-record.ts";
 import type { LineReaderOptions } from "./line-reader.ts";
@@ -7,7 +8,7 @@ import { readRow } from "./read-row.ts";
 
 /**
  * Reads contacts from the rows of a query's result as if they were a CSV file: its names are the header, a null is an
- * empty cell, and a row's number, from 1, takes the place of the line. Yields a chunk for each block.
+ * empty cell, and a row's number, from 1, takes the place of the line. Yields chunks as the blocks come.
  * @throws UserError where no column can be told to be that of the contact
  */
 export function readRows(
@@ -25,18 +26,27 @@ async function* readBlocks(
   let before = 0;
   for await (const { columns, rows } of blocks) {
     const chosen = (layout ??= chooseColumns(columns, options));
-    const first = before + 1;
+    for await (const { from, items } of inTurns(rows)) {
+      const first = before + from + 1;
+      yield items.flatMap((row, index) => toRecords(row, first + index, chosen, options));
+    }
     before += rows.length;
-    yield rows.flatMap((row, index) => {
-      const fields = row.map((value) => value ?? "");
-      const source = {
-        line: first + index,
-        // For the few that are rejected.
-        get text() {
-          return fields.join(",");
-        },
-      };
-      return readRow(source, fields, chosen, options);
-    });
   }
+}
+
+function toRecords(
+  row: readonly (string | null)[],
+  line: number,
+  layout: TableLayout,
+  options: LineReaderOptions,
+): IntakeRecord[] {
+  const fields = row.map((value) => value ?? "");
+  const source = {
+    line,
+    // For the few that are rejected.
+    get text() {
+      return fields.join(",");
+    },
+  };
+  return readRow(source, fields, layout, options);
 }

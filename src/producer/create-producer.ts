@@ -5,6 +5,7 @@ import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
 import { parseContactId } from "../intake/contact-id.ts";
 import { parseDurationMs } from "../lib/duration.ts";
 import { UserError } from "../lib/errors.ts";
+import { mapInTurns } from "../lib/in-turns.ts";
 import { toEnqueueError } from "./enqueue-error.ts";
 
 export { UserError };
@@ -60,8 +61,6 @@ export interface Producer {
 
 const { label: maxLabel, externalRef: maxRef } = intakeBounds;
 const maxItems = intakeBounds.items.sql;
-/** Phone numbers take time to read: other work gets its turn in between. */
-const itemsPerTurn = 2_000;
 
 /** Of a caller without types. */
 const notText = { ok: false, reason: "neither a chat id nor a phone number: expected text" } as const;
@@ -116,17 +115,16 @@ async function readContacts(contacts: readonly ProducedContact[]) {
   const chatIds: ChatId[] = [];
   const refs: (string | null)[] = [];
   const rejected: { index: number; reason: string }[] = [];
-  for (const [index, { chatId, phone, externalRef }] of contacts.entries()) {
-    if (index % itemsPerTurn === itemsPerTurn - 1) await nextTurn();
+  await mapInTurns(contacts, ({ chatId, phone, externalRef }, index) => {
     const text: unknown = chatId ?? phone ?? "";
     const id = typeof text === "string" ? parseContactId(text, undefined) : notText;
     if (!id.ok) {
       rejected.push({ index, reason: id.reason });
-      continue;
+      return;
     }
     chatIds.push(id.chatId);
     refs.push(readText(`contacts[${index}].externalRef`, externalRef ?? undefined, maxRef));
-  }
+  });
   return { chatIds, refs, rejected };
 }
 
@@ -150,10 +148,4 @@ function readMaxAge(maxAge: number | string | undefined): number {
 
 function invalid(message: string): UserError {
   return new UserError("invalid-request", message);
-}
-
-async function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

@@ -13,7 +13,10 @@ export function parseMetrics(text: string): Sample[] {
     .map((line) => {
       const [, name, labels = "", value] = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$/.exec(line) ?? [];
       if (name === undefined) throw new Error(`not a sample: ${line}`);
-      const pairs = [...labels.matchAll(/(\w+)="([^"]*)"/g)].map(([, key = "", text = ""]) => [key, text]);
+      const pairs = [...labels.matchAll(/(?:^|,)(\w+)="([^"]*)"/g)].map(([, key = "", text = ""]) => [
+        key,
+        text,
+      ]);
       return { name, labels: Object.fromEntries(pairs) as Record<string, string>, value: Number(value) };
     });
 }

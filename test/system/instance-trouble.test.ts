@@ -17,7 +17,7 @@ const inState =
 
 /** What happens, and words of what a person reads. */
 const troubles: [string, Trouble, RegExp][] = [
-  ["logged out", inState("notAuthorized"), /logged out of WhatsApp.*[^]*QR code/],
+  ["logged out", inState("notAuthorized"), /logged out of WhatsApp[^]*QR code/],
   ["a wrong token", (stage, id) => stage.simulator.setToken("another", id), /refuses the instance's token/],
   ["a 401 in disguise", answering("disguised-401"), /refuses the instance's token/],
   ["a 403", answering("forbidden-403"), /refuses the instance's token/],

@@ -4,6 +4,7 @@ import { Readable } from "node:stream";
 import type { z } from "zod";
 import { defaultMaxAgeMs } from "../../domain/batch.ts";
 import { UserError } from "../../lib/errors.ts";
+import { mapInTurns } from "../../lib/in-turns.ts";
 import { assertVisible, getKey, noInstance } from "../access.ts";
 import { toApiWords } from "../api-words.ts";
 import type { ApiContext, ZodApi } from "../create-api.ts";
@@ -20,7 +21,7 @@ import {
   toEtaSeconds,
 } from "../schemas/batch.ts";
 import { SenderGone } from "../sender-gone.ts";
-import { invalidRequest, unavailable } from "../to-api-error.ts";
+import { invalidRequest, toFault, unavailable } from "../to-api-error.ts";
 import { whenClosed } from "../when-closed.ts";
 import { getVisibleBatch } from "./batches.ts";
 
@@ -104,7 +105,7 @@ async function accept({ ports }: ApiContext, request: AcceptRequest, reply: Fast
   const idempotencyKey = readIdempotencyKey(request.headers["idempotency-key"]);
   const wish = parseBody(request.body);
   assertVisible(key, wish.instanceId);
-  const { contacts, invalid, inputs } = readContacts(wish, ports);
+  const { contacts, invalid, inputs } = await readContacts(wish, ports);
   if (request.query.strict && invalid.size > 0) throw toInvalidContacts(wish, invalid);
 
   const fingerprint = createHash("sha256")
@@ -135,9 +136,9 @@ function parseBody(body: unknown): NewBatch {
   const parsed = newBatchSchema.safeParse(body);
   if (parsed.success) return parsed.data;
   throw invalidRequest(
-    parsed.error.issues.map(({ path, message }) => ({
-      path: path.length === 0 ? "" : `/${path.join("/")}`,
-      message,
+    parsed.error.issues.map((issue) => ({
+      path: issue.path.length === 0 ? "" : `/${issue.path.join("/")}`,
+      message: toFault(issue.message, issue.code === "unrecognized_keys" ? issue.keys : undefined),
     })),
   );
 }
@@ -149,17 +150,16 @@ interface ReadContacts {
   readonly inputs: number;
 }
 
-function readContacts(wish: NewBatch, ports: Pick<ApiPorts, "parseContactId">): ReadContacts {
-  const inputs = wish.contacts ?? (wish.chatIds ?? []).map((chatId) => ({ chatId }));
+async function readContacts(wish: NewBatch, ports: Pick<ApiPorts, "parseContactId">): Promise<ReadContacts> {
+  const inputs: NonNullable<NewBatch["contacts"]> =
+    wish.contacts ?? (wish.chatIds ?? []).map((chatId) => ({ chatId }));
   const contacts: WishedContact[] = [];
   const invalid = new Map<number, string>();
-  for (const [position, { chatId, phone, externalRef }] of inputs.entries() as Iterable<
-    [number, NonNullable<NewBatch["contacts"]>[number]]
-  >) {
+  await mapInTurns(inputs, ({ chatId, phone, externalRef }, position) => {
     const id = ports.parseContactId(chatId ?? phone ?? "");
     if (id.ok) contacts.push({ chatId: id.chatId, externalRef: externalRef?.trim() || undefined, position });
     else invalid.set(position, toItemWords(id.reason));
-  }
+  });
   return { contacts, invalid, inputs: inputs.length };
 }
 

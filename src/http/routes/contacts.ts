@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
+import { mapInTurns } from "../../lib/in-turns.ts";
 import { assertVisible, getKey, noInstance } from "../access.ts";
 import type { ApiContext, ZodApi } from "../create-api.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
@@ -246,7 +247,7 @@ export function addContactRoutes(api: ZodApi, { ports, now, closing }: ApiContex
     async (request, reply) => {
       const { instanceId, chatIds } = request.body;
       assertVisible(getKey(request), instanceId);
-      const parsed = chatIds.map(ports.parseContactId);
+      const parsed = await mapInTurns(chatIds, (text) => ports.parseContactId(text));
       const wanted = new Set(parsed.flatMap((id) => (id.ok ? [id.chatId] : [])));
       const [found, instance] = await Promise.all([
         contacts.findMany(instanceId, [...wanted]),

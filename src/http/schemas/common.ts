@@ -69,7 +69,7 @@ const maxAgeDescription =
 const maxAgeText = z
   .string()
   .max(20)
-  .regex(/^\s*\d+(\.\d+)?\s*(ms|s|m|h|d|w)?\s*$/i)
+  .regex(/^\s*\d+(\.\d+)?(\s*(ms|s|m|h|d|w))?\s*$/i)
   .transform((text, context) => toMs(text, context));
 
 /** Milliseconds, of seconds or of a text. */

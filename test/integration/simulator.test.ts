@@ -4,6 +4,7 @@ import type { LoggedCall } from "../../src/simulator/call-log.ts";
 import { outcomeNames, type OutcomeName } from "../../src/simulator/outcomes.ts";
 import type { SimulatorOptions } from "../../src/simulator/simulator-options.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/start-simulator.ts";
+import { findOverfullSecond } from "../support/sliding-second.ts";
 
 const instanceId = "1101000001";
 const token = "d75b3a66374942c5b3c019c698abc2067e151558acbd412345";
@@ -227,9 +228,11 @@ describe("the limiter", () => {
   test("bursts and a hurried client get the rate in any sliding second, and not a call more", async () => {
     const simulator = await start({ requestsPerSecond: rate });
     const burst = await Promise.all(Array.from({ length: 3 * rate }, () => call(simulator, chatId)));
-    expect(burst.filter((answer) => answer.status === 200)).toHaveLength(rate);
-    let served = rate;
-    while (served < 2.5 * rate) {
+    // More where the burst takes longer than a second: that none is one too many is seen below, by the log.
+    let served = burst.filter((answer) => answer.status === 200).length;
+    expect(served).toBeGreaterThanOrEqual(rate);
+    const enough = served + 1.5 * rate;
+    while (served < enough) {
       const answers = await Promise.all([call(simulator, chatId), call(simulator, chatId)]);
       served += answers.filter((answer) => answer.status === 200).length;
     }
@@ -239,7 +242,9 @@ describe("the limiter", () => {
     const stats = simulator.stats();
     const refused = calls.filter((logged) => logged.outcome === "limited").length;
     expect(stats).toMatchObject({ calls: calls.length, refused, answered429: refused, inFlight: 0 });
-    expect(stats.maxCallsInAnySecond).toBeGreaterThanOrEqual(3 * rate);
+    const moments = calls.map((logged) => logged.at);
+    expect(findOverfullSecond(moments, stats.maxCallsInAnySecond)).toBeUndefined();
+    expect(findOverfullSecond(moments, stats.maxCallsInAnySecond - 1)).toBeDefined();
   });
 
   test("each instance has its own budget and its own rate", async () => {

@@ -3,10 +3,14 @@ import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "csv-parse/sync";
+import type { ChatId } from "../../src/domain/chat-id.ts";
+import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { createSecretBox } from "../../src/lib/secret-box.ts";
 import type { SimulatorOptions } from "../../src/simulator/simulator-options.ts";
 import { startSimulator, type Simulator } from "../../src/simulator/start-simulator.ts";
+import { removeInstance } from "../../src/store/instances.ts";
 import type { TestBackend } from "./backends.ts";
+import { acceptContacts } from "./ledger.ts";
 import { runCli, startCli, type CliOptions, type CliResult, type CliRun } from "./run-cli.ts";
 import { openTestDatabase, type TestDatabase } from "./test-database.ts";
 
@@ -49,6 +53,13 @@ export interface Stage {
   addInstance(id: string, settings?: InstanceSettings): Promise<void>;
   /** Writes a file into the folder. Returns its path. */
   write(name: string, content: string | Buffer): Promise<string>;
+  /**
+   * Takes these chats in as `avatars import` does, without the time that a process takes. Nobody is woken: it is for
+   * workers that are started afterwards. Returns the batch's id.
+   */
+  acceptChats(instanceId: string, chatIds: readonly string[]): Promise<string>;
+  /** Takes an instance away with all that is stored of it, so that later tests have no part of its work. */
+  removeInstance(instanceId: string): Promise<void>;
   /** `avatars import` of these chats. Returns the batch's id. */
   importChats(instanceId: string, chatIds: readonly string[], args?: readonly string[]): Promise<string>;
   /** In the order of their chat ids. */
@@ -121,6 +132,11 @@ export async function openStage({ backend, env, ...options }: StageOptions = {})
     async write(name, content) {
       await writeFile(stage.path(name), content);
       return stage.path(name);
+    },
+    acceptChats: (instanceId, chatIds) =>
+      acceptContacts(database.pool, instanceId as InstanceId, chatIds as readonly ChatId[]),
+    async removeInstance(instanceId) {
+      await removeInstance(database, instanceId as InstanceId);
     },
     async importChats(instanceId, chatIds, args = []) {
       const stdin = `chat_id\n${chatIds.join("\n")}\n`;

@@ -14,7 +14,7 @@ const deadlines = { connectMs: 10_000, statementMs: 60_000, lockMs: 30_000 };
 /** A database of the test file's own, migrated and empty. `close` drops it. */
 export async function openTestDatabase(): Promise<TestDatabase> {
   const name = `test_${randomUUID().replaceAll("-", "")}`;
-  await runAsAdmin(`create database ${name} template ${templateName}`);
+  await runAsAdmin(`create database ${name} template ${templateName} strategy file_copy`);
   const url = new URL(inject("adminUrl"));
   url.pathname = `/${name}`;
   const database = await openDatabase({ url: url.href, maxConnections: 8, deadlines });

@@ -50,6 +50,8 @@ const told = (message: string) => ({ status: 400, body: JSON.stringify({ statusC
 const few = 3;
 /** A run of failures, each of which says nothing sure. */
 const run = 12;
+/** So many are seen to fail at once, on a busy machine too; one by one they would be taken for the contacts' fault. */
+const runAtOnce = { maxInFlight: run };
 
 const causes: Cause[] = [
   {
@@ -172,6 +174,7 @@ const causes: Cause[] = [
   {
     name: "timeouts told by the provider",
     reason: "timing-out",
+    settings: runAtOnce,
     signs: 2 * run,
     isAsked: true,
     begin: answering("chat-timeout", ["getAvatar"]),
@@ -179,8 +182,7 @@ const causes: Cause[] = [
   {
     name: "a provider that does not answer in time",
     reason: "timing-out",
-    // So many are seen to fail at once; one by one the first of them would be taken for the contacts' fault.
-    settings: { maxInFlight: 12 },
+    settings: runAtOnce,
     signs: 2 * run,
     isAsked: true,
     begin: answering("stall", ["getAvatar"]),

@@ -31,7 +31,7 @@ test("rejects that cannot be written are said to be so", async () => {
 });
 
 test("a simulated run calls no real instance, whatever is due there, and leaves its contacts due", async () => {
-  await stage.importChats(instanceId, ["79001230001@c.us", "79001230002@c.us"]);
+  await stage.acceptChats(instanceId, ["79001230001@c.us", "79001230002@c.us"]);
   const before = stage.simulator.stats().calls;
   await stage.write("few.csv", "chat_id\n79001234501@c.us\n79001234502@c.us\n");
   const simulated = await stage.run(["enrich", "few.csv", "--simulate"]);
@@ -42,7 +42,7 @@ test("a simulated run calls no real instance, whatever is due there, and leaves 
 
 test("a real run does not call for what a simulated one has left", async () => {
   await stage.database.pool.query("update avatars.instances set state = 'active' where id = '0000000000'");
-  await stage.importChats("0000000000", ["79001230009@c.us"]);
+  await stage.acceptChats("0000000000", ["79001230009@c.us"]);
   const done = await stage.run(["enrich", "few.csv", "--instance", instanceId]);
   expect(done.code).toBe(0);
   const [left] = await stage

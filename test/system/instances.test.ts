@@ -37,7 +37,7 @@ describe.each(listBackends())("instances with the queue in $name", (backend) => 
       state: "active",
     });
     simulator.setToken("second-token", "1101000001");
-    await stage.importChats("1101000001", makeChats(3));
+    await stage.acceptChats("1101000001", makeChats(3));
     const worker = await stage.startWorker();
     await eventually(async () => expect(await stage.countPending("1101000001")).toBe(0));
     worker.child.kill("SIGTERM");
@@ -123,7 +123,7 @@ describe.each(listBackends())("instances with the queue in $name", (backend) => 
     const instanceId = "1101000004";
     const [many, urgent] = [makeChats(2_000, 10_000), makeChats(5, 20_000)];
     await stage.addInstance(instanceId, { rps: 100 });
-    await stage.importChats(instanceId, many);
+    await stage.acceptChats(instanceId, many);
     const worker = await stage.startWorker();
     const readAsked = () => stage.simulator.readLog({ instanceId }).map(({ chatId }) => chatId);
     await eventually(() => expect(readAsked().length).toBeGreaterThan(20));

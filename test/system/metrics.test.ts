@@ -16,7 +16,7 @@ describe("the metrics of a worker", () => {
   beforeAll(async () => {
     stage = await openStage({ env: { METRICS_PORT: "0" } });
     await stage.addInstance(instanceId, { rps: 40, token });
-    await stage.importChats(instanceId, makeChats(10_000));
+    await stage.acceptChats(instanceId, makeChats(10_000));
     worker = await stage.startWorker();
     await printedBy(worker, "metrics served");
     const [, port] = /"port":(\d+),"msg":"metrics served"/.exec(worker.printed()) ?? [];

@@ -19,7 +19,7 @@ const letTimePass = async (column: "next_call_at" | "due_at") =>
 
 test("a health check is content while nothing is due, or not for long, or somebody works", async () => {
   expect(await stage.run(["status", "--check"])).toMatchObject({ code: 0, stderr: "" });
-  await stage.importChats(instanceId, ["79001234567@c.us"]);
+  await stage.acceptChats(instanceId, ["79001234567@c.us"]);
   await letTimePass("next_call_at");
   expect(await stage.run(["status", "--check"])).toMatchObject({ code: 0, stderr: "" });
   await letTimePass("due_at");

@@ -48,7 +48,7 @@ describe.each(listBackends())("an instance that is worked on, with the queue in 
   beforeAll(async () => {
     stage = await openStage({ backend });
     await stage.addInstance(instanceId, { rps: rate });
-    await stage.importChats(instanceId, makeChats(10_000));
+    await stage.acceptChats(instanceId, makeChats(10_000));
     // Whichever of them works on it.
     await Promise.all([stage.startWorker(), stage.startWorker()]);
   });
@@ -100,7 +100,7 @@ describe("what is told of an instance", () => {
   beforeAll(async () => {
     stage = await openStage();
     await stage.addInstance(instanceId, { rps: rate, token: "d75b3a66374942c5" });
-    await stage.importChats(instanceId, makeChats(10_000));
+    await stage.acceptChats(instanceId, makeChats(10_000));
     await stage.startWorker();
   });
 

@@ -58,7 +58,7 @@ describe.each(listBackends())("stopping with the queue in $name", (backend) => {
     ["SIGTERM", 0],
     ["SIGINT", 130],
   ] as const)("a worker finishes its calls in flight after %s, and exits with %i", async (signal, code) => {
-    await stage.importChats(instanceId, chats);
+    await stage.acceptChats(instanceId, chats);
     const worker = await stage.startWorker();
     await callsReach(50);
     worker.child.kill(signal);
@@ -66,7 +66,7 @@ describe.each(listBackends())("stopping with the queue in $name", (backend) => {
     await expectAnswersSaved();
     expect(readCalls().length).toBeGreaterThanOrEqual(50);
     // Nobody works on the rest of this instance while the next tests run.
-    await stage.run(["instance", "remove", instanceId, "--with-contacts"]);
+    await stage.removeInstance(instanceId);
   });
 
   test.each([
@@ -108,7 +108,7 @@ describe.each(listBackends())("stopping with the queue in $name", (backend) => {
     async (graceMs) => {
       const { simulator } = stage;
       simulator.script({ instanceId, answers: [{ outcome: "present", delayMs: 60_000 }], times: "forever" });
-      await stage.importChats(instanceId, chats);
+      await stage.acceptChats(instanceId, chats);
       const worker = await stage.startWorker({ AVATARS_SHUTDOWN_GRACE_MS: graceMs });
       await callsReach(30);
       worker.child.kill("SIGTERM");
@@ -138,6 +138,6 @@ describe.each(listBackends())("stopping with the queue in $name", (backend) => {
       expect(run.child.exitCode).toBe(130);
     }, 15_000);
     expect((await stage.readContacts(instanceId)).filter(({ attempts }) => attempts > 0)).toEqual([]);
-    await stage.run(["instance", "remove", instanceId, "--with-contacts"]);
+    await stage.removeInstance(instanceId);
   });
 });

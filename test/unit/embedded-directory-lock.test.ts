@@ -89,7 +89,9 @@ test("a process is told from one that ended, and from what is no process", async
 
 async function markOfTheDead(): Promise<string> {
   const child = spawn(process.execPath, ["-e", ""]);
+  // Listened for from the start: it may close while it is inspected.
+  const closed = once(child, "close");
   const { startedAt } = await inspectProcess(child.pid!);
-  await once(child, "close");
+  await closed;
   return `${child.pid}-${startedAt ?? 0}`;
 }

@@ -23,7 +23,7 @@ describe.concurrent.each(listBackends())("a killed worker with the queue in $nam
     expect: check,
   }) => {
     const { simulator } = stage;
-    await stage.importChats(instanceId, chats);
+    await stage.acceptChats(instanceId, chats);
     const victim = await stage.startWorker();
     await eventually(() => expect(readCalls().length).toBeGreaterThan(400), 30_000);
     victim.child.kill("SIGKILL");

@@ -37,7 +37,7 @@ describe.concurrent.each(listBackends())("three workers with the queue in $name"
   test("share each instance's budget while one is killed and another stands still and wakes up", async ({
     expect: check,
   }) => {
-    for (const id of instanceIds) await stage.importChats(id, chats);
+    for (const id of instanceIds) await stage.acceptChats(id, chats);
     const [sleeper, victim, survivor] = await Promise.all([1, 2, 3].map(() => stage.startWorker()));
     await afterCalls(100);
     // It may hold both runs, or none: whoever else goes on, it wakes as a zombie.

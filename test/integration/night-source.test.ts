@@ -108,7 +108,8 @@ describe("the query of a night", () => {
       await addCustomers(1, 50);
       expect(await readNightly()).toMatchObject({ added: 1, error: undefined });
     } finally {
-      worker.release(true);
+      await worker.query("rollback");
+      worker.release();
     }
   });
 

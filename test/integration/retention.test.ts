@@ -93,7 +93,8 @@ async function inOpenTransaction<Result>(work: (client: pg.PoolClient) => Promis
     await client.query("begin");
     return await work(client);
   } finally {
-    client.release(true);
+    await client.query("rollback");
+    client.release();
   }
 }
 

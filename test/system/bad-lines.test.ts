@@ -84,7 +84,7 @@ function expectRefusal({ code, stdout, stderr }: CliResult, message: RegExp): vo
 
 /** What enrich says of its data and its progress before, and the hint after wrong usage. */
 function isAccompanying(line: string): boolean {
-  return /^(data: |0\/0\+ · )/.test(line) || line === "run it with --help to see what it takes";
+  return /^(data: |\d+\/\d+\+ · )/.test(line) || line === "run it with --help to see what it takes";
 }
 
 describe.concurrent("what cannot be done is refused in one line", () => {

@@ -47,18 +47,22 @@ test("a resync marks no contact that its filter has stopped to mean meanwhile", 
     { ...contact, name: "answered" },
     { ...contact, name: "as before" },
   ]);
-  const opened = await overtake(
+  // It waits for no contact: one that another transaction is about to change is passed over.
+  const other = await database.pool.connect();
+  await other.query("begin");
+  await other.query(
     "update avatars.contacts set status = 'present' where instance_id = $1 and external_ref = 'answered'",
-    instanceId,
-    () =>
-      openManualResync(database.pool, {
-        instanceId,
-        filter: { statuses: ["hidden"], kind: undefined, olderThanMs: undefined },
-        mostContacts: undefined,
-        now,
-        isInWindow: false,
-      }),
+    [instanceId],
   );
+  const opened = await openManualResync(database.pool, {
+    instanceId,
+    filter: { statuses: ["hidden"], kind: undefined, olderThanMs: undefined },
+    mostContacts: undefined,
+    now,
+    isInWindow: false,
+  });
+  await other.query("commit");
+  other.release();
   expect(opened.contacts).toBe(1);
   const { rows } = await database.pool.query<{ external_ref: string }>(
     `select external_ref from avatars.contacts where instance_id = $1 and refresh_step = ${requestedStep}`,

@@ -94,12 +94,13 @@ describe("rows", () => {
     const chunks = read("select 79001000000 + i as phone from generate_series(1, 2000) i")[
       Symbol.asyncIterator
     ]();
-    const sizes: number[] = [];
+    let taken = 0;
     for (let chunk = await chunks.next(); chunk.done !== true; chunk = await chunks.next()) {
-      sizes.push(chunk.value.length);
-      if (sizes.length <= 2) expect(await findSessions()).toEqual([{ state: "idle in transaction" }]);
+      taken += chunk.value.length;
+      expect(chunk.value.length).toBeLessThanOrEqual(1_000);
+      if (chunk.value.length > 0) expect(await findSessions()).toEqual([{ state: "idle in transaction" }]);
     }
-    expect(sizes).toEqual([1_000, 1_000, 0]);
+    expect(taken).toBe(2_000);
     await eventually(async () => expect(await findSessions()).toEqual([]));
   });
 
@@ -124,7 +125,7 @@ describe("rows", () => {
 
   test("that are enough end the session when the reader stops", async () => {
     for await (const records of read("select 79001000000 + i as phone from generate_series(1, 5000) i")) {
-      expect(records).toHaveLength(1_000);
+      expect(records.length).toBeGreaterThan(0);
       break;
     }
     await eventually(async () => expect(await findSessions()).toEqual([]));
@@ -216,13 +217,18 @@ describe("a source that cannot be read says whose fault it is", () => {
     ["between two", "select 79001000000 + i as phone from generate_series(1, 5000) i"],
   ])("the connection: lost %s", async (what, query) => {
     const chunks = read(query)[Symbol.asyncIterator]();
-    if (what === "between two") expect((await chunks.next()).value).toHaveLength(1_000);
-    const next = chunks.next().catch((error: unknown) => error);
-    if (what === "between two") await next;
+    // All that one fetch has brought: what comes next must be fetched.
+    for (let taken = 0; what === "between two" && taken < 1_000;) {
+      const chunk = await chunks.next();
+      taken += chunk.done === true ? 0 : chunk.value.length;
+    }
+    const next = what === "between two" ? undefined : chunks.next().catch((error: unknown) => error);
     await eventually(async () => expect(await findSessions()).toHaveLength(1));
     await crm.query(`select pg_terminate_backend(pid, 5000) from pg_stat_activity ${crm.sessions}`);
-    const after = what === "between two" ? chunks.next().catch((error: unknown) => error) : next;
-    expect(await after).toMatchObject({ code: "source-lost", retryable: true });
+    expect(await (next ?? chunks.next().catch((error: unknown) => error))).toMatchObject({
+      code: "source-lost",
+      retryable: true,
+    });
   });
 
   test("the one who stops it: at once, with the signal's reason", async () => {

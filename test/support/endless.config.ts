@@ -1,7 +1,8 @@
-import config from "../../vitest.config.ts";
-
-/** A run that never ends, for the test that kills it. */
+/** A run that never ends, on the servers of all runs, for the test that kills it. */
 export default {
-  ...config,
-  test: { ...config.test, include: ["test/support/endless.fixture.ts"], testTimeout: 600_000 },
+  test: {
+    include: ["test/support/endless.fixture.ts"],
+    globalSetup: ["test/support/global-setup.ts"],
+    testTimeout: 600_000,
+  },
 };

@@ -28,7 +28,7 @@ export interface DatabaseOptions {
   readonly onConnectionLost?: (error: Error) => void;
 }
 
-/** Every wait has an end (I8): for a connection, for a statement, and for each lock that it meets (lock-waits.md). */
+/** Every wait has an end (I8): for a connection, for a statement, and for each lock that it meets (docs/lock-waits.md). */
 export interface DatabaseDeadlines {
   readonly connectMs: number;
   readonly statementMs: number;

@@ -367,7 +367,7 @@ export const resyncRuns = avatarsSchema.table(
 
 /**
  * What could not be written to a contact because a transaction of another program holds its row (see
- * store/lock-waits.md). Written without a lock on the contact; while a row is here the contact is not claimed. Nearly always empty.
+ * docs/lock-waits.md). Written without a lock on the contact; while a row is here the contact is not claimed. Nearly always empty.
  */
 export const lookupsAside = avatarsSchema.table(
   "lookups_aside",

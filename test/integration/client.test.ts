@@ -200,8 +200,17 @@ describe("the client", () => {
       }
     };
     await expect(follow()).rejects.toBe(reason);
-    const all = await client.listChanges({ limit: 1000 });
-    expect(read).toEqual(all.items.map(({ id }) => id));
+    const all: number[] = [];
+    for (let cursor: string | undefined; ;) {
+      const { items, next } = await client.listChanges({
+        limit: 1000,
+        ...(cursor !== undefined && { cursor }),
+      });
+      if (items.length === 0) break;
+      all.push(...items.map(({ id }) => id));
+      cursor = next;
+    }
+    expect(read).toEqual(all);
   });
 
   test("administers instances, and follows a batch that waits for one through another server", async () => {

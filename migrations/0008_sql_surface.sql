@@ -119,3 +119,18 @@ begin
   end loop;
 end
 $$;
+--> statement-breakpoint
+
+-- Marks of chats that were erased (store/erase-contact.ts), and the lock of the process that removes those that are old.
+CREATE TABLE "avatars"."erased_chats" (
+	"instance_id" text NOT NULL,
+	"chat_hash" text NOT NULL,
+	"erased_at" timestamp with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "erased_chats_instance_id_chat_hash_pk" PRIMARY KEY("instance_id","chat_hash")
+);
+--> statement-breakpoint
+ALTER TABLE "avatars"."erased_chats" ADD CONSTRAINT "erased_chats_instance_id_instances_id_fk" FOREIGN KEY ("instance_id") REFERENCES "avatars"."instances"("id") ON DELETE cascade ON UPDATE no action;
+--> statement-breakpoint
+CREATE INDEX "erased_chats_erased_idx" ON "avatars"."erased_chats" USING btree ("erased_at");
+--> statement-breakpoint
+INSERT INTO avatars.gates (name) VALUES ('old erasures');

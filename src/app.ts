@@ -12,6 +12,7 @@ import {
 import type { Contact, IntakeRecord, RecordUnit, Reject } from "./intake/intake-record.ts";
 import { parseRequest } from "./intake/parse-request.ts";
 import { beforeFirst } from "./lib/before-first.ts";
+import { createChatHash } from "./lib/chat-hash.ts";
 import { settleWithin } from "./lib/deadline.ts";
 import { startEvery } from "./lib/start-every.ts";
 import type { LogEvents } from "./log-events.ts";
@@ -44,9 +45,8 @@ import {
   findStalledInstances,
   type HeldInstance,
 } from "./store/find-due-instances.ts";
-import type { PaceSettings } from "./store/pace-settings.ts";
 import { readResults, type ResultFilter } from "./store/read-results.ts";
-import { createRunLedger } from "./store/run-ledger.ts";
+import { createRunLedger, type LedgerSettings } from "./store/run-ledger.ts";
 import { applyLookupsAside } from "./store/save-lookups.ts";
 import { startRetention } from "./store/start-retention.ts";
 import { readStatus, type InstanceStatus } from "./store/status.ts";
@@ -245,11 +245,12 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
     onConnectionLost: (error) => events.connectionLost(error),
   });
   closer.add("claims", () => claims.close());
-  const pace: PaceSettings = {
+  const settings: LedgerSettings = {
     requestsPerSecond: config.requestsPerSecond,
     oldestShare: config.oldestShare,
     random: Math.random,
     claimLeaseMs,
+    hashErased: createChatHash(base.secretKey(), "erased chats"),
   };
   const isOurs = (id: InstanceId) => (id === simulatedInstanceId) === simulated;
   const { createGreenApi } = await import("./provider/green-api.ts");
@@ -258,7 +259,7 @@ async function startWorker(base: Base, queues: Queues, metrics: Metrics | undefi
   const observed = observeActivity(metrics ? tapEvents(events, metrics.events) : events);
   metrics?.watch(observed.activity.report);
   const worker = createWorker({
-    ledger: createRunLedger(database, pace, claims),
+    ledger: createRunLedger(database, settings, claims),
     isTransient,
     getAvatar: observed.watch(greenApi.getAvatar),
     getState: greenApi.getState,

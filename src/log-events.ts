@@ -42,14 +42,23 @@ export interface LogEvents extends WorkerEvents, QueueEvents, ApiEvents, ResyncE
   embedded(event: string, fields: Record<string, unknown>): void;
 }
 
-/** @param hashChat a keyed hash (lib/logger.ts) */
+/** Characters of a hash: enough to tell chats apart. */
+const loggedHashLength = 12;
+
+/** @param hashChat a keyed hash (lib/chat-hash.ts), of which a part is logged */
 export function createLogEvents(logger: Logger, hashChat: (chatId: string) => string): LogEvents {
   return {
     lookedUp({ instanceId, chatId, lookup }) {
       if (!logger.isLevelEnabled("debug")) return;
       const { kind, scope } = lookup.outcome;
       logger.debug(
-        { instanceId, chat: hashChat(chatId), outcome: kind, scope, tookMs: Math.round(lookup.tookMs) },
+        {
+          instanceId,
+          chat: hashChat(chatId).slice(0, loggedHashLength),
+          outcome: kind,
+          scope,
+          tookMs: Math.round(lookup.tookMs),
+        },
         "looked up",
       );
     },

@@ -8,6 +8,7 @@ import { parseContactId } from "./intake/contact-id.ts";
 import { importRecords } from "./intake/import-records.ts";
 import { readContacts } from "./intake/read-contacts.ts";
 import { createSecretHmac } from "./lib/api-token.ts";
+import { createChatHash } from "./lib/chat-hash.ts";
 import { settleWithin } from "./lib/deadline.ts";
 import { createFairLimit, type FairLimit } from "./lib/fair-limit.ts";
 import { UserError } from "./lib/errors.ts";
@@ -111,7 +112,7 @@ export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPort
       },
     },
     batches: createBatchPorts(base, waited, slow, writes, links),
-    contacts: createContactPorts(waited, writes, links),
+    contacts: createContactPorts(base, waited, writes, links),
     changes: { read: createChangeReader(waited.pool) },
     instances: createInstancePorts(base, waited, slow, links),
     resync: createResyncPorts(base, waited, slow),
@@ -212,10 +213,12 @@ const readContactsInto: Parameters<typeof receiveStream>[1]["readInto"] = (strea
   );
 
 function createContactPorts(
+  base: Base,
   { pool }: Database,
   writes: FairLimit,
   { wake, getQueues }: ApiLinks,
 ): ContactPorts {
+  const hashErased = createChatHash(base.secretKey(), "erased chats");
   const poller = createAnswerPoller({ findAnswered: (tickets) => findAnswered(pool, tickets) });
   return {
     find: async (instanceId, chatId) => (await findContacts(pool, instanceId, [chatId]))[0],
@@ -232,7 +235,9 @@ function createContactPorts(
     async erase(instanceId, chatId) {
       // First, or one that waits would bring the contact back.
       const isForgotten = await forgetInQueue(getQueues, instanceId, chatId);
-      const wasFound = await writes.run(instanceId, async () => eraseContact(pool, instanceId, chatId));
+      const wasFound = await writes.run(instanceId, async () =>
+        eraseContact(pool, hashErased, instanceId, chatId),
+      );
       if (isForgotten) return wasFound;
       throw new UserError(
         "queue-unreachable",

@@ -3,7 +3,8 @@ import { openEmbeddedPostgres } from "./embedded/open-embedded-postgres.ts";
 import { openSecretKey } from "./embedded/secret-key.ts";
 import { createCloser, type Closer } from "./lib/closer.ts";
 import { UserError } from "./lib/errors.ts";
-import { createChatHash, createLogger, type LogLevel } from "./lib/logger.ts";
+import { createChatHash } from "./lib/chat-hash.ts";
+import { createLogger, type LogLevel } from "./lib/logger.ts";
 import { createSecretBox, type SecretBox } from "./lib/secret-box.ts";
 import { createLogEvents, type LogEvents } from "./log-events.ts";
 import { openDatabase, type Database } from "./store/database.ts";
@@ -42,7 +43,7 @@ export interface BaseOptions {
 export async function openBase(config: Config, options: BaseOptions): Promise<Base> {
   const logger = createLogger(config.logLevel ?? options.defaultLogLevel);
   const hashKey = config.secretKey ?? Buffer.from("no key: hashes are not comparable with others");
-  let events = createLogEvents(logger, createChatHash(hashKey));
+  let events = createLogEvents(logger, createChatHash(hashKey, "chat ids in logs"));
   const closer = createCloser((name, error) => events.closeFailed(name, error));
   try {
     let { databaseUrl, secretKey } = config;
@@ -55,7 +56,7 @@ export async function openBase(config: Config, options: BaseOptions): Promise<Ba
       closer.add("embedded Postgres", () => postgres.close());
       databaseUrl = postgres.url;
       secretKey ??= await openSecretKey(config.dataDir);
-      events = createLogEvents(logger, createChatHash(secretKey));
+      events = createLogEvents(logger, createChatHash(secretKey, "chat ids in logs"));
     }
     const embedded = config.databaseUrl === undefined;
     const database = await openDatabase({

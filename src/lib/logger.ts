@@ -1,4 +1,3 @@
-import { createHmac } from "node:crypto";
 import pino from "pino";
 
 export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal" | "silent";
@@ -19,10 +18,4 @@ export function toErrorFields(error: unknown): { code: string; error: string } {
   const code =
     typeof error === "object" && error !== null && "code" in error ? String(error.code) : "UNKNOWN";
   return { code, error: error instanceof Error ? error.name : typeof error };
-}
-
-/** Other people's ids are logged as a keyed hash: the same chat has the same hash, and nobody can tell whose. */
-export function createChatHash(key: Uint8Array): (chatId: string) => string {
-  const hashKey = createHmac("sha256", key).update("chat ids in logs").digest();
-  return (chatId) => createHmac("sha256", hashKey).update(chatId).digest("base64url").slice(0, 12);
 }

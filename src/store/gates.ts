@@ -5,7 +5,7 @@ import { codeOf, lockNotAvailable } from "./database.ts";
  * Locks that one process at a time has, over all of them: a row of `avatars.gates` each. Any role of the database may take an
  * advisory lock, of whatever number, and would stop the work for as long as it likes; these need rights on the table.
  */
-export type Gate = "opening runs" | "old changes" | "old batches" | "old resyncs";
+export type Gate = "opening runs" | "old changes" | "old batches" | "old resyncs" | "old erasures";
 
 const toLockSql = (isPatient: boolean) => `
 select exists (select from avatars.gates where name = $1) as is_there,

@@ -3,6 +3,8 @@ import type { ChatId } from "../domain/chat-id.ts";
 import type { Hold, ProbePolicy } from "../domain/hold.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { OpenedHold, ProlongedHold, RunLedger } from "../domain/ledger.ts";
+import type { ChatHash } from "../lib/chat-hash.ts";
+import { inTransaction } from "./in-transaction.ts";
 
 /** Doubles with each hold in a row: `$base` the first wait, `$max` the longest, in ms. */
 const toUntil = (base: string, max: string) =>
@@ -16,17 +18,24 @@ const hasAllowed = `i.state = 'held' and i.allowed_chat_ids is not null and i.he
  * some chats to be asked is replaced before it runs out: by other trouble of theirs, or when fewer of them are left. Other
  * trouble is a hold of its own, which answers to their calls from before it must not end.
  *
- * Of the chats that the provider names only those are kept that are contacts: others are nobody's business, or were erased. They
- * are locked until the hold is written, so that whoever erases one of them takes it out of the hold as well.
+ * Of a chat that the provider names and that is no contact, the id is kept too: it may become one during the hold. Left out are those
+ * that were erased and are no contacts again. `$6` are the chat ids, `$7` their hashes. Contacts are looked up by an array: a join
+ * may read them all.
  */
 const holdSql = `
-with known as materialized (
+with erased as materialized (
+  select n.chat_id from unnest($6::text[], $7::text[]) as n (chat_id, chat_hash)
+  where n.chat_hash = any (array(
+    select e.chat_hash from avatars.erased_chats e where e.instance_id = $1 and e.chat_hash = any ($7::text[])))
+), known as materialized (
   select c.chat_id from avatars.contacts c
-  where c.instance_id = $1 and c.chat_id = any ($6::text[])
-  order by c.id for key share
+  where c.instance_id = $1 and c.chat_id = any (array(select chat_id from erased))
 ), named as (
-  -- An array in any case of a hold that leaves some chats, also where none of them is known.
-  select case when $6::text[] is not null then array(select chat_id from known) end as chat_ids
+  -- An array in any case of a hold that leaves some chats, also where none of them is left.
+  select case when $6::text[] is not null then array(
+    select n.chat_id from unnest($6::text[]) as n (chat_id)
+    where n.chat_id <> all (array(select chat_id from erased except select chat_id from known))
+  ) end as chat_ids
 )
 update avatars.instances i
 set state = 'held', held_reason = $2,
@@ -71,16 +80,28 @@ with instance as materialized (
 )
 select exists(select from instance) as was_held, exists(select from ended) as is_ended`;
 
-/** See {@link RunLedger.holdInstance}. */
+/** Orders holds that leave some chats, and erasures: the second one finds what the first has written (erase-contact.ts). */
+export const lockInstanceSql = "select id from avatars.instances where id = $1 for no key update";
+
+/**
+ * See {@link RunLedger.holdInstance}.
+ * @param hashErased the same hash as erasures write
+ */
 export async function holdInstance(
   pool: pg.Pool,
+  hashErased: ChatHash,
   id: InstanceId,
   { reason, baseMs, maxMs, allowedChatIds }: Hold,
   askedAtMs: number,
 ): Promise<OpenedHold | undefined> {
-  const values = [id, reason, baseMs, maxMs, askedAtMs, allowedChatIds];
-  const { rows } = await pool.query<OpenedHold>(holdSql, values);
-  return rows[0];
+  const values = [id, reason, baseMs, maxMs, askedAtMs, allowedChatIds, allowedChatIds?.map(hashErased)];
+  const open = async (client: pg.Pool | pg.PoolClient) => client.query<OpenedHold>(holdSql, values);
+  if (allowedChatIds === undefined) return (await open(pool)).rows[0];
+  return inTransaction(pool, async (client) => {
+    await client.query(lockInstanceSql, [id]);
+    // A statement of its own, which sees the marks of whom the lock waited for.
+    return (await open(client)).rows[0];
+  });
 }
 
 /** See {@link RunLedger.prolongHold}. */

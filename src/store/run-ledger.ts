@@ -1,4 +1,5 @@
 import type { RunLedger } from "../domain/ledger.ts";
+import type { ChatHash } from "../lib/chat-hash.ts";
 import { claimDueContacts } from "./claim-due-contacts.ts";
 import { extendClaims, putOff, releaseClaims } from "./claims.ts";
 import type { Database } from "./database.ts";
@@ -9,13 +10,18 @@ import { reserveCalls } from "./reserve-calls.ts";
 import { saveLookups } from "./save-lookups.ts";
 import { throttle } from "./throttle.ts";
 
+export interface LedgerSettings extends PaceSettings {
+  /** Of chats that were erased: the same hash as their erasure writes (erase-contact.ts). */
+  readonly hashErased: ChatHash;
+}
+
 /**
  * The ledger as instance runs see it.
  * @param claims where claims are written: they expire anyway, and need not wait for the disk
  */
 export function createRunLedger(
   { pool }: Database,
-  settings: PaceSettings,
+  settings: LedgerSettings,
   claims: Pick<Database, "pool"> = { pool },
 ): RunLedger {
   return {
@@ -25,7 +31,8 @@ export function createRunLedger(
     extendClaims: (fences) => extendClaims(claims.pool, settings.claimLeaseMs, fences),
     releaseClaims: (fences) => releaseClaims(claims.pool, fences),
     putOff: (claim, error) => putOff(pool, claim, error),
-    holdInstance: (instanceId, hold, askedAtMs) => holdInstance(pool, instanceId, hold, askedAtMs),
+    holdInstance: (instanceId, hold, askedAtMs) =>
+      holdInstance(pool, settings.hashErased, instanceId, hold, askedAtMs),
     prolongHold: (instanceId, policy, askedAtMs) => prolongHold(pool, instanceId, policy, askedAtMs),
     endHold: (instanceId, chatId, askedAtMs) => endHold(pool, instanceId, chatId, askedAtMs),
     reserveStateCall: (instanceId) => reserveStateCall(pool, instanceId),

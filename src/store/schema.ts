@@ -390,6 +390,28 @@ export const lookupsAside = avatarsSchema.table(
   ],
 );
 
+/**
+ * Marks of chats that were erased, for the provider may name one again among those that a spent quota leaves: it is not kept then,
+ * unless it is a contact again. Kept for longer than such a quota lasts (store/remove-old-erasures.ts). Of another secret key they
+ * tell nothing.
+ */
+export const erasedChats = avatarsSchema.table(
+  "erased_chats",
+  {
+    instanceId: text("instance_id")
+      .notNull()
+      .references(() => instances.id, { onDelete: "cascade" }),
+    /** Keyed (lib/chat-hash.ts): the id itself is in no table. */
+    chatHash: text("chat_hash").notNull(),
+    erasedAt: moment("erased_at").notNull().defaultNow(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.instanceId, table.chatHash] }),
+    // For their retention.
+    index("erased_chats_erased_idx").on(table.erasedAt),
+  ],
+);
+
 /** Always empty: a lock on the table makes the feed of changes final (store/change-horizon.ts). */
 export const changeGate = avatarsSchema.table("change_gate", {});
 

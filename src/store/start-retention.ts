@@ -4,6 +4,7 @@ import type { Gate } from "./gates.ts";
 import { removeInSteps, type RemovedRows, type RemoveSome } from "./remove-in-steps.ts";
 import { createBatchRemover } from "./remove-old-batches.ts";
 import { createChangeRemover } from "./remove-old-changes.ts";
+import { createErasureRemover } from "./remove-old-erasures.ts";
 import { createResyncRemover } from "./remove-old-resyncs.ts";
 
 export interface Retention {
@@ -27,7 +28,7 @@ const restMs = 600_000;
  */
 export function startRetention(retention: Retention): () => Promise<void> {
   const { keepChangesMs, keepBatchesMs } = retention;
-  const stops: (() => Promise<void>)[] = [];
+  const stops = [start(retention, "old erasures", createErasureRemover())];
   if (keepChangesMs !== undefined)
     stops.push(
       start(retention, "old changes", createChangeRemover(keepChangesMs)),

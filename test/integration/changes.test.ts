@@ -5,7 +5,7 @@ import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { isTransient } from "../../src/store/database.ts";
 import { eraseContact } from "../../src/store/erase-contact.ts";
 import { createChangeReader, type ChangeReader } from "../../src/store/read-changes.ts";
-import { acceptContacts, addInstance, readContacts, toChatId } from "../support/ledger.ts";
+import { acceptContacts, addInstance, hashErased, readContacts, toChatId } from "../support/ledger.ts";
 import { eventually } from "../support/eventually.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
 
@@ -151,7 +151,7 @@ describe("the feed of changes", () => {
     await change(database.pool, first, "/a.jpg");
     await change(database.pool, second, "/a.jpg");
     const { next } = await read(undefined, start, 1);
-    await eraseContact(database.pool, instanceId, toChatId(1));
+    await eraseContact(database.pool, hashErased, instanceId, toChatId(1));
     const { next: end } = await read(undefined, next, 1);
     await change(database.pool, first, "/b.jpg");
     expect(await readToEnd(read, end)).toMatchObject([{ from: "/a.jpg", to: "/b.jpg" }]);

@@ -31,6 +31,7 @@ import {
   acceptContacts,
   addInstance,
   claim,
+  hashErased,
   giveUp,
   hidden,
   paceSettings,
@@ -261,7 +262,7 @@ describe("a refresh", () => {
     await pool.query("update avatars.contacts set due_at = now() where id = $1", [failing.contactId]);
     await answer(giveUp);
     const erased = await refresh(toChatId(2));
-    await eraseContact(pool, instanceId, toChatId(2));
+    await eraseContact(pool, hashErased, instanceId, toChatId(2));
     const lost = await refresh(toChatId(3));
     const waiting = await refresh(toChatId(4));
     expect(await findAnswered(pool, [failing, erased, lost, waiting])).toEqual([
@@ -298,7 +299,7 @@ describe("an erased contact", () => {
     const batchId = await acceptContacts(pool, instanceId, [one, toChatId(2)]);
     await answer(present("/a.jpg"));
     const { batchId: refreshId, contactId } = await refresh();
-    expect(await eraseContact(pool, instanceId, one)).toBe(true);
+    expect(await eraseContact(pool, hashErased, instanceId, one)).toBe(true);
     expect(await readContacts(pool, instanceId)).toMatchObject([{ chat_id: toChatId(2), version: "/a.jpg" }]);
     for (const table of ["avatars", "avatar_changes", "batch_members"])
       expect(await count(`${table} where contact_id = $1`, [contactId])).toBe(0);
@@ -307,14 +308,14 @@ describe("an erased contact", () => {
       2,
     );
     expect(await readContacts(pool, other)).toHaveLength(1);
-    expect(await eraseContact(pool, instanceId, one)).toBe(false);
-    expect(await eraseContact(pool, nowhere, one)).toBe(false);
+    expect(await eraseContact(pool, hashErased, instanceId, one)).toBe(false);
+    expect(await eraseContact(pool, hashErased, nowhere, one)).toBe(false);
   });
 
   test("is not brought back by the answer to a call that was in flight", async () => {
     await acceptContacts(pool, instanceId, [one, toChatId(2)]);
     const { runId, contacts } = await claim(ledger, instanceId);
-    await eraseContact(pool, instanceId, one);
+    await eraseContact(pool, hashErased, instanceId, one);
     const nowMs = await readDatabaseNow(pool);
     await ledger.extendClaims(contacts.map(({ contactId }) => ({ contactId, runId })));
     await ledger.saveLookups(
@@ -332,7 +333,7 @@ describe("an erased contact", () => {
       "select avatars.enqueue($1, $2, 1, interval '0') as id",
       [instanceId, [one, toChatId(2)]],
     );
-    const erasing = eraseContact(pool, instanceId, one);
+    const erasing = eraseContact(pool, hashErased, instanceId, one);
     await waitForLock();
     await client.query("commit");
     client.release();
@@ -343,7 +344,7 @@ describe("an erased contact", () => {
 
   test("may be asked for again, as one that was never known", async () => {
     await askAndAnswer(present("/a.jpg"));
-    await eraseContact(pool, instanceId, one);
+    await eraseContact(pool, hashErased, instanceId, one);
     const batchId = await acceptContacts(pool, instanceId, [one], { maxAgeMs: 3_600_000 });
     expect(await readMembers(batchId)).toBe(1);
     expect(await readContact(pool, instanceId)).toMatchObject({
@@ -373,7 +374,7 @@ describe("an erased contact", () => {
       }
     };
     const eraseAll = async () => {
-      for (const chatId of chatIds) await eraseContact(pool, instanceId, chatId);
+      for (const chatId of chatIds) await eraseContact(pool, hashErased, instanceId, chatId);
     };
     await Promise.all([work(), work(), askAgain(), eraseAll()]);
     await eraseAll();

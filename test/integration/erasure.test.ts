@@ -9,6 +9,7 @@ import { toHold } from "../../src/domain/hold.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger.ts";
 import { forgetChat } from "../../src/intake/forget-chat.ts";
+import { createChatHash } from "../../src/lib/chat-hash.ts";
 import { createRunLedger } from "../../src/store/run-ledger.ts";
 import { openApiStage, type ApiStage } from "../support/api-stage.ts";
 import { listBackends } from "../support/backends.ts";
@@ -20,6 +21,8 @@ import { makeChats, secretKey } from "../support/stage.ts";
 
 const instanceId = "1101000001" as InstanceId;
 const [erased, other, another] = makeChats(3, 555_000) as [ChatId, ChatId, ChatId];
+/** By the provider, and by no request. */
+const named = "79990000000@c.us" as ChatId;
 const digits = erased.slice(0, -"@c.us".length);
 const spaced = `+7 (900) ${digits.slice(4, 7)}-${digits.slice(7, 9)}-${digits.slice(9)}`;
 const contact = `/v1/instances/${instanceId}/contacts/${erased}`;
@@ -52,7 +55,10 @@ describe.each(listBackends())("on $name", (backend) => {
     requests = openQueueClient(settings, "avatar-requests");
     await requests.queue.waitUntilReady();
     if (env["REDIS_URL"] !== undefined) redis = new Redis(env["REDIS_URL"]);
-    ledger = createRunLedger(stage.database, paceSettings);
+    ledger = createRunLedger(stage.database, {
+      ...paceSettings,
+      hashErased: createChatHash(Buffer.from(secretKey, "base64"), "erased chats"),
+    });
     await stage.addInstance(instanceId);
   });
   afterAll(async () => {
@@ -162,10 +168,11 @@ describe.each(listBackends())("on $name", (backend) => {
     expect(await findTraces()).toEqual([]);
     expect(await readAllowed()).toEqual({ ids: [] });
 
-    // A fresh hold does not learn of it either, nor of chats that nobody asked for.
+    // A fresh hold does not learn of it either; it does of chats that are no contacts yet.
     await stage.database.pool.query("update avatars.instances set state = 'active', held_until = null");
-    await hold([erased, other, "79990000000@c.us" as ChatId]);
-    expect(await readAllowed()).toEqual({ ids: [other] });
+    await hold([erased, other, named]);
+    expect(await readAllowed()).toEqual({ ids: [other, named] });
+    expect(await findTraces()).toEqual([]);
     await stage.database.pool.query(
       "update avatars.instances set state = 'active', held_until = null, allowed_chat_ids = null",
     );

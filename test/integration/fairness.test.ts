@@ -6,7 +6,6 @@ import type { ClaimedContact } from "../../src/domain/claim.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger.ts";
 import { acceptChunk, createBatch, type IncomingContact } from "../../src/store/accept-contacts.ts";
-import type { PaceSettings } from "../../src/store/pace-settings.ts";
 import { createRunLedger } from "../../src/store/run-ledger.ts";
 import {
   acceptContacts,
@@ -156,7 +155,7 @@ describe("a batch that comes while another is worked off", () => {
     const [old, urgent] = [chats(100), chats(1_000, 5_000)];
     await acceptContacts(database.pool, instanceId, old, { priority: 2 });
     await acceptContacts(database.pool, instanceId, urgent);
-    const settings: PaceSettings = { ...paceSettings, oldestShare: 0.1 };
+    const settings = { ...paceSettings, oldestShare: 0.1 };
     const next = await claimNext(instanceId, 500, createRunLedger(database, settings));
     expect(toChats(next).filter((chatId) => chatId < toChatId(5_000))).toEqual(old.slice(0, 50));
   });

@@ -11,6 +11,7 @@ import {
   acceptContacts,
   addInstance,
   claim,
+  hashErased,
   paceSettings,
   readContacts,
   readDatabaseNow,
@@ -239,6 +240,29 @@ describe("a hold", () => {
   });
 });
 
+/** Begins the steps while another transaction has the instance, in this order: they have it one after the other. */
+async function queueUp(id: InstanceId, steps: readonly (() => Promise<unknown>)[]): Promise<void> {
+  const client = await database.pool.connect();
+  const begun: Promise<unknown>[] = [];
+  try {
+    await client.query("begin");
+    await client.query("select from avatars.instances where id = $1 for no key update", [id]);
+    for (const step of steps) {
+      begun.push(step());
+      await eventually(async () => {
+        const { rows } = await database.pool.query(
+          "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
+        );
+        expect(rows).toHaveLength(begun.length);
+      });
+    }
+  } finally {
+    await client.query("commit");
+    client.release();
+    await Promise.all(begun);
+  }
+}
+
 describe("a hold that leaves some chats to be asked", () => {
   const hold = correspondents;
 
@@ -307,51 +331,61 @@ describe("a hold that leaves some chats to be asked", () => {
     expect(await ledger.endHold(id, toChatId(1), askedNow())).toBe("ended");
   });
 
-  test("does not keep one that is erased while it is written", async () => {
-    const { pool } = database;
-    const chats = [1, 2].map(toChatId);
-    const waiting = async (count: number) =>
-      eventually(async () => {
-        const { rows } = await pool.query(
-          "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'",
-        );
-        expect(rows).toHaveLength(count);
-      });
-    const begin = async (sql: string, id: InstanceId) => {
-      await acceptContacts(pool, id, chats);
-      const client = await pool.connect();
-      await client.query("begin");
-      await client.query(sql, [id, toChatId(1)]);
-      return client;
-    };
-    const contactSql = "from avatars.contacts where instance_id = $1 and chat_id = $2";
-
-    // The hold comes while the contact is being erased.
-    const one = await addInstance(database);
-    const erasing = await begin(`select ${contactSql} for update`, one);
-    const late = ledger.holdInstance(one, hold, askedNow());
-    await waiting(1);
-    await erasing.query(`delete ${contactSql}`, [one, toChatId(1)]);
-    await erasing.query("commit");
-    erasing.release();
-    await late;
-    expect(await readRow(one)).toMatchObject({ allowed_chat_ids: [toChatId(2)] });
-
-    // The erasure comes while the hold waits for its instance.
-    const other = await addInstance(database);
-    const claiming = await begin(
-      "select $2::text from avatars.instances where id = $1 for no key update",
-      other,
-    );
-    const held = ledger.holdInstance(other, hold, askedNow());
-    await waiting(1);
-    const erased = eraseContact(pool, other, toChatId(1));
-    await waiting(2);
-    await claiming.query("commit");
-    claiming.release();
-    await Promise.all([held, erased]);
-    expect(await readRow(other)).toMatchObject({ allowed_chat_ids: [toChatId(2)] });
+  test("keeps one that is no contact, which is asked when it becomes one", async () => {
+    const id = await addInstance(database);
+    await ledger.holdInstance(id, hold, askedNow());
+    await acceptContacts(database.pool, id, [1, 3].map(toChatId));
+    const { contacts } = await claim(ledger, id);
+    expect(contacts.map(({ chatId }) => chatId)).toEqual([toChatId(1)]);
   });
+
+  test("loses one that is erased, and does not get it back from a later answer", async () => {
+    const id = await addHeld();
+    expect(await eraseContact(database.pool, hashErased, id, toChatId(1))).toBe(true);
+    expect(await readRow(id)).toMatchObject({ allowed_chat_ids: [toChatId(2)] });
+    await letHoldRunOut(id);
+    expect(await ledger.holdInstance(id, hold, askedNow())).toBeDefined();
+    expect(await readRow(id)).toMatchObject({ allowed_chat_ids: [toChatId(2)] });
+    // Nor one that never was a contact.
+    expect(await eraseContact(database.pool, hashErased, id, toChatId(9))).toBe(false);
+    await letHoldRunOut(id);
+    const allowedChatIds = [2, 9, 1].map(toChatId);
+    expect(await ledger.holdInstance(id, { ...hold, allowedChatIds }, askedNow())).toBeDefined();
+    expect(await readRow(id)).toMatchObject({ allowed_chat_ids: [toChatId(2)] });
+    // Another instance has its own.
+    const other = await addInstance(database);
+    await ledger.holdInstance(other, hold, askedNow());
+    expect(await readRow(other)).toMatchObject({ allowed_chat_ids: [toChatId(1), toChatId(2)] });
+  });
+
+  test("has one again that was erased and is asked for again, until it is erased again", async () => {
+    const id = await addHeld();
+    for (let round = 0; round < 2; round += 1) {
+      await eraseContact(database.pool, hashErased, id, toChatId(1));
+      expect(await readRow(id)).toMatchObject({ allowed_chat_ids: [toChatId(2)] });
+      await letHoldRunOut(id);
+      await acceptContacts(database.pool, id, [toChatId(1)]);
+      await ledger.holdInstance(id, hold, askedNow());
+      expect(await readRow(id)).toMatchObject({ allowed_chat_ids: [toChatId(1), toChatId(2)] });
+    }
+  });
+
+  test.each(["an erasure, then the hold", "the hold, then an erasure"])(
+    "does not keep one that is erased while it is written: %s",
+    async (order) => {
+      const id = await addInstance(database);
+      await acceptContacts(database.pool, id, [1, 2].map(toChatId));
+      const steps = [
+        async () => eraseContact(database.pool, hashErased, id, toChatId(1)),
+        async () => ledger.holdInstance(id, hold, askedNow()),
+      ];
+      await queueUp(id, order.startsWith("the hold") ? steps.toReversed() : steps);
+      expect(await readRow(id)).toMatchObject({ allowed_chat_ids: [toChatId(2)] });
+      expect((await readContacts(database.pool, id)).map((contact) => contact.chat_id)).toEqual([
+        toChatId(2),
+      ]);
+    },
+  );
 
   test("stays the same one when fewer of them are left", async () => {
     const id = await addHeld();

@@ -2,7 +2,15 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import { readConfig } from "../../src/config.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { createNightSource } from "../../src/open-night-source.ts";
-import { absent, acceptContacts, addInstance, claim, toChatId, toRecord } from "../support/ledger.ts";
+import {
+  absent,
+  acceptContacts,
+  addInstance,
+  claim,
+  paceSettings,
+  toChatId,
+  toRecord,
+} from "../support/ledger.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
 import { createRunLedger } from "../../src/store/run-ledger.ts";
 
@@ -215,12 +223,7 @@ describe("a source that fails", () => {
 /** A batch asks for one contact, and has its answer. */
 async function askFor(index: number): Promise<void> {
   await acceptContacts(database.pool, instanceId, [toChatId(index)]);
-  const ledger = createRunLedger(database, {
-    requestsPerSecond: 10,
-    oldestShare: 0,
-    random: () => 0,
-    claimLeaseMs: 30_000,
-  });
+  const ledger = createRunLedger(database, paceSettings);
   const { contacts, runId } = await claim(ledger, instanceId);
   expect(contacts).toHaveLength(1);
   const record = toRecord(contacts[0]!.contactId, runId, Date.now(), absent);

@@ -114,6 +114,7 @@ test("a role that may only enqueue cannot lock a gate", async () => {
     "lock table avatars.gates in row exclusive mode",
     "select from avatars.gates for update",
     "select from avatars.lookups_aside",
+    "select from avatars.erased_chats",
   ]) {
     await expect(crm.query(`begin; ${sql}; commit`)).rejects.toMatchObject({ code: "42501" });
     await crm.query("rollback");

@@ -30,6 +30,7 @@ import { refreshContact } from "../../src/store/refresh-contact.ts";
 import { removeInSteps } from "../../src/store/remove-in-steps.ts";
 import { createBatchRemover } from "../../src/store/remove-old-batches.ts";
 import { createChangeRemover } from "../../src/store/remove-old-changes.ts";
+import { createErasureRemover } from "../../src/store/remove-old-erasures.ts";
 import { findLastNightAt, openNight, prepareNight } from "../../src/store/resync-nights.ts";
 import { retryBatch } from "../../src/store/retry-batch.ts";
 import { createRunLedger } from "../../src/store/run-ledger.ts";
@@ -54,7 +55,7 @@ const contactCount = 50_000;
 const dayMs = 86_400_000;
 
 /** The tables that grow with the number of contacts. */
-const largeTables = ["contacts", "avatars", "avatar_changes", "batch_members"];
+const largeTables = ["contacts", "avatars", "avatar_changes", "batch_members", "erased_chats"];
 
 interface Stage {
   readonly pool: pg.Pool;
@@ -249,7 +250,7 @@ const calls: readonly Call[] = [
   },
   {
     name: "holdInstance",
-    reads: ["instances", "contacts"],
+    reads: ["instances", "contacts", "erased_chats"],
     async run({ ledger, instanceIds, besides }) {
       const instanceId = instanceIds.at(-1)!;
       const { rows } = await besides.query<{ chat_id: ChatId }>(
@@ -332,6 +333,11 @@ const calls: readonly Call[] = [
     name: "createBatchFinisher",
     reads: ["contacts", "batches", "batch_members"],
     run: ({ pool }) => createBatchFinisher(pool)(),
+  },
+  {
+    name: "createErasureRemover",
+    reads: ["erased_chats"],
+    run: (stage) => remove(stage, createErasureRemover()),
   },
   {
     name: "createChangeRemover",
@@ -573,6 +579,11 @@ describe.each(["no statistics", "statistics"])("with %s", (which) => {
       `insert into avatars.idempotency_keys (api_key_id, key, batch_id, created_at)
        select 'key', $1 || n, gen_random_uuid(), now() - n * interval '1 hour' from generate_series(1, 1000) n`,
       [which],
+    );
+    await pool.query(
+      `insert into avatars.erased_chats (instance_id, chat_hash, erased_at)
+       select $1, $2 || n, now() - n * interval '10 min' from generate_series(1, 10000) n`,
+      [instanceIds.at(-1), which],
     );
     // Among what is old enough to be removed, some for each time.
     await pool.query(

@@ -34,6 +34,7 @@ import {
   acceptContacts,
   addInstance,
   claim,
+  hashErased,
   paceSettings,
   present,
   readContacts,
@@ -573,6 +574,31 @@ test("an idempotency key is forgotten before its batch is removed", async () => 
   expect(await readBatchIds()).not.toContain(batchId);
 });
 
+test("the mark of an erased chat is removed when no spent quota can be from before, two months later", async () => {
+  for (const [chat, days] of [
+    [1, 61.99],
+    [2, 62.01],
+    [3, 62.01],
+  ] as const) {
+    await eraseContact(pool, hashErased, instanceId, toChatId(chat));
+    await pool.query(
+      "update avatars.erased_chats set erased_at = now() - $3::float8 * interval '1 day' where instance_id = $1 and chat_hash = $2",
+      [instanceId, hashErased(toChatId(chat)), days],
+    );
+  }
+  // Erased once more.
+  await eraseContact(pool, hashErased, instanceId, toChatId(3));
+  const { told, stop } = run(undefined, undefined);
+  await eventually(() => expect(told).toEqual([{ erasures: 1 }]));
+  await stop();
+  const { rows } = await pool.query("select chat_hash from avatars.erased_chats where instance_id = $1", [
+    instanceId,
+  ]);
+  const left = [1, 3].map((chat) => ({ chat_hash: hashErased(toChatId(chat)) }));
+  expect(rows).toEqual(expect.arrayContaining(left));
+  expect(rows).toHaveLength(2);
+});
+
 async function addAll(): Promise<void> {
   await acceptContacts(pool, instanceId, chats(20));
   await answer(database);
@@ -602,7 +628,7 @@ describe("a removal", () => {
         await createChangeReader(other)(undefined, 0, 10);
         await collect(readResults(other, { batchId }));
         // Not the one whose old changes are being removed: that would wait for the milliseconds that the step takes.
-        expect(await eraseContact(other, instanceId, toChatId(20))).toBe(true);
+        expect(await eraseContact(other, hashErased, instanceId, toChatId(20))).toBe(true);
         // It does fail where it would wait.
         const waiting = other.query("update avatars.avatar_changes set to_version = 'x'");
         await expect(waiting).rejects.toMatchObject({ code: "55P03" });

@@ -5,16 +5,20 @@ import type { Claim, LookupRecord } from "../../src/domain/claim.ts";
 import type { ContactDecision, ContactStatus } from "../../src/domain/decide.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger.ts";
+import { createChatHash } from "../../src/lib/chat-hash.ts";
 import { acceptChunk, createBatch, finishIntake, type NewBatch } from "../../src/store/accept-contacts.ts";
 import { putInstance } from "../../src/store/instances.ts";
-import type { PaceSettings } from "../../src/store/pace-settings.ts";
+import type { LedgerSettings } from "../../src/store/run-ledger.ts";
 import type { TestDatabase } from "./test-database.ts";
 
-export const paceSettings: PaceSettings = {
+export const hashErased = createChatHash(Buffer.alloc(32, 7), "erased chats");
+
+export const paceSettings: LedgerSettings = {
   requestsPerSecond: 10,
   oldestShare: 0,
   random: () => 0,
   claimLeaseMs: 30_000,
+  hashErased,
 };
 
 let instances = 0;

@@ -218,9 +218,11 @@ describe("a source that cannot be read says whose fault it is", () => {
   ])("the connection: lost %s", async (what, query) => {
     const chunks = read(query)[Symbol.asyncIterator]();
     // All that one fetch has brought: what comes next must be fetched.
-    for (let taken = 0; what === "between two" && taken < 1_000;) {
-      const chunk = await chunks.next();
-      taken += chunk.done === true ? 0 : chunk.value.length;
+    if (what === "between two") {
+      for (let taken = 0; taken < 1_000;) {
+        const chunk = await chunks.next();
+        taken += chunk.done === true ? 0 : chunk.value.length;
+      }
     }
     const next = what === "between two" ? undefined : chunks.next().catch((error: unknown) => error);
     await eventually(async () => expect(await findSessions()).toHaveLength(1));

@@ -1,4 +1,4 @@
-import type { SettingParse } from "./time-zone.ts";
+import type { SettingParse } from "./setting-parse.ts";
 
 /** Where an apiUrl may point that comes over HTTP. */
 export interface ApiHost {

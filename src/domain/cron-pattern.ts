@@ -1,5 +1,6 @@
 import { Cron } from "croner";
-import { dayMs, minuteMs, toDate, type ClockMs, type SettingParse } from "./time-zone.ts";
+import { dayMs, minuteMs, toDate, type ClockMs } from "./time-zone.ts";
+import type { SettingParse } from "./setting-parse.ts";
 
 /**
  * A cron pattern over readings of a clock that is never changed. The library is never told the zone: it would skip or double

@@ -9,9 +9,9 @@ import {
   readClock,
   toDate,
   type ClockMs,
-  type SettingParse,
   type TimeZone,
 } from "./time-zone.ts";
+import type { SettingParse } from "./setting-parse.ts";
 
 /** When all contacts are asked for again. A night is known by its slot: the moment at which the pattern fires. */
 export interface ResyncSchedule {

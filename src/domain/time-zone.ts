@@ -1,7 +1,4 @@
-/** A setting read from text, or what the text must be: made to stand after "must be". */
-export type SettingParse<T> =
-  | { readonly ok: true; readonly value: T }
-  | { readonly ok: false; readonly expected: string };
+import type { SettingParse } from "./setting-parse.ts";
 
 export interface TimeZone {
   /** As it was given. */

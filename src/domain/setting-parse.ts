@@ -1,0 +1,3 @@
+export type SettingParse<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly expected: string };

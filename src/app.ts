@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Config } from "./config.ts";
 import { simulatedInstanceId, type InstanceId } from "./domain/instance-id.ts";
-import type { BatchProgress, InstanceView, ResultRow } from "./domain/ledger.ts";
+import type { ResultRow } from "./domain/result-row.ts";
+import type { InstanceView } from "./domain/instance-view.ts";
+import type { BatchProgress } from "./domain/batch-progress.ts";
 import { forgetInstanceInQueue } from "./forget-in-queue.ts";
 import {
   importRecords,

@@ -1,11 +1,11 @@
 import type { ContactListReport } from "./domain/contact-list-report.ts";
 import type { StateReport } from "./domain/state-report.ts";
-import type { ApiEvents } from "./http/create-api.ts";
+import type { ApiEvents } from "./http/api-context.ts";
 import { instanceTokenForm } from "./domain/instance-token.ts";
 import { assertNever } from "./lib/errors.ts";
 import type { WorkerEvents } from "./worker/create-worker.ts";
 import type { ResyncEvents } from "./worker/resync.ts";
-import type { QueueEvents } from "./queue/open-queues.ts";
+import type { QueueEvents } from "./queue/queue-events.ts";
 import type { RemovedRows } from "./store/remove-in-steps.ts";
 import { toErrorFields, type Logger } from "./lib/logger.ts";
 

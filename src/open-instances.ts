@@ -1,5 +1,5 @@
 import type { InstanceId } from "./domain/instance-id.ts";
-import type { InstanceView } from "./domain/ledger.ts";
+import type { InstanceView } from "./domain/instance-view.ts";
 import { judgeOperatorChange } from "./domain/judge-credentials.ts";
 import { UserError } from "./lib/errors.ts";
 import type { Base } from "./open-base.ts";

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import type { ClaimedContact } from "../../src/domain/claim.ts";
 import type { ContactDecision } from "../../src/domain/decide.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { LookupRecord } from "../../src/domain/claim.ts";
+import type { LookupRecord } from "../../src/domain/lookup-record.ts";
 import { planRefresh } from "../../src/domain/refresh-policy.ts";
 import type { RunLedger } from "../../src/domain/ledger.ts";
 import type { Base } from "../../src/open-base.ts";

@@ -4,7 +4,7 @@ import { parseApiToken } from "../lib/api-token.ts";
 import { UserError } from "../lib/errors.ts";
 import { writeJson, writeLine, type CommandIo } from "./io.ts";
 import { getInstance, storeInstanceFromEnvironment } from "./resolve-instance.ts";
-import { formatAge } from "./status-text.ts";
+import { formatAge } from "./format.ts";
 import { formatTable } from "./table.ts";
 import { withApp } from "./with-app.ts";
 

@@ -1,5 +1,5 @@
 import type { BatchProgress, InstanceView } from "../app.ts";
-import { contactStatuses } from "../domain/decide.ts";
+import { contactStatuses } from "../domain/contact-status.ts";
 import { explainHold } from "../domain/hold.ts";
 import { formatDuration } from "../lib/duration.ts";
 import { formatTable } from "./table.ts";

@@ -8,7 +8,7 @@ import {
 } from "../app.ts";
 import { readConfig, type Config } from "../config.ts";
 import { simulatedInstanceId } from "../domain/instance-id.ts";
-import { contactStatuses, isClear } from "../domain/decide.ts";
+import { contactStatuses, isClear } from "../domain/contact-status.ts";
 import { openFileSource } from "./contact-source.ts";
 import { formatSummary, type Summary } from "./enrich-summary.ts";
 import { assertDistinctFiles, toRejectsPath, toResultsPath } from "./file-names.ts";

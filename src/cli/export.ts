@@ -1,6 +1,6 @@
 import { openApp, type ResultFilter } from "../app.ts";
 import { readConfig } from "../config.ts";
-import type { ContactStatus } from "../domain/decide.ts";
+import type { ContactStatus } from "../domain/contact-status.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
 import { exitCodes, writeLine, type CommandIo } from "./io.ts";

@@ -1,12 +1,13 @@
 import type { App, InstanceStatus, InstanceView } from "../app.ts";
-import { contactStatuses } from "../domain/decide.ts";
+import { contactStatuses } from "../domain/contact-status.ts";
 import { explainHold } from "../domain/hold.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { formatDuration } from "../lib/duration.ts";
 import { describeMaxInFlight, describeRate, describeShare } from "./instance-text.ts";
 import { writeJson, writeLine, type CommandIo } from "./io.ts";
 import { unknownInstance } from "./resolve-instance.ts";
-import { formatAge, formatEta, formatMoment, formatRate, formatShare, toRemarks } from "./status-text.ts";
+import { toRemarks } from "./instance-remarks.ts";
+import { formatAge, formatEta, formatMoment, formatRate, formatShare } from "./format.ts";
 import { withApp } from "./with-app.ts";
 
 export interface ShowInstanceOptions {

@@ -1,6 +1,6 @@
 import type { InstanceView } from "../app.ts";
 import type { Config } from "../config.ts";
-import { formatRate, formatShare } from "./status-text.ts";
+import { formatRate, formatShare } from "./format.ts";
 
 /** The rate that the instance is set to. */
 export function describeRate({ requestsPerSecond }: InstanceView, config: Config): string {

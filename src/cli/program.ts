@@ -1,6 +1,6 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { toExcerpt } from "../domain/chat-id.ts";
-import { contactStatuses, type ContactStatus } from "../domain/decide.ts";
+import { contactStatuses, type ContactStatus } from "../domain/contact-status.ts";
 import { parseDurationMs } from "../lib/duration.ts";
 import { LockedError, UserError } from "../lib/errors.ts";
 import { parseUuid } from "../lib/uuid.ts";

@@ -1,6 +1,6 @@
 import cliProgress from "cli-progress";
 import type { BatchProgress } from "../app.ts";
-import { contactStatuses } from "../domain/decide.ts";
+import { contactStatuses } from "../domain/contact-status.ts";
 import { formatDuration } from "../lib/duration.ts";
 import { writeLine, type CommandIo } from "./io.ts";
 

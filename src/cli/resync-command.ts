@@ -1,5 +1,5 @@
 import { InvalidArgumentError, type Command } from "commander";
-import { contactStatuses } from "../domain/decide.ts";
+import { contactStatuses } from "../domain/contact-status.ts";
 import { parseDurationMs } from "../lib/duration.ts";
 import { orInvalid, toInstanceId, toWholeNumber } from "./arguments.ts";
 import type { CommandIo } from "./io.ts";

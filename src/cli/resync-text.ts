@@ -1,7 +1,7 @@
 import type { App, ResyncForecast } from "../app.ts";
 import { total, type ResyncPlan } from "../domain/plan-resync.ts";
 import { formatDuration } from "../lib/duration.ts";
-import { formatMoment, formatShare } from "./status-text.ts";
+import { formatMoment, formatShare } from "./format.ts";
 import { formatTable } from "./table.ts";
 
 /** The plan of the next window, for people: what is due by cause, how far the calls get, and what waits longer. */

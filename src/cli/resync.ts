@@ -1,5 +1,5 @@
 import type { App } from "../app.ts";
-import type { ContactStatus } from "../domain/decide.ts";
+import type { ContactStatus } from "../domain/contact-status.ts";
 import { simulatedInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
 import { writeJson, writeLine, type CommandIo } from "./io.ts";

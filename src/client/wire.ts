@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import type { BatchState } from "../domain/batch.ts";
-import type { ContactStatus } from "../domain/decide.ts";
+import type { ContactStatus } from "../domain/contact-status.ts";
 import type {
   acceptedBatchSchema,
   batchItemSchema,

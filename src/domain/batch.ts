@@ -1,4 +1,4 @@
-import type { ContactStatus } from "./decide.ts";
+import type { ContactStatus } from "./contact-status.ts";
 import type { ChatId } from "./chat-id.ts";
 import type { InstanceId } from "./instance-id.ts";
 

@@ -1,6 +1,5 @@
 import type { ChatId } from "./chat-id.ts";
-import type { ContactDecision, ContactStatus } from "./decide.ts";
-import type { Refresh } from "./refresh-policy.ts";
+import type { ContactStatus } from "./contact-status.ts";
 
 /** A contact that this instance run may call for, until its claim expires. */
 export interface ClaimedContact {
@@ -58,18 +57,6 @@ export type ClaimRefusal = "idle" | "held" | "throttled" | "paused" | "gone";
 export type ClaimResult =
   | { readonly kind: "claimed"; readonly claim: Claim }
   | { readonly kind: ClaimRefusal };
-
-/** What one finished lookup writes to the ledger. */
-export interface LookupRecord {
-  readonly contactId: number;
-  /** The instance run that claimed the contact: the fence for everything but a clear answer. */
-  readonly runId: string;
-  /** When the call was sent, ms by the database's clock: the fence for clear answers (I4). */
-  readonly askedAtMs: number;
-  readonly decision: ContactDecision;
-  /** When it is due again, if it rests now. Undefined: nothing has changed about that. */
-  readonly refresh: Refresh | undefined;
-}
 
 /** Records that were not written to their contacts, by contact id, since another transaction has these locked. */
 export interface UnsavedLookups {

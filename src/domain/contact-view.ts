@@ -1,5 +1,5 @@
 import type { ChatId } from "./chat-id.ts";
-import type { ContactStatus } from "./decide.ts";
+import type { ContactStatus } from "./contact-status.ts";
 import type { InstanceId } from "./instance-id.ts";
 
 /** All that is known of one contact. */

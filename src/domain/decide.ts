@@ -2,18 +2,7 @@ import { assertNever } from "../lib/errors.ts";
 import { holdFor, toHold, type Hold, type ProbePolicy } from "./hold.ts";
 import type { CallOutcome, ChatOutcome, InstanceOutcome, Outcome } from "./outcome.ts";
 import type { Ground } from "./suspect.ts";
-
-/** A contact's status, as stored and exported. The answers are kept apart; none of them is a guess. */
-export const contactStatuses = ["present", "absent", "hidden", "invalid", "unreachable", "unknown"] as const;
-export type ContactStatus = (typeof contactStatuses)[number];
-
-/** A clear answer about the chat: it settles every request for the contact. */
-export type ClearStatus = Exclude<ContactStatus, "unknown" | "unreachable">;
-
-/** Is the status an answer, and not merely the lack of one? */
-export function isClear(status: ContactStatus): status is ClearStatus {
-  return status !== "unknown" && status !== "unreachable";
-}
+import type { ClearStatus } from "./contact-status.ts";
 
 export interface RetryPolicy {
   /** Calls spent on one contact before it is `unreachable`. */

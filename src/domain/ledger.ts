@@ -1,6 +1,6 @@
 import type { ChatId } from "./chat-id.ts";
-import type { Claim, ClaimResult, LookupRecord, UnsavedLookups } from "./claim.ts";
-import type { ContactStatus } from "./decide.ts";
+import type { Claim, ClaimResult, UnsavedLookups } from "./claim.ts";
+import type { LookupRecord } from "./lookup-record.ts";
 import type { Hold, HoldReason, ProbePolicy } from "./hold.ts";
 import type { InstanceId } from "./instance-id.ts";
 import type { Pace } from "./pacer.ts";
@@ -114,51 +114,4 @@ export type Reservation = Pick<Claim, "slotsFromMs" | "slotsUntilMs" | "database
 export interface ClaimFence {
   readonly contactId: number;
   readonly runId: string;
-}
-
-/** How far a batch is. A member is pending until it has an answer, or has none after all its attempts. */
-export interface BatchProgress {
-  readonly batchId: string;
-  readonly instanceId: InstanceId;
-  readonly accepted: number;
-  readonly duplicates: number;
-  readonly rejected: number;
-  readonly intakeComplete: boolean;
-  readonly pending: number;
-  /** Members whose answer was there before they were asked for: they cost no call. */
-  readonly fresh: number;
-  /** Finished members by the contact's status now. */
-  readonly finished: Readonly<Record<ContactStatus, number>>;
-}
-
-/** An instance as people see it: everything but its token. */
-export interface InstanceView {
-  readonly id: InstanceId;
-  readonly apiUrl: string;
-  readonly label: string | undefined;
-  readonly requestsPerSecond: number | undefined;
-  readonly maxInFlight: number | undefined;
-  /** The share of its calls that a resync may take within its window, and outside of it; undefined: the defaults. */
-  readonly resyncShare: number | undefined;
-  readonly resyncDayShare: number | undefined;
-  readonly state: "active" | "held" | "paused";
-  readonly heldReason: string | undefined;
-  readonly heldSince: Date | undefined;
-  readonly heldUntil: Date | undefined;
-  /** What getStateInstance said last, and when. */
-  readonly stateSeen: string | undefined;
-  readonly stateSeenAt: Date | undefined;
-}
-
-/** One line of a results file. */
-export interface ResultRow {
-  readonly instanceId: string;
-  readonly chatId: string;
-  readonly externalRef: string | undefined;
-  readonly status: ContactStatus;
-  readonly avatarUrl: string | undefined;
-  readonly urlExpiresAt: Date | undefined;
-  readonly checkedAt: Date | undefined;
-  readonly attempts: number;
-  readonly lastError: string | undefined;
 }

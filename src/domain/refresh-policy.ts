@@ -1,6 +1,7 @@
 import type { ChatId } from "./chat-id.ts";
 import type { ClaimedContact } from "./claim.ts";
-import type { ContactDecision, ContactStatus } from "./decide.ts";
+import type { ContactDecision } from "./decide.ts";
+import type { ContactStatus } from "./contact-status.ts";
 import { expiringUrlStep, toIntervalMs, toStep } from "./refresh-step.ts";
 import { habitFactor } from "./habit-factor.ts";
 

@@ -1,5 +1,5 @@
 import type { BatchReport } from "../domain/batch.ts";
-import { contactStatuses } from "../domain/decide.ts";
+import { contactStatuses } from "../domain/contact-status.ts";
 
 /** The same as long as there is nothing to tell of the batch: one short word, the id of its event. */
 export function toBatchVersion({ finished, held, ...batch }: BatchReport): string {

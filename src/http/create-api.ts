@@ -1,7 +1,6 @@
 import rateLimit from "@fastify/rate-limit";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
-import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from "fastify-type-provider-zod";
-import type { ApiKey } from "../domain/api-key.ts";
+import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
 import { createAuthentication } from "./authenticate.ts";
 import { createBodyDeadline, type BodyLimits } from "./body-deadline.ts";
 import { addBodyParsers } from "./body-parsers.ts";
@@ -24,6 +23,7 @@ import { addServiceRoutes } from "./routes/service.ts";
 import { isOfGoneSender } from "./sender-gone.ts";
 import { invalidRequest, toApiError, unavailable } from "./to-api-error.ts";
 import { whenClosed } from "./when-closed.ts";
+import { type ApiContext, type ApiEvents, withZod } from "./api-context.ts";
 
 export interface ApiSettings extends BodyLimits {
   /** Of the package. */
@@ -36,43 +36,7 @@ export interface ApiSettings extends BodyLimits {
   readonly watchMs: number;
 }
 
-export interface ApiEvents {
-  /**
-   * Each request, when it has been answered, or its sender has gone before that: then `aborted`, and 499 where no answer had
-   * begun. `route` is the pattern, which names no contact.
-   */
-  apiAnswered(fields: {
-    requestId: string;
-    method: string;
-    route: string;
-    status: number;
-    tookMs: number;
-    key: string | undefined;
-    aborted?: true;
-  }): void;
-  /** An error that is ours, or Postgres's. */
-  apiFailed(fields: { requestId: string; route: string; problem: string }, error: unknown): void;
-}
-
-export interface ApiContext {
-  readonly ports: ApiPorts;
-  readonly now: () => Date;
-  /** Aborted when the server begins to stop: what waits for something ends at once. */
-  readonly closing: AbortSignal;
-  /** Is the key of a request still good? For answers that last. */
-  readonly isKeyValid: (key: ApiKey) => Promise<boolean>;
-  /** See {@link ApiSettings}. */
-  readonly watchMs: number;
-  /** To be told what failed when the answer had begun: it can only be cut. */
-  readonly failed: (request: FastifyRequest, error: unknown) => void;
-}
-
 export type Api = FastifyInstance;
-export type ZodApi = ReturnType<typeof withZod>;
-
-function withZod(app: FastifyInstance) {
-  return app.withTypeProvider<ZodTypeProvider>();
-}
 
 const maxParamLength = 300;
 const headersTimeoutMs = 10_000;

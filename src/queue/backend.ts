@@ -11,7 +11,7 @@ import { UserError } from "../lib/errors.ts";
 import { settleWithin } from "../lib/deadline.ts";
 import { createRateGate } from "../lib/rate-gate.ts";
 import { GuardedClient } from "./guarded-client.ts";
-import type { QueueEvents } from "./open-queues.ts";
+import type { QueueEvents } from "./queue-events.ts";
 
 export interface BackendOptions {
   /** Used when there is no Redis: BullMQ's PostgreSQL backend in the schema `bullmq`. */

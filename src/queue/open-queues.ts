@@ -5,12 +5,8 @@ import { forgetInRequests, type JobContents, type JobFate } from "./forget-reque
 import { startRequestConsumer, type RequestHandler } from "./request-consumer.ts";
 import { startRunConsumer, type RunProcessor } from "./run-consumer.ts";
 import { requestsQueueName, runsQueueName, simulatedRunsQueueName, toRunJob } from "./names.ts";
-
-/** Something that runs until it is stopped. `stop` may be called twice and ends by its deadline. */
-export interface Consumer {
-  /** Takes no new job; resolves when those at work have ended, or after `graceMs`. */
-  stop(graceMs: number): Promise<void>;
-}
+import type { QueueEvents } from "./queue-events.ts";
+import type { Consumer } from "./stop-worker.ts";
 
 /** BullMQ, on whichever backend was chosen. */
 export interface Queues {
@@ -33,12 +29,6 @@ export interface Queues {
    */
   forgetInRequests(text: string | undefined, judge: (job: JobContents) => JobFate): Promise<void>;
   close(): Promise<void>;
-}
-
-export interface QueueEvents {
-  /** At most once in a while, however often it happens. `code` is stable, no foreign text. */
-  queueFailed(fields: { where: string; code: string }): void;
-  requestRejected(fields: { jobId: string; reason: string }): void;
 }
 
 /**

@@ -1,6 +1,12 @@
 import type { Worker } from "bullmq";
 import { settleWithin } from "../lib/deadline.ts";
 
+/** Something that runs until it is stopped. `stop` may be called twice and ends by its deadline. */
+export interface Consumer {
+  /** Takes no new job; resolves when those at work have ended, or after `graceMs`. */
+  stop(graceMs: number): Promise<void>;
+}
+
 /** The jobs that are at work in one consumer. */
 export interface ActiveJobs {
   track<T>(job: Promise<T>): Promise<T>;

@@ -1,7 +1,7 @@
 import { eq } from "drizzle-orm";
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { CredentialJudgement, StoredCredentials } from "../domain/judge-credentials.ts";
-import type { InstanceView } from "../domain/ledger.ts";
+import type { InstanceView } from "../domain/instance-view.ts";
 import type { Database } from "./database.ts";
 import { instanceColumns, renewal, toLabel, toView, type InstanceSettings } from "./instances.ts";
 import { instances } from "./schema.ts";

@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { ChatId } from "../domain/chat-id.ts";
 import type { ClaimedContact, ClaimResult } from "../domain/claim.ts";
-import type { ContactStatus } from "../domain/decide.ts";
+import type { ContactStatus } from "../domain/contact-status.ts";
 import type { ClaimRequest } from "../domain/ledger.ts";
 import { toAsideIds, toNotAside, toUnclaimed } from "./due-sql.ts";
 import type { PaceSettings } from "./pace-settings.ts";

@@ -1,4 +1,4 @@
-import { contactStatuses, type ContactStatus } from "../domain/decide.ts";
+import { contactStatuses, type ContactStatus } from "../domain/contact-status.ts";
 import { memberStatusSql } from "./batch-sql.ts";
 
 /**

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import type { InstanceId } from "../domain/instance-id.ts";
-import type { BatchProgress } from "../domain/ledger.ts";
+import type { BatchProgress } from "../domain/batch-progress.ts";
 import { isThereSql } from "./batch-sql.ts";
 import { toFinished, toMemberCounts, type MemberCounts } from "./count-members-sql.ts";
 import { isUuid } from "../lib/uuid.ts";

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import type { BatchHold, BatchReport } from "../domain/batch.ts";
-import type { ContactStatus } from "../domain/decide.ts";
+import type { ContactStatus } from "../domain/contact-status.ts";
 import { createSharedReads } from "../lib/shared-reads.ts";
 import { estimateBatch } from "./batch-eta.ts";
 import { isThereSql, summaryColumnsSql, toSummary, type SummaryRow } from "./batch-sql.ts";

@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { ChatId } from "../domain/chat-id.ts";
 import type { AvatarView, ContactView } from "../domain/contact-view.ts";
-import type { ContactStatus } from "../domain/decide.ts";
+import type { ContactStatus } from "../domain/contact-status.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { toShownText } from "./shown-text-sql.ts";
 

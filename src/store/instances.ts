@@ -2,7 +2,7 @@ import { asc, eq, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import type pg from "pg";
 import type { InstanceId } from "../domain/instance-id.ts";
-import type { InstanceView } from "../domain/ledger.ts";
+import type { InstanceView } from "../domain/instance-view.ts";
 import { waitBriefly } from "./brief-locks.ts";
 import type { Database } from "./database.ts";
 import { inTransaction } from "./in-transaction.ts";

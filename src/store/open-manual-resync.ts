@@ -1,5 +1,5 @@
 import type pg from "pg";
-import type { ContactStatus } from "../domain/decide.ts";
+import type { ContactStatus } from "../domain/contact-status.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { requestedStep } from "../domain/refresh-step.ts";
 import type { ResyncKind } from "../domain/resync-run.ts";

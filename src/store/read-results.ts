@@ -1,7 +1,7 @@
 import type pg from "pg";
-import type { ContactStatus } from "../domain/decide.ts";
+import type { ContactStatus } from "../domain/contact-status.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
-import type { ResultRow } from "../domain/ledger.ts";
+import type { ResultRow } from "../domain/result-row.ts";
 import { isThereSql } from "./batch-sql.ts";
 import { TryAgainError } from "./try-again-error.ts";
 import { toShownText } from "./shown-text-sql.ts";

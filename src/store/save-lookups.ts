@@ -1,5 +1,6 @@
 import type pg from "pg";
-import type { LookupRecord, UnsavedLookups } from "../domain/claim.ts";
+import type { UnsavedLookups } from "../domain/claim.ts";
+import type { LookupRecord } from "../domain/lookup-record.ts";
 import { assertNever } from "../lib/errors.ts";
 import { toStorableText } from "./storable-text.ts";
 

@@ -1,5 +1,5 @@
 import type pg from "pg";
-import type { ContactStatus } from "../domain/decide.ts";
+import type { ContactStatus } from "../domain/contact-status.ts";
 import { drainMs } from "../domain/drain.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { toDue } from "./due-sql.ts";

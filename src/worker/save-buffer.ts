@@ -1,4 +1,4 @@
-import type { LookupRecord } from "../domain/claim.ts";
+import type { LookupRecord } from "../domain/lookup-record.ts";
 import type { ClaimFence, RunLedger } from "../domain/ledger.ts";
 import { sleep } from "../lib/deadline.ts";
 

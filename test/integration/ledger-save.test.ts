@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LookupRecord } from "../../src/domain/claim.ts";
+import type { LookupRecord } from "../../src/domain/lookup-record.ts";
 import type { ContactDecision } from "../../src/domain/decide.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger.ts";

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import pg from "pg";
+import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatId } from "../../src/domain/chat-id.ts";
 import type { ClaimedContact } from "../../src/domain/claim.ts";

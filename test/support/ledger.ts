@@ -1,8 +1,10 @@
 import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import type { ChatId } from "../../src/domain/chat-id.ts";
-import type { Claim, LookupRecord } from "../../src/domain/claim.ts";
-import type { ContactDecision, ContactStatus } from "../../src/domain/decide.ts";
+import type { Claim } from "../../src/domain/claim.ts";
+import type { LookupRecord } from "../../src/domain/lookup-record.ts";
+import type { ContactDecision } from "../../src/domain/decide.ts";
+import type { ContactStatus } from "../../src/domain/contact-status.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger.ts";
 import { createChatHash } from "../../src/lib/chat-hash.ts";

@@ -9,7 +9,7 @@ import { assertDistinctFiles } from "../../src/cli/file-names.ts";
 import { assertWritable, openOutput, removeOpenDrafts, removeOutput } from "../../src/cli/output-file.ts";
 import { createRejectsFile } from "../../src/cli/rejects-file.ts";
 import { writeResultsFile } from "../../src/cli/results-file.ts";
-import type { ResultRow } from "../../src/domain/ledger.ts";
+import type { ResultRow } from "../../src/domain/result-row.ts";
 import { eventually } from "../support/eventually.ts";
 
 let folder: string;

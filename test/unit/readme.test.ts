@@ -5,7 +5,7 @@ import { text } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
 import { runProgram } from "../../src/cli/program.ts";
 import { readConfig, settingNames, settingsWithDefault } from "../../src/config.ts";
-import { contactStatuses } from "../../src/domain/decide.ts";
+import { contactStatuses } from "../../src/domain/contact-status.ts";
 import { explainHold, holdReasons } from "../../src/domain/hold.ts";
 
 const root = new URL("../../", import.meta.url);

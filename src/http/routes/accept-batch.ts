@@ -7,7 +7,7 @@ import { UserError } from "../../lib/errors.ts";
 import { mapInTurns } from "../../lib/in-turns.ts";
 import { assertVisible, getKey, noInstance } from "../access.ts";
 import { toApiWords } from "../api-words.ts";
-import type { ApiContext, ZodApi } from "../create-api.ts";
+import type { ApiContext, ZodApi } from "../api-context.ts";
 import { answer, describe, problems } from "../describe.ts";
 import { readIdempotencyKey } from "../idempotency-key.ts";
 import { createPlaces } from "../places.ts";

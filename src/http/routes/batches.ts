@@ -1,6 +1,6 @@
 import type { BatchSummary } from "../../domain/batch.ts";
 import { assertThere, canSee, getKey } from "../access.ts";
-import type { ApiContext, ZodApi } from "../create-api.ts";
+import type { ApiContext, ZodApi } from "../api-context.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { answer, describe, problems } from "../describe.ts";
 import { ApiError } from "../problem.ts";

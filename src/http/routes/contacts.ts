@@ -4,7 +4,7 @@ import type { ChatId } from "../../domain/chat-id.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { mapInTurns } from "../../lib/in-turns.ts";
 import { assertVisible, getKey, noInstance } from "../access.ts";
-import type { ApiContext, ZodApi } from "../create-api.ts";
+import type { ApiContext, ZodApi } from "../api-context.ts";
 import { decodeCursor, encodeCursor } from "../cursor.ts";
 import { answer, describe, problems } from "../describe.ts";
 import { createPlaces } from "../places.ts";

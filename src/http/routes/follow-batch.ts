@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { BatchReport } from "../../domain/batch.ts";
 import { getKey } from "../access.ts";
 import { isOver, toBatchVersion } from "../batch-version.ts";
-import type { ApiContext, ZodApi } from "../create-api.ts";
+import type { ApiContext, ZodApi } from "../api-context.ts";
 import { describe, problems, textAnswer } from "../describe.ts";
 import { createPlaces } from "../places.ts";
 import { batchParams, batchSchema, resultsQuery, toBatch } from "../schemas/batch.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { CredentialRefusal } from "../../domain/judge-credentials.ts";
 import { assertVisible, canSee, getKey, noInstance } from "../access.ts";
-import type { ApiContext, ZodApi } from "../create-api.ts";
+import type { ApiContext, ZodApi } from "../api-context.ts";
 import { answer, describe, problems } from "../describe.ts";
 import { ApiError } from "../problem.ts";
 import {

@@ -1,5 +1,5 @@
 import { assertThere, canSee, getKey } from "../access.ts";
-import type { ApiContext, ZodApi } from "../create-api.ts";
+import type { ApiContext, ZodApi } from "../api-context.ts";
 import { decodeNumberCursor, encodeCursor } from "../cursor.ts";
 import { answer, describe, problems } from "../describe.ts";
 import { planQuery, planSchema, runListQuery, runListSchema, toPlan, toRun } from "../schemas/resync.ts";

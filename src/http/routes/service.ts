@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ApiContext, ZodApi } from "../create-api.ts";
+import type { ApiContext, ZodApi } from "../api-context.ts";
 import { answer, describe, problems, textAnswer } from "../describe.ts";
 
 const healthSchema = z.object({ status: z.literal("ok") }).meta({ id: "Health" });

@@ -6,7 +6,7 @@ import {
   type BatchReport,
   type BatchSummary,
 } from "../../domain/batch.ts";
-import { contactStatuses } from "../../domain/decide.ts";
+import { contactStatuses } from "../../domain/contact-status.ts";
 import { intakeBounds } from "../../domain/intake-bounds.ts";
 import {
   chatIdOutput,

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { AvatarChange, ContactView } from "../../domain/contact-view.ts";
-import { contactStatuses, type ContactStatus } from "../../domain/decide.ts";
+import { contactStatuses, type ContactStatus } from "../../domain/contact-status.ts";
 import {
   chatIdInput,
   chatIdOutput,

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { readConfig } from "../src/config.ts";
 import type { InstanceId } from "../src/domain/instance-id.ts";
-import type { Base } from "../src/open-base.ts";
+import type { Base } from "../src/app/base.ts";
 import { readOptionsOrExit, toNumber } from "./options.ts";
 import { fill } from "./resync/fill.ts";
 import { measureClaims, measureClaimsAlone, type ClaimFigures } from "./resync/measure-claims.ts";

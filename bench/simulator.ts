@@ -1,6 +1,6 @@
 import { constants, setPriority } from "node:os";
-import type { LoggedCall } from "../src/simulator/call-log.ts";
-import type { SimulatorStats } from "../src/simulator/stats.ts";
+import type { LoggedCall } from "../src/simulator/world/call-log.ts";
+import type { SimulatorStats } from "../src/simulator/control/stats.ts";
 import { startAvatars, until, type BenchProcess } from "./processes.ts";
 
 /** `avatars simulate` in a process of its own, so that it shares no event loop with what is measured. */

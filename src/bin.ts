@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { readLogLevel } from "./config.ts";
-import { exitAtOnce } from "./cli/exit-at-once.ts";
-import { exitCodes, toStoppedCode, writeLine } from "./cli/io.ts";
-import { removeOpenDrafts } from "./cli/output-file.ts";
+import { exitAtOnce } from "./cli/terminal/exit-at-once.ts";
+import { exitCodes, toStoppedCode, writeLine } from "./cli/terminal/io.ts";
+import { removeOpenDrafts } from "./cli/terminal/output-file.ts";
 import { UserError } from "./lib/errors.ts";
 import { reportFailure, runProgram } from "./cli/program.ts";
 

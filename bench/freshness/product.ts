@@ -1,8 +1,8 @@
 import type { ChatId } from "../../src/domain/chat-id.ts";
-import type { ClaimedContact } from "../../src/domain/claim.ts";
-import type { ContactDecision } from "../../src/domain/decide.ts";
-import { planRefresh, type RefreshPolicy } from "../../src/domain/refresh-policy.ts";
-import { agedShare, toIntervalMs } from "../../src/domain/refresh-step.ts";
+import type { ClaimedContact } from "../../src/domain/lookup/claim.ts";
+import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
+import { planRefresh, type RefreshPolicy } from "../../src/domain/refresh/refresh-policy.ts";
+import { agedShare, toIntervalMs } from "../../src/domain/refresh/refresh-step.ts";
 import { createDueHeap, type DueHeap } from "./due-heap.ts";
 import { ticksPerDay, type Look, type Schedule } from "./simulate.ts";
 

@@ -1,15 +1,15 @@
 import type pg from "pg";
-import { total } from "../../src/domain/plan-resync.ts";
-import { createResyncs } from "../../src/open-resync.ts";
-import { countRefreshes } from "../../src/store/count-refreshes.ts";
-import { findReleasableRuns, openTrickles } from "../../src/store/find-releasable-runs.ts";
+import { total } from "../../src/domain/resync/plan-resync.ts";
+import { createResyncs } from "../../src/app/resyncs.ts";
+import { countRefreshes } from "../../src/store/resync/count-refreshes.ts";
+import { findReleasableRuns, openTrickles } from "../../src/store/resync/find-releasable-runs.ts";
 import {
   beginNights,
   findLastNightAt,
   openNight,
   prepareNight,
   readClock,
-} from "../../src/store/resync-nights.ts";
+} from "../../src/store/resync/resync-nights.ts";
 import { createSamples, type Summary } from "./samples.ts";
 import { releaseOnce } from "./measure-claims.ts";
 import type { Stage } from "./stage.ts";

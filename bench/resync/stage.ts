@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
-import type { ClaimedContact } from "../../src/domain/claim.ts";
-import type { ContactDecision } from "../../src/domain/decide.ts";
+import type { ClaimedContact } from "../../src/domain/lookup/claim.ts";
+import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { LookupRecord } from "../../src/domain/lookup-record.ts";
-import { planRefresh } from "../../src/domain/refresh-policy.ts";
-import type { RunLedger } from "../../src/domain/ledger.ts";
-import type { Base } from "../../src/open-base.ts";
-import { openDatabase, type Database } from "../../src/store/database.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
+import type { LookupRecord } from "../../src/domain/ledger/lookup-record.ts";
+import { planRefresh } from "../../src/domain/refresh/refresh-policy.ts";
+import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
+import type { Base } from "../../src/app/base.ts";
+import { openDatabase, type Database } from "../../src/store/postgres/database.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 
 /** One worker process, as far as Postgres sees it. */
 export interface Stage {

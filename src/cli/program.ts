@@ -5,11 +5,11 @@ import { parseDurationMs } from "../lib/duration.ts";
 import { LockedError, UserError } from "../lib/errors.ts";
 import { parseUuid } from "../lib/uuid.ts";
 import { readVersion } from "../lib/version.ts";
-import { addApiKeyCommands } from "./apikey-commands.ts";
-import { orInvalid, toInstanceId, toLabel, toRate, toShare, toWholeNumber } from "./arguments.ts";
-import { addInstanceCommands } from "./instance-commands.ts";
-import { exitCodes, writeLine, type CommandIo } from "./io.ts";
-import { addResyncCommand } from "./resync-command.ts";
+import { addApiKeyCommands } from "./apikey/apikey-commands.ts";
+import { orInvalid, toInstanceId, toLabel, toRate, toShare, toWholeNumber } from "./terminal/arguments.ts";
+import { addInstanceCommands } from "./instance/instance-commands.ts";
+import { exitCodes, writeLine, type CommandIo } from "./terminal/io.ts";
+import { addResyncCommand } from "./resync/resync-command.ts";
 
 /**
  * Runs one command line and returns its exit code. Whatever goes wrong ends as one line on standard error that
@@ -112,7 +112,7 @@ Examples:
   zcat export.csv.gz | avatars enrich - --column mobile --default-country DE`,
     )
     .action(async (file: string, options) => {
-      const { enrich } = await import("./enrich.ts");
+      const { enrich } = await import("./batch/enrich.ts");
       setExitCode(await enrich({ file, ...flags, ...options }, io));
     });
 
@@ -146,7 +146,7 @@ Examples:
   batch=$(avatars import contacts.ndjson); avatars export --batch "$batch" --out results.csv`,
     )
     .action(async (file: string | undefined, options) => {
-      const { importBatch } = await import("./import.ts");
+      const { importBatch } = await import("./batch/import.ts");
       setExitCode(await importBatch({ file, ...flags, ...options }, io));
     });
 
@@ -165,7 +165,7 @@ Examples:
   avatars export --status present,absent --out - | head`,
     )
     .action(async (options) => {
-      const { exportResults } = await import("./export.ts");
+      const { exportResults } = await import("./batch/export.ts");
       setExitCode(await exportResults(options, io));
     });
 }
@@ -185,7 +185,7 @@ Examples:
   PORT=8080 avatars up`,
     )
     .action(async () => {
-      const { up } = await import("./up.ts");
+      const { up } = await import("./services/up.ts");
       setExitCode(await up(io));
     });
 
@@ -202,7 +202,7 @@ Examples:
   DATABASE_URL=postgres://… REDIS_URL=redis://… HOST=0.0.0.0 avatars serve`,
     )
     .action(async () => {
-      const { serve } = await import("./serve.ts");
+      const { serve } = await import("./services/serve.ts");
       setExitCode(await serve(io));
     });
 
@@ -214,7 +214,7 @@ Examples:
       "\nExamples:\n  avatars worker\n  DATABASE_URL=postgres://… REDIS_URL=redis://… avatars worker",
     )
     .action(async () => {
-      const { runWorker } = await import("./worker.ts");
+      const { runWorker } = await import("./services/worker.ts");
       setExitCode(await runWorker(io));
     });
 
@@ -225,7 +225,7 @@ Examples:
     )
     .addHelpText("after", "\nExamples:\n  DATABASE_URL=postgres://… avatars migrate")
     .action(async () => {
-      const { migrate } = await import("./migrate.ts");
+      const { migrate } = await import("./services/migrate.ts");
       setExitCode(await migrate(io));
     });
 
@@ -249,7 +249,7 @@ Examples:
   avatars status --check`,
     )
     .action(async (options) => {
-      const { showStatus } = await import("./status.ts");
+      const { showStatus } = await import("./status/status.ts");
       setExitCode(await showStatus({ ...flags, ...options }, io));
     });
 
@@ -279,7 +279,7 @@ Examples:
   avatars instance add 1101000001 --url http://127.0.0.1:8080 --token anything`,
     )
     .action(async (options) => {
-      const { simulate } = await import("./simulate.ts");
+      const { simulate } = await import("./services/simulate.ts");
       setExitCode(await simulate(options, io));
     });
 }

@@ -1,4 +1,4 @@
-import type { Problem, ProblemKind } from "../http/problem.ts";
+import type { Problem, ProblemKind } from "../http/answers/problem.ts";
 import { parseRetryAfter } from "../lib/retry-after.ts";
 
 /** `no-answer`: no connection, or it broke. `timed-out`: no answer in time. `unexpected-answer`: not from the API, say a proxy's. */

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { BatchState } from "../domain/batch.ts";
+import type { BatchState } from "../domain/views/batch.ts";
 import type { ContactStatus } from "../domain/contact-status.ts";
 import type {
   acceptedBatchSchema,

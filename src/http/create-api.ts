@@ -1,16 +1,16 @@
 import rateLimit from "@fastify/rate-limit";
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
-import { createAuthentication } from "./authenticate.ts";
-import { createBodyDeadline, type BodyLimits } from "./body-deadline.ts";
-import { addBodyParsers } from "./body-parsers.ts";
-import { toCallerAddress } from "./caller-address.ts";
-import { linger } from "./linger.ts";
-import { addOpenApi } from "./openapi.ts";
-import { createPlaces } from "./places.ts";
-import type { ApiPorts } from "./ports.ts";
-import { ApiError, problemType } from "./problem.ts";
-import { toRequestId } from "./request-id.ts";
+import { createAuthentication } from "./requests/authenticate.ts";
+import { createBodyDeadline, type BodyLimits } from "./requests/body-deadline.ts";
+import { addBodyParsers } from "./requests/body-parsers.ts";
+import { toCallerAddress } from "./requests/caller-address.ts";
+import { linger } from "./requests/linger.ts";
+import { addOpenApi } from "./openapi/openapi.ts";
+import { createPlaces } from "./requests/places.ts";
+import type { ApiPorts } from "./context/ports.ts";
+import { ApiError, problemType } from "./answers/problem.ts";
+import { toRequestId } from "./requests/request-id.ts";
 import { addAcceptRoute } from "./routes/accept-batch.ts";
 import { addBatchRoutes } from "./routes/batches.ts";
 import { addFollowRoutes } from "./routes/follow-batch.ts";
@@ -20,10 +20,10 @@ import { addContactRoutes } from "./routes/contacts.ts";
 import { addInstanceRoutes } from "./routes/instances.ts";
 import { addResyncRoutes } from "./routes/resync.ts";
 import { addServiceRoutes } from "./routes/service.ts";
-import { isOfGoneSender } from "./sender-gone.ts";
-import { invalidRequest, toApiError, unavailable } from "./to-api-error.ts";
-import { whenClosed } from "./when-closed.ts";
-import { type ApiContext, type ApiEvents, withZod } from "./api-context.ts";
+import { isOfGoneSender } from "./requests/sender-gone.ts";
+import { invalidRequest, toApiError, unavailable } from "./answers/to-api-error.ts";
+import { whenClosed } from "./requests/when-closed.ts";
+import { type ApiContext, type ApiEvents, withZod } from "./context/api-context.ts";
 
 export interface ApiSettings extends BodyLimits {
   /** Of the package. */

@@ -3,9 +3,9 @@ import { STATUS_CODES, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { UserError } from "../lib/errors.ts";
 import type { Api } from "./create-api.ts";
-import { cutSlowReaders, type ReadingPace } from "./cut-slow-readers.ts";
-import { ApiError, problemType } from "./problem.ts";
-import { toRequestId } from "./request-id.ts";
+import { cutSlowReaders, type ReadingPace } from "./answers/cut-slow-readers.ts";
+import { ApiError, problemType } from "./answers/problem.ts";
+import { toRequestId } from "./requests/request-id.ts";
 
 export interface ApiServer {
   readonly port: number;

@@ -1,6 +1,6 @@
 import type { ChatId } from "../domain/chat-id.ts";
 import { parseInstanceId, type InstanceId } from "../domain/instance-id.ts";
-import { parseContactId } from "./contact-id.ts";
+import { parseContactId } from "./ids/contact-id.ts";
 
 /** What is left of the data of a queued request: as it was, without the chat, or nothing that anybody could work on. */
 export type Remainder =

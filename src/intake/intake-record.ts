@@ -1,7 +1,7 @@
 import type { CountryCode } from "libphonenumber-js/max";
 import { type ChatId, toExcerpt } from "../domain/chat-id.ts";
 import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
-import { parseContactId } from "./contact-id.ts";
+import { parseContactId } from "./ids/contact-id.ts";
 
 export interface Contact {
   /** From 1: the line where the record starts, in the decompressed file; of a query's result or a list its row. */

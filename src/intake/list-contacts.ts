@@ -1,5 +1,5 @@
-import type { ContactListReport, RefusedOutcome } from "../domain/contact-list-report.ts";
-import { explainHold, holdFor } from "../domain/hold.ts";
+import type { ContactListReport, RefusedOutcome } from "../domain/lookup/contact-list-report.ts";
+import { explainHold, holdFor } from "../domain/trouble/hold.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { sleep } from "../lib/deadline.ts";
 import { assertNever, UserError } from "../lib/errors.ts";

@@ -1,11 +1,11 @@
 import { z } from "zod";
-import { defaultMaxAgeMs } from "../domain/batch.ts";
+import { defaultMaxAgeMs } from "../domain/views/batch.ts";
 import { toExcerpt } from "../domain/chat-id.ts";
 import { parseInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
 import { UserError } from "../lib/errors.ts";
 import { mapInTurns } from "../lib/in-turns.ts";
-import { parseContactId } from "./contact-id.ts";
+import { parseContactId } from "./ids/contact-id.ts";
 import type { Contact } from "./intake-record.ts";
 
 /** What a producer asks for in one job of the queue `avatar-requests`. */

@@ -4,7 +4,7 @@ import { inTurns } from "../lib/in-turns.ts";
 import { decodeBytes } from "./decode-bytes.ts";
 import type { IntakeRecord } from "./intake-record.ts";
 import type { LineReader, LineReaderOptions } from "./line-reader.ts";
-import { parseCountry } from "./phone.ts";
+import { parseCountry } from "./ids/phone.ts";
 import { createNdjsonReader } from "./read-ndjson.ts";
 import { createTableReader } from "./read-table.ts";
 import { splitLines } from "./split-lines.ts";

@@ -1,5 +1,5 @@
 import { Counter, Gauge, Histogram, type Registry } from "prom-client";
-import type { InstanceActivity } from "../domain/instance-activity.ts";
+import type { InstanceActivity } from "../domain/views/instance-activity.ts";
 import type { Lookup } from "../domain/outcome.ts";
 import { instanceLabel } from "./instance-label.ts";
 

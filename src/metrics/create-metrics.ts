@@ -1,7 +1,7 @@
 import { collectDefaultMetrics, Registry } from "prom-client";
-import type { InstanceActivity } from "../domain/instance-activity.ts";
-import type { Backlog, InstanceGauges } from "../domain/instance-gauges.ts";
-import type { ResyncPlan } from "../domain/plan-resync.ts";
+import type { InstanceActivity } from "../domain/views/instance-activity.ts";
+import type { Backlog, InstanceGauges } from "../domain/views/instance-gauges.ts";
+import type { ResyncPlan } from "../domain/resync/plan-resync.ts";
 import { createApiMetrics, type CountedRequests } from "./api-metrics.ts";
 import { createCachedRead } from "./cached-read.ts";
 import { createCallMetrics, type CountedEvents } from "./call-metrics.ts";

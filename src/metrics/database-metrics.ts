@@ -1,7 +1,7 @@
 import { Gauge, type Registry } from "prom-client";
-import { drainMs } from "../domain/drain.ts";
-import { explainHold } from "../domain/hold.ts";
-import type { Backlog, InstanceGauges } from "../domain/instance-gauges.ts";
+import { drainMs } from "../domain/pace/drain-time.ts";
+import { explainHold } from "../domain/trouble/hold.ts";
+import type { Backlog, InstanceGauges } from "../domain/views/instance-gauges.ts";
 import { instanceLabel } from "./instance-label.ts";
 
 export interface DatabaseFacts {

@@ -1,8 +1,8 @@
 import { Gauge, type Registry } from "prom-client";
 import type { InstanceId } from "../domain/instance-id.ts";
-import type { ResyncPlan } from "../domain/plan-resync.ts";
-import { refreshCauses } from "../domain/refresh-step.ts";
-import type { LatestRuns, ResyncNight, ResyncRun } from "../domain/resync-run.ts";
+import type { ResyncPlan } from "../domain/resync/plan-resync.ts";
+import { refreshCauses } from "../domain/refresh/refresh-step.ts";
+import type { LatestRuns, ResyncNight, ResyncRun } from "../domain/resync/resync-run.ts";
 import { instanceLabel } from "./instance-label.ts";
 
 /** Where the resync stands; undefined where Postgres does not answer. */

@@ -1,8 +1,8 @@
-import { defaultMaxAgeMs } from "../domain/batch.ts";
+import { defaultMaxAgeMs } from "../domain/views/batch.ts";
 import type { ChatId } from "../domain/chat-id.ts";
 import { parseInstanceId } from "../domain/instance-id.ts";
 import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
-import { parseContactId } from "../intake/contact-id.ts";
+import { parseContactId } from "../intake/ids/contact-id.ts";
 import { parseDurationMs } from "../lib/duration.ts";
 import { UserError } from "../lib/errors.ts";
 import { mapInTurns } from "../lib/in-turns.ts";

@@ -1,7 +1,7 @@
 import type { ChatId } from "../domain/chat-id.ts";
-import type { ContactListReport } from "../domain/contact-list-report.ts";
+import type { ContactListReport } from "../domain/lookup/contact-list-report.ts";
 import type { CallOutcome, InstanceCredentials, Lookup } from "../domain/outcome.ts";
-import type { StateReport } from "../domain/state-report.ts";
+import type { StateReport } from "../domain/lookup/state-report.ts";
 import { trimEndSlashes } from "../lib/api-url.ts";
 import { exchange, type ExchangeEnd, type ExchangeOptions } from "./exchange.ts";
 import { judgeContactsReply } from "./judge-contacts-reply.ts";

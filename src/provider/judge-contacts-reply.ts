@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ContactListReport } from "../domain/contact-list-report.ts";
+import type { ContactListReport } from "../domain/lookup/contact-list-report.ts";
 import { classify } from "./classify.ts";
 import type { RawReply } from "./judge-reply.ts";
 import { stripToken, toSecret } from "./redact.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { judgeState, type StateReport } from "../domain/state-report.ts";
+import { judgeState, type StateReport } from "../domain/lookup/state-report.ts";
 import { classify } from "./classify.ts";
 import type { RawReply } from "./judge-reply.ts";
 import { stripToken, toSecret } from "./redact.ts";

@@ -1,9 +1,9 @@
 import { DelayedError, UnrecoverableError, type Job } from "bullmq";
 import { UserError } from "../lib/errors.ts";
 import type { Backend } from "./backend.ts";
-import type { Consumer } from "./stop-worker.ts";
+import type { Consumer } from "./consumer.ts";
 import type { QueueEvents } from "./queue-events.ts";
-import { createActiveJobs, stopWorker } from "./stop-worker.ts";
+import { createActiveJobs, stopWorker } from "./consumer.ts";
 
 /** What became of a request: how many contacts were taken in, and which were not, with the reason. */
 export interface RequestResult {

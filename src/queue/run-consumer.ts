@@ -1,8 +1,8 @@
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { Backend } from "./backend.ts";
 import type { RunJobData } from "./names.ts";
-import type { Consumer } from "./stop-worker.ts";
-import { createActiveJobs, stopWorker } from "./stop-worker.ts";
+import type { Consumer } from "./consumer.ts";
+import { createActiveJobs, stopWorker } from "./consumer.ts";
 
 /** Works on one instance. Resolves with true when work remains: the next run is queued behind the others. */
 export type RunProcessor = (instanceId: InstanceId, signal: AbortSignal) => Promise<boolean>;

@@ -1,7 +1,7 @@
 import { pipeline, Readable, Transform } from "node:stream";
 
 import { stringify } from "csv-stringify";
-import type { ResultRow } from "../domain/result-row.ts";
+import type { ResultRow } from "../domain/views/result-row.ts";
 import { csvCells } from "../lib/csv-cells.ts";
 
 export type ResultFormat = "csv" | "ndjson";

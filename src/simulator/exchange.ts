@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Decision } from "./decide-reply.ts";
-import type { Answer } from "./reply.ts";
-import type { Simulation, World } from "./world.ts";
+import type { Decision } from "./world/decide-reply.ts";
+import type { Answer } from "./outcomes/reply.ts";
+import type { Simulation, World } from "./world/world.ts";
 
 /** One call on the wire, from its arrival to its end, kept in the log and in the count of calls in flight. */
 export class Exchange {

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { methods } from "./control-input.ts";
-import { decideReply, type WireBody } from "./decide-reply.ts";
+import { methods } from "./control/control-input.ts";
+import { decideReply, type WireBody } from "./world/decide-reply.ts";
 import { Exchange } from "./exchange.ts";
 import { type BodyRead, parseJson, readBody } from "./read-body.ts";
-import type { Method } from "./simulator-options.ts";
-import { getInstance, type Instance, type Simulation, type World } from "./world.ts";
+import type { Method } from "./world/simulator-options.ts";
+import { getInstance, type Instance, type Simulation, type World } from "./world/world.ts";
 
 /** Which call a request is. */
 export interface CallRoute {

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { LogFilter } from "./call-log.ts";
-import type { ListedContact } from "./contact-list.ts";
-import type { SimulatorControl } from "./control.ts";
+import type { LogFilter } from "./world/call-log.ts";
+import type { ListedContact } from "./world/contact-list.ts";
+import type { SimulatorControl } from "./control/control.ts";
 import {
   clearKinds,
   ControlInputError,
@@ -12,12 +12,12 @@ import {
   parseFaults,
   parseScript,
   parseTarget,
-} from "./control-input.ts";
+} from "./control/control-input.ts";
 import { sendAnswer } from "./exchange.ts";
-import { getOutcome, outcomeNames } from "./outcomes.ts";
+import { getOutcome, outcomeNames } from "./outcomes/outcomes.ts";
 import { parseJson, readBody } from "./read-body.ts";
-import { toJson } from "./reply.ts";
-import type { Truth, TruthChange } from "./truth.ts";
+import { toJson } from "./outcomes/reply.ts";
+import type { Truth, TruthChange } from "./world/truth.ts";
 
 export const controlPrefix = "/__control";
 

@@ -1,15 +1,15 @@
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { createControl, type SimulatorControl } from "./control.ts";
-import { parseFaults } from "./control-input.ts";
-import { watchEventLoopLag } from "./event-loop-lag.ts";
+import { createControl, type SimulatorControl } from "./control/control.ts";
+import { parseFaults } from "./control/control-input.ts";
+import { watchEventLoopLag } from "./control/event-loop-lag.ts";
 import { sendAnswer } from "./exchange.ts";
-import { toApiError, toText } from "./reply.ts";
+import { toApiError, toText } from "./outcomes/reply.ts";
 import { findCallRoute, serveCall } from "./serve-call.ts";
 import { controlPrefix, serveControl } from "./serve-control.ts";
-import { type SimulatorOptions, toSettings } from "./simulator-options.ts";
-import { createWorld, type Simulation } from "./world.ts";
+import { type SimulatorOptions, toSettings } from "./world/simulator-options.ts";
+import { createWorld, type Simulation } from "./world/world.ts";
 
 /** A running simulator of GREEN-API. */
 export interface Simulator extends SimulatorControl {

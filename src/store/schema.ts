@@ -33,7 +33,7 @@ export const instances = avatarsSchema.table(
     /** GREEN-API's `idInstance`. */
     id: text().primaryKey(),
     apiUrl: text("api_url").notNull(),
-    /** Sealed (lib/secret-box.ts): never in clear in the database. */
+    /** Sealed (lib/secrets/secret-box.ts): never in clear in the database. */
     sealedToken: text("sealed_token").notNull(),
     label: text(),
     /** Null: the setting's default. */
@@ -61,7 +61,7 @@ export const instances = avatarsSchema.table(
     nextStateCallAt: moment("next_state_call_at").notNull().defaultNow(),
     /** Kept on top of each full second of calls; learned from refusals. Null: not called yet. */
     marginMs: real("margin_ms"),
-    /** The share of the rate that is used since `slowed_at`, from where it recovers with time (store/pace-sql.ts). */
+    /** The share of the rate that is used since `slowed_at`, from where it recovers with time (store/work/pace-sql.ts). */
     slowdown: real().notNull().default(1),
     slowedAt: moment("slowed_at"),
     /** When the provider last refused a call for being over the rate; refusals in a row. */
@@ -133,7 +133,7 @@ export const contacts = avatarsSchema.table(
     checkedAt: moment("checked_at"),
     /** When a contact that rests is due again by the refresh policy. Null: not unless somebody asks. */
     refreshAt: moment("refresh_at"),
-    /** What it is worth then: domain/refresh-step.ts. */
+    /** What it is worth then: domain/refresh/refresh-step.ts. */
     refreshStep: smallint("refresh_step").notNull().default(-2),
     /** The resync run that has made it due; null once that has led to an answer, or to none. */
     resyncRunId: bigint("resync_run_id", { mode: "number" }),
@@ -380,7 +380,7 @@ export const lookupsAside = avatarsSchema.table(
     runId: uuid("run_id").notNull(),
     /** The call is still in flight: its claim, which could not be extended in the contact's row. */
     claimedUntil: moment("claimed_until"),
-    /** The finished lookup, as store/save-lookups.ts writes it. */
+    /** The finished lookup, as store/work/save-lookups.ts writes it. */
     record: json(),
     putAt: moment("put_at").notNull().defaultNow(),
   },
@@ -392,7 +392,7 @@ export const lookupsAside = avatarsSchema.table(
 
 /**
  * Marks of chats that were erased, for the provider may name one again among those that a spent quota leaves: it is not kept then,
- * unless it is a contact again. Kept for longer than such a quota lasts (store/remove-old-erasures.ts). Of another secret key they
+ * unless it is a contact again. Kept for longer than such a quota lasts (store/retention/remove-old-erasures.ts). Of another secret key they
  * tell nothing.
  */
 export const erasedChats = avatarsSchema.table(
@@ -401,7 +401,7 @@ export const erasedChats = avatarsSchema.table(
     instanceId: text("instance_id")
       .notNull()
       .references(() => instances.id, { onDelete: "cascade" }),
-    /** Keyed (lib/chat-hash.ts): the id itself is in no table. */
+    /** Keyed (lib/secrets/chat-hash.ts): the id itself is in no table. */
     chatHash: text("chat_hash").notNull(),
     erasedAt: moment("erased_at").notNull().defaultNow(),
   },
@@ -412,10 +412,10 @@ export const erasedChats = avatarsSchema.table(
   ],
 );
 
-/** Always empty: a lock on the table makes the feed of changes final (store/change-horizon.ts). */
+/** Always empty: a lock on the table makes the feed of changes final (store/changes/change-horizon.ts). */
 export const changeGate = avatarsSchema.table("change_gate", {});
 
-/** Names of locks that no role can take that has no rights on tables (store/gates.ts). */
+/** Names of locks that no role can take that has no rights on tables (store/postgres/gates.ts). */
 export const gates = avatarsSchema.table("gates", { name: text().primaryKey() });
 
 /** Who may use the HTTP API. The secret itself is nowhere but with its owner. */

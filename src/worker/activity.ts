@@ -1,4 +1,4 @@
-import type { InstanceActivity } from "../domain/instance-activity.ts";
+import type { InstanceActivity } from "../domain/views/instance-activity.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { Lookup } from "../domain/outcome.ts";
 import { tapEvents } from "../lib/tap-events.ts";

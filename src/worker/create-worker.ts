@@ -1,21 +1,25 @@
 import { setMaxListeners } from "node:events";
 import type { ChatId } from "../domain/chat-id.ts";
-import { decide, type ContactDecision, type RetryPolicy } from "../domain/decide.ts";
-import { toHold, type ProbePolicy } from "../domain/hold.ts";
+import { decide, type ContactDecision, type RetryPolicy } from "../domain/lookup/decide.ts";
+import { toHold, type ProbePolicy } from "../domain/trouble/hold.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
-import { planRefresh, type RefreshPolicy } from "../domain/refresh-policy.ts";
-import type { ClaimFence, RunLedger } from "../domain/ledger.ts";
+import { planRefresh, type RefreshPolicy } from "../domain/refresh/refresh-policy.ts";
+import type { ClaimFence, RunLedger } from "../domain/ledger/run-ledger.ts";
 import type { InstanceCredentials, Lookup, Outcome } from "../domain/outcome.ts";
 import { settleWithin } from "../lib/deadline.ts";
 import { assertNever } from "../lib/errors.ts";
-import { createBreaker, type Breaker, type BreakerEvents, type SentCall } from "./breaker.ts";
-import { createInstanceCheck, type InstanceCheckEvents, type InstanceCheckPorts } from "./check-instance.ts";
-import type { Clock } from "./clocks.ts";
-import { createInstanceHolds, type InstanceHoldsEvents } from "./instance-holds.ts";
-import { runInstance, type Call, type RunEnd, type RunSettings } from "./instance-run.ts";
-import { createLane, type Lane } from "./lane.ts";
-import { createProbes } from "./probes.ts";
-import { createSaveBuffer, type SaveEvents } from "./save-buffer.ts";
+import { createBreaker, type Breaker, type BreakerEvents, type SentCall } from "./trouble/breaker.ts";
+import {
+  createInstanceCheck,
+  type InstanceCheckEvents,
+  type InstanceCheckPorts,
+} from "./trouble/check-instance.ts";
+import type { Clock } from "./run/clocks.ts";
+import { createInstanceHolds, type InstanceHoldsEvents } from "./trouble/instance-holds.ts";
+import { runInstance, type Call, type RunEnd, type RunSettings } from "./run/instance-run.ts";
+import { createLane, type Lane } from "./run/lane.ts";
+import { createProbes } from "./trouble/probes.ts";
+import { createSaveBuffer, type SaveEvents } from "./run/save-buffer.ts";
 
 export interface WorkerPorts {
   readonly ledger: RunLedger;

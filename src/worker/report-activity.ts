@@ -1,4 +1,4 @@
-import type { InstanceActivity } from "../domain/instance-activity.ts";
+import type { InstanceActivity } from "../domain/views/instance-activity.ts";
 import { settleWithin } from "../lib/deadline.ts";
 import { createRateGate } from "../lib/rate-gate.ts";
 import { startEvery } from "../lib/start-every.ts";

@@ -2,10 +2,15 @@ import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { RunLedger } from "../../src/domain/ledger.ts";
-import { acceptChunk, createBatch, finishIntake, type NewBatch } from "../../src/store/accept-contacts.ts";
-import { findBatchProgress } from "../../src/store/find-batch-progress.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
+import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
+import {
+  acceptChunk,
+  createBatch,
+  finishIntake,
+  type NewBatch,
+} from "../../src/store/accept/accept-chunk.ts";
+import { findBatchProgress } from "../../src/store/batches/find-batch-progress.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   acceptContacts,
   addInstance,

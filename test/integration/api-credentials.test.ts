@@ -2,7 +2,7 @@ import { createCipheriv } from "node:crypto";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { createSecretBox } from "../../src/lib/secret-box.ts";
+import { createSecretBox } from "../../src/lib/secrets/secret-box.ts";
 import { openApiStage, type ApiStage } from "../support/api-stage.ts";
 import { eventually } from "../support/eventually.ts";
 import { makeChats, secretKey } from "../support/stage.ts";

@@ -1,7 +1,7 @@
 import { randomInt } from "node:crypto";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createRandomOf } from "../../src/simulator/random.ts";
+import { createRandomOf } from "../../src/simulator/outcomes/random.ts";
 import { openApiStage, type ApiStage } from "../support/api-stage.ts";
 import { eventually } from "../support/eventually.ts";
 import { connectRaw } from "../support/raw-exchange.ts";

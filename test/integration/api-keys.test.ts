@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { createApiToken, createSecretHmac } from "../../src/lib/api-token.ts";
+import { createApiToken, createSecretHmac } from "../../src/lib/secrets/api-token.ts";
 import {
   createApiKey,
   findApiKeys,
@@ -8,7 +8,7 @@ import {
   noteApiKeyUse,
   revokeApiKey,
   type NewApiKey,
-} from "../../src/store/api-keys.ts";
+} from "../../src/store/api-keys/api-keys.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
 
 let database: TestDatabase;

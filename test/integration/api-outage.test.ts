@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { openApp } from "../../src/app.ts";
+import { openApp } from "../../src/app/app.ts";
 import { readConfig } from "../../src/config.ts";
 import { callApi, type ApiAnswer, type ApiCall } from "../support/api-call.ts";
 import { readDocument, toPath, type ApiDocument, type Operation } from "../support/api-document.ts";

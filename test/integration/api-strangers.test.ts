@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createApiToken } from "../../src/lib/api-token.ts";
+import { createApiToken } from "../../src/lib/secrets/api-token.ts";
 import { openApiStage, type ApiStage, type TestApi } from "../support/api-stage.ts";
 
 /** So many requests without a valid key are answered with 401 a minute, of each address. */

@@ -1,20 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { BatchReport } from "../../src/domain/batch.ts";
+import type { BatchReport } from "../../src/domain/views/batch.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { RunLedger } from "../../src/domain/ledger.ts";
-import { acceptChunk, createBatch } from "../../src/store/accept-contacts.ts";
-import { estimateBatch } from "../../src/store/batch-eta.ts";
-import { cancelBatch } from "../../src/store/cancel-batch.ts";
-import { findBatchProgress } from "../../src/store/find-batch-progress.ts";
-import { findBatchSummary } from "../../src/store/find-batch-summary.ts";
-import { createFindBatch, type FindBatch } from "../../src/store/find-batch.ts";
-import { createBatchFinisher } from "../../src/store/finish-batches.ts";
-import { setPaused } from "../../src/store/instances.ts";
-import { listBatchItems } from "../../src/store/list-batch-items.ts";
-import { listBatches } from "../../src/store/list-batches.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
-import { writeActivity } from "../../src/store/worker-activity.ts";
+import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
+import { acceptChunk, createBatch } from "../../src/store/accept/accept-chunk.ts";
+import { estimateBatch } from "../../src/store/batches/batch-eta.ts";
+import { cancelBatch } from "../../src/store/batches/cancel-batch.ts";
+import { findBatchProgress } from "../../src/store/batches/find-batch-progress.ts";
+import { findBatchSummary } from "../../src/store/batches/find-batch-summary.ts";
+import { createFindBatch, type FindBatch } from "../../src/store/batches/find-batch.ts";
+import { createBatchFinisher } from "../../src/store/batches/finish-batches.ts";
+import { setPaused } from "../../src/store/instances/instances.ts";
+import { listBatchItems } from "../../src/store/batches/list-batch-items.ts";
+import { listBatches } from "../../src/store/batches/list-batches.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
+import { writeActivity } from "../../src/store/status/worker-activity.ts";
 import {
   absent,
   acceptContacts,

@@ -1,19 +1,19 @@
 import fc from "fast-check";
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { BatchItem } from "../../src/domain/batch.ts";
-import type { ContactDecision } from "../../src/domain/decide.ts";
+import type { BatchItem } from "../../src/domain/views/batch.ts";
+import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { RunLedger } from "../../src/domain/ledger.ts";
-import { acceptChunk, createBatch } from "../../src/store/accept-contacts.ts";
-import { cancelBatch } from "../../src/store/cancel-batch.ts";
-import { isTransient } from "../../src/store/database.ts";
-import { createFindBatch, type FindBatch } from "../../src/store/find-batch.ts";
-import { createBatchFinisher } from "../../src/store/finish-batches.ts";
-import { listBatchItems } from "../../src/store/list-batch-items.ts";
-import { retryBatch } from "../../src/store/retry-batch.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
-import { applyLookupsAside } from "../../src/store/save-lookups.ts";
+import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
+import { acceptChunk, createBatch } from "../../src/store/accept/accept-chunk.ts";
+import { cancelBatch } from "../../src/store/batches/cancel-batch.ts";
+import { isTransient } from "../../src/store/postgres/database.ts";
+import { createFindBatch, type FindBatch } from "../../src/store/batches/find-batch.ts";
+import { createBatchFinisher } from "../../src/store/batches/finish-batches.ts";
+import { listBatchItems } from "../../src/store/batches/list-batch-items.ts";
+import { retryBatch } from "../../src/store/batches/retry-batch.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
+import { applyLookupsAside } from "../../src/store/work/save-lookups.ts";
 import {
   absent,
   acceptContacts,

@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { parseChatId } from "../../src/domain/chat-id.ts";
-import { openDatabase, type Database } from "../../src/store/database.ts";
-import { migrateLedger } from "../../src/store/migrate.ts";
+import { openDatabase, type Database } from "../../src/store/postgres/database.ts";
+import { migrateLedger } from "../../src/store/postgres/migrate.ts";
 import { runAsAdmin } from "../support/run-as-admin.ts";
 
 /** Texts around valid ids: their parts, in any order, with what people and programs put between them. */

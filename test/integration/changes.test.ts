@@ -1,10 +1,10 @@
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { AvatarChange } from "../../src/domain/contact-view.ts";
+import type { AvatarChange } from "../../src/domain/views/contact-view.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { isTransient } from "../../src/store/database.ts";
-import { eraseContact } from "../../src/store/erase-contact.ts";
-import { createChangeReader, type ChangeReader } from "../../src/store/read-changes.ts";
+import { isTransient } from "../../src/store/postgres/database.ts";
+import { eraseContact } from "../../src/store/contacts/erase-contact.ts";
+import { createChangeReader, type ChangeReader } from "../../src/store/changes/read-changes.ts";
 import { acceptContacts, addInstance, hashErased, readContacts, toChatId } from "../support/ledger.ts";
 import { eventually } from "../support/eventually.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { requestedStep, toStep } from "../../src/domain/refresh-step.ts";
-import { createBatch } from "../../src/store/accept-contacts.ts";
-import { openManualResync } from "../../src/store/open-manual-resync.ts";
+import { requestedStep, toStep } from "../../src/domain/refresh/refresh-step.ts";
+import { createBatch } from "../../src/store/accept/accept-chunk.ts";
+import { openManualResync } from "../../src/store/resync/open-manual-resync.ts";
 import { addInstance } from "../support/ledger.ts";
 import { addResting } from "../support/resync.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";

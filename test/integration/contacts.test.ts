@@ -2,29 +2,29 @@ import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { ChatId } from "../../src/domain/chat-id.ts";
-import type { ContactDecision } from "../../src/domain/decide.ts";
-import type { Hold } from "../../src/domain/hold.ts";
+import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
+import type { Hold } from "../../src/domain/trouble/hold.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { RunLedger } from "../../src/domain/ledger.ts";
-import { createAnswerPoller } from "../../src/http/answer-poller.ts";
+import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
+import { createAnswerPoller } from "../../src/http/answers/answer-poller.ts";
 import { judgeApiChange } from "../../src/domain/judge-credentials.ts";
 import { toOrigin } from "../../src/lib/api-url.ts";
-import { changeInstance as judgeAndChange } from "../../src/store/change-instance.ts";
-import { eraseContact } from "../../src/store/erase-contact.ts";
-import { findAnswered } from "../../src/store/find-answered.ts";
-import { findContacts } from "../../src/store/find-contacts.ts";
+import { changeInstance as judgeAndChange } from "../../src/store/instances/change-instance.ts";
+import { eraseContact } from "../../src/store/contacts/erase-contact.ts";
+import { findAnswered } from "../../src/store/batches/find-answered.ts";
+import { findContacts } from "../../src/store/contacts/find-contacts.ts";
 import {
   addInstance as addNewInstance,
   countContacts,
   findInstance,
   removeEmptyInstance,
   removeInstance,
-} from "../../src/store/instances.ts";
-import { listContactChanges } from "../../src/store/list-contact-changes.ts";
-import { refreshContact, type RefreshedContact } from "../../src/store/refresh-contact.ts";
-import { patiently, retryTransient } from "../../src/store/retry-transient.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
-import { findCredentials } from "../../src/store/sealed-tokens.ts";
+} from "../../src/store/instances/instances.ts";
+import { listContactChanges } from "../../src/store/changes/list-contact-changes.ts";
+import { refreshContact, type RefreshedContact } from "../../src/store/accept/refresh-contact.ts";
+import { patiently, retryTransient } from "../../src/store/postgres/retry-transient.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
+import { findCredentials } from "../../src/store/instances/sealed-tokens.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   absent,

@@ -1,7 +1,7 @@
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { findBatchProgress } from "../../src/store/find-batch-progress.ts";
+import { findBatchProgress } from "../../src/store/batches/find-batch-progress.ts";
 import { addInstance, readContacts, toChatId } from "../support/ledger.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
 

@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatId } from "../../src/domain/chat-id.ts";
-import type { ClaimedContact } from "../../src/domain/claim.ts";
+import type { ClaimedContact } from "../../src/domain/lookup/claim.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { RunLedger } from "../../src/domain/ledger.ts";
-import { acceptChunk, createBatch, type IncomingContact } from "../../src/store/accept-contacts.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
+import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
+import { acceptChunk, createBatch, type IncomingContact } from "../../src/store/accept/accept-chunk.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   acceptContacts,
   addInstance,

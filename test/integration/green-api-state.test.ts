@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { parseChatId } from "../../src/domain/chat-id.ts";
 import type { InstanceCredentials } from "../../src/domain/outcome.ts";
-import type { StateReport } from "../../src/domain/state-report.ts";
+import type { StateReport } from "../../src/domain/lookup/state-report.ts";
 import { createGreenApi, type GreenApi, type GreenApiOptions } from "../../src/provider/green-api.ts";
 import { startSimulator, type Simulator } from "../../src/simulator/start-simulator.ts";
 

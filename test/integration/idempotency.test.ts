@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { BatchPorts, BatchWish, WishedContact } from "../../src/http/ports.ts";
-import { acceptRequest } from "../../src/store/accept-request.ts";
-import { isTransient, openDatabase } from "../../src/store/database.ts";
-import type { Estimate } from "../../src/store/estimate-within.ts";
-import { deleteOldRecords } from "../../src/store/idempotency.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
+import type { BatchPorts, BatchWish, WishedContact } from "../../src/http/context/ports.ts";
+import { acceptRequest } from "../../src/store/accept/accept-request.ts";
+import { isTransient, openDatabase } from "../../src/store/postgres/database.ts";
+import type { Estimate } from "../../src/store/batches/estimate-within.ts";
+import { deleteOldRecords } from "../../src/store/accept/idempotency-records.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import { openCommitCutter, type Cut } from "../support/commit-cutter.ts";
 import { eventually } from "../support/eventually.ts";
 import { createGate } from "../support/gate.ts";

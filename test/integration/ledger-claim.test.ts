@@ -2,11 +2,11 @@ import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { RunLedger } from "../../src/domain/ledger.ts";
-import { laneGapMs } from "../../src/domain/pacer.ts";
-import { findDueInstances } from "../../src/store/find-due-instances.ts";
-import { setPaused } from "../../src/store/instances.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
+import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
+import { laneGapMs } from "../../src/domain/pace/pacer.ts";
+import { findDueInstances } from "../../src/store/work/find-due-instances.ts";
+import { setPaused } from "../../src/store/instances/instances.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   acceptContacts,
   addInstance,

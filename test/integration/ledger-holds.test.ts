@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Hold } from "../../src/domain/hold.ts";
+import type { Hold } from "../../src/domain/trouble/hold.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { RunLedger } from "../../src/domain/ledger.ts";
-import { eraseContact } from "../../src/store/erase-contact.ts";
-import { probeNow } from "../../src/store/holds.ts";
-import { findInstance, putInstance, setPaused } from "../../src/store/instances.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
+import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
+import { eraseContact } from "../../src/store/contacts/erase-contact.ts";
+import { probeNow } from "../../src/store/work/holds.ts";
+import { findInstance, putInstance, setPaused } from "../../src/store/instances/instances.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   acceptContacts,
   addInstance,

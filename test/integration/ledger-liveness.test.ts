@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ContactDecision } from "../../src/domain/decide.ts";
+import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { RunLedger } from "../../src/domain/ledger.ts";
-import { acceptChunk, createBatch } from "../../src/store/accept-contacts.ts";
-import { findBatchProgress } from "../../src/store/find-batch-progress.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
+import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
+import { acceptChunk, createBatch } from "../../src/store/accept/accept-chunk.ts";
+import { findBatchProgress } from "../../src/store/batches/find-batch-progress.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   absent,
   addInstance,

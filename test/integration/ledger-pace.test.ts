@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { Refusal, RunLedger, ThrottledPace } from "../../src/domain/ledger.ts";
-import { refusalsForHold, refusalsForMargin } from "../../src/domain/pace.ts";
-import { setPaused } from "../../src/store/instances.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
+import type { Refusal, RunLedger, ThrottledPace } from "../../src/domain/ledger/run-ledger.ts";
+import { refusalsForHold, refusalsForMargin } from "../../src/domain/pace/refusal-constants.ts";
+import { setPaused } from "../../src/store/instances/instances.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   acceptContacts,
   addInstance,

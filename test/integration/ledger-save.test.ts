@@ -1,12 +1,12 @@
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LookupRecord } from "../../src/domain/lookup-record.ts";
-import type { ContactDecision } from "../../src/domain/decide.ts";
+import type { LookupRecord } from "../../src/domain/ledger/lookup-record.ts";
+import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { RunLedger } from "../../src/domain/ledger.ts";
-import { isTransient } from "../../src/store/database.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
+import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
+import { isTransient } from "../../src/store/postgres/database.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   absent,
   acceptContacts,

@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { requestedStep, toStep } from "../../src/domain/refresh-step.ts";
-import { openTrickles } from "../../src/store/find-releasable-runs.ts";
+import { requestedStep, toStep } from "../../src/domain/refresh/refresh-step.ts";
+import { openTrickles } from "../../src/store/resync/find-releasable-runs.ts";
 import {
   countMatching,
   openManualResync,
   type ManualResync,
   type RefreshFilter,
-} from "../../src/store/open-manual-resync.ts";
-import { beginNights, findLastNightAt, openNight, readClock } from "../../src/store/resync-nights.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
+} from "../../src/store/resync/open-manual-resync.ts";
+import { beginNights, findLastNightAt, openNight, readClock } from "../../src/store/resync/resync-nights.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   absent,
   acceptContacts,

@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, inject, test } from "vitest";
-import { openDatabase, type Database } from "../../src/store/database.ts";
-import { assertMigrated, migrateLedger } from "../../src/store/migrate.ts";
+import { openDatabase, type Database } from "../../src/store/postgres/database.ts";
+import { assertMigrated, migrateLedger } from "../../src/store/postgres/migrate.ts";
 import { runAsAdmin } from "../support/run-as-admin.ts";
 
 let name: string;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { createNightSource } from "../../src/open-night-source.ts";
+import { createNightSource } from "../../src/app/night-source.ts";
 import {
   absent,
   acceptContacts,
@@ -12,7 +12,7 @@ import {
   toRecord,
 } from "../support/ledger.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 
 const now = new Date("2026-11-27T02:00:00Z");
 const query = "select phone, id as external_ref from customers where active order by id";

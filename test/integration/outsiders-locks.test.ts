@@ -2,9 +2,9 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import type { ChatId } from "../../src/domain/chat-id.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { Lookup } from "../../src/domain/outcome.ts";
-import { isTransient } from "../../src/store/database.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
-import { applyLookupsAside } from "../../src/store/save-lookups.ts";
+import { isTransient } from "../../src/store/postgres/database.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
+import { applyLookupsAside } from "../../src/store/work/save-lookups.ts";
 import { createWorker, type AvatarWorker, type WorkerEvents } from "../../src/worker/create-worker.ts";
 import { eventually } from "../support/eventually.ts";
 import { createGate } from "../support/gate.ts";

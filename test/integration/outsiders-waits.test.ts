@@ -1,18 +1,18 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { cancelBatch } from "../../src/store/cancel-batch.ts";
-import { openDatabase, type Database } from "../../src/store/database.ts";
-import { createBatchFinisher } from "../../src/store/finish-batches.ts";
-import { openTrickles } from "../../src/store/find-releasable-runs.ts";
-import { openManualResync } from "../../src/store/open-manual-resync.ts";
-import { createBatchRemover } from "../../src/store/remove-old-batches.ts";
-import { removeInSteps } from "../../src/store/remove-in-steps.ts";
-import { createChangeReader } from "../../src/store/read-changes.ts";
-import { beginNights, openNight, prepareNight } from "../../src/store/resync-nights.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
-import { openSourceSync } from "../../src/store/sync-source.ts";
-import { migrateLedger } from "../../src/store/migrate.ts";
-import { withClient } from "../../src/store/with-client.ts";
+import { cancelBatch } from "../../src/store/batches/cancel-batch.ts";
+import { openDatabase, type Database } from "../../src/store/postgres/database.ts";
+import { createBatchFinisher } from "../../src/store/batches/finish-batches.ts";
+import { openTrickles } from "../../src/store/resync/find-releasable-runs.ts";
+import { openManualResync } from "../../src/store/resync/open-manual-resync.ts";
+import { createBatchRemover } from "../../src/store/retention/remove-old-batches.ts";
+import { removeInSteps } from "../../src/store/retention/remove-in-steps.ts";
+import { createChangeReader } from "../../src/store/changes/read-changes.ts";
+import { beginNights, openNight, prepareNight } from "../../src/store/resync/resync-nights.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
+import { openSourceSync } from "../../src/store/resync/sync-source.ts";
+import { migrateLedger } from "../../src/store/postgres/migrate.ts";
+import { withClient } from "../../src/store/postgres/with-client.ts";
 import {
   acceptContacts,
   addInstance,

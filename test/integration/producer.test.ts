@@ -2,7 +2,7 @@ import pg from "pg";
 import { afterAll, beforeAll, describe, expect, expectTypeOf, onTestFinished, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { createProducer, UserError, type Queryable } from "../../src/producer/create-producer.ts";
-import { findBatchProgress } from "../../src/store/find-batch-progress.ts";
+import { findBatchProgress } from "../../src/store/batches/find-batch-progress.ts";
 import { addInstance, readContacts, toChatId } from "../support/ledger.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
 

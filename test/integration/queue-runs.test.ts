@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { openQueues, type Queues } from "../../src/queue/open-queues.ts";
-import type { Consumer } from "../../src/queue/stop-worker.ts";
+import { openQueues, type Queues } from "../../src/queue/queues.ts";
+import type { Consumer } from "../../src/queue/consumer.ts";
 import { listBackends } from "../support/backends.ts";
 import { eventually } from "../support/eventually.ts";
 import { createGate, type Gate } from "../support/gate.ts";

@@ -3,7 +3,7 @@ import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { IntakeRecord } from "../../src/intake/intake-record.ts";
 import { UserError } from "../../src/lib/errors.ts";
-import { readSource, type SourceOptions } from "../../src/read-source.ts";
+import { readSource, type SourceOptions } from "../../src/app/read-source.ts";
 import { collect } from "../support/collect.ts";
 import { openCrm, type Crm } from "../support/crm.ts";
 import { eventually } from "../support/eventually.ts";

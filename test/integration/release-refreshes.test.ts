@@ -8,7 +8,7 @@ import {
   requestedStep,
   toIntervalMs,
   toStep,
-} from "../../src/domain/refresh-step.ts";
+} from "../../src/domain/refresh/refresh-step.ts";
 import { addInstance } from "../support/ledger.ts";
 import { addResting, openRun, releaseOnce, type RestingContact } from "../support/resync.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";

@@ -1,11 +1,20 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { nextNightAt, parseResyncSchedule, type ResyncSchedule } from "../../src/domain/resync-schedule.ts";
-import { findReleasableRuns, openTrickles, switchOff } from "../../src/store/find-releasable-runs.ts";
-import { createRandom } from "../../src/simulator/random.ts";
-import { openManualResync } from "../../src/store/open-manual-resync.ts";
-import { beginNights, findLastNightAt, openNight, prepareNight } from "../../src/store/resync-nights.ts";
-import { createResync, type Resync } from "../../src/worker/resync.ts";
+import {
+  nextNightAt,
+  parseResyncSchedule,
+  type ResyncSchedule,
+} from "../../src/domain/resync/resync-schedule.ts";
+import { findReleasableRuns, openTrickles, switchOff } from "../../src/store/resync/find-releasable-runs.ts";
+import { createRandom } from "../../src/simulator/outcomes/random.ts";
+import { openManualResync } from "../../src/store/resync/open-manual-resync.ts";
+import {
+  beginNights,
+  findLastNightAt,
+  openNight,
+  prepareNight,
+} from "../../src/store/resync/resync-nights.ts";
+import { createResync, type Resync } from "../../src/worker/resync/resync.ts";
 import { addInstance } from "../support/ledger.ts";
 import { addResting, openRun, releaseOnce } from "../support/resync.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";

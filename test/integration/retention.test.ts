@@ -2,33 +2,33 @@ import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { acceptChunk, createBatch } from "../../src/store/accept-contacts.ts";
-import { acceptRequest } from "../../src/store/accept-request.ts";
-import { cancelBatch } from "../../src/store/cancel-batch.ts";
-import { isTransient, openDatabase, type Database } from "../../src/store/database.ts";
-import { eraseContact } from "../../src/store/erase-contact.ts";
-import { createFindBatch } from "../../src/store/find-batch.ts";
-import { findBatchProgress } from "../../src/store/find-batch-progress.ts";
-import { findBatchSummary } from "../../src/store/find-batch-summary.ts";
-import { createBatchFinisher, finishBatch } from "../../src/store/finish-batches.ts";
-import { tryLockGate, type Gate } from "../../src/store/gates.ts";
-import { listBatches } from "../../src/store/list-batches.ts";
-import { listContactChanges } from "../../src/store/list-contact-changes.ts";
-import { createChangeReader } from "../../src/store/read-changes.ts";
-import { readResults } from "../../src/store/read-results.ts";
-import { refreshContact } from "../../src/store/refresh-contact.ts";
+import { acceptChunk, createBatch } from "../../src/store/accept/accept-chunk.ts";
+import { acceptRequest } from "../../src/store/accept/accept-request.ts";
+import { cancelBatch } from "../../src/store/batches/cancel-batch.ts";
+import { isTransient, openDatabase, type Database } from "../../src/store/postgres/database.ts";
+import { eraseContact } from "../../src/store/contacts/erase-contact.ts";
+import { createFindBatch } from "../../src/store/batches/find-batch.ts";
+import { findBatchProgress } from "../../src/store/batches/find-batch-progress.ts";
+import { findBatchSummary } from "../../src/store/batches/find-batch-summary.ts";
+import { createBatchFinisher, finishBatch } from "../../src/store/batches/finish-batches.ts";
+import { tryLockGate, type Gate } from "../../src/store/postgres/gates.ts";
+import { listBatches } from "../../src/store/batches/list-batches.ts";
+import { listContactChanges } from "../../src/store/changes/list-contact-changes.ts";
+import { createChangeReader } from "../../src/store/changes/read-changes.ts";
+import { readResults } from "../../src/store/batches/read-results.ts";
+import { refreshContact } from "../../src/store/accept/refresh-contact.ts";
 import {
   removeInSteps,
   type Removal,
   type RemovedRows,
   type RemoveSome,
-} from "../../src/store/remove-in-steps.ts";
-import { createBatchRemover } from "../../src/store/remove-old-batches.ts";
-import { createChangeRemover } from "../../src/store/remove-old-changes.ts";
-import { createRequestLocks } from "../../src/store/request-locks.ts";
-import { retryBatch } from "../../src/store/retry-batch.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
-import { startRetention } from "../../src/store/start-retention.ts";
+} from "../../src/store/retention/remove-in-steps.ts";
+import { createBatchRemover } from "../../src/store/retention/remove-old-batches.ts";
+import { createChangeRemover } from "../../src/store/retention/remove-old-changes.ts";
+import { createRequestLocks } from "../../src/store/accept/request-locks.ts";
+import { retryBatch } from "../../src/store/batches/retry-batch.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
+import { startRetention } from "../../src/store/retention/start-retention.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   acceptContacts,

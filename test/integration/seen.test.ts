@@ -1,19 +1,19 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { InstanceActivity } from "../../src/domain/instance-activity.ts";
+import type { InstanceActivity } from "../../src/domain/views/instance-activity.ts";
 import { simulatedInstanceId, type InstanceId } from "../../src/domain/instance-id.ts";
-import { initialMarginMs } from "../../src/domain/pace.ts";
+import { initialMarginMs } from "../../src/domain/pace/refusal-constants.ts";
 import {
   findDueInstances,
   findHeldInstances,
   findStalledInstances,
-} from "../../src/store/find-due-instances.ts";
-import { changeInstance } from "../../src/store/change-instance.ts";
-import { putInstance, setPaused } from "../../src/store/instances.ts";
-import { countBacklog, readGauges } from "../../src/store/read-gauges.ts";
-import { createRunLedger } from "../../src/store/run-ledger.ts";
-import { readStatus } from "../../src/store/status.ts";
-import { writeActivity } from "../../src/store/worker-activity.ts";
+} from "../../src/store/work/find-due-instances.ts";
+import { changeInstance } from "../../src/store/instances/change-instance.ts";
+import { putInstance, setPaused } from "../../src/store/instances/instances.ts";
+import { countBacklog, readGauges } from "../../src/store/status/read-gauges.ts";
+import { createRunLedger } from "../../src/store/work/run-ledger.ts";
+import { readStatus } from "../../src/store/status/read-status.ts";
+import { writeActivity } from "../../src/store/status/worker-activity.ts";
 import { acceptContacts, addInstance, claim, paceSettings, toChatId } from "../support/ledger.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from "vitest";
-import type { ListedContact } from "../../src/simulator/contact-list.ts";
-import type { SimulatorOptions } from "../../src/simulator/simulator-options.ts";
+import type { ListedContact } from "../../src/simulator/world/contact-list.ts";
+import type { SimulatorOptions } from "../../src/simulator/world/simulator-options.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/start-simulator.ts";
 
 const instanceId = "1101000001";

@@ -1,8 +1,8 @@
 import { connect } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import type { LoggedCall } from "../../src/simulator/call-log.ts";
-import { outcomeNames, type OutcomeName } from "../../src/simulator/outcomes.ts";
-import type { SimulatorOptions } from "../../src/simulator/simulator-options.ts";
+import type { LoggedCall } from "../../src/simulator/world/call-log.ts";
+import { outcomeNames, type OutcomeName } from "../../src/simulator/outcomes/outcomes.ts";
+import type { SimulatorOptions } from "../../src/simulator/world/simulator-options.ts";
 import { type Simulator, startSimulator } from "../../src/simulator/start-simulator.ts";
 import { findOverfullSecond } from "../support/sliding-second.ts";
 

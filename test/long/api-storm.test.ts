@@ -1,7 +1,7 @@
 import { randomInt, randomUUID } from "node:crypto";
 import { request } from "node:http";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { createRandomOf, type Random } from "../../src/simulator/random.ts";
+import { createRandomOf, type Random } from "../../src/simulator/outcomes/random.ts";
 import { eventually } from "../support/eventually.ts";
 import { readApiUrl } from "../support/read-api-url.ts";
 import type { CliRun } from "../support/run-cli.ts";

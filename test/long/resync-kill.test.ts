@@ -1,9 +1,9 @@
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { expiringUrlStep, neverAskedStep, toStep } from "../../src/domain/refresh-step.ts";
-import type { LoggedCall } from "../../src/simulator/call-log.ts";
-import { createRandom } from "../../src/simulator/random.ts";
+import { expiringUrlStep, neverAskedStep, toStep } from "../../src/domain/refresh/refresh-step.ts";
+import type { LoggedCall } from "../../src/simulator/world/call-log.ts";
+import { createRandom } from "../../src/simulator/outcomes/random.ts";
 import { eventually } from "../support/eventually.ts";
 import { startLocalRedis } from "../support/redis-server.ts";
 import { addResting, type RestingContact } from "../support/resync.ts";

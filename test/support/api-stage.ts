@@ -1,17 +1,17 @@
 import type { IncomingMessage } from "node:http";
-import { openApp, type App, type RunningWorker } from "../../src/app.ts";
+import { openApp, type App, type RunningWorker } from "../../src/app/app.ts";
 import { readConfig, type Config } from "../../src/config.ts";
 import { apiScopes, type ApiScope } from "../../src/domain/api-key.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { createApi, type ApiSettings } from "../../src/http/create-api.ts";
-import type { ReadingPace } from "../../src/http/cut-slow-readers.ts";
+import type { ReadingPace } from "../../src/http/answers/cut-slow-readers.ts";
 import { serveApi } from "../../src/http/serve-api.ts";
 import { createCloser } from "../../src/lib/closer.ts";
-import { openApiPorts } from "../../src/open-api-ports.ts";
-import { openBase } from "../../src/open-base.ts";
-import { openMetrics } from "../../src/open-metrics.ts";
-import { openQueues, type Queues } from "../../src/queue/open-queues.ts";
-import type { SimulatorOptions } from "../../src/simulator/simulator-options.ts";
+import { openApiPorts } from "../../src/app/api-ports.ts";
+import { openBase } from "../../src/app/base.ts";
+import { openMetrics } from "../../src/app/metrics.ts";
+import { openQueues, type Queues } from "../../src/queue/queues.ts";
+import type { SimulatorOptions } from "../../src/simulator/world/simulator-options.ts";
 import { startSimulator, type Simulator } from "../../src/simulator/start-simulator.ts";
 import { callApi, openCall, type ApiAnswer, type ApiCall } from "./api-call.ts";
 import { secretKey } from "./stage.ts";
@@ -167,7 +167,7 @@ function createKeyMaker({ apiKeys }: App) {
   };
 }
 
-/** As open-api.ts does it, with other settings, and with events that the test reads. */
+/** As api.ts does it, with other settings, and with events that the test reads. */
 async function openTestApi(
   config: Config,
   key: string,

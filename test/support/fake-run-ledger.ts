@@ -1,8 +1,8 @@
 import type { ChatId } from "../../src/domain/chat-id.ts";
-import type { ClaimedContact, ClaimResult } from "../../src/domain/claim.ts";
-import { slotSpacingMs } from "../../src/domain/pacer.ts";
+import type { ClaimedContact, ClaimResult } from "../../src/domain/lookup/claim.ts";
+import { slotSpacingMs } from "../../src/domain/pace/pacer.ts";
 import { noPast } from "./refresh.ts";
-import type { ClaimFence, ClaimRequest, Reservation, RunLedger } from "../../src/domain/ledger.ts";
+import type { ClaimFence, ClaimRequest, Reservation, RunLedger } from "../../src/domain/ledger/run-ledger.ts";
 
 export interface FakeRunLedger extends RunLedger {
   /** Contacts that may still be claimed. */

@@ -3,8 +3,8 @@ import pg from "pg";
 import type { TestProject } from "vitest/node";
 import { openEmbeddedPostgres } from "../../src/embedded/open-embedded-postgres.ts";
 import { migrateQueue } from "../../src/queue/backend.ts";
-import { openDatabase } from "../../src/store/database.ts";
-import { migrateLedger } from "../../src/store/migrate.ts";
+import { openDatabase } from "../../src/store/postgres/database.ts";
+import { migrateLedger } from "../../src/store/postgres/migrate.ts";
 import { openRedis } from "./redis-server.ts";
 import { openRunFolder } from "./run-folder.ts";
 

@@ -1,6 +1,6 @@
-import { slotSpacingMs, slotToleranceMs, type Pace } from "../../src/domain/pacer.ts";
+import { slotSpacingMs, slotToleranceMs, type Pace } from "../../src/domain/pace/pacer.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { createLane } from "../../src/worker/lane.ts";
+import { createLane } from "../../src/worker/run/lane.ts";
 
 /** What a simulated process does next. All durations in ms of true time. */
 export type Step =

@@ -1,16 +1,21 @@
 import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import type { ChatId } from "../../src/domain/chat-id.ts";
-import type { Claim } from "../../src/domain/claim.ts";
-import type { LookupRecord } from "../../src/domain/lookup-record.ts";
-import type { ContactDecision } from "../../src/domain/decide.ts";
+import type { Claim } from "../../src/domain/lookup/claim.ts";
+import type { LookupRecord } from "../../src/domain/ledger/lookup-record.ts";
+import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
 import type { ContactStatus } from "../../src/domain/contact-status.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { RunLedger } from "../../src/domain/ledger.ts";
-import { createChatHash } from "../../src/lib/chat-hash.ts";
-import { acceptChunk, createBatch, finishIntake, type NewBatch } from "../../src/store/accept-contacts.ts";
-import { putInstance } from "../../src/store/instances.ts";
-import type { LedgerSettings } from "../../src/store/run-ledger.ts";
+import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
+import { createChatHash } from "../../src/lib/secrets/chat-hash.ts";
+import {
+  acceptChunk,
+  createBatch,
+  finishIntake,
+  type NewBatch,
+} from "../../src/store/accept/accept-chunk.ts";
+import { putInstance } from "../../src/store/instances/instances.ts";
+import type { LedgerSettings } from "../../src/store/work/run-ledger.ts";
 import type { TestDatabase } from "./test-database.ts";
 
 export const hashErased = createChatHash(Buffer.alloc(32, 7), "erased chats");

@@ -1,5 +1,5 @@
-import type { ContactPast } from "../../src/domain/claim.ts";
-import type { RefreshPolicy } from "../../src/domain/refresh-policy.ts";
+import type { ContactPast } from "../../src/domain/lookup/claim.ts";
+import type { RefreshPolicy } from "../../src/domain/refresh/refresh-policy.ts";
 
 const dayMs = 86_400_000;
 

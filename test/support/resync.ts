@@ -1,7 +1,7 @@
 import type pg from "pg";
-import { releaseLeadMs } from "../../src/domain/decide-release.ts";
+import { releaseLeadMs } from "../../src/domain/resync/decide-release.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { releaseRefreshes, type ReleaseRequest } from "../../src/store/release-refreshes.ts";
+import { releaseRefreshes, type ReleaseRequest } from "../../src/store/resync/release-refreshes.ts";
 
 /** A contact that rests, to be made in one statement with others. */
 export interface RestingContact {

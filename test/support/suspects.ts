@@ -1,5 +1,5 @@
-import type { HoldReason } from "../../src/domain/hold.ts";
-import type { Ground } from "../../src/domain/suspect.ts";
+import type { HoldReason } from "../../src/domain/trouble/hold.ts";
+import type { Ground } from "../../src/domain/trouble/suspect.ts";
 
 /** What an instance is held for on each ground. */
 export function toHoldReason(ground: Ground): HoldReason {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { inject } from "vitest";
-import { openDatabase, type Database } from "../../src/store/database.ts";
+import { openDatabase, type Database } from "../../src/store/postgres/database.ts";
 import { templateName } from "./global-setup.ts";
 
 export interface TestDatabase extends Database {

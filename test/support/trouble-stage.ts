@@ -1,7 +1,7 @@
 import { expect } from "vitest";
-import type { LoggedCall } from "../../src/simulator/call-log.ts";
-import type { ScriptedAnswer } from "../../src/simulator/scripts.ts";
-import type { Method } from "../../src/simulator/simulator-options.ts";
+import type { LoggedCall } from "../../src/simulator/world/call-log.ts";
+import type { ScriptedAnswer } from "../../src/simulator/world/scripts.ts";
+import type { Method } from "../../src/simulator/world/simulator-options.ts";
 import { startSimulator, type Simulator } from "../../src/simulator/start-simulator.ts";
 import { eventually } from "./eventually.ts";
 import type { CliRun } from "./run-cli.ts";

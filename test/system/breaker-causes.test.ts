@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { refusalsForHold } from "../../src/domain/pace.ts";
-import { createSecretBox, type SealContext } from "../../src/lib/secret-box.ts";
-import type { ScriptedAnswer } from "../../src/simulator/scripts.ts";
-import type { Method } from "../../src/simulator/simulator-options.ts";
+import { refusalsForHold } from "../../src/domain/pace/refusal-constants.ts";
+import { createSecretBox, type SealContext } from "../../src/lib/secrets/secret-box.ts";
+import type { ScriptedAnswer } from "../../src/simulator/world/scripts.ts";
+import type { Method } from "../../src/simulator/world/simulator-options.ts";
 import { listBackends } from "../support/backends.ts";
 import { eventually } from "../support/eventually.ts";
 import type { InstanceSettings } from "../support/stage.ts";

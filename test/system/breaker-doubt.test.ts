@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { initialMarginMs, refusalsForMargin } from "../../src/domain/pace.ts";
+import { initialMarginMs, refusalsForMargin } from "../../src/domain/pace/refusal-constants.ts";
 import { listBackends } from "../support/backends.ts";
 import { eventually } from "../support/eventually.ts";
 import { toAnswers, toTruths, type InstanceSettings } from "../support/stage.ts";

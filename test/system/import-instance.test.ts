@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { parseChatId } from "../../src/domain/chat-id.ts";
-import { explainHold } from "../../src/domain/hold.ts";
-import type { ScriptedAnswer } from "../../src/simulator/scripts.ts";
+import { explainHold } from "../../src/domain/trouble/hold.ts";
+import type { ScriptedAnswer } from "../../src/simulator/world/scripts.ts";
 import type { CliResult } from "../support/run-cli.ts";
 import { findStackLines, openStage, readCsv, type Stage } from "../support/stage.ts";
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ScriptedAnswer } from "../../src/simulator/scripts.ts";
+import type { ScriptedAnswer } from "../../src/simulator/world/scripts.ts";
 import { listBackends } from "../support/backends.ts";
 import { eventually } from "../support/eventually.ts";
 import { chats, known, maxInFlight, openTroubleStage, type TroubleStage } from "../support/trouble-stage.ts";

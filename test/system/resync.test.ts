@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { expiringUrlStep, neverAskedStep, toStep } from "../../src/domain/refresh-step.ts";
+import { expiringUrlStep, neverAskedStep, toStep } from "../../src/domain/refresh/refresh-step.ts";
 import { eventually } from "../support/eventually.ts";
 import { addResting, type RestingContact } from "../support/resync.ts";
 import { makeChats, openStage, type Stage } from "../support/stage.ts";

@@ -1,7 +1,12 @@
 import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createApiToken, createSecretHmac, hasSecret, parseApiToken } from "../../src/lib/api-token.ts";
+import {
+  createApiToken,
+  createSecretHmac,
+  hasSecret,
+  parseApiToken,
+} from "../../src/lib/secrets/api-token.ts";
 
 const key = Buffer.alloc(32, 7);
 

@@ -1,9 +1,9 @@
 import fastify, { type FastifyInstance } from "fastify";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { StoredApiKey } from "../../src/domain/api-key.ts";
-import { createAuthentication, type Authentication } from "../../src/http/authenticate.ts";
-import { ApiError } from "../../src/http/problem.ts";
-import { createApiToken, createSecretHmac } from "../../src/lib/api-token.ts";
+import { createAuthentication, type Authentication } from "../../src/http/requests/authenticate.ts";
+import { ApiError } from "../../src/http/answers/problem.ts";
+import { createApiToken, createSecretHmac } from "../../src/lib/secrets/api-token.ts";
 import { eventually } from "../support/eventually.ts";
 import { createGate } from "../support/gate.ts";
 

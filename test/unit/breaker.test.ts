@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ChatId } from "../../src/domain/chat-id.ts";
-import { decide, type Decision } from "../../src/domain/decide.ts";
-import type { Finding } from "../../src/domain/health.ts";
-import { toHold, type Hold } from "../../src/domain/hold.ts";
+import { decide, type Decision } from "../../src/domain/lookup/decide.ts";
+import type { Finding } from "../../src/domain/trouble/health.ts";
+import { toHold, type Hold } from "../../src/domain/trouble/hold.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { ThrottledPace } from "../../src/domain/ledger.ts";
+import type { ThrottledPace } from "../../src/domain/ledger/run-ledger.ts";
 import type { Outcome } from "../../src/domain/outcome.ts";
-import { createBreaker, type Breaker, type SentCall } from "../../src/worker/breaker.ts";
-import { createInstanceHolds } from "../../src/worker/instance-holds.ts";
-import { createLane } from "../../src/worker/lane.ts";
-import { createProbes } from "../../src/worker/probes.ts";
+import { createBreaker, type Breaker, type SentCall } from "../../src/worker/trouble/breaker.ts";
+import { createInstanceHolds } from "../../src/worker/trouble/instance-holds.ts";
+import { createLane } from "../../src/worker/run/lane.ts";
+import { createProbes } from "../../src/worker/trouble/probes.ts";
 import { noPast } from "../support/refresh.ts";
 
 const instanceId = "1101000001" as InstanceId;

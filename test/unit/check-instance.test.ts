@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { StateReport } from "../../src/domain/state-report.ts";
-import { createInstanceCheck, toFinding } from "../../src/worker/check-instance.ts";
+import type { StateReport } from "../../src/domain/lookup/state-report.ts";
+import { createInstanceCheck, toFinding } from "../../src/worker/trouble/check-instance.ts";
 
 const policy = { probeBaseMs: 15_000, probeMaxMs: 600_000 };
 const now = new Date("2026-08-15T12:00:00Z");

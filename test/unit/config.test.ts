@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { readConfig, settingNames } from "../../src/config.ts";
 import { normalizeApiUrl } from "../../src/lib/api-url.ts";
 import { UserError } from "../../src/lib/errors.ts";
-import { parseResyncSchedule } from "../../src/domain/resync-schedule.ts";
+import { parseResyncSchedule } from "../../src/domain/resync/resync-schedule.ts";
 import { defaultRefreshPolicy } from "../support/refresh.ts";
 
 const credentials = {

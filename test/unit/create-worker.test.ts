@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { LookupRecord } from "../../src/domain/lookup-record.ts";
+import type { LookupRecord } from "../../src/domain/ledger/lookup-record.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { sleep } from "../../src/lib/deadline.ts";
 import { createWorker, type WorkerEvents } from "../../src/worker/create-worker.ts";

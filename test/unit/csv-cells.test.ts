@@ -4,7 +4,7 @@ import { parse } from "csv-parse/sync";
 import { stringify } from "csv-stringify/sync";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ResultRow } from "../../src/domain/result-row.ts";
+import type { ResultRow } from "../../src/domain/views/result-row.ts";
 import { readContacts } from "../../src/intake/read-contacts.ts";
 import { csvCells, disarmFormulas } from "../../src/lib/csv-cells.ts";
 import { encodeResults } from "../../src/results/encode-results.ts";

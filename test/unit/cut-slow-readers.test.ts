@@ -1,6 +1,6 @@
 import type { Socket } from "node:net";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { cutSlowReaders } from "../../src/http/cut-slow-readers.ts";
+import { cutSlowReaders } from "../../src/http/answers/cut-slow-readers.ts";
 
 const spanMs = 60_000;
 const leastBytesPerSecond = 1_000;

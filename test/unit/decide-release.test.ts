@@ -5,7 +5,7 @@ import {
   followRelease,
   releaseLeadMs,
   type ReleaseFacts,
-} from "../../src/domain/decide-release.ts";
+} from "../../src/domain/resync/decide-release.ts";
 
 const now = Date.UTC(2026, 10, 27, 2);
 const inMs = (ms: number) => new Date(now + ms);
@@ -122,7 +122,7 @@ interface Look {
   readonly endedBy: string | undefined;
 }
 
-/** The looks of one run after another, with the clock and the calls of an instance, as store/release-refreshes.ts has them. */
+/** The looks of one run after another, with the clock and the calls of an instance, as store/resync/release-refreshes.ts has them. */
 function simulate({ facts: given, gaps, looks, due, answersPerSecond }: World): Look[] {
   let { nextReleaseAt, released: releasedInAll } = night;
   let left = due;

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { backoffMs, decide } from "../../src/domain/decide.ts";
+import { backoffMs, decide } from "../../src/domain/lookup/decide.ts";
 import { isClear } from "../../src/domain/contact-status.ts";
-import type { HoldReason } from "../../src/domain/hold.ts";
+import type { HoldReason } from "../../src/domain/trouble/hold.ts";
 import type { ChatOutcome, Outcome } from "../../src/domain/outcome.ts";
-import type { Ground } from "../../src/domain/suspect.ts";
+import type { Ground } from "../../src/domain/trouble/suspect.ts";
 import { instanceOutcomes } from "../support/outcomes.ts";
 
 const policy = {

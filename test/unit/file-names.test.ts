@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { assertDistinctFiles, toRejectsPath, toResultsPath } from "../../src/cli/file-names.ts";
+import { assertDistinctFiles, toRejectsPath, toResultsPath } from "../../src/cli/batch/file-names.ts";
 
 test.each([
   ["exports/contacts.csv.gz", "contacts.avatars.csv", "contacts.rejects.csv"],

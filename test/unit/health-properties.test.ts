@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createHealth, type Finding, type Ruling } from "../../src/domain/health.ts";
-import { toHold } from "../../src/domain/hold.ts";
-import { isSign, type Ground, type Suspect } from "../../src/domain/suspect.ts";
+import { createHealth, type Finding, type Ruling } from "../../src/domain/trouble/health.ts";
+import { toHold } from "../../src/domain/trouble/hold.ts";
+import { isSign, type Ground, type Suspect } from "../../src/domain/trouble/suspect.ts";
 import { toHoldReason } from "../support/suspects.ts";
 
 const policy = { probeBaseMs: 15_000, probeMaxMs: 600_000 };
@@ -44,7 +44,7 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
-/** A lane as worker/breaker.ts drives it, with nobody asleep: each step is followed by the look that is due. */
+/** A lane as worker/trouble/breaker.ts drives it, with nobody asleep: each step is followed by the look that is due. */
 function simulate(findings: readonly Finding[]) {
   let told = findings;
   const health = createHealth<Failed>();

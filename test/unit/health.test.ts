@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { createHealth, type Finding, type Health } from "../../src/domain/health.ts";
-import { toHold } from "../../src/domain/hold.ts";
-import type { Ground, Suspect } from "../../src/domain/suspect.ts";
+import { createHealth, type Finding, type Health } from "../../src/domain/trouble/health.ts";
+import { toHold } from "../../src/domain/trouble/hold.ts";
+import type { Ground, Suspect } from "../../src/domain/trouble/suspect.ts";
 import { toHoldReason } from "../support/suspects.ts";
 
 const policy = { probeBaseMs: 15_000, probeMaxMs: 600_000 };

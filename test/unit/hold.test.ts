@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { explainHold, holdFor, holdForState, holdReasons, toHold } from "../../src/domain/hold.ts";
+import { explainHold, holdFor, holdForState, holdReasons, toHold } from "../../src/domain/trouble/hold.ts";
 import type { InstanceOutcome } from "../../src/domain/outcome.ts";
 import { toChatId } from "../support/ledger.ts";
 import { instanceOutcomes } from "../support/outcomes.ts";

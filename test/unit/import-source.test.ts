@@ -1,7 +1,7 @@
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, expect, test } from "vitest";
-import { chooseImportSource } from "../../src/cli/import-source.ts";
+import { chooseImportSource } from "../../src/cli/batch/import-source.ts";
 import { reportFailure, runProgram } from "../../src/cli/program.ts";
 import { readConfig } from "../../src/config.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { sleep } from "../../src/lib/deadline.ts";
-import { runInstance, type Call } from "../../src/worker/instance-run.ts";
-import { createLane, type Lane } from "../../src/worker/lane.ts";
+import { runInstance, type Call } from "../../src/worker/run/instance-run.ts";
+import { createLane, type Lane } from "../../src/worker/run/lane.ts";
 import { eventually } from "../support/eventually.ts";
 import { createFakeRunLedger, type FakeRunLedger } from "../support/fake-run-ledger.ts";
 import { createGate } from "../support/gate.ts";

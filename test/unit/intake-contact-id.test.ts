@@ -2,9 +2,9 @@ import fc from "fast-check";
 import { getCountries, getExampleNumber, parsePhoneNumber } from "libphonenumber-js/max";
 import examples from "libphonenumber-js/mobile/examples";
 import { describe, expect, test } from "vitest";
-import { parseContactId } from "../../src/intake/contact-id.ts";
-import { isPlainInternational } from "../../src/intake/numbering-plans.ts";
-import { parseCountry } from "../../src/intake/phone.ts";
+import { parseContactId } from "../../src/intake/ids/contact-id.ts";
+import { isPlainInternational } from "../../src/intake/ids/numbering-plans.ts";
+import { parseCountry } from "../../src/intake/ids/phone.ts";
 
 const accepted = (digits: string) => ({ ok: true, chatId: `${digits}@c.us` });
 

@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { chooseColumns } from "../../src/intake/choose-columns.ts";
-import { parseContactId } from "../../src/intake/contact-id.ts";
+import { parseContactId } from "../../src/intake/ids/contact-id.ts";
 import { createRecordJoiner, scanQuotes, type RawRecord } from "../../src/intake/join-records.ts";
 import { parseRequest } from "../../src/intake/parse-request.ts";
 import { readContactList } from "../../src/intake/read-contact-list.ts";

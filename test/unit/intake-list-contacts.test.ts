@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { ContactListReport } from "../../src/domain/contact-list-report.ts";
-import { explainHold, holdReasons } from "../../src/domain/hold.ts";
+import type { ContactListReport } from "../../src/domain/lookup/contact-list-report.ts";
+import { explainHold, holdReasons } from "../../src/domain/trouble/hold.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { importRecords } from "../../src/intake/import-records.ts";
 import { decideListing, listContacts } from "../../src/intake/list-contacts.ts";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import type { ContactListReport } from "../../src/domain/contact-list-report.ts";
+import type { ContactListReport } from "../../src/domain/lookup/contact-list-report.ts";
 import { judgeContactsReply } from "../../src/provider/judge-contacts-reply.ts";
 import { instanceOutcomes } from "../support/outcomes.ts";
 

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import type { StateReport } from "../../src/domain/state-report.ts";
+import type { StateReport } from "../../src/domain/lookup/state-report.ts";
 import { judgeStateReply } from "../../src/provider/judge-state-reply.ts";
 import { instanceOutcomes } from "../support/outcomes.ts";
 

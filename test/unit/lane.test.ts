@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { initialMarginMs, leastMarginMs, mostMarginMs } from "../../src/domain/pace.ts";
-import { clockErrorMs, laneGapMs, slotToleranceMs } from "../../src/domain/pacer.ts";
-import { relateClocks } from "../../src/worker/clocks.ts";
-import { createLane } from "../../src/worker/lane.ts";
+import { initialMarginMs, leastMarginMs, mostMarginMs } from "../../src/domain/pace/refusal-constants.ts";
+import { clockErrorMs, laneGapMs, slotToleranceMs } from "../../src/domain/pace/pacer.ts";
+import { relateClocks } from "../../src/worker/run/clocks.ts";
+import { createLane } from "../../src/worker/run/lane.ts";
 import { simulateLanes, type Step } from "../support/lane-world.ts";
 import { findOverfullSecond } from "../support/sliding-second.ts";
 

@@ -5,11 +5,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text as readText } from "node:stream/consumers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { assertDistinctFiles } from "../../src/cli/file-names.ts";
-import { assertWritable, openOutput, removeOpenDrafts, removeOutput } from "../../src/cli/output-file.ts";
-import { createRejectsFile } from "../../src/cli/rejects-file.ts";
-import { writeResultsFile } from "../../src/cli/results-file.ts";
-import type { ResultRow } from "../../src/domain/result-row.ts";
+import { assertDistinctFiles } from "../../src/cli/batch/file-names.ts";
+import {
+  assertWritable,
+  openOutput,
+  removeOpenDrafts,
+  removeOutput,
+} from "../../src/cli/terminal/output-file.ts";
+import { createRejectsFile } from "../../src/cli/batch/rejects-file.ts";
+import { writeResultsFile } from "../../src/cli/batch/results-file.ts";
+import type { ResultRow } from "../../src/domain/views/result-row.ts";
 import { eventually } from "../support/eventually.ts";
 
 let folder: string;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createPacer, slotSpacingMs, slotToleranceMs } from "../../src/domain/pacer.ts";
+import { createPacer, slotSpacingMs, slotToleranceMs } from "../../src/domain/pace/pacer.ts";
 import { findOverfullSecond } from "../support/sliding-second.ts";
 
 const marginMs = 12;

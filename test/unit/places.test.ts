@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createPlaces } from "../../src/http/places.ts";
-import { ApiError } from "../../src/http/problem.ts";
+import { createPlaces } from "../../src/http/requests/places.ts";
+import { ApiError } from "../../src/http/answers/problem.ts";
 
 const options = { total: 4, perKey: 2, what: "uploads" };
 

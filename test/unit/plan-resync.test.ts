@@ -8,7 +8,7 @@ import {
   type PlannedInstance,
   type PlanWindow,
   type RefreshCount,
-} from "../../src/domain/plan-resync.ts";
+} from "../../src/domain/resync/plan-resync.ts";
 import {
   agedShare,
   expiringUrlStep,
@@ -17,7 +17,7 @@ import {
   requestedStep,
   toIntervalMs,
   toStep,
-} from "../../src/domain/refresh-step.ts";
+} from "../../src/domain/refresh/refresh-step.ts";
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;

@@ -6,7 +6,7 @@ import { describe, expect, test } from "vitest";
 import { runProgram } from "../../src/cli/program.ts";
 import { readConfig, settingNames, settingsWithDefault } from "../../src/config.ts";
 import { contactStatuses } from "../../src/domain/contact-status.ts";
-import { explainHold, holdReasons } from "../../src/domain/hold.ts";
+import { explainHold, holdReasons } from "../../src/domain/trouble/hold.ts";
 
 const root = new URL("../../", import.meta.url);
 const readme = readFileSync(new URL("README.md", root), "utf8");

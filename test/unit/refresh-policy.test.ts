@@ -1,11 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatId } from "../../src/domain/chat-id.ts";
-import type { ClaimedContact, ContactPast } from "../../src/domain/claim.ts";
-import type { ContactDecision } from "../../src/domain/decide.ts";
-import { habitFactor } from "../../src/domain/habit-factor.ts";
-import { planRefresh, type Refresh, type RefreshPolicy } from "../../src/domain/refresh-policy.ts";
-import { expiringUrlStep, toIntervalMs, toRefreshCause, toStep } from "../../src/domain/refresh-step.ts";
+import type { ClaimedContact, ContactPast } from "../../src/domain/lookup/claim.ts";
+import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
+import { habitFactor } from "../../src/domain/refresh/habit-factor.ts";
+import { planRefresh, type Refresh, type RefreshPolicy } from "../../src/domain/refresh/refresh-policy.ts";
+import {
+  expiringUrlStep,
+  toIntervalMs,
+  toRefreshCause,
+  toStep,
+} from "../../src/domain/refresh/refresh-step.ts";
 import { absent, giveUp, hidden, invalid, release, retry } from "../support/ledger.ts";
 import { defaultRefreshPolicy, noPast } from "../support/refresh.ts";
 

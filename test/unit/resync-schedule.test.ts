@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { findNight, nextNightAt, parseResyncSchedule } from "../../src/domain/resync-schedule.ts";
-import { isInWindow, nextWindow, windowEndsAt, windowMsBetween } from "../../src/domain/resync-window.ts";
+import { findNight, nextNightAt, parseResyncSchedule } from "../../src/domain/resync/resync-schedule.ts";
+import {
+  isInWindow,
+  nextWindow,
+  windowEndsAt,
+  windowMsBetween,
+} from "../../src/domain/resync/resync-window.ts";
 import { findClockChanges, walkMinutes, type LocalMinutes } from "../support/local-clock.ts";
 
 const minuteMs = 60_000;

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { UnsavedLookups } from "../../src/domain/claim.ts";
-import type { LookupRecord } from "../../src/domain/lookup-record.ts";
-import { createSaveBuffer } from "../../src/worker/save-buffer.ts";
+import type { UnsavedLookups } from "../../src/domain/lookup/claim.ts";
+import type { LookupRecord } from "../../src/domain/ledger/lookup-record.ts";
+import { createSaveBuffer } from "../../src/worker/run/save-buffer.ts";
 import { eventually } from "../support/eventually.ts";
 import { createGate } from "../support/gate.ts";
 

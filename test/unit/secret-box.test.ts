@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createSecretBox, isSealedBefore } from "../../src/lib/secret-box.ts";
+import { createSecretBox, isSealedBefore } from "../../src/lib/secrets/secret-box.ts";
 
 const key = fc.uint8Array({ minLength: 32, maxLength: 32 });
 /** Well formed: a lone surrogate has no UTF-8. */

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { isOfGoneSender, SenderGone } from "../../src/http/sender-gone.ts";
+import { isOfGoneSender, SenderGone } from "../../src/http/requests/sender-gone.ts";
 import { UserError } from "../../src/lib/errors.ts";
 
 const aborted = new DOMException("This operation was aborted", "AbortError");

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { streamEvents, type ServerSentEvent } from "../../src/http/server-sent-events.ts";
+import { streamEvents, type ServerSentEvent } from "../../src/http/answers/server-sent-events.ts";
 
 const hint = "retry: 2000\n\n";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { CallLog } from "../../src/simulator/call-log.ts";
+import { CallLog } from "../../src/simulator/world/call-log.ts";
 
 function record(log: CallLog, at: number): number {
   const index = log.open(at, `${at % 3}`, "getAvatar");

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { drawLatencyMs } from "../../src/simulator/latency.ts";
-import { createRandom } from "../../src/simulator/random.ts";
+import { drawLatencyMs } from "../../src/simulator/world/latency.ts";
+import { createRandom } from "../../src/simulator/outcomes/random.ts";
 
 const latency = { latencyMs: 120, latencySpread: 0.35, tailShare: 0.02, tailLatencyMs: 2000 };
 

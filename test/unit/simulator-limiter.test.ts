@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { Limiter } from "../../src/simulator/limiter.ts";
+import { Limiter } from "../../src/simulator/world/limiter.ts";
 
 /** Ascending moments in ms, in bursts and at leisure, with many exactly 1000 ms apart. */
 const moments = fc

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { judgeState } from "../../src/domain/state-report.ts";
+import { judgeState } from "../../src/domain/lookup/state-report.ts";
 
 test.each([
   ["authorized", "works"],

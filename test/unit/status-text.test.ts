@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { InstanceStatus } from "../../src/app.ts";
-import { formatStatus } from "../../src/cli/status-text.ts";
+import type { InstanceStatus } from "../../src/app/app.ts";
+import { formatStatus } from "../../src/cli/status/status-text.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 
 const minuteMs = 60_000;

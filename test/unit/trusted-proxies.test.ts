@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { readConfig } from "../../src/config.ts";
-import { toCallerAddress } from "../../src/http/caller-address.ts";
+import { toCallerAddress } from "../../src/http/requests/caller-address.ts";
 import { parseTrustedProxies } from "../../src/lib/trusted-proxies.ts";
 
 describe("trusted proxies", () => {

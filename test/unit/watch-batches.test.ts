@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { BatchReport } from "../../src/domain/batch.ts";
+import type { BatchReport } from "../../src/domain/views/batch.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { createBatchWatch } from "../../src/http/watch-batches.ts";
+import { createBatchWatch } from "../../src/http/answers/watch-batches.ts";
 import { eventually } from "../support/eventually.ts";
 
 function toReport(pending: number, changes: Partial<BatchReport> = {}): BatchReport {

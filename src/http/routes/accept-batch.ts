@@ -2,17 +2,17 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import type { z } from "zod";
-import { defaultMaxAgeMs } from "../../domain/batch.ts";
+import { defaultMaxAgeMs } from "../../domain/views/batch.ts";
 import { UserError } from "../../lib/errors.ts";
 import { mapInTurns } from "../../lib/in-turns.ts";
-import { assertVisible, getKey, noInstance } from "../access.ts";
-import { toApiWords } from "../api-words.ts";
-import type { ApiContext, ZodApi } from "../api-context.ts";
-import { answer, describe, problems } from "../describe.ts";
-import { readIdempotencyKey } from "../idempotency-key.ts";
-import { createPlaces } from "../places.ts";
-import type { ApiPorts, AcceptedBatch, BatchWish, Refusal, WishedContact } from "../ports.ts";
-import { ApiError } from "../problem.ts";
+import { assertVisible, getKey, noInstance } from "../requests/access.ts";
+import { toApiWords } from "../answers/api-words.ts";
+import type { ApiContext, ZodApi } from "../context/api-context.ts";
+import { answer, describe, problems } from "../openapi/describe.ts";
+import { readIdempotencyKey } from "../requests/idempotency-key.ts";
+import { createPlaces } from "../requests/places.ts";
+import type { ApiPorts, AcceptedBatch, BatchWish, Refusal, WishedContact } from "../context/ports.ts";
+import { ApiError } from "../answers/problem.ts";
 import {
   acceptedBatchSchema,
   idempotencyHeaders,
@@ -20,9 +20,9 @@ import {
   streamQuery,
   toEtaSeconds,
 } from "../schemas/batch.ts";
-import { SenderGone } from "../sender-gone.ts";
-import { invalidRequest, toFault, unavailable } from "../to-api-error.ts";
-import { whenClosed } from "../when-closed.ts";
+import { SenderGone } from "../requests/sender-gone.ts";
+import { invalidRequest, toFault, unavailable } from "../answers/to-api-error.ts";
+import { whenClosed } from "../requests/when-closed.ts";
 import { getVisibleBatch } from "./batches.ts";
 
 const enqueue = { scopes: ["enqueue"] } as const;

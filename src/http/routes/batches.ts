@@ -1,10 +1,10 @@
-import type { BatchSummary } from "../../domain/batch.ts";
-import { assertThere, canSee, getKey } from "../access.ts";
-import type { ApiContext, ZodApi } from "../api-context.ts";
-import { decodeCursor, encodeCursor } from "../cursor.ts";
-import { answer, describe, problems } from "../describe.ts";
-import { ApiError } from "../problem.ts";
-import type { BatchPorts } from "../ports.ts";
+import type { BatchSummary } from "../../domain/views/batch.ts";
+import { assertThere, canSee, getKey } from "../requests/access.ts";
+import type { ApiContext, ZodApi } from "../context/api-context.ts";
+import { decodeCursor, encodeCursor } from "../answers/cursor.ts";
+import { answer, describe, problems } from "../openapi/describe.ts";
+import { ApiError } from "../answers/problem.ts";
+import type { BatchPorts } from "../context/ports.ts";
 import {
   batchListQuery,
   batchListSchema,

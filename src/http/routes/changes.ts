@@ -1,7 +1,7 @@
-import { assertThere, getKey } from "../access.ts";
-import type { ApiContext, ZodApi } from "../api-context.ts";
-import { decodeNumberCursor, encodeCursor } from "../cursor.ts";
-import { answer, describe, problems } from "../describe.ts";
+import { assertThere, getKey } from "../requests/access.ts";
+import type { ApiContext, ZodApi } from "../context/api-context.ts";
+import { decodeNumberCursor, encodeCursor } from "../answers/cursor.ts";
+import { answer, describe, problems } from "../openapi/describe.ts";
 import { changesQuery, changesSchema, toChange } from "../schemas/contact.ts";
 
 const read = { scopes: ["read"] } as const;

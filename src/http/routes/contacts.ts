@@ -3,13 +3,13 @@ import { z } from "zod";
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { mapInTurns } from "../../lib/in-turns.ts";
-import { assertVisible, getKey, noInstance } from "../access.ts";
-import type { ApiContext, ZodApi } from "../api-context.ts";
-import { decodeCursor, encodeCursor } from "../cursor.ts";
-import { answer, describe, problems } from "../describe.ts";
-import { createPlaces } from "../places.ts";
-import type { ContactPorts } from "../ports.ts";
-import { ApiError } from "../problem.ts";
+import { assertVisible, getKey, noInstance } from "../requests/access.ts";
+import type { ApiContext, ZodApi } from "../context/api-context.ts";
+import { decodeCursor, encodeCursor } from "../answers/cursor.ts";
+import { answer, describe, problems } from "../openapi/describe.ts";
+import { createPlaces } from "../requests/places.ts";
+import type { ContactPorts } from "../context/ports.ts";
+import { ApiError } from "../answers/problem.ts";
 import {
   contactParams,
   contactSchema,
@@ -22,8 +22,8 @@ import {
   toChange,
   toContact,
 } from "../schemas/contact.ts";
-import { invalidRequest } from "../to-api-error.ts";
-import { whenClosed } from "../when-closed.ts";
+import { invalidRequest } from "../answers/to-api-error.ts";
+import { whenClosed } from "../requests/when-closed.ts";
 
 const read = { scopes: ["read"] } as const;
 const admin = { scopes: ["admin"] } as const;

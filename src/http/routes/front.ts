@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { ZodApi } from "../api-context.ts";
+import type { ZodApi } from "../context/api-context.ts";
 
 const style =
   "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem}code{font-size:.95em}";

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import type { CredentialRefusal } from "../../domain/judge-credentials.ts";
-import { assertVisible, canSee, getKey, noInstance } from "../access.ts";
-import type { ApiContext, ZodApi } from "../api-context.ts";
-import { answer, describe, problems } from "../describe.ts";
-import { ApiError } from "../problem.ts";
+import { assertVisible, canSee, getKey, noInstance } from "../requests/access.ts";
+import type { ApiContext, ZodApi } from "../context/api-context.ts";
+import { answer, describe, problems } from "../openapi/describe.ts";
+import { ApiError } from "../answers/problem.ts";
 import {
   instanceChangesSchema,
   instanceListSchema,
@@ -13,7 +13,7 @@ import {
   removeQuery,
   toInstance,
 } from "../schemas/instance.ts";
-import { invalidRequest } from "../to-api-error.ts";
+import { invalidRequest } from "../answers/to-api-error.ts";
 
 const read = { scopes: ["read"] } as const;
 const admin = { scopes: ["admin"] } as const;

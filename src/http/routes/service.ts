@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { ApiContext, ZodApi } from "../api-context.ts";
-import { answer, describe, problems, textAnswer } from "../describe.ts";
+import type { ApiContext, ZodApi } from "../context/api-context.ts";
+import { answer, describe, problems, textAnswer } from "../openapi/describe.ts";
 
 const healthSchema = z.object({ status: z.literal("ok") }).meta({ id: "Health" });
 

@@ -5,7 +5,7 @@ import {
   type BatchItem,
   type BatchReport,
   type BatchSummary,
-} from "../../domain/batch.ts";
+} from "../../domain/views/batch.ts";
 import { contactStatuses } from "../../domain/contact-status.ts";
 import { intakeBounds } from "../../domain/intake-bounds.ts";
 import {

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { AvatarChange, ContactView } from "../../domain/contact-view.ts";
+import type { AvatarChange, ContactView } from "../../domain/views/contact-view.ts";
 import { contactStatuses, type ContactStatus } from "../../domain/contact-status.ts";
 import {
   chatIdInput,

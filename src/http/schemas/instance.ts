@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { InstanceView } from "../../domain/instance-view.ts";
+import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { simulatedInstanceId } from "../../domain/instance-id.ts";
 import { instanceTokenForm } from "../../domain/instance-token.ts";
 import { parseApiUrl } from "../../lib/api-url.ts";

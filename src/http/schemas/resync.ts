@@ -1,6 +1,6 @@
 import { z } from "zod";
-import type { CountByCause, PlanWindow, ResyncPlan } from "../../domain/plan-resync.ts";
-import { resyncEnds, resyncKinds, type ResyncRun } from "../../domain/resync-run.ts";
+import type { CountByCause, PlanWindow, ResyncPlan } from "../../domain/resync/plan-resync.ts";
+import { resyncEnds, resyncKinds, type ResyncRun } from "../../domain/resync/resync-run.ts";
 import { instanceIdInput, instanceIdOutput, moment, nextCursor, orNull, pageQuery } from "./common.ts";
 
 const count = z.int().min(0);

@@ -1,0 +1,53 @@
+import { createApi } from "../http/create-api.ts";
+import { serveApi } from "../http/serve-api.ts";
+import { tapEvents } from "../lib/tap-events.ts";
+import { readVersion } from "../lib/version.ts";
+import { openApiPorts, type ApiLinks } from "./api-ports.ts";
+import type { Base } from "./base.ts";
+
+export interface RunningApi {
+  /** Where this machine reaches it. */
+  readonly url: string;
+  /** Takes no new requests, and lets those at work finish within the grace period. Twice is harmless. */
+  stop(): Promise<void>;
+}
+
+/** Bodies of 10,000 contacts with long references fit. */
+const maxBodyBytes = 8 * 1024 * 1024;
+/** A stream of ten contacts a second is faster, also zipped. */
+const bodyDeadlines = { wholeMs: 30_000, idleMs: 60_000, leastBytesPerSecond: 100 };
+const watchMs = 15 * 60_000;
+
+/**
+ * Serves the HTTP API, until everything is closed.
+ * @throws UserError `api-unavailable`, `no-secret-key`
+ */
+export async function openApi(base: Base, links: ApiLinks): Promise<RunningApi> {
+  const { config, events, closer } = base;
+  const ports = await openApiPorts(base, links);
+  const api = await createApi(
+    ports,
+    {
+      version: readVersion(),
+      requestsPerMinute: config.api.requestsPerMinute,
+      trustedProxies: config.api.trustedProxies,
+      maxBodyBytes,
+      watchMs,
+      ...bodyDeadlines,
+    },
+    tapEvents(events, links.metrics.requests),
+  );
+  const { host } = config.api;
+  const server = await serveApi({ api, host, port: config.api.port, onError: events.apiConnectionFailed });
+  const stopNow = async () => {
+    const graceMs = config.shutdownGraceMs;
+    events.apiStopping({ graceMs });
+    await server.stop(graceMs);
+    events.apiStopped();
+  };
+  let stopped: Promise<void> | undefined;
+  const stop = () => (stopped ??= stopNow());
+  closer.add("API", stop);
+  events.apiServed({ url: server.url, host, port: server.port });
+  return { url: server.url, stop };
+}

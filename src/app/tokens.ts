@@ -1,0 +1,60 @@
+import { mayPointTo } from "../domain/api-host.ts";
+import type { InstanceId } from "../domain/instance-id.ts";
+import { isInstanceToken } from "../domain/instance-token.ts";
+import type { JudgePorts } from "../domain/judge-credentials.ts";
+import { toOrigin } from "../lib/api-url.ts";
+import { UserError } from "../lib/errors.ts";
+import { isSealedBefore, type SecretBox } from "../lib/secrets/secret-box.ts";
+import type { Base } from "./base.ts";
+import { listCredentials, replaceSealedToken } from "../store/instances/sealed-tokens.ts";
+
+/**
+ * Looks through the stored tokens before a worker starts: seals anew those from before tokens were bound to an origin, and says
+ * which are of a form that is not taken any more. They go on working; searching for them is as quick as for any other.
+ * @throws UserError `wrong-secret-key`: a worker with a key that opens none of them would hold every instance
+ */
+export async function checkTokens({ database, secrets, events }: Base): Promise<void> {
+  const box = secrets();
+  const stored = (await listCredentials(database)).map((row) => ({
+    ...row,
+    token: box.open(row.sealedToken, row),
+  }));
+  if (stored.length > 0 && stored.every(({ token }) => token === undefined)) {
+    throw new UserError(
+      "wrong-secret-key",
+      "AVATARS_SECRET_KEY opens none of the stored tokens: start with the key they were stored with, or add the instances again",
+    );
+  }
+  for (const { token, ...row } of stored) {
+    if (token === undefined) continue;
+    if (isSealedBefore(row.sealedToken)) await replaceSealedToken(database, row, box.seal(token, row));
+    if (!isInstanceToken(token)) events.tokenUnusual({ instanceId: row.id });
+  }
+}
+
+/** Opening a sealed token costs 10 µs, and every call needs one. */
+export function createTokenCache(secrets: SecretBox): SecretBox["open"] {
+  const opened = new Map<string, { sealed: string; apiUrl: string; token: string | undefined }>();
+  return (sealed, context) => {
+    const { id, apiUrl } = context;
+    const known = opened.get(id);
+    if (known?.sealed === sealed && known.apiUrl === apiUrl) return known.token;
+    const token = secrets.open(sealed, context);
+    opened.set(id, { sealed, apiUrl, token });
+    return token;
+  };
+}
+
+/** What judges a change of an instance's credentials. Whoever has no key may change all that does not need one. */
+export function createJudgePorts({ secrets, config }: Base, id: InstanceId): JudgePorts {
+  return {
+    mayPointTo: (apiUrl) => mayPointTo(apiUrl, config.api.hosts),
+    toOrigin,
+    seal: (token, apiUrl) => secrets().seal(token, { id, apiUrl }),
+    sealAnew({ apiUrl: from, sealedToken }, apiUrl) {
+      if (toOrigin(from) === toOrigin(apiUrl) && !isSealedBefore(sealedToken)) return undefined;
+      const token = secrets().open(sealedToken, { id, apiUrl: from });
+      return token === undefined ? undefined : secrets().seal(token, { id, apiUrl });
+    },
+  };
+}

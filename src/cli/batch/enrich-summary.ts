@@ -1,0 +1,75 @@
+import type { BatchProgress, InstanceView } from "../../app/app.ts";
+import { contactStatuses } from "../../domain/contact-status.ts";
+import { explainHold } from "../../domain/trouble/hold.ts";
+import { formatDuration } from "../../lib/duration.ts";
+import { formatTable } from "../terminal/table.ts";
+import type { End } from "./work-off.ts";
+
+/** What a bulk run has come to. */
+export interface Summary {
+  readonly end: End;
+  readonly batch: BatchProgress;
+  readonly calls: number;
+  readonly tookMs: number;
+  readonly resultsPath: string;
+  readonly rejectsPath: string | undefined;
+}
+
+export interface SummaryContext {
+  readonly instance: InstanceView;
+  readonly simulated: boolean;
+  /** The command line that continues. */
+  readonly command: string;
+}
+
+/** The last lines of a bulk run, for people. */
+export function formatSummary(summary: Summary, context: SummaryContext): string[] {
+  const { batch, calls, tookMs, end, resultsPath, rejectsPath } = summary;
+  const rows: [string, number, string][] = contactStatuses
+    .filter((status) => batch.finished[status] > 0)
+    .map((status) => [status, batch.finished[status], meanings[status]]);
+  if (batch.pending > 0) rows.push(["pending", batch.pending, "still due"]);
+  rows.push([
+    "total",
+    batch.accepted,
+    `${batch.duplicates} duplicate lines, ${batch.rejected} lines that are no contacts`,
+  ]);
+  const speed = calls > 0 ? `, ${(calls / (tookMs / 1000)).toFixed(1)} a second` : "";
+  return [
+    "",
+    ...formatTable(["outcome", "contacts", "meaning"], rows),
+    "",
+    `${calls} calls in ${formatDuration(tookMs)}${speed}; ${batch.fresh} contacts were fresh and needed none`,
+    `results: ${resultsPath}${rejectsPath === undefined ? "" : `; lines that are no contacts: ${rejectsPath}`}`,
+    ...describeEnd(end, batch, context),
+    ...(context.simulated ? nextSteps : []),
+  ];
+}
+
+const meanings: Record<(typeof contactStatuses)[number], string> = {
+  present: "has an avatar",
+  absent: "has set none",
+  hidden: "not shown to us: privacy, or not told",
+  invalid: "not a chat the provider accepts",
+  unreachable: "no clear answer after all attempts",
+  unknown: "never asked",
+};
+
+const nextSteps = [
+  "",
+  "These answers were invented by the simulator. With real credentials, from the GREEN-API console:",
+  "  export GREEN_API_URL=https://7103.api.greenapi.com GREEN_API_ID_INSTANCE=1101000001 GREEN_API_TOKEN=…",
+  "  npx avatars enrich my.csv",
+];
+
+function describeEnd(end: End, batch: BatchProgress, { instance, command }: SummaryContext): string[] {
+  if (end.kind === "done") return [];
+  const left = `${batch.pending} contacts are left`;
+  if (end.kind === "stopped") return [`stopped: ${left}; continue with: ${command}`];
+  const { text, advice } = explainHold(end.reason);
+  return [
+    `instance ${instance.id} is held: ${text}; ${left}, none of them failed`,
+    ...(advice === undefined ? [] : [advice]),
+    `then continue with: ${command}`,
+  ];
+}

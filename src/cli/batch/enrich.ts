@@ -1,0 +1,173 @@
+import {
+  openApp,
+  startSimulator,
+  type App,
+  type BatchProgress,
+  type InstanceView,
+  type RunningWorker,
+} from "../../app/app.ts";
+import { readConfig, type Config } from "../../config.ts";
+import { simulatedInstanceId } from "../../domain/instance-id.ts";
+import { contactStatuses, isClear } from "../../domain/contact-status.ts";
+import { openFileSource } from "./contact-source.ts";
+import { formatSummary, type Summary } from "./enrich-summary.ts";
+import { assertDistinctFiles, toRejectsPath, toResultsPath } from "./file-names.ts";
+import {
+  exitCodes,
+  toCommandLine,
+  toStoppedCode,
+  writeJson,
+  writeLine,
+  type CommandIo,
+} from "../terminal/io.ts";
+import { readIntoBatch, type BatchRead, type BatchTarget, type IntakeOptions } from "./read-into-batch.ts";
+import { getInstance, resolveInstance } from "../instance/resolve-instance.ts";
+import { assertResultsWritable, writeResultsFile } from "./results-file.ts";
+import { getProgress, workOff, type End } from "./work-off.ts";
+
+export interface EnrichOptions extends IntakeOptions {
+  readonly file: string;
+  readonly simulate: boolean;
+  readonly out?: string;
+  readonly rejects?: string;
+  readonly allowIncomplete: boolean;
+  readonly json: boolean;
+}
+
+/** `avatars enrich`: import, work until every contact has an outcome, write the results. */
+export async function enrich(options: EnrichOptions, io: CommandIo): Promise<number> {
+  const config = readConfig();
+  const resultsPath = options.out ?? toResultsPath(options.file);
+  const rejectsPath = options.rejects ?? toRejectsPath(resultsPath);
+  await assertDistinctFiles({
+    "the input": options.file,
+    "the results": resultsPath,
+    "the rejects": rejectsPath,
+  });
+  const source = await openFileSource(options.file, options, io.signal);
+  await assertResultsWritable(resultsPath);
+  announce(options, config, io);
+  const app = await openApp(config, {
+    defaultLogLevel: "error",
+    maxConnections: 6,
+    migrate: false,
+    simulated: options.simulate,
+    signal: io.signal,
+  });
+  try {
+    const instance = options.simulate
+      ? await openSimulatedInstance(app)
+      : await resolveInstance(app, options.instance);
+    // A person is here and wants it now: a hold from an earlier run is put to the test at once.
+    await app.instances.probeNow(instance.id);
+    const startedAt = performance.now();
+    const target = { source, instance, priority: 1, rejectsPath };
+    const { read, end, worker } = await readAndWorkOff(app, options, target, io);
+    if (end.kind === "stopped") {
+      const graceSeconds = Math.round(config.shutdownGraceMs / 1000);
+      writeLine(
+        io.stderr,
+        `stopping: calls in flight have up to ${graceSeconds} s; Ctrl-C again stops at once`,
+      );
+    }
+    await worker.stop();
+    const batch = await getProgress(app, read.batchId);
+    const rows = app.readResults({ batchId: read.batchId });
+    await writeResultsFile(resultsPath, rows, { readerSignal: io.signal });
+    const summary: Summary = {
+      end,
+      batch,
+      calls: worker.activity.calls(instance.id),
+      tookMs: performance.now() - startedAt,
+      resultsPath,
+      rejectsPath: read.rejectsPath,
+    };
+    if (options.json) writeJson(io.stdout, summary);
+    else {
+      const context = { instance, simulated: options.simulate, command: toCommandLine(io.args) };
+      for (const line of formatSummary(summary, context)) writeLine(io.stdout, line);
+    }
+    return toExitCode(end, batch, read, options, io);
+  } catch (error) {
+    if (!io.signal.aborted) throw error;
+    writeLine(io.stderr, "stopped; everything done so far is kept: run the same command again to continue");
+    return toStoppedCode(io);
+  } finally {
+    await app.close();
+  }
+}
+
+function announce({ simulate }: EnrichOptions, config: Config, io: CommandIo): void {
+  const place =
+    config.databaseUrl === undefined
+      ? `the embedded Postgres in ${config.dataDir}`
+      : "the Postgres of DATABASE_URL";
+  const queue = config.redisUrl === undefined ? "" : ", the queue in Redis";
+  writeLine(
+    io.stderr,
+    `data: ${place}${queue}; provider: ${simulate ? "the built-in simulator" : "GREEN-API"}`,
+  );
+}
+
+/** The simulator on a free port, as an instance that nobody else calls: it is paused when the simulator goes. */
+async function openSimulatedInstance(app: App): Promise<InstanceView> {
+  const simulator = await startSimulator({ requestsPerSecond: app.config.requestsPerSecond });
+  app.onClose("simulator", async () => {
+    await app.instances.setPaused(simulatedInstanceId, true);
+    await simulator.close();
+  });
+  await app.instances.put({
+    id: simulatedInstanceId,
+    apiUrl: simulator.url,
+    token: "simulated",
+    label: "simulator",
+  });
+  await app.instances.setPaused(simulatedInstanceId, false);
+  return getInstance(app, simulatedInstanceId);
+}
+
+/**
+ * Reads the file while the first of its contacts are being asked for already. The worker starts when the batch is
+ * there: an answer to what an earlier run left over would count as fresh otherwise.
+ */
+async function readAndWorkOff(
+  app: App,
+  options: EnrichOptions,
+  target: Omit<BatchTarget, "onOpened">,
+  io: CommandIo,
+): Promise<{ read: BatchRead; end: End; worker: RunningWorker }> {
+  let working: Promise<{ end: End; worker: RunningWorker }> | undefined;
+  let isReading = true;
+  const work = async (batchId: string) => {
+    const worker = await app.startWorker();
+    const ports = { app, worker, instance: target.instance, isReading: () => isReading };
+    return { worker, end: await workOff(ports, batchId, io) };
+  };
+  const onOpened = (batchId: string) => {
+    working = work(batchId);
+    // Met below, unless reading fails first: then that is what to tell.
+    working.catch(() => undefined);
+  };
+  const read = await readIntoBatch(app, options, { ...target, onOpened }, io).finally(() => {
+    isReading = false;
+  });
+  const { fresh, accepted } = await getProgress(app, read.batchId);
+  if (fresh === accepted) writeLine(io.stderr, "all contacts have a fresh answer: no call needed");
+  return { read, ...(await (working ?? work(read.batchId))) };
+}
+
+function toExitCode(
+  end: End,
+  batch: BatchProgress,
+  read: BatchRead,
+  options: EnrichOptions,
+  io: CommandIo,
+): number {
+  if (end.kind === "stopped") return toStoppedCode(io);
+  const unclear = contactStatuses
+    .filter((status) => !isClear(status))
+    .reduce((sum, status) => sum + batch.finished[status], 0);
+  const complete = batch.pending + unclear + read.counts.rejected === 0;
+  if (complete) return exitCodes.done;
+  return options.allowIncomplete && end.kind === "done" ? exitCodes.done : exitCodes.incomplete;
+}

@@ -1,0 +1,54 @@
+import { openApp } from "../../app/app.ts";
+import { readConfig } from "../../config.ts";
+import { assertDistinctFiles } from "./file-names.ts";
+import { chooseImportSource, type ImportSourceOptions } from "./import-source.ts";
+import { exitCodes, toStoppedCode, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
+import { readIntoBatch } from "./read-into-batch.ts";
+import { resolveInstance } from "../instance/resolve-instance.ts";
+
+export interface ImportBatchOptions extends ImportSourceOptions {
+  readonly priority: number;
+  readonly rejects?: string;
+  readonly json: boolean;
+}
+
+/** `avatars import`: standard output holds the batch's id alone. */
+export async function importBatch(options: ImportBatchOptions, io: CommandIo): Promise<number> {
+  const config = readConfig();
+  const chosen = chooseImportSource(options, config);
+  const rejectsPath = options.rejects ?? chosen.rejectsPath;
+  await assertDistinctFiles({ "the input": chosen.file, "the rejects": rejectsPath });
+  const source = await chosen.open(io);
+  const app = await openApp(config, {
+    defaultLogLevel: "warn",
+    maxConnections: 4,
+    migrate: false,
+    signal: io.signal,
+  });
+  try {
+    const instance = await resolveInstance(app, chosen.instance);
+    const { batchId, counts } = await readIntoBatch(
+      app,
+      options,
+      { source, instance, priority: options.priority, rejectsPath },
+      io,
+    );
+    const progress = await app.findBatchProgress(batchId);
+    if (options.json) writeJson(io.stdout, progress);
+    else writeLine(io.stdout, batchId);
+    writeLine(
+      io.stderr,
+      `${progress?.accepted ?? 0} contacts enqueued for instance ${instance.id}, ${progress?.fresh ?? 0} of them fresh already, ${progress?.duplicates ?? 0} duplicates; a worker asks for them: avatars worker`,
+    );
+    return counts.rejected > 0 ? exitCodes.incomplete : exitCodes.done;
+  } catch (error) {
+    if (!io.signal.aborted) throw error;
+    writeLine(
+      io.stderr,
+      `stopped before the end of ${source.name}; what was read is kept: import it again to continue`,
+    );
+    return toStoppedCode(io);
+  } finally {
+    await app.close();
+  }
+}

@@ -1,0 +1,102 @@
+import type { App, ImportCounts, InstanceView } from "../../app/app.ts";
+import { defaultMaxAgeMs } from "../../domain/views/batch.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import { hasAtMost, intakeBounds } from "../../domain/intake-bounds.ts";
+import { UserError } from "../../lib/errors.ts";
+import type { ContactSource } from "./contact-source.ts";
+import { writeLine, type CommandIo } from "../terminal/io.ts";
+import { createRejectsFile } from "./rejects-file.ts";
+
+/** What `enrich` and `import` are told of their input, whatever it is. */
+export interface IntakeOptions {
+  readonly instance?: InstanceId;
+  readonly column?: string;
+  readonly refColumn?: string;
+  readonly defaultCountry?: string;
+  readonly strict: boolean;
+  /** ms */
+  readonly maxAge?: number;
+  readonly label?: string;
+}
+
+export interface BatchRead {
+  readonly batchId: string;
+  readonly counts: ImportCounts;
+  /** The report of records that are no contacts, where there are any. */
+  readonly rejectsPath: string | undefined;
+}
+
+export interface BatchTarget {
+  readonly source: ContactSource;
+  readonly instance: InstanceView;
+  readonly priority: number;
+  readonly rejectsPath: string;
+  readonly onOpened?: (batchId: string) => void;
+}
+
+/**
+ * Reads a source into a batch, with a report of the records that are no contacts.
+ * @throws UserError also when the source holds no contact at all
+ */
+export async function readIntoBatch(
+  app: App,
+  options: IntakeOptions,
+  target: BatchTarget,
+  io: CommandIo,
+): Promise<BatchRead> {
+  const { source } = target;
+  const rejects = await createRejectsFile(target.rejectsPath, source.unit, io);
+  let batchId = "";
+  try {
+    const counts = await app.importRecords(
+      source.read(app),
+      {
+        instanceId: target.instance.id,
+        source: source.kind,
+        label: options.label ?? toShortLabel(source.label),
+        priority: target.priority,
+        maxAgeMs: options.maxAge ?? defaultMaxAgeMs,
+      },
+      { strict: options.strict, unit: source.unit, signal: io.signal },
+      {
+        reject: rejects.add,
+        opened(id) {
+          batchId = id;
+          target.onOpened?.(id);
+        },
+      },
+    );
+    await rejects.close();
+    const path = rejects.path();
+    if (counts.contacts === 0) throw toEmptyError(source, counts, path);
+    if (path !== undefined)
+      writeLine(io.stderr, `${counts.rejected} ${source.unit}s are no contacts, listed in ${path}`);
+    return { batchId, counts, rejectsPath: path };
+  } finally {
+    await rejects.close();
+  }
+}
+
+/** A path may be longer than a label; its end tells most. */
+function toShortLabel(label: string | undefined): string | undefined {
+  if (label === undefined || hasAtMost(label, intakeBounds.label)) return label;
+  return `…${Array.from(label)
+    .slice(1 - intakeBounds.label)
+    .join("")}`;
+}
+
+function toEmptyError(
+  { kind, name, unit }: ContactSource,
+  { rejected }: ImportCounts,
+  rejectsPath: string | undefined,
+): UserError {
+  return rejected === 0
+    ? new UserError(
+        `empty-${kind}`,
+        `${name} holds no contacts: it is empty, or has only ${unit === "line" ? "a header" : "blank rows"}`,
+      )
+    : new UserError(
+        "no-contacts",
+        `none of the ${rejected} ${unit}s of ${name} is a contact; see ${rejectsPath ?? "above"}`,
+      );
+}

@@ -1,0 +1,153 @@
+import type { Command } from "commander";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import {
+  orDefault,
+  toCount,
+  toInstanceId,
+  toLabel,
+  toNewInstanceId,
+  toRate,
+  toShare,
+} from "../terminal/arguments.ts";
+import type { CommandIo } from "../terminal/io.ts";
+
+/** Switches that are off unless given. */
+const flags = { json: false, tokenStdin: false, withContacts: false };
+
+/** `avatars instance …` */
+export function addInstanceCommands(
+  program: Command,
+  io: CommandIo,
+  setExitCode: (code: number) => void,
+): void {
+  const instance = program
+    .command("instance")
+    .description("Add, list, show, change, pause, resume and remove the GREEN-API instances to call.");
+
+  instance
+    .command("add")
+    .description("Add an instance, or give a known one a new URL and token. Without --token it is asked for.")
+    .argument("<id>", "idInstance, from the console", toNewInstanceId)
+    .requiredOption("--url <url>", "apiUrl, from the console, e.g. https://7103.api.greenapi.com")
+    .option("--token <token>", "apiTokenInstance; other users of this machine may see it in the process list")
+    .option("--token-stdin", "read the token from standard input")
+    .option("--label <text>", "a name, shown in lists", toLabel)
+    .option("--rps <number>", "calls per second (default: AVATARS_REQUESTS_PER_SECOND)", toRate)
+    .option(
+      "--max-in-flight <number>",
+      "calls in flight at most (default: from the rate and the time that answers take)",
+      toCount,
+    )
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avatars instance add 1101000001 --url https://7103.api.greenapi.com
+  avatars instance add 1101000001 --url https://7103.api.greenapi.com --token-stdin < token.txt`,
+    )
+    .action(async (id: InstanceId, options) => {
+      const { addInstance } = await import("./instance.ts");
+      setExitCode(await addInstance({ id, ...flags, ...options }, io));
+    });
+
+  instance
+    .command("list")
+    .description("All instances; never their tokens.")
+    .option("--json", "as JSON")
+    .addHelpText("after", "\nExamples:\n  avatars instance list")
+    .action(async (options) => {
+      const { listInstances } = await import("./instance.ts");
+      setExitCode(await listInstances({ ...flags, ...options }, io));
+    });
+
+  instance
+    .command("show")
+    .description("All that is known of one instance; never its token.")
+    .argument("<id>", "idInstance", toInstanceId)
+    .option("--json", "as JSON")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  avatars instance show 1101000001\n  avatars instance show 1101000001 --json | jq .etaMs",
+    )
+    .action(async (id: InstanceId, options) => {
+      const { showInstance } = await import("./instance-show.ts");
+      setExitCode(await showInstance({ id, ...flags, ...options }, io));
+    });
+
+  addSteeringCommands(instance, io, setExitCode);
+
+  instance
+    .command("remove")
+    .description("Remove an instance.")
+    .argument("<id>", "idInstance", toInstanceId)
+    .option("--with-contacts", "also remove its contacts, their avatars and batches")
+    .addHelpText("after", "\nExamples:\n  avatars instance remove 1101000001 --with-contacts")
+    .action(async (id: InstanceId, options) => {
+      const { removeInstance } = await import("./instance.ts");
+      setExitCode(await removeInstance({ id, ...flags, ...options }, io));
+    });
+}
+
+function addSteeringCommands(instance: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+  instance
+    .command("set")
+    .description("Change an instance while it is worked on: in all running workers within 2 seconds.")
+    .argument("<id>", "idInstance", toInstanceId)
+    .option(
+      "--rps <number>",
+      "calls per second; default takes AVATARS_REQUESTS_PER_SECOND again",
+      orDefault(toRate),
+    )
+    .option(
+      "--max-in-flight <number>",
+      "calls in flight at most; default takes AVATARS_MAX_IN_FLIGHT again",
+      orDefault(toCount),
+    )
+    .option(
+      "--resync-share <share>",
+      "of its calls, for a resync within the window: 0 to 1; default takes AVATARS_RESYNC_SHARE again",
+      orDefault(toShare),
+    )
+    .option(
+      "--resync-day-share <share>",
+      "the same outside of the window; default takes AVATARS_RESYNC_DAY_SHARE again",
+      orDefault(toShare),
+    )
+    .option("--label <text>", "a name, shown in lists; an empty one takes it away", toLabel)
+    .option("--url <url>", "apiUrl; a new token goes with avatars instance add")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avatars instance set 1101000001 --rps 5
+  avatars instance set 1101000001 --rps default --max-in-flight 50`,
+    )
+    .action(async (id: InstanceId, options) => {
+      const { setInstance } = await import("./instance-set.ts");
+      setExitCode(await setInstance({ id, ...options }, io));
+    });
+
+  instance
+    .command("pause")
+    .description(
+      "Stop calling an instance, in all running workers within 2 seconds; its contacts stay due until it is resumed.",
+    )
+    .argument("<id>", "idInstance", toInstanceId)
+    .addHelpText("after", "\nExamples:\n  avatars instance pause 1101000001")
+    .action(async (id: InstanceId) => {
+      const { pauseInstance } = await import("./instance.ts");
+      setExitCode(await pauseInstance(id, io));
+    });
+
+  instance
+    .command("resume")
+    .description(
+      "Go on with a paused instance. A held one, or one that the provider lets wait, is tried again at once.",
+    )
+    .argument("<id>", "idInstance", toInstanceId)
+    .addHelpText("after", "\nExamples:\n  avatars instance resume 1101000001")
+    .action(async (id: InstanceId) => {
+      const { resumeInstance } = await import("./instance.ts");
+      setExitCode(await resumeInstance(id, io));
+    });
+}

@@ -1,0 +1,37 @@
+import type { InstanceStatus } from "../../app/app.ts";
+import { explainHold } from "../../domain/trouble/hold.ts";
+import { recoveryPerSecond } from "../../domain/pace/refusal-constants.ts";
+import { formatDuration } from "../../lib/duration.ts";
+import { formatRate, formatMoment } from "../terminal/format.ts";
+
+/** What is out of the ordinary, as the end of a sentence that begins with the instance. */
+export function toRemarks(status: InstanceStatus): string[] {
+  const { instanceId, state, heldReason, heldSince, heldUntil, throttledUntil } = status;
+  const remarks: string[] = [];
+  if (state === "paused") remarks.push(`is paused: go on with avatars instance resume ${instanceId}`);
+  if (state === "held" && heldReason !== undefined) {
+    const { text, advice } = explainHold(heldReason);
+    const since = heldSince ? ` since ${heldSince.toISOString()}` : "";
+    const until = heldUntil ? `; next try ${formatMoment(heldUntil)}` : "";
+    remarks.push(`is held${since}: ${text}${until}${advice ? `; ${advice}` : ""}`);
+  }
+  if (throttledUntil) {
+    remarks.push(
+      `is refused by the provider for being over the rate: next call ${formatMoment(throttledUntil)}`,
+    );
+  }
+  const pace = describePace(status);
+  if (pace !== undefined) remarks.push(pace);
+  if (status.stalled) remarks.push("has due contacts and nobody works on them: start avatars worker");
+  return remarks;
+}
+
+/** Why it is called more slowly than it is set to; undefined where it is not. */
+function describePace({ callsAllowed, slowdown, state }: InstanceStatus): string | undefined {
+  if (state === "paused") return undefined;
+  if (slowdown < 1) {
+    const left = formatDuration((1000 * (1 - slowdown)) / recoveryPerSecond);
+    return `is slowed to ${formatRate(callsAllowed)}/s after refusals: back to its full rate in ${left}`;
+  }
+  return undefined;
+}

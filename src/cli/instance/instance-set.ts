@@ -1,0 +1,66 @@
+import type { InstanceView } from "../../app/app.ts";
+import type { Config } from "../../config.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import { UserError } from "../../lib/errors.ts";
+import { parseApiUrl } from "./api-url.ts";
+import { writeLine, type CommandIo } from "../terminal/io.ts";
+import { describeMaxInFlight, describeRate, describeShare } from "./instance-text.ts";
+import { unknownInstance } from "./resolve-instance.ts";
+import { withApp } from "../terminal/with-app.ts";
+
+export interface SetInstanceOptions {
+  readonly id: InstanceId;
+  readonly rps?: number | "default";
+  readonly maxInFlight?: number | "default";
+  readonly resyncShare?: number | "default";
+  readonly resyncDayShare?: number | "default";
+  readonly label?: string;
+  readonly url?: string;
+}
+
+/** `avatars instance set` */
+export async function setInstance(options: SetInstanceOptions, io: CommandIo): Promise<number> {
+  const { id, rps, maxInFlight, resyncShare, resyncDayShare, label, url } = options;
+  const given = [rps, maxInFlight, resyncShare, resyncDayShare, label, url];
+  if (given.every((option) => option === undefined)) {
+    throw new UserError(
+      "nothing-to-set",
+      "say what to change: --rps, --max-in-flight, --resync-share, --resync-day-share, --label or --url; avatars instance show tells how it is set",
+    );
+  }
+  const settings = {
+    requestsPerSecond: orNull(rps),
+    maxInFlight: orNull(maxInFlight),
+    resyncShare: orNull(resyncShare),
+    resyncDayShare: orNull(resyncDayShare),
+    label: label === "" ? null : label,
+    apiUrl: url === undefined ? undefined : parseApiUrl(url),
+  };
+  return withApp(io, async (app) => {
+    const update = await app.instances.update(id, settings);
+    if (update === undefined) throw unknownInstance(id);
+    const { before, after } = update;
+    const [from, to] = [describeSettings(before, app.config), describeSettings(after, app.config)];
+    const changes = Object.keys(to).filter((name) => from[name] !== to[name]);
+    for (const name of changes) writeLine(io.stdout, `instance ${id}: ${name} ${from[name]} → ${to[name]}`);
+    if (changes.length === 0) writeLine(io.stdout, `instance ${id} is set so already`);
+    if (after.state === "held" && after.apiUrl !== before.apiUrl)
+      writeLine(io.stdout, `instance ${id} is held: it is tried again at once`);
+  });
+}
+
+/** `default` is no value of its own. */
+function orNull(value: number | "default" | undefined): number | null | undefined {
+  return value === "default" ? null : value;
+}
+
+function describeSettings(instance: InstanceView, config: Config): Record<string, string> {
+  return {
+    "calls/s": describeRate(instance, config),
+    "max in flight": describeMaxInFlight(instance, config),
+    "resync share": describeShare(instance.resyncShare, config.resync.share),
+    "resync share by day": describeShare(instance.resyncDayShare, config.resync.dayShare),
+    label: instance.label ?? "(none)",
+    url: instance.apiUrl,
+  };
+}

@@ -1,0 +1,117 @@
+import { explainHold } from "../../domain/trouble/hold.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import { UserError } from "../../lib/errors.ts";
+import { parseApiUrl } from "./api-url.ts";
+import { askToken, checkToken, readTokenFromStdin } from "./ask-token.ts";
+import { writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
+import { unknownInstance } from "./resolve-instance.ts";
+import { formatTable } from "../terminal/table.ts";
+import { withApp } from "../terminal/with-app.ts";
+
+export interface AddInstanceOptions {
+  readonly id: InstanceId;
+  readonly url: string;
+  readonly token?: string;
+  readonly tokenStdin: boolean;
+  readonly label?: string;
+  readonly rps?: number;
+  readonly maxInFlight?: number;
+}
+
+/** `avatars instance add` */
+export async function addInstance(options: AddInstanceOptions, io: CommandIo): Promise<number> {
+  const { id, label, rps, maxInFlight } = options;
+  const apiUrl = parseApiUrl(options.url);
+  const token = await getToken(options, io);
+  return withApp(io, async (app) => {
+    const known = await app.instances.find(id);
+    await app.instances.put({ id, apiUrl, token, label, requestsPerSecond: rps, maxInFlight });
+    writeLine(io.stdout, known ? `instance ${id} updated` : `instance ${id} added`);
+  });
+}
+
+/** `avatars instance list` */
+export async function listInstances(options: { readonly json: boolean }, io: CommandIo): Promise<number> {
+  return withApp(io, async (app) => {
+    const instances = await app.instances.list();
+    if (options.json) return writeJson(io.stdout, instances);
+    if (instances.length === 0)
+      return writeLine(io.stdout, "no instances yet: add one with avatars instance add");
+    const rows = instances.map(({ id, state, requestsPerSecond, apiUrl, label, heldReason }) => [
+      id,
+      heldReason === undefined ? state : `${state}: ${explainHold(heldReason).text}`,
+      requestsPerSecond ?? app.config.requestsPerSecond,
+      apiUrl,
+      label ?? "",
+    ]);
+    for (const line of formatTable(["instance", "state", "calls/s", "url", "label"], rows))
+      writeLine(io.stdout, line);
+  });
+}
+
+/** `avatars instance pause` */
+export async function pauseInstance(id: InstanceId, io: CommandIo): Promise<number> {
+  return withApp(io, async (app) => {
+    const before = await app.instances.setPaused(id, true);
+    if (before === undefined) throw unknownInstance(id);
+    writeLine(
+      io.stdout,
+      before === "paused"
+        ? `instance ${id} is paused already`
+        : `instance ${id} paused: its contacts stay due; go on with avatars instance resume ${id}`,
+    );
+  });
+}
+
+const resumed = {
+  active: "is active already",
+  paused: "resumed",
+  held: "is held: it is tried again at once",
+  throttled: "is called again at once, though the provider asked to wait",
+} as const;
+
+/** `avatars instance resume` */
+export async function resumeInstance(id: InstanceId, io: CommandIo): Promise<number> {
+  return withApp(io, async (app) => {
+    const before = await app.instances.resume(id);
+    if (before === undefined) throw unknownInstance(id);
+    writeLine(io.stdout, `instance ${id} ${resumed[before]}`);
+  });
+}
+
+export interface RemoveInstanceOptions {
+  readonly id: InstanceId;
+  readonly withContacts: boolean;
+}
+
+/** `avatars instance remove` */
+export async function removeInstance(
+  { id, withContacts }: RemoveInstanceOptions,
+  io: CommandIo,
+): Promise<number> {
+  return withApp(io, async (app) => {
+    if (!(await app.instances.find(id))) throw unknownInstance(id);
+    const contacts = await app.instances.countContacts(id);
+    // The count is for people: whether it has any is asked again where it is removed.
+    if (withContacts) await app.instances.remove(id);
+    else if (!(await app.instances.removeEmpty(id))) {
+      throw new UserError(
+        "instance-has-contacts",
+        `instance ${id} has ${await app.instances.countContacts(id)} contacts with their avatars: add --with-contacts to remove them too`,
+      );
+    }
+    writeLine(
+      io.stdout,
+      contacts > 0 ? `instance ${id} removed with ${contacts} contacts` : `instance ${id} removed`,
+    );
+  });
+}
+
+async function getToken(options: AddInstanceOptions, io: CommandIo): Promise<string> {
+  if (options.token !== undefined && options.tokenStdin) {
+    throw new UserError("token-twice", "--token and --token-stdin cannot go together");
+  }
+  if (options.tokenStdin) return readTokenFromStdin(io);
+  if (options.token === undefined) return askToken(io);
+  return checkToken(options.token, "--token");
+}

@@ -1,0 +1,43 @@
+import { once } from "node:events";
+import { startSimulator } from "../../app/app.ts";
+import { UserError } from "../../lib/errors.ts";
+import { exitCodes, writeLine, type CommandIo } from "../terminal/io.ts";
+
+export interface SimulateOptions {
+  readonly port: number;
+  readonly host: string;
+  readonly seed: number;
+  readonly rps: number;
+  readonly latencyMs?: number;
+  readonly jitterMs?: number;
+  readonly troubledShare?: number;
+}
+
+/** `avatars simulate` */
+export async function simulate(options: SimulateOptions, io: CommandIo): Promise<number> {
+  const { port, host, seed, rps, latencyMs, jitterMs, troubledShare } = options;
+  const simulator = await startSimulator({
+    port,
+    host,
+    seed,
+    requestsPerSecond: rps,
+    ...(latencyMs !== undefined && { latencyMs }),
+    ...(jitterMs !== undefined && { jitterMs }),
+    ...(troubledShare !== undefined && { troubledShare }),
+  }).catch((cause: unknown) => {
+    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown cause";
+    throw new UserError(
+      "port-not-free",
+      `cannot listen on ${host}:${port} (${code}): choose another --port, or 0 for a free one`,
+      { cause },
+    );
+  });
+  writeLine(io.stdout, `GREEN-API simulator on ${simulator.url} (Ctrl-C stops it)`);
+  writeLine(
+    io.stdout,
+    `add it as an instance: avatars instance add 1101000001 --url ${simulator.url} --token anything`,
+  );
+  if (!io.signal.aborted) await once(io.signal, "abort");
+  await simulator.close();
+  return exitCodes.done;
+}

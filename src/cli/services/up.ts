@@ -1,0 +1,30 @@
+import type { App } from "../../app/app.ts";
+import { apiScopes } from "../../domain/api-key.ts";
+import { writeLine, type CommandIo } from "../terminal/io.ts";
+import { runUntilStopped } from "./run-until-stopped.ts";
+
+/** `avatars up`: the API and a worker in one process. */
+export function up(io: CommandIo): Promise<number> {
+  return runUntilStopped(io, async (app) => {
+    // First what fails at once, where the port is taken.
+    const api = await app.serveApi();
+    const worker = await app.startWorker({ isService: true });
+    await offerFirstKey(app, api.url, io);
+    // At the same time, in this order: their grace periods are one.
+    return () => Promise.all([api.stop(), worker.stop()]);
+  });
+}
+
+/** Whoever tries it out on the embedded Postgres needs no further command. */
+async function offerFirstKey({ config, apiKeys }: App, url: string, io: CommandIo): Promise<void> {
+  if (config.databaseUrl !== undefined || (await apiKeys.list()).length > 0) return;
+  const { token } = await apiKeys.create({ label: "first start", scopes: apiScopes });
+  for (const line of [
+    "The first key of the API, with all scopes; it is not shown again (another one: avatars apikey create):",
+    `  export KEY=${token}`,
+    "Try it:",
+    `  curl --header "Authorization: Bearer $KEY" ${url}/v1/instances`,
+    `Read about it, with any name and the key as the password: ${url}/docs`,
+  ])
+    writeLine(io.stdout, line);
+}

@@ -1,0 +1,37 @@
+import type { InstanceStatus } from "../../app/app.ts";
+import { contactStatuses } from "../../domain/contact-status.ts";
+import { formatTable } from "../terminal/table.ts";
+import { formatRate, formatShare, formatAge, formatEta } from "../terminal/format.ts";
+import { toRemarks } from "../instance/instance-remarks.ts";
+
+/** The instances as a table, with remarks on those that need one. */
+export function formatStatus(instances: readonly InstanceStatus[]): string[] {
+  if (instances.length === 0)
+    return ["no instances yet: add one with avatars instance add, or try avatars enrich --simulate"];
+  const header = [
+    "instance",
+    "state",
+    "due",
+    "in flight",
+    "calls/s",
+    "429s",
+    "oldest",
+    "ETA",
+    ...contactStatuses,
+  ];
+  const rows = instances.map((status) => [
+    status.instanceId,
+    status.state,
+    status.due,
+    status.inFlight,
+    `${formatRate(status.callsPerSecond)}/${formatRate(status.callsAllowed)}`,
+    formatShare(status.throttledShare),
+    formatAge(status.oldestDueAt),
+    formatEta(status.etaMs),
+    ...contactStatuses.map((name) => status.contacts[name]),
+  ]);
+  return [
+    ...formatTable(header, rows),
+    ...instances.flatMap((status) => toRemarks(status).map((remark) => `${status.instanceId} ${remark}`)),
+  ];
+}

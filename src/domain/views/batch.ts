@@ -1,0 +1,93 @@
+import type { ContactStatus } from "../contact-status.ts";
+import type { ChatId } from "../chat-id.ts";
+import type { InstanceId } from "../instance-id.ts";
+
+/** An answer younger than this is fresh enough, unless the request says otherwise: 7 days, ms. */
+export const defaultMaxAgeMs = 7 * 24 * 3600 * 1000;
+
+/**
+ * `incomplete`: its input was not read to its end, because it still arrives or was cut off. `working`: contacts wait for
+ * answers. `done`: nobody waits. `cancelled`: nobody waits any more, with or without an answer.
+ */
+export const batchStates = ["incomplete", "working", "done", "cancelled"] as const;
+export type BatchState = (typeof batchStates)[number];
+
+/** A batch without what has to be counted. */
+export interface BatchSummary {
+  readonly batchId: string;
+  readonly instanceId: InstanceId;
+  readonly state: BatchState;
+  /** Who asked: `file`, `query`, `instance`, `sql`, `bullmq`, `api`, `refresh`. */
+  readonly source: string;
+  readonly label: string | undefined;
+  readonly priority: number;
+  readonly callbackUrl: string | undefined;
+  readonly requestedAt: Date;
+  /** An answer asked for at or after this moment is fresh enough. */
+  readonly freshAfter: Date;
+  /** Distinct contacts. */
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly rejected: number;
+  readonly completedIntakeAt: Date | undefined;
+  /** When it was first seen that nobody waits any more. */
+  readonly finishedAt: Date | undefined;
+  readonly cancelledAt: Date | undefined;
+}
+
+/** A batch with all its counts; accepted = pending + cancelled + erased + the sum of `finished`. */
+export interface BatchReport extends BatchSummary {
+  readonly pending: number;
+  /** Those of `finished` whose answer was there before they were asked for: they cost no call. */
+  readonly fresh: number;
+  /** Given up by a cancellation before they were answered. */
+  readonly cancelled: number;
+  /** Their contacts were erased since. */
+  readonly erased: number;
+  /** By the contact's status now. */
+  readonly finished: Readonly<Record<ContactStatus, number>>;
+  /** Of its instance, by all workers now. */
+  readonly callsPerSecond: number;
+  /** Until nobody of the batch waits, if all goes on as now; undefined where it does not go on or cannot be told. */
+  readonly etaMs: number | undefined;
+  /** Why it does not go on: its instance is held or paused, or lets wait. */
+  readonly held: BatchHold | undefined;
+}
+
+export interface BatchHold {
+  readonly instanceId: InstanceId;
+  readonly state: "held" | "paused" | "throttled";
+  /** Of a hold: see the README. */
+  readonly reason: string | undefined;
+  readonly since: Date | undefined;
+  readonly until: Date | undefined;
+}
+
+/** What became of one contact of a batch. */
+export interface BatchItem {
+  readonly chatId: ChatId;
+  readonly externalRef: string | undefined;
+  /** The line, or the index in the request, where the contact first stood. */
+  readonly position: number;
+  /** `pending`: waits for its answer. `cancelled`: given up before it. Else the contact's status. */
+  readonly status: ContactStatus | "pending" | "cancelled";
+  readonly avatarUrl: string | undefined;
+  readonly urlExpiresAt: Date | undefined;
+  readonly checkedAt: Date | undefined;
+  readonly attempts: number;
+  readonly lastError: string | undefined;
+}
+
+export const itemStatuses = [
+  "present",
+  "absent",
+  "hidden",
+  "invalid",
+  "unreachable",
+  "unknown",
+  "pending",
+  "cancelled",
+] as const satisfies readonly BatchItem["status"][];
+
+/** What a new request means for one contact: a call will be made, or the answer is there and fresh enough. */
+export type AcceptedAs = "queued" | "fresh" | "duplicate";

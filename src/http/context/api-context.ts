@@ -1,0 +1,45 @@
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import type { ApiKey } from "../../domain/api-key.ts";
+import type { ApiPorts } from "./ports.ts";
+
+/** What the API reports. Its opener logs and counts it. */
+export interface ApiEvents {
+  /**
+   * Each request, when it has been answered, or its sender has gone before that: then `aborted`, and 499 where no answer had
+   * begun. `route` is the pattern, which names no contact.
+   */
+  apiAnswered(fields: {
+    requestId: string;
+    method: string;
+    route: string;
+    status: number;
+    tookMs: number;
+    key: string | undefined;
+    aborted?: true;
+  }): void;
+  /** An error that is ours, or Postgres's. */
+  apiFailed(fields: { requestId: string; route: string; problem: string }, error: unknown): void;
+}
+
+/** What each route is given. */
+export interface ApiContext {
+  readonly ports: ApiPorts;
+  readonly now: () => Date;
+  /** Aborted when the server begins to stop: what waits for something ends at once. */
+  readonly closing: AbortSignal;
+  /** Is the key of a request still good? For answers that last. */
+  readonly isKeyValid: (key: ApiKey) => Promise<boolean>;
+  /** See {@link ApiSettings}. */
+  readonly watchMs: number;
+  /** To be told what failed when the answer had begun: it can only be cut. */
+  readonly failed: (request: FastifyRequest, error: unknown) => void;
+}
+
+/** The API while routes are added to it: bodies and answers have the types of their zod schemas. */
+export type ZodApi = ReturnType<typeof withZod>;
+
+/** Routes of the result take zod schemas. */
+export function withZod(app: FastifyInstance) {
+  return app.withTypeProvider<ZodTypeProvider>();
+}

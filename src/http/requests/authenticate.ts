@@ -1,0 +1,127 @@
+import type { FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from "fastify";
+import type { ApiKey, StoredApiKey } from "../../domain/api-key.ts";
+import { hasSecret, parseApiToken } from "../../lib/secrets/api-token.ts";
+import { assertAllowed, type Access } from "./access.ts";
+import { createFindKey } from "./find-keys.ts";
+import type { ApiKeyPorts } from "../context/ports.ts";
+import { ApiError } from "../answers/problem.ts";
+
+/** A key that is revoked, or changed, is so here within this time. */
+const cacheMs = 5_000;
+/** Ids of which it is remembered that there is no such key. Those of keys are as many as there are keys. */
+const maxAbsent = 2_000;
+
+export interface AuthenticationOptions {
+  readonly keys: ApiKeyPorts;
+  /** Ms since 1970. */
+  readonly now: () => number;
+  /**
+   * Counts a request whose key was found to be none, by its address: after the look, which costs little (find-keys.ts), so
+   * that no number of failures keeps a good key out.
+   * @throws ApiError `rate-limited`
+   */
+  readonly countFailure: (request: FastifyRequest) => Promise<void>;
+}
+
+export interface Authentication {
+  /** Lets a request pass, or refuses it with 401, 403 or 429, before its body is read. */
+  readonly onRequest: onRequestAsyncHookHandler;
+  /** Is the key of a request that passed still good? For what lasts. Where Postgres does not answer it is. */
+  isValid(key: ApiKey): Promise<boolean>;
+}
+
+export function createAuthentication({ keys, now, countFailure }: AuthenticationOptions): Authentication {
+  const cache = createKeyCache(keys, now);
+
+  async function authenticate(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    access: Exclude<Access, "open">,
+  ): Promise<ApiKey> {
+    const isBasicAllowed = access === "key" || access.basic === true;
+    const { authorization } = request.headers;
+    const token = parseApiToken(readToken(authorization, isBasicAllowed) ?? "");
+    const key = token && (await cache.find(token.id));
+    // Compared in any case, so that time does not tell which ids there are.
+    const isRight = hasSecret(key?.secretHmac, keys.hmac(token?.secret ?? ""));
+    if (!key || !isRight || !isInForce(key, now())) {
+      // Who sends none yet is a browser, which is asked for it now.
+      if (authorization !== undefined) await countFailure(request);
+      throw unauthorized(reply, isBasicAllowed);
+    }
+    keys.noteUse(key);
+    return key;
+  }
+
+  return {
+    async onRequest(request, reply) {
+      const { config, url } = request.routeOptions;
+      // What does not exist is nobody's secret.
+      if (url === undefined || config.access === "open") return;
+      const access = config.access ?? "key";
+      const key = await authenticate(request, reply, access);
+      request.apiKey = key;
+      if (access !== "key") assertAllowed(key, access);
+    },
+    async isValid({ id }) {
+      const key = await cache.find(id).catch(() => "unknown" as const);
+      return key === "unknown" || (key !== undefined && isInForce(key, now()));
+    },
+  };
+}
+
+function isInForce({ revokedAt, expiresAt }: StoredApiKey, nowMs: number): boolean {
+  return revokedAt === undefined && (expiresAt === undefined || expiresAt.getTime() > nowMs);
+}
+
+function readToken(header: string | undefined, isBasicAllowed: boolean): string | undefined {
+  const [, scheme = "", value = ""] = /^(bearer|basic) +(\S+) *$/i.exec(header ?? "") ?? [];
+  if (scheme.toLowerCase() === "bearer") return value;
+  if (!isBasicAllowed || scheme === "") return undefined;
+  const credentials = Buffer.from(value, "base64").toString();
+  return credentials.slice(credentials.indexOf(":") + 1);
+}
+
+/**
+ * A header for each challenge, `Basic` first: of several in one header Chrome and Edge read the first alone, and ask nobody
+ * for a password then. RFC 9110 leaves the order and the number of headers open.
+ */
+const browserChallenges = [
+  'Basic realm="contact-avatars: an API key as the password", charset="UTF-8"',
+  "Bearer",
+];
+
+function unauthorized(reply: FastifyReply, isBasicAllowed: boolean): ApiError {
+  void reply.header("www-authenticate", isBasicAllowed ? browserChallenges : "Bearer");
+  return new ApiError(
+    "unauthorized",
+    "send a valid key as `Authorization: Bearer avk_…`; one is made with: avatars apikey create",
+  );
+}
+
+interface CachedKey {
+  readonly until: number;
+  readonly key: StoredApiKey | undefined;
+}
+
+/** Remembers keys for some seconds, also that there is none: made-up ones push no good one out. */
+function createKeyCache(keys: ApiKeyPorts, now: () => number) {
+  const present = new Map<string, CachedKey>();
+  const absent = new Map<string, CachedKey>();
+  const findKey = createFindKey(keys.findMany);
+  return {
+    async find(id: string): Promise<StoredApiKey | undefined> {
+      const known = present.get(id) ?? absent.get(id);
+      if (known && known.until > now()) return known.key;
+      const until = now() + cacheMs;
+      const key = await findKey(id);
+      // Anew, so that the oldest stays first.
+      present.delete(id);
+      absent.delete(id);
+      (key ? present : absent).set(id, { until, key });
+      const [oldest] = absent.keys();
+      if (absent.size > maxAbsent && oldest !== undefined) absent.delete(oldest);
+      return key;
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import type { FastifyReply, FastifyRequest, preParsingAsyncHookHandler } from "fastify";
+import { PassThrough, type Readable } from "node:stream";
+import { takesBody } from "./body-parsers.ts";
+import { createPlaces, type Places } from "./places.ts";
+import { ApiError } from "../answers/problem.ts";
+import { SenderGone } from "./sender-gone.ts";
+import { whenClosed } from "./when-closed.ts";
+
+export interface BodyDeadlines {
+  /** A body that is read as a whole must be here within this time, ms. */
+  readonly wholeMs: number;
+  /** Of a stream, each span of this length, ms, must bring {@link leastBytesPerSecond}. */
+  readonly idleMs: number;
+  readonly leastBytesPerSecond: number;
+}
+
+export interface BodyLimits extends BodyDeadlines {
+  /** A JSON body may have so many bytes. */
+  readonly maxBodyBytes: number;
+}
+
+/** So many of the largest JSON bodies are held at once: in the process, and for each key. */
+const largestAtOnce = { total: 8, perKey: 2 };
+
+/**
+ * Limits what the bodies of requests cost: gives up on who sends too slowly, since a request in pieces would hold its place
+ * for ever, and takes no more bytes into memory at once than there is room for.
+ */
+export function createBodyDeadline(limits: BodyLimits): preParsingAsyncHookHandler {
+  const { maxBodyBytes } = limits;
+  const memory = createPlaces({
+    total: largestAtOnce.total * maxBodyBytes,
+    perKey: largestAtOnce.perKey * maxBodyBytes,
+    what: "bytes of JSON bodies",
+  });
+  return async (request, reply, payload) => {
+    const isStream = request.routeOptions.config.streams === true && !isJson(request.headers["content-type"]);
+    // It left while its key was looked up: that is not told a second time.
+    if (request.raw.destroyed && !request.raw.readableEnded) throw new SenderGone();
+    if (request.raw.readableEnded || !hasBody(request.headers) || !takesBody(request)) return payload;
+    const limited = new PassThrough();
+    // A request that is refused before its body is read has nobody else who listens, and would end the process.
+    limited.on("error", () => undefined);
+    const refuse = (error: ApiError) =>
+      void limited.destroy(Object.assign(error, { statusCode: error.status }));
+    const source = payload as Readable;
+    const stop = isStream ? limitPace(source, limited, limits, refuse) : limitWhole(limits.wholeMs, refuse);
+    source.once("end", stop).once("error", stop).once("close", stop);
+    limited.once("close", stop);
+    source.on("error", (cause) => limited.destroy(new SenderGone(cause)));
+    source.once("close", () => {
+      // The sender went away in the middle: what reads must not wait for the rest.
+      if (!source.readableEnded) limited.destroy(new SenderGone());
+    });
+    if (!isStream) takeMemory(memory, maxBodyBytes, { request, reply, source, refuse });
+    return source.pipe(limited);
+  };
+}
+
+function limitWhole(wholeMs: number, refuse: (error: ApiError) => void): () => void {
+  const giveUp = () =>
+    refuse(new ApiError("request-timeout", `the body took longer than ${wholeMs / 1000} s`));
+  const timer = setTimeout(giveUp, wholeMs);
+  return () => clearTimeout(timer);
+}
+
+/** One byte now and then is no sign of life: a stream has a place that others wait for. */
+function limitPace(
+  source: Readable,
+  limited: PassThrough,
+  { idleMs, leastBytesPerSecond }: BodyDeadlines,
+  refuse: (error: ApiError) => void,
+): () => void {
+  const seconds = idleMs / 1000;
+  let came = 0;
+  const count = (chunk: Buffer | string) => {
+    came += chunk.length;
+  };
+  source.on("data", count);
+  const timer = setInterval(() => {
+    // Where that waits for us, it is we who do not read on.
+    const isSlow = (came === 0 || came < seconds * leastBytesPerSecond) && !limited.writableNeedDrain;
+    const what = came === 0 ? "nothing" : `less than ${leastBytesPerSecond} bytes a second`;
+    came = 0;
+    if (isSlow) refuse(new ApiError("request-timeout", `${what} came for ${seconds} s`));
+  }, idleMs);
+  return () => {
+    clearInterval(timer);
+    source.off("data", count);
+  };
+}
+
+interface WholeBody {
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+  readonly source: Readable;
+  readonly refuse: (error: ApiError) => void;
+}
+
+/**
+ * Takes room for a body that is held as a whole, until its request is answered: for what it says it has, or for what comes.
+ * @throws ApiError where there is no room
+ */
+function takeMemory(
+  memory: Places,
+  maxBodyBytes: number,
+  { request, reply, source, refuse }: WholeBody,
+): void {
+  const keyId = request.apiKey?.id ?? "";
+  const length = request.headers["content-length"];
+  // What is longer is refused, here before it is read, below as soon as it is.
+  if (length !== undefined) {
+    whenClosed(reply.raw, memory.take(keyId, Math.min(Number(length), maxBodyBytes)));
+    return;
+  }
+  const releases: (() => void)[] = [];
+  let left = maxBodyBytes;
+  const take = (chunk: Buffer) => {
+    const count = Math.min(chunk.length, left);
+    left -= count;
+    try {
+      releases.push(memory.take(keyId, count));
+    } catch (error) {
+      source.off("data", take);
+      refuse(error as ApiError);
+    }
+  };
+  source.on("data", take);
+  whenClosed(reply.raw, () => {
+    source.off("data", take);
+    for (const release of releases) release();
+  });
+}
+
+function hasBody(headers: { readonly [name: string]: unknown }): boolean {
+  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+}
+
+function isJson(contentType: string | undefined): boolean {
+  return /^application\/json\b/i.test(contentType ?? "");
+}

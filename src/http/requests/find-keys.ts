@@ -1,0 +1,59 @@
+import type { StoredApiKey } from "../../domain/api-key.ts";
+
+/** Finds one key; undefined: there is none with this id. */
+export type FindKey = (id: string) => Promise<StoredApiKey | undefined>;
+
+/** So many ids are looked up by one question. */
+const maxIds = 1_000;
+/** Of ten connections: one that hangs holds up no others. */
+const maxQuestions = 4;
+
+interface Asked {
+  readonly resolve: (key: StoredApiKey | undefined) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Looks keys up with a few questions at a time, which all who wait meanwhile share: whatever number of made-up keys comes,
+ * they cost these connections and no more, and a good key waits for no more than a question before its own.
+ */
+export function createFindKey(
+  findKeys: (ids: readonly string[]) => Promise<readonly StoredApiKey[]>,
+): FindKey {
+  const waiting = new Map<string, Asked[]>();
+  let asking = 0;
+
+  async function ask(): Promise<void> {
+    asking += 1;
+    while (waiting.size > 0) {
+      const asked = takeFirst(waiting, maxIds);
+      try {
+        const keys = await findKeys(asked.map(([id]) => id));
+        const byId = new Map(keys.map((key) => [key.id, key]));
+        for (const [id, all] of asked) for (const { resolve } of all) resolve(byId.get(id));
+      } catch (error) {
+        for (const [, all] of asked) for (const { reject } of all) reject(error);
+      }
+    }
+    asking -= 1;
+  }
+
+  return (id) =>
+    new Promise((resolve, reject) => {
+      const known = waiting.get(id);
+      if (known) known.push({ resolve, reject });
+      else waiting.set(id, [{ resolve, reject }]);
+      if (asking < maxQuestions) void ask();
+    });
+}
+
+/** Takes the oldest out. */
+function takeFirst<Value>(all: Map<string, Value>, count: number): [string, Value][] {
+  const taken: [string, Value][] = [];
+  for (const entry of all) {
+    if (taken.length === count) break;
+    taken.push(entry);
+    all.delete(entry[0]);
+  }
+  return taken;
+}

@@ -1,0 +1,107 @@
+import { getOutcome, type OutcomeName } from "../outcomes/outcomes.ts";
+import type { Call } from "../outcomes/outcome-spec.ts";
+import type { Reply } from "../outcomes/reply.ts";
+import type { Method } from "./simulator-options.ts";
+
+/** One answer of a script: an outcome by name, or an answer of its own. */
+export type ScriptedAnswer =
+  | OutcomeName
+  | { readonly outcome: OutcomeName; readonly delayMs?: number }
+  | {
+      readonly status: number;
+      readonly headers?: Readonly<Record<string, string>>;
+      readonly body?: string;
+      /** Instead of the drawn latency. */
+      readonly delayMs?: number;
+    };
+
+/** Whom a script speaks for. Without `chatId` every chat, without `instanceId` every instance. */
+export interface ScriptTarget {
+  readonly instanceId?: string;
+  readonly chatId?: string;
+  /** `getAvatar` unless told. */
+  readonly method?: Method;
+}
+
+/**
+ * Answers to give instead of the truth. They take the place of an earlier script for the same target. The
+ * narrower target goes first: a chat of an instance, a chat, an instance, everything.
+ */
+export interface Script extends ScriptTarget {
+  readonly answers: readonly ScriptedAnswer[];
+  /** How often the whole list is played; once unless told. */
+  readonly times?: number | "forever";
+}
+
+/** What a script says to one call. */
+export interface ScriptedReply {
+  readonly name: string;
+  readonly reply: Reply;
+  readonly delayMs: number | undefined;
+}
+
+interface RunningScript {
+  readonly target: ScriptTarget;
+  readonly answers: readonly ScriptedAnswer[];
+  played: number;
+  readonly ends: number;
+}
+
+/** The scripts that still have something to say. */
+export class Scripts {
+  readonly #running = new Map<string, RunningScript>();
+
+  set(script: Script): void {
+    const { answers, times = 1 } = script;
+    const target = { ...script, method: script.method ?? "getAvatar" };
+    const ends = times === "forever" ? Infinity : answers.length * times;
+    if (answers.length === 0 || ends <= 0) this.#running.delete(toKey(script));
+    else this.#running.set(toKey(script), { target, answers, played: 0, ends });
+  }
+
+  /** Removes the scripts that speak for this target or a part of it; all of them without a target. */
+  clear(target: ScriptTarget = {}): void {
+    for (const [key, script] of this.#running) {
+      if (covers(target, script.target)) this.#running.delete(key);
+    }
+  }
+
+  /** The next scripted answer for a call, which is then used up. */
+  take(method: Method, instanceId: string, chatId: string): ScriptedAnswer | undefined {
+    if (this.#running.size === 0) return undefined;
+    const targets = [{ instanceId, chatId }, { chatId }, { instanceId }, {}];
+    for (const target of targets) {
+      const key = toKey({ ...target, method });
+      const script = this.#running.get(key);
+      if (script === undefined) continue;
+      const answer = script.answers[script.played % script.answers.length];
+      script.played += 1;
+      if (script.played >= script.ends) this.#running.delete(key);
+      return answer;
+    }
+    return undefined;
+  }
+}
+
+/** Plays one scripted answer to a call. */
+export function playAnswer(answer: ScriptedAnswer, call: Call): ScriptedReply {
+  if (typeof answer === "string") {
+    return { name: answer, reply: getOutcome(answer).respond(call), delayMs: undefined };
+  }
+  const { delayMs } = answer;
+  if ("outcome" in answer) {
+    return { name: answer.outcome, reply: getOutcome(answer.outcome).respond(call), delayMs };
+  }
+  const { status, headers = {}, body = "" } = answer;
+  return { name: "raw", reply: { kind: "answer", status, headers, body }, delayMs };
+}
+
+function toKey({ method = "getAvatar", instanceId = "*", chatId = "*" }: ScriptTarget): string {
+  return `${method} ${instanceId} ${chatId}`;
+}
+
+function covers(wide: ScriptTarget, narrow: ScriptTarget): boolean {
+  return (["method", "instanceId", "chatId"] as const).every(
+    (key) => wide[key] === undefined || wide[key] === narrow[key],
+  );
+}

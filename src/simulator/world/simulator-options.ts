@@ -1,0 +1,59 @@
+import type { ContactListSize } from "./contact-list.ts";
+import type { Latency } from "./latency.ts";
+import type { OutcomeName } from "../outcomes/outcomes.ts";
+
+/** The methods that are simulated. */
+export type Method = "getAvatar" | "getStateInstance" | "getContacts";
+
+/** For each outcome the share of calls, 0 to 1, that suffer it instead of the truth. Together at most 1. */
+export type FaultShares = { readonly [Name in OutcomeName]?: number };
+
+export interface SimulatorOptions extends Partial<Latency> {
+  /** 0, the default, takes a free one. */
+  readonly port?: number;
+  readonly host?: string;
+  /** The same seed gives the same truths, troubles, faults and latencies. */
+  readonly seed?: number;
+  /** getAvatar calls per instance in any sliding second; 10 unless told. */
+  readonly requestsPerSecond?: number;
+  /** getStateInstance calls per instance in any sliding second; 1 unless told. */
+  readonly stateRequestsPerSecond?: number;
+  /** getContacts calls per instance in any sliding second; 1 unless told. */
+  readonly contactsRequestsPerSecond?: number;
+  /** The contact list of each instance; 90 users, 8 groups and 2 others unless told. */
+  readonly contacts?: ContactListSize;
+  /** The network's part: up to so many ms at random before the arrival of a call is stamped; 0 unless told. */
+  readonly jitterMs?: number;
+  /** The only token that is not answered 401. Without it every token is good. */
+  readonly token?: string;
+  readonly defaultFaults?: FaultShares;
+  /** The share of chats whose first one or two calls fail before the truth is told; 0.06 unless told. */
+  readonly troubledShare?: number;
+  /** How many calls the log keeps; a million unless told. */
+  readonly logCapacity?: number;
+}
+
+/** The options of a run with every gap filled. */
+export type Settings = Required<Omit<SimulatorOptions, "token">> & { readonly token: string | undefined };
+
+const defaults: Omit<Settings, "token"> = {
+  port: 0,
+  host: "127.0.0.1",
+  seed: 1,
+  requestsPerSecond: 10,
+  stateRequestsPerSecond: 1,
+  contactsRequestsPerSecond: 1,
+  contacts: { users: 90, groups: 8, others: 2 },
+  latencyMs: 120,
+  latencySpread: 0.35,
+  tailShare: 0.01,
+  tailLatencyMs: 1500,
+  jitterMs: 0,
+  defaultFaults: {},
+  troubledShare: 0.06,
+  logCapacity: 1_000_000,
+};
+
+export function toSettings(options: SimulatorOptions): Settings {
+  return { ...defaults, ...options, token: options.token };
+}

@@ -1,0 +1,179 @@
+import { randomUUID } from "node:crypto";
+import type pg from "pg";
+import type { AcceptedAs } from "../../domain/views/batch.ts";
+import { waitBriefly } from "../postgres/brief-locks.ts";
+import { codeOf } from "../postgres/database.ts";
+import { estimateWithin, type Estimate } from "../batches/estimate-within.ts";
+import {
+  findRecord,
+  hasKey,
+  saveRecord,
+  tryLockKey,
+  type Asker,
+  type StoredAnswer,
+} from "./idempotency-records.ts";
+import { inTransaction } from "../postgres/in-transaction.ts";
+import { openBatch, type RequestedBatch } from "./open-batch.ts";
+import { briefly, retryTransient } from "../postgres/retry-transient.ts";
+import { acceptStaged, stageContacts, type IncomingContact } from "./stage-contacts.ts";
+import { TryAgainError } from "../postgres/try-again-error.ts";
+
+/** A batch, as it was when it was taken in. */
+export interface TakenBatch {
+  readonly kind: "accepted";
+  readonly batch: {
+    readonly batchId: string;
+    readonly requestedAt: Date;
+    readonly accepted: number;
+    readonly duplicates: number;
+    readonly rejected: number;
+  };
+  readonly etaMs: number | undefined;
+  /** The answer to an earlier request with the same idempotency key. */
+  readonly replayed: boolean;
+}
+
+/** Why nothing was taken in. */
+export interface Refusal {
+  /** `in-progress`: the first request with this key is still at work. `other-body`: it was another one. */
+  readonly kind: "unknown-instance" | "in-progress" | "other-body";
+}
+
+export type AcceptedRequest = TakenBatch & { readonly acceptedAs: readonly AcceptedAs[] };
+
+/**
+ * Takes a whole request in, in one transaction: batch, contacts, and the answer under its idempotency key. When it
+ * resolves as `accepted` it is committed. What fails by a deadlock or a lost connection is tried again for two seconds: the
+ * batch's id is ours, so a commit of which nobody knows whether it was done is not done twice.
+ * @param asker.fingerprint tells this request and its body from all others
+ * @returns how each of `contacts` was taken, in their order
+ */
+export async function acceptRequest(
+  pool: pg.Pool,
+  estimate: Estimate,
+  asker: Asker & { readonly fingerprint: string },
+  batch: RequestedBatch,
+  contacts: readonly IncomingContact[],
+  rejected: number,
+): Promise<AcceptedRequest | Refusal> {
+  const batchId = randomUUID();
+  let tries = 0;
+  /** What is answered if it turns out that an earlier try was committed. */
+  let ours: AcceptedRequest | undefined;
+
+  const findAnswer = async (client: pg.PoolClient): Promise<AcceptedRequest | Refusal | undefined> => {
+    if (!hasKey(asker)) return undefined;
+    if (!(await tryLockKey(client, asker))) {
+      // The server may still work on an earlier try of ours.
+      if (tries > 1) throw new TryAgainError("the idempotency key is locked");
+      return { kind: "in-progress" };
+    }
+    const record = await findRecord(client, asker);
+    if (record === undefined) return undefined;
+    if (record.batchId === batchId && ours) return ours;
+    return record.kind === "answered" && record.fingerprint === asker.fingerprint
+      ? toReplay(record.batchId, record.answer, contacts.length)
+      : { kind: "other-body" };
+  };
+
+  const accept = async (client: pg.PoolClient): Promise<AcceptedRequest | Refusal> => {
+    tries += 1;
+    await waitBriefly(client);
+    const answered = await findAnswer(client);
+    if (answered) return answered;
+    const opening = await openBatch(client, batchId, asker.apiKeyId, batch, rejected);
+    if (opening.kind === "exists" && ours) return ours;
+    if (opening.kind !== "opened") return { kind: "unknown-instance" };
+    const { requestedAt } = opening;
+    const { accepted, acceptedAs } = await acceptContacts(client, batchId, contacts);
+    const counts = { accepted, duplicates: contacts.length - accepted, rejected };
+    const etaMs = await estimateWithin(client, estimate, batchId);
+    if (hasKey(asker)) {
+      const { fingerprint } = asker;
+      const items = acceptedAs.map((as) => as.charAt(0)).join("");
+      const answer = { requestedAt: requestedAt.toISOString(), ...counts, etaMs: etaMs ?? null, items };
+      await saveRecord(client, asker, { kind: "answered", batchId, fingerprint, answer });
+    }
+    ours = {
+      kind: "accepted",
+      batch: { batchId, requestedAt, ...counts },
+      etaMs,
+      replayed: false,
+      acceptedAs,
+    };
+    return ours;
+  };
+
+  try {
+    return await retryTransient(briefly, async () => inTransaction(pool, accept));
+  } catch (error) {
+    // It was removed after we had seen it.
+    if (codeOf(error) === foreignKeyViolation) return { kind: "unknown-instance" };
+    throw error;
+  }
+}
+
+const foreignKeyViolation = "23503";
+
+async function acceptContacts(
+  client: pg.PoolClient,
+  batchId: string,
+  contacts: readonly IncomingContact[],
+): Promise<{ accepted: number; acceptedAs: AcceptedAs[] }> {
+  if (contacts.length === 0) return { accepted: 0, acceptedAs: [] };
+  await stageContacts(client, contacts);
+  const accepted = await acceptStaged(client, batchId, null);
+  const fresh = await findFreshPositions(client, batchId);
+  const seen = new Set<string>();
+  const acceptedAs = contacts.map(({ chatId, position }): AcceptedAs => {
+    if (seen.has(chatId)) return "duplicate";
+    seen.add(chatId);
+    return fresh.has(position) ? "fresh" : "queued";
+  });
+  return { accepted, acceptedAs };
+}
+
+/**
+ * Where the staged contacts stand that cost no call. Those that are not fresh are locked by us, and stay so until we commit.
+ * @throws TryAgainError when one of them has been erased since it was accepted
+ */
+async function findFreshPositions(client: pg.PoolClient, batchId: string): Promise<Set<number>> {
+  // One lookup by index for each, whatever the statistics say.
+  await client.query("set local enable_seqscan = off");
+  const { rows } = await client.query<{ fresh: number[] | null; missing: number }>(
+    `select array_agg(position::integer) filter (where is_fresh) as fresh,
+       count(*) filter (where is_fresh is null)::integer as missing
+     from (
+       select s.position, (
+         select avatars.is_fresh(c, b.fresh_after) from avatars.contacts c
+         where c.instance_id = b.instance_id and c.chat_id = s.chat_id
+       ) as is_fresh
+       from pg_temp.staged_contacts s cross join avatars.batches b where b.id = $1
+     ) looked`,
+    [batchId],
+  );
+  if (rows[0]?.missing !== 0) throw new TryAgainError("a contact was erased while it was accepted");
+  return new Set(rows[0].fresh);
+}
+
+const byLetter: Readonly<Record<string, AcceptedAs>> = { q: "queued", f: "fresh", d: "duplicate" };
+
+function toReplay(batchId: string, answer: StoredAnswer, contacts: number): AcceptedRequest {
+  const { items = "", etaMs } = answer;
+  const acceptedAs = Array.from(
+    { length: contacts },
+    (_, index) => byLetter[items.charAt(index)] ?? "queued",
+  );
+  return { ...toTaken(batchId, answer), etaMs: etaMs ?? undefined, acceptedAs };
+}
+
+/** The answer again. */
+export function toTaken(batchId: string, answer: StoredAnswer): TakenBatch {
+  const { requestedAt, accepted, duplicates, rejected, etaMs } = answer;
+  return {
+    kind: "accepted",
+    batch: { batchId, requestedAt: new Date(requestedAt), accepted, duplicates, rejected },
+    etaMs: etaMs ?? undefined,
+    replayed: true,
+  };
+}

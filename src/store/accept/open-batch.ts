@@ -1,0 +1,50 @@
+import type pg from "pg";
+import type { NewBatch } from "./accept-chunk.ts";
+import { toStorableText } from "../postgres/storable-text.ts";
+
+/** A batch that a key of the API asks for. */
+export interface RequestedBatch extends NewBatch {
+  readonly callbackUrl: string | undefined;
+}
+
+/** `exists`: it was opened before, with the same id. */
+export type BatchOpening =
+  | { readonly kind: "opened"; readonly requestedAt: Date }
+  | { readonly kind: "exists" }
+  | { readonly kind: "unknown-instance" };
+
+/**
+ * Opens a batch under an id that the caller has made, so that to do it again does nothing. Waits for whoever opens it at the
+ * same time.
+ * @param rejected the number of lines that are no contacts, where the whole input is known; undefined: it is still to come
+ */
+export async function openBatch(
+  client: pg.PoolClient,
+  batchId: string,
+  apiKeyId: string,
+  batch: RequestedBatch,
+  rejected: number | undefined,
+): Promise<BatchOpening> {
+  const { rows } = await client.query<{ requested_at: Date }>(
+    `insert into avatars.batches
+       (id, instance_id, source, label, priority, fresh_after, callback_url, api_key_id, completed_intake_at, rejected)
+     select $1, i.id, $3, $4, $5, now() - $6::float8 * interval '1 ms', $7, $8,
+       case when $9::integer is not null then now() end, coalesce($9::integer, 0)
+     from avatars.instances i where i.id = $2
+     on conflict (id) do nothing returning requested_at`,
+    [
+      batchId,
+      batch.instanceId,
+      batch.source,
+      batch.label === undefined ? null : toStorableText(batch.label),
+      batch.priority,
+      batch.maxAgeMs,
+      batch.callbackUrl === undefined ? null : toStorableText(batch.callbackUrl),
+      apiKeyId,
+      rejected,
+    ],
+  );
+  if (rows[0]) return { kind: "opened", requestedAt: rows[0].requested_at };
+  const { rowCount } = await client.query(`select from avatars.batches where id = $1`, [batchId]);
+  return { kind: rowCount ? "exists" : "unknown-instance" };
+}

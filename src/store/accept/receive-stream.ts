@@ -1,0 +1,344 @@
+import { createHash, randomUUID } from "node:crypto";
+import type { Readable } from "node:stream";
+import type pg from "pg";
+import { UserError } from "../../lib/errors.ts";
+import { tapDigest } from "./tap-digest.ts";
+import { acceptChunk } from "./accept-chunk.ts";
+import { toTaken, type Refusal, type TakenBatch } from "./accept-request.ts";
+import { codeOf } from "../postgres/database.ts";
+import type { IntakeCounts } from "./accept-chunk.ts";
+import { closeIntake } from "./close-intake.ts";
+import type { Estimate } from "../batches/estimate-within.ts";
+import {
+  deleteRecord,
+  findRecord,
+  hasKey,
+  saveRecord,
+  toKeyLock,
+  type Asker,
+  type IdempotencyRecord,
+} from "./idempotency-records.ts";
+import { inTransaction } from "../postgres/in-transaction.ts";
+import { openBatch, type RequestedBatch } from "./open-batch.ts";
+import type { LockHold, RequestLocks } from "./request-locks.ts";
+import { briefly, patiently, retryTransient } from "../postgres/retry-transient.ts";
+import type { IncomingContact } from "./stage-contacts.ts";
+import { TryAgainError } from "../postgres/try-again-error.ts";
+
+export interface ReceivePorts {
+  readonly locks: RequestLocks;
+  readonly estimate: Estimate;
+  /**
+   * Reads the source to its end and hands on what it finds; when it settles nothing of it is at work any more. It need not
+   * care about `strict`: `reject` throws then.
+   * @throws UserError for an input that cannot be used
+   */
+  readonly readInto: (stream: ContactStream, sink: ContactSink) => Promise<IntakeCounts>;
+  /** Gives up a batch that turned out to have a bad line, with `strict`. */
+  readonly cancel: (batchId: string) => Promise<unknown>;
+  /** Told whenever contacts of the instance have been committed. */
+  readonly committed: (batch: RequestedBatch) => void;
+}
+
+export interface ContactSink {
+  /** Takes contacts in; when it resolves they are committed. Two at a time are welcome. */
+  readonly acceptChunk: (contacts: readonly IncomingContact[]) => Promise<void>;
+  /** Told of each line that is no contact, in the order of the input. */
+  readonly reject: (reject: RejectedLine) => void;
+}
+
+export interface RejectedLine {
+  readonly line: number;
+  readonly text: string;
+  readonly reason: string;
+}
+
+export interface ContactStream {
+  /** Bytes. It is read to its end, unless it cannot be used, and never destroyed here. */
+  readonly source: Readable;
+  /** The first line that is no contact ends it, and the batch is given up. */
+  readonly strict: boolean;
+  readonly column: string | undefined;
+  readonly refColumn: string | undefined;
+  readonly defaultCountry: string | undefined;
+  /** Goes on with this batch. */
+  readonly resume: string | undefined;
+  readonly signal: AbortSignal;
+  /** Told as soon as the batch exists. */
+  readonly opened: (batchId: string) => void;
+  /** Told when it does not any more: nothing of the input could be used. */
+  readonly takenBack: () => void;
+}
+
+export interface ReceivedStream extends TakenBatch {
+  /** It went on with a batch that had been cut off. */
+  readonly resumed: boolean;
+  /** The first hundred lines that are no contacts. */
+  readonly rejects: readonly RejectedLine[];
+}
+
+export interface NotResumable {
+  readonly kind: "not-resumable";
+}
+
+type Outcome = ReceivedStream | Refusal | NotResumable;
+
+const maxRejects = 100;
+
+/**
+ * Takes a stream of contacts into a batch, chunk by chunk, each committed, in constant memory. Cut off, or ended by an
+ * error, it leaves a batch that is incomplete, unless it has no contacts yet; the same idempotency key, or `resume`, goes
+ * on with it. Nobody else writes to the batch meanwhile.
+ *
+ * A stream that comes again under a key that was answered is read to its end, since only then it is known to be the same.
+ * @throws UserError for an input that cannot be used; `bad-line` with `strict`; `batch-cancelled` when it was cancelled meanwhile
+ */
+export async function receiveStream(
+  pool: pg.Pool,
+  ports: ReceivePorts,
+  asker: Asker,
+  batch: RequestedBatch,
+  given: ContactStream,
+): Promise<Outcome> {
+  // The lock is on the id as a text, and has to be on the same one for all.
+  const stream = { ...given, resume: given.resume?.toLowerCase() };
+  // It may fail before anybody reads it, or after.
+  stream.source.on("error", () => undefined);
+  const hold = ports.locks.hold();
+  const reception = { pool, ports, asker, batch, stream, hold, parameters: toParameters(batch, stream) };
+  try {
+    return await receive(reception);
+  } catch (error) {
+    // The batch is gone, and with it its instance.
+    if (codeOf(error) === noDataFound || codeOf(error) === foreignKeyViolation)
+      return { kind: "unknown-instance" };
+    throw error;
+  } finally {
+    await hold.release();
+  }
+}
+
+/** What `avatars.accept` raises where there is no such batch. */
+const noDataFound = "P0002";
+const foreignKeyViolation = "23503";
+
+interface Reception {
+  readonly pool: pg.Pool;
+  readonly ports: ReceivePorts;
+  readonly asker: Asker;
+  readonly batch: RequestedBatch;
+  readonly stream: ContactStream;
+  readonly hold: LockHold;
+  /** Of all that the request says beside its body. */
+  readonly parameters: string;
+}
+
+async function receive(reception: Reception): Promise<Outcome> {
+  const { pool, asker, stream, hold, parameters } = reception;
+  let record: IdempotencyRecord | undefined;
+  if (hasKey(asker)) {
+    if (!(await retryTransient(briefly, async () => hold.tryAdd(toKeyLock(asker)))))
+      return { kind: "in-progress" };
+    record = await retryTransient(briefly, async () => findRecord(pool, asker));
+    if (record?.kind === "answered") return replay(reception, record);
+    if (record && record.parameters !== parameters) return { kind: "other-body" };
+    if (record && record.batchId !== (stream.resume ?? record.batchId)) return { kind: "other-body" };
+  }
+  const known = stream.resume ?? record?.batchId;
+  const batchId = known ?? randomUUID();
+  if (!(await retryTransient(briefly, async () => hold.tryAdd(`batch:${batchId}`))))
+    return { kind: "in-progress" };
+  const opening = await retryTransient(briefly, async () => open(reception, batchId, known !== undefined));
+  if (opening.kind !== "open") return opening;
+  stream.opened(batchId);
+  return readToEnd(reception, batchId, opening.resumed);
+}
+
+/** Opens the batch, or finds out whether it can be gone on with, and notes it under the idempotency key. */
+async function open(
+  { pool, asker, batch, stream, parameters }: Reception,
+  batchId: string,
+  isKnown: boolean,
+): Promise<{ kind: "open"; resumed: boolean } | Refusal | NotResumable> {
+  return inTransaction(pool, async (client) => {
+    const found = isKnown ? await findState(client, batchId, batch) : "absent";
+    if (found === "closed" || (found === "absent" && stream.resume !== undefined))
+      return { kind: "not-resumable" };
+    if (found === "absent") {
+      const { kind } = await openBatch(client, batchId, asker.apiKeyId, batch, undefined);
+      if (kind === "unknown-instance") return { kind };
+    }
+    if (hasKey(asker)) await saveRecord(client, asker, { kind: "cut-off", batchId, parameters });
+    return { kind: "open", resumed: found === "open" };
+  });
+}
+
+/** Only what came as a stream is locked by whoever writes to it: a file that is being imported is not gone on with. */
+async function findState(
+  client: pg.PoolClient,
+  batchId: string,
+  { instanceId, source }: RequestedBatch,
+): Promise<"open" | "closed" | "absent"> {
+  const { rows } = await client.query<{ open: boolean }>(
+    `select completed_intake_at is null and cancelled_at is null and instance_id = $2 and source = $3 as open
+     from avatars.batches where id = $1`,
+    [batchId, instanceId, source],
+  );
+  if (rows[0] === undefined) return "absent";
+  return rows[0].open ? "open" : "closed";
+}
+
+async function readToEnd(reception: Reception, batchId: string, resumed: boolean): Promise<Outcome> {
+  const { pool, ports, asker, batch, stream, hold, parameters } = reception;
+  const tapped = tapDigest(stream.source);
+  const { rejects, reject, getBadLine } = collectRejects(stream.strict);
+  let counts: IntakeCounts;
+  try {
+    counts = await ports.readInto(
+      { ...stream, source: tapped.passing },
+      {
+        reject,
+        async acceptChunk(contacts) {
+          // What was read before a bad line is given up with the rest.
+          if (getBadLine()) return;
+          await acceptChunk(pool, batchId, contacts);
+          ports.committed(batch);
+          if (hold.isLost && !(await retryTransient(patiently, async () => hold.ensure()))) {
+            throw new TryAgainError("another request goes on with the batch");
+          }
+        },
+      },
+    );
+    if (counts.contacts + counts.rejected === 0) throw noContacts();
+  } catch (error) {
+    if (!(error instanceof UserError) || tapped.isCutOff() || stream.signal.aborted) throw error;
+    if (error.code === "batch-complete") throw new TryAgainError(error.message);
+    await giveUp(reception, batchId, { isNew: !resumed, isBad: error === getBadLine() });
+    throw error;
+  }
+  const fingerprint = toFingerprint(parameters, await tapped.digest());
+  const closed = await closeIntake(pool, {
+    batchId,
+    counts,
+    hold,
+    estimate: ports.estimate,
+    async note(client, answer) {
+      if (!hasKey(asker)) return;
+      await saveRecord(client, asker, {
+        kind: "answered",
+        batchId,
+        fingerprint,
+        answer: { ...answer, resumed },
+      });
+    },
+  });
+  return closed.kind === "accepted" ? { ...closed, resumed, rejects } : closed;
+}
+
+/**
+ * The input cannot be used. A new batch that has nothing yet is taken back; one with a bad line where none may be is
+ * cancelled, and its idempotency key is free for the corrected input. Others stay, incomplete.
+ */
+async function giveUp(
+  { pool, ports, asker, stream }: Reception,
+  batchId: string,
+  { isNew, isBad }: { readonly isNew: boolean; readonly isBad: boolean },
+): Promise<void> {
+  const forget = async (onlyEmpty: boolean) =>
+    inTransaction(pool, async (client) => {
+      const isGone = onlyEmpty && (await deleteEmptyBatch(client, batchId));
+      if (hasKey(asker) && (isGone || !onlyEmpty)) await deleteRecord(client, asker);
+      return isGone;
+    });
+  // Where it cannot be taken back an empty batch stays, and the input is no better for it.
+  if (isNew && (await retryTransient(briefly, async () => forget(true)).catch(() => false))) {
+    return stream.takenBack();
+  }
+  if (!isBad) return;
+  await retryTransient(briefly, async () => forget(false));
+  await ports.cancel(batchId);
+}
+
+async function deleteEmptyBatch(client: pg.PoolClient, batchId: string): Promise<boolean> {
+  const { rowCount } = await client.query(
+    `delete from avatars.batches b
+     where b.id = $1 and b.accepted = 0 and b.completed_intake_at is null and b.cancelled_at is null
+       and not exists (select from avatars.batch_members m where m.batch_id = b.id)`,
+    [batchId],
+  );
+  return rowCount === 1;
+}
+
+/** Reads the body of a request that was answered before, and gives the same answer if it is the same. */
+async function replay(
+  { ports, stream, parameters }: Reception,
+  record: IdempotencyRecord & { readonly kind: "answered" },
+): Promise<Outcome> {
+  // Other parameters, or no stream at all: no body can be the same.
+  if (!record.fingerprint.startsWith(toFingerprint(parameters, ""))) return { kind: "other-body" };
+  const tapped = tapDigest(stream.source);
+  const { rejects, reject } = collectRejects(stream.strict);
+  try {
+    await ports.readInto({ ...stream, source: tapped.passing }, { acceptChunk: async () => {}, reject });
+  } catch (error) {
+    // The first one had no error, or there would be no answer.
+    if (error instanceof UserError && !tapped.isCutOff() && !stream.signal.aborted)
+      return { kind: "other-body" };
+    throw error;
+  }
+  if (toFingerprint(parameters, await tapped.digest()) !== record.fingerprint) return { kind: "other-body" };
+  const { resumed = false } = record.answer;
+  return { ...toTaken(record.batchId, record.answer), resumed, rejects };
+}
+
+function collectRejects(strict: boolean) {
+  const rejects: RejectedLine[] = [];
+  let badLine: UserError | undefined;
+  return {
+    rejects,
+    getBadLine: () => badLine,
+    reject({ line, text, reason }: RejectedLine) {
+      if (strict) throw (badLine = toBadLine({ line, text, reason }));
+      if (rejects.length < maxRejects) rejects.push({ line, text, reason });
+    },
+  };
+}
+
+function toBadLine({ line, reason, text }: RejectedLine): UserError {
+  const shown = reason.includes(text) ? "" : ` ("${text}")`;
+  return new UserError(
+    "bad-line",
+    `line ${line}: ${reason}${shown}. Nothing was taken in, since all lines have to be contacts`,
+  );
+}
+
+function toFingerprint(parameters: string, body: string): string {
+  return `stream:${parameters}:${body}`;
+}
+
+function toParameters(batch: RequestedBatch, stream: ContactStream): string {
+  const { instanceId, source, label, priority, maxAgeMs, callbackUrl } = batch;
+  const { strict, column, refColumn, defaultCountry } = stream;
+  // JSON makes null of what is undefined. Without `resume`: the key alone goes on with the same batch.
+  const all = [
+    instanceId,
+    source,
+    label,
+    priority,
+    maxAgeMs,
+    callbackUrl,
+    strict,
+    column,
+    refColumn,
+    defaultCountry,
+  ];
+  return createHash("sha256").update(JSON.stringify(all)).digest("base64url");
+}
+
+/** Rather than a batch of nobody: it is a mistake, such as a file whose line breaks were taken out on its way. */
+function noContacts(): UserError {
+  return new UserError(
+    "no-contacts",
+    "there are no contacts in the input; with curl send a file by -T or --data-binary: -d takes its line breaks out",
+  );
+}

@@ -1,0 +1,145 @@
+import pg from "pg";
+import { drainMs, type DrainFacts } from "../../domain/pace/drain-time.ts";
+import { isWaitedForSql } from "./batch-sql.ts";
+import { toRate } from "../work/pace-sql.ts";
+import { queryWithin } from "../postgres/query-within.ts";
+import { livingActivitySql } from "../status/worker-activity.ts";
+
+/**
+ * A range of turns is looked at through so many windows, and in each of them at so many contacts. Each window is wider than the
+ * one before: all batches have their next contacts at the beginning, and the fewer the further.
+ */
+const windows = 40;
+const perWindow = 1_000;
+/** Without a turn are only those that come back from a backoff: that there are more is not a time to tell how long it takes. */
+const mostRetries = 50_000;
+/** Whether anybody of the batch waits at all is looked up for so many members: those that were new last are the first. */
+const mostMembers = 10_000;
+const deadlineMs = 1_000;
+
+/**
+ * Who is called before the last contact of the batch: all of a more urgent priority, of its own those that go by `due_at`, and
+ * those with a turn up to the batch's last one. Counted from the two due indexes, in windows of the range of turns: where one
+ * is too full to be counted, its first part stands for the rest. So it takes milliseconds for a small batch beside a large
+ * backlog, and at most 50 ms or so for any; what goes on in the batch's own transaction is seen.
+ */
+const sql = `
+with facts as materialized (
+  select b.*, i.state, i.max_in_flight, ${toRate("i", "$2")} as rate, i.throttled_until,
+    a.workers, a.calls_per_second, a.latency_ms
+  from avatars.batches b
+  join avatars.instances i on i.id = b.instance_id
+  left join (${livingActivitySql}) a on a.instance_id = b.instance_id
+  where b.id = $1
+), ranges as materialized (
+  select b.instance_id, p.priority, low.turn as low, case when p.priority = b.priority then b.last_turn else (
+      select c.turn from avatars.contacts c
+      where c.instance_id = b.instance_id and c.priority = p.priority and c.turn is not null
+      order by c.turn desc, c.id desc limit 1
+    ) end as high
+  from facts b
+  cross join generate_series(0, b.priority) p (priority)
+  cross join lateral (
+    select c.turn from avatars.contacts c
+    where c.instance_id = b.instance_id and c.priority = p.priority and c.turn is not null
+    order by c.turn, c.id limit 1
+  ) low
+), views as materialized (
+  select r.*, r.low + w.low as view_low, r.low + w.next_low as view_end
+  from (select *, high - low + 1 as span from ranges where high >= low) r
+  cross join generate_series(0, ${windows - 1}) k
+  cross join lateral (
+    select floor(power(r.span, k / ${windows}.0))::bigint - 1 as low, case when k = ${windows - 1} then r.span
+      else floor(power(r.span, (k + 1) / ${windows}.0))::bigint - 1 end as next_low
+  ) w
+  where w.low < w.next_low
+), counted as (
+  -- The last turn of a window that is too full was cut off somewhere.
+  select case when n.contacts < ${perWindow} or n.last_turn = v.view_low then n.contacts
+    else n.before_last * (v.view_end - v.view_low)::float8 / (n.last_turn - v.view_low) end as contacts
+  from views v
+  cross join lateral (
+    select count(*) as contacts, max(turn) as last_turn, count(*) filter (where turn < last_turn) as before_last
+    from (
+      select turn, max(turn) over () as last_turn from (
+        select c.turn from avatars.contacts c
+        where c.instance_id = v.instance_id and c.priority = v.priority and c.turn is not null
+          and c.turn >= v.view_low and c.turn < v.view_end
+        order by c.turn, c.id limit ${perWindow}
+      ) c
+    ) c
+  ) n
+), retries as (
+  select count(*) as contacts from (
+    select from facts b
+    join avatars.contacts c on c.instance_id = b.instance_id and c.priority <= b.priority
+      and c.due_at is not null and c.turn is null
+    limit ${mostRetries + 1}
+  ) c
+)
+select b.state, b.rate as "requestsPerSecond", b.max_in_flight as "maxInFlight", b.latency_ms as "latencyMs",
+  coalesce(b.workers, 0) as workers, coalesce(b.calls_per_second, 0) as "callsPerSecond",
+  greatest(0, coalesce(extract(epoch from b.throttled_until - clock_timestamp()), 0))::float8 * 1000 as "waitMs",
+  coalesce((select sum(contacts) from counted), 0)::float8 as turned, r.contacts::int as retries
+from facts b, retries r`;
+
+/** The members with the highest ids are those that came to be known last: of a batch that waits these do. */
+const waitsSql = `
+select count(*)::int as looked, coalesce(bool_or(c.waits), false) as waits
+from avatars.batches b
+cross join lateral (
+  select m.contact_id from avatars.batch_members m where m.batch_id = $1 order by m.contact_id desc limit ${mostMembers}
+) m
+cross join lateral (
+  select coalesce(${isWaitedForSql}, false) as waits from avatars.contacts c where c.id = m.contact_id limit 1
+) c
+where b.id = $1`;
+
+type FactsRow = Omit<DrainFacts, "backlog" | "maxInFlight" | "latencyMs"> & {
+  readonly maxInFlight: number | null;
+  readonly latencyMs: number | null;
+  readonly turned: number;
+  readonly retries: number;
+};
+
+/**
+ * How long it takes, in ms, until nobody of the batch waits, if all goes on as now; undefined where it does not go on, or
+ * cannot be told. Reads only, and what it reads is limited. With a client it is part of that client's transaction.
+ * @param defaultRate calls per second of instances that set none
+ * @param pending how many of the batch wait, where that is known
+ */
+export async function estimateBatch(
+  database: pg.Pool | pg.PoolClient,
+  batchId: string,
+  defaultRate: number,
+  pending?: number,
+): Promise<number | undefined> {
+  const query = async <Row extends pg.QueryResultRow>(text: string, values: unknown[]) =>
+    database instanceof pg.Pool
+      ? queryWithin<Row>(database, { deadlineMs, reading: "probes" }, text, values)
+      : queryUnsorted<Row>(database, text, values);
+  if (pending === undefined) {
+    const [member] = await query<{ looked: number; waits: boolean }>(waitsSql, [batchId]);
+    if (member && !member.waits && member.looked < mostMembers) return 0;
+  }
+  const [row] = await query<FactsRow>(sql, [batchId, defaultRate]);
+  if (row === undefined || row.retries > mostRetries) return undefined;
+  return drainMs({
+    ...row,
+    backlog: Math.max(Math.round(row.turned) + row.retries, pending ?? 1),
+    maxInFlight: row.maxInFlight ?? undefined,
+    latencyMs: row.latencyMs ?? undefined,
+  });
+}
+
+/** As {@link queryWithin} has it, and for one statement of the transaction only. */
+async function queryUnsorted<Row extends pg.QueryResultRow>(
+  client: pg.PoolClient,
+  text: string,
+  values: unknown[],
+): Promise<Row[]> {
+  await client.query("set local enable_sort = off");
+  const { rows } = await client.query<Row>(text, values);
+  await client.query("set local enable_sort = on");
+  return rows;
+}

@@ -1,0 +1,93 @@
+import type pg from "pg";
+import type { ContactStatus } from "../../domain/contact-status.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import type { ResultRow } from "../../domain/views/result-row.ts";
+import { isThereSql } from "./batch-sql.ts";
+import { TryAgainError } from "../postgres/try-again-error.ts";
+import { toShownText } from "../postgres/shown-text-sql.ts";
+
+export interface ResultFilter {
+  readonly instanceId?: InstanceId | undefined;
+  readonly batchId?: string | undefined;
+  readonly statuses?: readonly ContactStatus[] | undefined;
+}
+
+const fetchSize = 5_000;
+
+interface ResultPageRow {
+  instance_id: string;
+  chat_id: string;
+  external_ref: string | null;
+  status: ContactStatus;
+  url: string | null;
+  url_expires_at: Date | null;
+  checked_at: Date | null;
+  attempts: number;
+  last_error: string | null;
+}
+
+/**
+ * All results in a stable order: a batch's in the order of its input, others in the order in which the
+ * contacts came to be known. Through a cursor, so that memory stays flat and the rows are sorted once. A batch that is removed
+ * meanwhile is read to its end all the same.
+ * @throws TryAgainError where the batch is not there, or not any more
+ */
+export async function* readResults(pool: pg.Pool, filter: ResultFilter): AsyncGenerator<ResultRow> {
+  const client = await pool.connect();
+  try {
+    await client.query("begin read only");
+    await client.query(toCursorSql(filter), [
+      filter.instanceId ?? null,
+      filter.statuses ?? null,
+      ...(filter.batchId === undefined ? [] : [filter.batchId]),
+    ]);
+    if (filter.batchId !== undefined) await assertWhole(client, filter.batchId);
+    for (;;) {
+      const { rows } = await client.query<ResultPageRow>(`fetch ${fetchSize} from results`);
+      for (const row of rows) yield toResultRow(row);
+      if (rows.length < fetchSize) return;
+    }
+  } finally {
+    // Ends the transaction too, also where the reader has had enough.
+    client.release(true);
+  }
+}
+
+/** The cursor sees what there was before this: a batch that is there now has not lost anything by then. */
+async function assertWhole(client: pg.PoolClient, batchId: string): Promise<void> {
+  const { rowCount } = await client.query(
+    `select from avatars.batches b where b.id = $1::uuid and ${isThereSql}`,
+    [batchId],
+  );
+  if (!rowCount) throw new TryAgainError(`batch ${batchId} was removed before it was read`);
+}
+
+function toCursorSql(filter: ResultFilter): string {
+  const [source, order] =
+    filter.batchId === undefined
+      ? ["avatars.contacts c", "c.id"]
+      : [
+          "avatars.batch_members m join avatars.contacts c on c.id = m.contact_id and m.batch_id = $3::uuid",
+          "m.position, c.id",
+        ];
+  return `declare results no scroll cursor for
+    select c.instance_id, c.chat_id, ${toShownText("c.external_ref")} as external_ref, c.status,
+      a.url, a.url_expires_at, c.checked_at, c.attempts, c.last_error
+    from ${source} left join avatars.avatars a on a.contact_id = c.id
+    where ($1::text is null or c.instance_id = $1) and ($2::text[] is null or c.status = any($2))
+    order by ${order}`;
+}
+
+function toResultRow(row: ResultPageRow): ResultRow {
+  return {
+    instanceId: row.instance_id,
+    chatId: row.chat_id,
+    externalRef: row.external_ref ?? undefined,
+    status: row.status,
+    avatarUrl: row.url ?? undefined,
+    urlExpiresAt: row.url_expires_at ?? undefined,
+    checkedAt: row.checked_at ?? undefined,
+    attempts: row.attempts,
+    lastError: row.last_error ?? undefined,
+  };
+}

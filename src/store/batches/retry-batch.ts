@@ -1,0 +1,110 @@
+import type pg from "pg";
+import { isPendingSql, isThereSql, isWaitedForSql } from "./batch-sql.ts";
+import { inTransaction } from "../postgres/in-transaction.ts";
+import { lockContacts } from "./lock-contacts.ts";
+import { pickMembers } from "./pick-members.ts";
+import { patiently, retryTransient } from "../postgres/retry-transient.ts";
+import { isUuid } from "../../lib/uuid.ts";
+
+const isUnansweredSql = `not avatars.is_fresh(c, b.fresh_after)`;
+const isRetryableSql = `not ${isPendingSql} and ${isUnansweredSql}`;
+
+const viewSql = `select b.finished_at is not null or b.cancelled_at is not null as is_over from avatars.batches b
+  where b.id = $1 and ${isThereSql}`;
+
+/**
+ * The batch begins anew, with a turn for each of the contacts.
+ * @param $3 it was cancelled while the retry was at work: that is the last word
+ */
+const reopenSql = `
+with before as materialized (
+  select b.id, b.finished_at is not null or b.cancelled_at is not null as is_over,
+    greatest(b.last_turn, (select i.turns[b.priority + 1] from avatars.instances i where i.id = b.instance_id)) as last_turn
+  from avatars.batches b where b.id = $1 and ${isThereSql} and not ($3 and b.cancelled_at is not null)
+  for no key update
+)
+update avatars.batches b
+set finished_at = null, cancelled_at = null, settled_through = 0, last_turn = o.last_turn + $2
+from before o where b.id = o.id
+returning o.is_over, o.last_turn`;
+
+/**
+ * Contacts that are locked are asked as if for the first time: what a call in flight for somebody else fails with must not end
+ * the retry, so a claim that has spent attempts before is not honoured any more; its clear answer is. Whom others wait for
+ * with more urgency, or with an earlier turn, keeps that.
+ */
+const askSql = `
+with asked as materialized (
+  select c.id, $3::bigint + row_number() over (order by c.id) as turn
+  from avatars.contacts c join avatars.batches b on b.id = $1
+  where c.id = any ($2::bigint[]) and not avatars.is_fresh(c, b.fresh_after)
+    and ($4 or not coalesce(${isWaitedForSql}, false))
+)
+update avatars.contacts c
+set priority = case when c.wanted_at is null then b.priority else least(c.priority, b.priority) end,
+  turn = case when c.wanted_at is null or c.priority > b.priority then a.turn
+    when c.turn is not null and c.priority = b.priority then least(c.turn, a.turn)
+    else c.turn end,
+  due_at = least(c.due_at, clock_timestamp()),
+  claimed_by = case when c.attempts = 0 then c.claimed_by end,
+  claimed_until = case when c.attempts = 0 then c.claimed_until end,
+  attempts = 0,
+  wanted_at = least(c.wanted_at, b.requested_at),
+  fresh_after = case when c.wanted_at is null then b.fresh_after else greatest(c.fresh_after, b.fresh_after) end
+from asked a join avatars.batches b on b.id = $1
+where c.id = a.id`;
+
+/** How far a retry has come. */
+interface Progress {
+  /** All members up to this contact were looked at. */
+  readonly after: string;
+  readonly isReopened: boolean;
+  /**
+   * It was done or cancelled when the retry began, or was seen so since. From the first step on it is open, and then it would
+   * seem to wait for whomever an older batch waits for: those have to be asked for in its name, too.
+   */
+  readonly wasOver: boolean;
+  readonly asked: number;
+}
+
+/**
+ * Asks again, in the same batch, for all contacts that it does not wait for and that have no clear answer that is fresh enough,
+ * in steps that commit. A batch that was done or cancelled goes on; of one whose input has not been read to its end those are
+ * asked again that it has. Without such contacts nothing changes. Returns how many were asked.
+ */
+export async function retryBatch(pool: pg.Pool, batchId: string): Promise<number> {
+  if (!isUuid(batchId)) return 0;
+  const view = await retryTransient(patiently, async () =>
+    pool.query<{ is_over: boolean }>(viewSql, [batchId]),
+  );
+  const wasOver = view.rows[0]?.is_over;
+  if (wasOver === undefined) return 0;
+  let progress: Progress = { after: "0", isReopened: false, wasOver, asked: 0 };
+  for (;;) {
+    const before = progress;
+    const step = await retryTransient(patiently, async () =>
+      inTransaction(pool, async (client) => askSome(client, batchId, before)),
+    );
+    progress = step.progress;
+    if (step.isLast) return progress.asked;
+  }
+}
+
+async function askSome(client: pg.PoolClient, batchId: string, before: Progress) {
+  const which = before.wasOver ? isUnansweredSql : isRetryableSql;
+  const { contactIds, through, isLast } = await pickMembers(client, batchId, which, before.after);
+  const progress = { ...before, after: through };
+  if (contactIds.length === 0) return { progress, isLast };
+  await lockContacts(client, contactIds);
+  const { rows } = await client.query<{ is_over: boolean; last_turn: string }>(reopenSql, [
+    batchId,
+    contactIds.length,
+    before.isReopened,
+  ]);
+  const batch = rows[0];
+  if (batch === undefined) return { progress, isLast: true };
+  const wasOver = before.wasOver || batch.is_over;
+  const { rowCount } = await client.query(askSql, [batchId, contactIds, batch.last_turn, wasOver]);
+  const asked = before.asked + (rowCount ?? 0);
+  return { progress: { ...progress, isReopened: true, wasOver, asked }, isLast };
+}

@@ -1,0 +1,54 @@
+import { eq } from "drizzle-orm";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import type { CredentialJudgement, StoredCredentials } from "../../domain/judge-credentials.ts";
+import type { InstanceView } from "../../domain/views/instance-view.ts";
+import type { Database } from "../postgres/database.ts";
+import { instanceColumns, renewal, toLabel, toView, type InstanceSettings } from "./instances.ts";
+import { instances } from "../schema.ts";
+
+/** An instance as it was and as it is. */
+export interface InstanceUpdate {
+  readonly kind: "changed";
+  readonly before: InstanceView;
+  readonly after: InstanceView;
+}
+
+export type InstanceChanged<Refusal> =
+  | InstanceUpdate
+  | { readonly kind: "refused"; readonly refusal: Refusal }
+  | { readonly kind: "unknown" };
+
+/**
+ * Changes what is given, from the next claim on. What becomes of the token is judged under the row's lock, of what is stored at
+ * that moment: no other change comes between the judgement and the write. New credentials end a hold: the caller wakes the
+ * workers where `before` was held.
+ */
+export async function changeInstance<Refusal>(
+  { orm }: Database,
+  id: InstanceId,
+  changes: InstanceSettings,
+  judge: (before: StoredCredentials) => CredentialJudgement<Refusal>,
+): Promise<InstanceChanged<Refusal>> {
+  const { apiUrl, requestsPerSecond, maxInFlight, resyncShare, resyncDayShare } = changes;
+  const label = toLabel(changes.label);
+  const settings = { apiUrl, label, requestsPerSecond, maxInFlight, resyncShare, resyncDayShare };
+  const isOf = eq(instances.id, id);
+  return orm.transaction(async (transaction) => {
+    const [found] = await transaction
+      .select({ ...instanceColumns, sealedToken: instances.sealedToken })
+      .from(instances)
+      .where(isOf)
+      .for("no key update");
+    if (found === undefined) return { kind: "unknown" };
+    const judgement = judge(found);
+    if (judgement.kind === "refused") return judgement;
+    const before = toView(found);
+    const { sealedToken, renews } = judgement;
+    const set = { ...settings, sealedToken, ...(renews && renewal) };
+    // Nothing given is nothing to set, which is no statement.
+    if (Object.values(set).every((value) => value === undefined))
+      return { kind: "changed", before, after: before };
+    const [after] = await transaction.update(instances).set(set).where(isOf).returning(instanceColumns);
+    return after ? { kind: "changed", before, after: toView(after) } : { kind: "unknown" };
+  });
+}

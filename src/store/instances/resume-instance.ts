@@ -1,0 +1,14 @@
+import type { InstanceId } from "../../domain/instance-id.ts";
+import type { Database } from "../postgres/database.ts";
+import { probeNow } from "../work/holds.ts";
+import { setPaused, type StateBefore } from "./instances.ts";
+
+/**
+ * Ends a pause or a wait that the provider asked for, or puts a hold to the test at once. Returns the state before;
+ * undefined: there is no such instance.
+ */
+export async function resumeInstance(database: Database, id: InstanceId): Promise<StateBefore | undefined> {
+  const before = await setPaused(database, id, false);
+  if (before === "held") await probeNow(database.pool, id);
+  return before;
+}

@@ -1,0 +1,137 @@
+import { DrizzleQueryError } from "drizzle-orm";
+import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
+import pg from "pg";
+import { settleWithin } from "../../lib/deadline.ts";
+import { UserError } from "../../lib/errors.ts";
+import { toSafeAddress } from "../../lib/postgres-url.ts";
+import { parseMoment } from "./parse-moment.ts";
+import * as schema from "../schema.ts";
+
+/** The pool and drizzle on it. `close` ends the pool and may be called twice. */
+export interface Database {
+  readonly pool: pg.Pool;
+  readonly orm: NodePgDatabase<typeof schema>;
+  close(): Promise<void>;
+}
+
+export interface DatabaseOptions {
+  readonly url: string;
+  readonly maxConnections: number;
+  /**
+   * Commits do not wait for the disk: a crash of the server loses those of the last fraction of a second. For what is
+   * worth nothing after a crash, such as claims.
+   */
+  readonly commitsLater?: boolean;
+  /** For who waits for an answer: shorter waits than those of the work behind. */
+  readonly deadlines?: DatabaseDeadlines;
+  /** Called when an idle connection is lost; the pool opens another. */
+  readonly onConnectionLost?: (error: Error) => void;
+}
+
+/** Every wait has an end (I8): for a connection, for a statement, and for each lock that it meets (docs/lock-waits.md). */
+export interface DatabaseDeadlines {
+  readonly connectMs: number;
+  readonly statementMs: number;
+  readonly lockMs: number;
+}
+
+const defaultDeadlines: DatabaseDeadlines = { connectMs: 10_000, statementMs: 60_000, lockMs: 1_000 };
+const closeDeadlineMs = 5_000;
+/**
+ * The statements that count read the heads of indexes. Compiling them would take longer than any of them, a second and more
+ * where much is due; and right after a large import, without statistics, the server would rather read and sort all.
+ */
+const plannerOptions = "-c jit=off -c enable_bitmapscan=off";
+/**
+ * Names that say no schema are the server's own, or of the session's temporary tables: a role that may create objects in `public`
+ * must not put one in the place of `cardinality` or `=`.
+ */
+export const searchPathOption = "-c search_path=pg_catalog,pg_temp";
+const sessionOptions = `${searchPathOption} ${plannerOptions}`;
+
+/** What the driver makes of a `timestamptz` is a number where it is infinite, and no valid date beyond year 275760. */
+const typesWithMoments: pg.CustomTypesConfig = {
+  getTypeParser: (oid: typeof pg.types.builtins.TIMESTAMPTZ, format?: "text" | "binary") =>
+    oid === pg.types.builtins.TIMESTAMPTZ && format !== "binary"
+      ? parseMoment
+      : (pg.types.getTypeParser(oid, format) as (text: string) => unknown),
+};
+
+/**
+ * Connects, once, to be sure that the database answers.
+ * @throws UserError `database-unreachable`
+ */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const { connectMs, statementMs, lockMs } = options.deadlines ?? defaultDeadlines;
+  const pool = new pg.Pool({
+    connectionString: options.url,
+    max: options.maxConnections,
+    connectionTimeoutMillis: connectMs,
+    // A server that vanished without a word: the statement fails here instead of hanging for ever.
+    query_timeout: statementMs + 5_000,
+    statement_timeout: statementMs,
+    keepAlive: true,
+    options: [
+      sessionOptions,
+      `-c lock_timeout=${lockMs}`,
+      ...(options.commitsLater ? ["-c synchronous_commit=off"] : []),
+    ].join(" "),
+    types: typesWithMoments,
+    application_name: "contact-avatars",
+  });
+  let closing: Promise<void> | undefined;
+  pool.on("error", (error) => {
+    // Without a listener a lost idle connection would end the process. One that is being closed is no loss: a
+    // server that stops right after us may be quicker than its goodbye.
+    if (!closing) options.onConnectionLost?.(error);
+  });
+  // The same for one that is lost while it is checked out and waits between two statements: the next one tells.
+  pool.on("connect", (client) => void client.on("error", () => undefined));
+  try {
+    await pool.query("select 1");
+  } catch (cause) {
+    await pool.end();
+    throw toUnreachableError(options.url, cause);
+  }
+  return {
+    pool,
+    orm: drizzle(pool, { schema }),
+    // A server that hangs must not keep us.
+    close: () => (closing ??= settleWithin(pool.end(), closeDeadlineMs).then(() => undefined)),
+  };
+}
+
+function toUnreachableError(url: string, cause: unknown): UserError {
+  const code = codeOf(cause) ?? "no answer";
+  return new UserError(
+    "database-unreachable",
+    `cannot connect to Postgres at ${toSafeAddress(url, "the address in DATABASE_URL")} (${code}): check DATABASE_URL, and that the server runs`,
+    { cause, retryable: true },
+  );
+}
+
+/** Postgres' code for a lock that was not to be had in time. */
+export const lockNotAvailable = "55P03";
+
+/** SQLSTATE, or Node's code for a connection error; drizzle keeps the error with the code as its cause. */
+export function codeOf(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null) return undefined;
+  if ("code" in error && typeof error.code === "string") return error.code;
+  return "cause" in error ? codeOf(error.cause) : undefined;
+}
+
+/**
+ * Would the same statement succeed if it were sent again? True for deadlocks, serialization failures,
+ * lost connections and servers that are starting or stopping. All of our writes are idempotent.
+ */
+export function isTransient(error: unknown): boolean {
+  const code = codeOf(error);
+  if (code === undefined) return isLostConnection(error);
+  return /^(40001|40P01|55P03|57P0\d|57014|53\d{3}|08\w{3}|E[A-Z]+)$/.test(code);
+}
+
+/** What `pg` says in words alone. Drizzle's own words around it hold the statement, with whatever is in it. */
+function isLostConnection(error: unknown): boolean {
+  const told = error instanceof DrizzleQueryError ? error.cause : error;
+  return told instanceof Error && /connection|timeout/i.test(told.message);
+}

@@ -1,0 +1,140 @@
+import type pg from "pg";
+import type { ContactStatus } from "../../domain/contact-status.ts";
+import { drainMs } from "../../domain/pace/drain-time.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import { toDue } from "../work/due-sql.ts";
+import { findStalledInstances } from "../work/find-due-instances.ts";
+import { toCallsAllowed, toMarginMs, toSlowdown } from "../work/pace-sql.ts";
+import { livingActivitySql } from "./worker-activity.ts";
+
+/** Where one instance stands. */
+export interface InstanceStatus {
+  readonly instanceId: InstanceId;
+  readonly state: "active" | "held" | "paused";
+  readonly heldReason: string | undefined;
+  readonly heldSince: Date | undefined;
+  readonly heldUntil: Date | undefined;
+  /** As it is set; undefined: the default. */
+  readonly requestsPerSecond: number | undefined;
+  /** Calls per second that its pace allows now: its rate, or less after refusals and after a hold. */
+  readonly callsAllowed: number;
+  /** The share of its rate that refusals have left it, up to 1. */
+  readonly slowdown: number;
+  /** Kept on top of each full second of calls. */
+  readonly marginMs: number;
+  /** The provider takes no call before this moment, which lies ahead. */
+  readonly throttledUntil: Date | undefined;
+  /** Living processes that have called it in the last ten minutes, and what they do together. */
+  readonly workers: number;
+  readonly inFlight: number;
+  readonly callsPerSecond: number;
+  /** Of the calls of the last ten minutes. */
+  readonly recentCalls: number;
+  /** The share of them that was refused for being over the rate; undefined where there were none. */
+  readonly throttledShare: number | undefined;
+  /** Mean time of an answer of late. */
+  readonly latencyMs: number | undefined;
+  readonly contacts: Readonly<Record<ContactStatus, number>>;
+  /** Due now and claimed by nobody. */
+  readonly due: number;
+  /** Waiting for their backoff. */
+  readonly waiting: number;
+  /** Claimed: waiting for their slot, or in flight. */
+  readonly claimed: number;
+  readonly oldestDueAt: Date | undefined;
+  /** Until nobody waits any more, if all goes on as now; undefined where it does not go on. */
+  readonly etaMs: number | undefined;
+  /** When a call slot was last reserved; in the future while the instance is worked on. */
+  readonly nextCallAt: Date;
+  /** Contacts are due, the instance may be called, and nobody has called it for two minutes. */
+  readonly stalled: boolean;
+}
+
+const isDue = toDue("now()");
+
+/** @param which a condition on `instance_id` */
+const toSql = (which: string) => `
+select i.id as "instanceId", i.state, i.held_reason as "heldReason", i.held_since as "heldSince",
+  case when i.state = 'held' then i.held_until end as "heldUntil",
+  i.requests_per_second as "requestsPerSecond", ${toCallsAllowed("i", "$1")} as "callsAllowed",
+  ${toSlowdown("i")} as slowdown, ${toMarginMs("i")} as "marginMs",
+  case when i.throttled_until > clock_timestamp() then i.throttled_until end as "throttledUntil",
+  i.max_in_flight as "maxInFlight", i.next_call_at as "nextCallAt",
+  coalesce(a.workers, 0) as workers, coalesce(a.in_flight, 0) as "inFlight",
+  coalesce(a.calls_per_second, 0) as "callsPerSecond", coalesce(a.recent_calls, 0) as "recentCalls",
+  a.recent_throttled::float8 / nullif(a.recent_calls, 0) as "throttledShare", a.latency_ms as "latencyMs",
+  coalesce(c.due, 0) as due, coalesce(c.waiting, 0) as waiting, coalesce(c.claimed, 0) as claimed,
+  c.oldest_due_at as "oldestDueAt",
+  json_build_object('present', coalesce(c.present, 0), 'absent', coalesce(c.absent, 0), 'hidden', coalesce(c.hidden, 0),
+    'invalid', coalesce(c.invalid, 0), 'unreachable', coalesce(c.unreachable, 0), 'unknown', coalesce(c.unknown, 0)) as contacts
+from avatars.instances i
+left join (${livingActivitySql}) a on a.instance_id = i.id
+left join (
+  select instance_id,
+    count(*) filter (where ${isDue})::int as due,
+    count(*) filter (where due_at > now())::int as waiting,
+    count(*) filter (where claimed_until > now())::int as claimed,
+    min(due_at) filter (where ${isDue}) as oldest_due_at,
+    count(*) filter (where status = 'present')::int as present,
+    count(*) filter (where status = 'absent')::int as absent,
+    count(*) filter (where status = 'hidden')::int as hidden,
+    count(*) filter (where status = 'invalid')::int as invalid,
+    count(*) filter (where status = 'unreachable')::int as unreachable,
+    count(*) filter (where status = 'unknown')::int as unknown
+  from avatars.contacts c where ${which} group by instance_id
+) c on c.instance_id = i.id
+where ${which.replaceAll("instance_id", "i.id")}
+order by i.id`;
+
+const ofAllSql = toSql("instance_id is not null");
+const ofOneSql = toSql("instance_id = $2");
+
+/** As the driver gives it: null for what there is not. */
+type Row = {
+  [K in keyof Omit<InstanceStatus, "stalled" | "etaMs">]:
+    | Exclude<InstanceStatus[K], undefined>
+    | (undefined extends InstanceStatus[K] ? null : never);
+} & { maxInFlight: number | null };
+
+/**
+ * One pass over the contacts, about a second per million: for people and for checks, not for a hot path.
+ * @param defaultRate calls per second of instances that set none
+ * @param only this instance
+ */
+export async function readStatus(
+  pool: pg.Pool,
+  defaultRate: number,
+  only?: InstanceId,
+): Promise<InstanceStatus[]> {
+  const { rows } =
+    only === undefined
+      ? await pool.query<Row>(ofAllSql, [defaultRate])
+      : await pool.query<Row>(ofOneSql, [defaultRate, only]);
+  const stalled = new Set(await findStalledInstances(pool));
+  return rows.map((row) => toStatus(row, defaultRate, stalled.has(row.instanceId)));
+}
+
+function toStatus({ maxInFlight, ...row }: Row, defaultRate: number, stalled: boolean): InstanceStatus {
+  const throttledUntil = row.throttledUntil ?? undefined;
+  const latencyMs = row.latencyMs ?? undefined;
+  return {
+    ...row,
+    heldReason: row.heldReason ?? undefined,
+    heldSince: row.heldSince ?? undefined,
+    heldUntil: row.heldUntil ?? undefined,
+    requestsPerSecond: row.requestsPerSecond ?? undefined,
+    throttledUntil,
+    throttledShare: row.throttledShare ?? undefined,
+    latencyMs,
+    oldestDueAt: row.oldestDueAt ?? undefined,
+    etaMs: drainMs({
+      ...row,
+      requestsPerSecond: row.requestsPerSecond ?? defaultRate,
+      backlog: row.due + row.claimed + row.waiting,
+      maxInFlight: maxInFlight ?? undefined,
+      latencyMs,
+      waitMs: throttledUntil ? Math.max(0, throttledUntil.getTime() - Date.now()) : 0,
+    }),
+    stalled,
+  };
+}

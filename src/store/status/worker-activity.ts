@@ -1,0 +1,59 @@
+import type pg from "pg";
+import type { InstanceActivity } from "../../domain/views/instance-activity.ts";
+
+/**
+ * Replaces the rows of one process, and clears away those of processes that are gone. Several may do so at once: whoever
+ * finds a row locked leaves it to the other.
+ */
+const sql = `
+with gone as (
+  delete from avatars.worker_activity a
+  using (
+    select process_id, instance_id from avatars.worker_activity
+    where reported_at < clock_timestamp() - interval '10 minutes'
+      or process_id = $1 and instance_id <> all ($2::text[])
+    for update skip locked
+  ) g
+  where a.process_id = g.process_id and a.instance_id = g.instance_id
+)
+insert into avatars.worker_activity
+  (process_id, instance_id, in_flight, calls_per_second, recent_calls, recent_throttled, latency_ms, reported_at)
+select $1, u.*, clock_timestamp()
+from unnest($2::text[], $3::int[], $4::real[], $5::int[], $6::int[], $7::real[]) as u
+on conflict (process_id, instance_id) do update set
+  in_flight = excluded.in_flight, calls_per_second = excluded.calls_per_second, recent_calls = excluded.recent_calls,
+  recent_throttled = excluded.recent_throttled, latency_ms = excluded.latency_ms, reported_at = excluded.reported_at`;
+
+/** Writes what the process does now for each instance: all that it has to say, so that nothing takes its rows away. */
+export async function writeActivity(
+  pool: pg.Pool,
+  processId: string,
+  activity: readonly InstanceActivity[],
+): Promise<void> {
+  await pool.query({
+    name: "write-activity",
+    text: sql,
+    values: [
+      processId,
+      activity.map(({ instanceId }) => instanceId),
+      activity.map(({ inFlight }) => inFlight),
+      activity.map(({ callsPerSecond }) => callsPerSecond),
+      activity.map(({ recentCalls }) => recentCalls),
+      activity.map(({ recentThrottled }) => recentThrottled),
+      activity.map(({ latencyMs }) => latencyMs ?? null),
+    ],
+  });
+}
+
+/**
+ * What all living processes do, a row per instance: those that have reported within 10 s, five times their interval.
+ * `recent_calls` and `recent_throttled` are of the last ten minutes.
+ */
+export const livingActivitySql = `
+select instance_id, count(*)::int as workers, sum(in_flight)::int as in_flight,
+  sum(calls_per_second)::float8 as calls_per_second,
+  sum(recent_calls)::int as recent_calls, sum(recent_throttled)::int as recent_throttled,
+  (sum(latency_ms * recent_calls) / nullif(sum(recent_calls) filter (where latency_ms is not null), 0))::float8 as latency_ms
+from avatars.worker_activity
+where reported_at > clock_timestamp() - interval '10 seconds'
+group by instance_id`;

@@ -1,0 +1,62 @@
+import type pg from "pg";
+import { simulatedInstanceId, type InstanceId } from "../../domain/instance-id.ts";
+import { toDue, toDueHeads } from "./due-sql.ts";
+import { queryWithin } from "../postgres/query-within.ts";
+
+const probing = { deadlineMs: 30_000, reading: "probes" } as const;
+
+/** Has the instance `i` a due contact? 25 µs per instance with 6 million contacts, 1.2 million of them due. */
+const hasDue = (since: string) => `exists (${toDueHeads(since)}
+    where c.due_at <= ${since}
+  )`;
+
+/**
+ * Instances that may be called and have something to call for. While a hold lasts these are the chats that it allows.
+ * @param since only what has been due, and callable, for this long
+ */
+const toSql = (since: string) => `
+select i.id
+from avatars.instances i
+where i.state <> 'paused' and coalesce(i.throttled_until, '-infinity') <= ${since}
+  and case when i.state = 'held' and i.held_until > ${since} then exists (
+      select from avatars.contacts c
+      where c.instance_id = i.id and c.chat_id = any (i.allowed_chat_ids) and ${toDue(since)}
+    ) else ${hasDue(since)} end`;
+
+const dueSql = toSql("now()");
+
+/** A sweep every 5 s and a lease of 30 s lie well within. */
+const stalledSince = "now() - interval '2 minutes'";
+const stalledSql = `${toSql(stalledSince)} and i.next_call_at <= ${stalledSince} and i.id <> $1 order by i.id`;
+
+const heldSql = `
+select i.id as "instanceId", i.held_reason as reason
+from avatars.instances i
+where i.state = 'held' and i.held_reason is not null and ${hasDue("now()")}
+order by i.id`;
+
+/** An instance that is held while contacts wait for it. */
+export interface HeldInstance {
+  readonly instanceId: InstanceId;
+  readonly reason: string;
+}
+
+/** Instances that may be called and have contacts that nobody has claimed. */
+export async function findDueInstances(pool: pg.Pool): Promise<InstanceId[]> {
+  const rows = await queryWithin<{ id: InstanceId }>(pool, probing, dueSql);
+  return rows.map((row) => row.id);
+}
+
+/**
+ * Instances with work that has been due for two minutes, without a single call in that time: nobody works. The
+ * simulator's is never one of them: only `enrich --simulate` works on it.
+ */
+export async function findStalledInstances(pool: pg.Pool): Promise<InstanceId[]> {
+  const rows = await queryWithin<{ id: InstanceId }>(pool, probing, stalledSql, [simulatedInstanceId]);
+  return rows.map((row) => row.id);
+}
+
+/** Held instances with due contacts. */
+export async function findHeldInstances(pool: pg.Pool): Promise<HeldInstance[]> {
+  return queryWithin<HeldInstance>(pool, probing, heldSql);
+}

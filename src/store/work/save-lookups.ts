@@ -1,0 +1,249 @@
+import type pg from "pg";
+import type { UnsavedLookups } from "../../domain/lookup/claim.ts";
+import type { LookupRecord } from "../../domain/ledger/lookup-record.ts";
+import { assertNever } from "../../lib/errors.ts";
+import { toStorableText } from "../postgres/storable-text.ts";
+
+/** Nobody waits for a newer answer than this one: the contact may rest. */
+const settled = `(i.kind = 'give-up' or i.kind = 'answer' and i.asked_at >= coalesce(c.fresh_after, '-infinity'))`;
+
+/** A record as {@link toRow} makes it, read out of JSON. */
+const cellsSql = `i (
+    contact_id bigint, run_id uuid, asked_at_ms float8, kind text, status text, error text, due_in_ms float8,
+    avatar text, url text, url_expires_at_ms float8, version text, refresh text, refresh_at_ms float8, refresh_step smallint)`;
+
+/**
+ * Writes finished lookups, each of another contact, as far as nobody else has the contact locked.
+ *
+ * - A clear answer is taken when it was asked for later than the one we have, whoever holds the claim (I4).
+ * - Everything else is taken only from the holder of the claim: a zombie spends nobody's attempts.
+ * - An answer that is too old for somebody who waits leaves the contact due.
+ * - Whoever has had a lookup has had its turn, and goes by its due moment from then on; a release keeps it.
+ * - Only `present` and `absent` touch the avatar (I5), with a fence of its own: one that comes after a newer `hidden`
+ *   is still the last that was seen. Its history is written by a trigger.
+ * - `clock_timestamp()`, not `now()`: the statement may be old when it comes to a row.
+ * - Whoever comes to rest is due again by the refresh policy, unless the source query does not list it any more; the resync run
+ *   that made it due counts it. A run that is removed meanwhile counts nothing.
+ *
+ * Expects `incoming`, the records, and `locked`, the contacts that are ours until the end.
+ */
+const writeSql = `
+saved as (
+  update avatars.contacts c
+  set status = case i.kind when 'answer' then i.status when 'give-up' then 'unreachable' else c.status end,
+    checked_at = case i.kind when 'answer' then i.asked_at else c.checked_at end,
+    attempts = least(c.attempts + case when i.kind = 'release' then 0 else 1 end, 32767),
+    last_error = case i.kind when 'answer' then i.error else coalesce(i.error, c.last_error) end,
+    wanted_at = case when ${settled} then null else c.wanted_at end,
+    due_at = case when ${settled} then null
+      when i.kind = 'retry' then clock_timestamp() + i.due_in_ms * interval '1 ms'
+      when i.kind = 'answer' then clock_timestamp()
+      else c.due_at end,
+    turn = case when i.kind = 'release' then c.turn end,
+    refresh_at = case when not ${settled} or i.refresh is null then c.refresh_at
+      when c.is_listed is not false then to_timestamp(i.refresh_at_ms / 1000) end,
+    refresh_step = case when ${settled} then coalesce(i.refresh_step, c.refresh_step) else c.refresh_step end,
+    resync_run_id = case when not ${settled} then c.resync_run_id end,
+    claimed_by = case when ${settled} or c.claimed_by = i.run_id then null else c.claimed_by end,
+    claimed_until = case when ${settled} or c.claimed_by = i.run_id then null else c.claimed_until end
+  from incoming i join locked l on l.id = i.contact_id
+  where c.id = i.contact_id
+    and case when i.kind = 'answer' then i.asked_at >= coalesce(c.checked_at, '-infinity') else c.claimed_by = i.run_id end
+  returning c.id, l.resync_run_id, c.resync_run_id is null as has_ended
+), seen as (
+  insert into avatars.avatars as a (contact_id, url, url_expires_at, version, first_seen_at, changed_at, seen_at)
+  select i.contact_id, i.url, to_timestamp(i.url_expires_at_ms / 1000), i.version, i.asked_at, i.asked_at, i.asked_at
+  from incoming i join locked l on l.id = i.contact_id
+  where i.avatar in ('seen', 'none')
+  order by i.contact_id
+  on conflict (contact_id) do update set
+    url = excluded.url, url_expires_at = excluded.url_expires_at, version = excluded.version, seen_at = excluded.seen_at,
+    changed_at = case when a.version is distinct from excluded.version then excluded.changed_at else a.changed_at end,
+    changes = a.changes + case when a.version is distinct from excluded.version then 1 else 0 end
+  where a.seen_at <= excluded.seen_at
+  returning a.contact_id, a.changed_at = a.seen_at and a.first_seen_at < a.seen_at as has_changed
+), counts as (
+  select s.resync_run_id as id, count(*) as asked, count(*) filter (where v.has_changed) as changed
+  from saved s left join seen v on v.contact_id = s.id
+  where s.resync_run_id is not null and s.has_ended
+  group by s.resync_run_id
+), runs as materialized (
+  select r.id from avatars.resync_runs r where r.id in (select id from counts) order by r.id for no key update
+), counted as (
+  update avatars.resync_runs r set asked = r.asked + c.asked, changed = r.changed + c.changed
+  from counts c join runs on runs.id = c.id where r.id = c.id
+)`;
+
+/**
+ * One statement. A contact that another transaction holds, of whatever program, is not waited for: its record is put aside, at
+ * once and with the rest, without a lock on the contact that could meet theirs. From then on the contact is not claimed.
+ *
+ * - What is put aside already is replaced by a later record, but an answer only by an answer.
+ * - A contact that is being erased cannot be referred to: its record is left to the caller.
+ */
+const saveSql = `
+with incoming as materialized (
+  select i.*, to_timestamp(i.asked_at_ms / 1000) as asked_at, r.record
+  from json_array_elements($1::json) as r (record) cross join lateral json_to_record(r.record) as ${cellsSql}
+), locked as materialized (
+  select c.id, c.resync_run_id from avatars.contacts c
+  where c.id in (select contact_id from incoming)
+  order by c.id for no key update skip locked
+), ${writeSql}, unsaved as materialized (
+  select array(select contact_id from incoming except select id from locked) as ids
+), busy as materialized (
+  select c.id, c.instance_id from avatars.contacts c
+  where c.id = any ((select ids from unsaved)::bigint[])
+  order by c.id for key share skip locked
+), put as (
+  insert into avatars.lookups_aside as a (contact_id, instance_id, run_id, record)
+  select b.id, b.instance_id, i.run_id, i.record from busy b join incoming i on i.contact_id = b.id
+  order by b.id
+  on conflict (contact_id) do update
+  set run_id = excluded.run_id, record = excluded.record, claimed_until = null, put_at = excluded.put_at
+  where a.record is null
+    or (excluded.record ->> 'kind' = 'answer', (excluded.record ->> 'asked_at_ms')::float8)
+      >= (a.record ->> 'kind' = 'answer', (a.record ->> 'asked_at_ms')::float8)
+), ended as (
+  -- The claims of calls that could not be extended: they are over now.
+  delete from avatars.lookups_aside a where a.contact_id = any (array(select id from locked)) and a.record is null
+)
+select c.id::float8 as id, c.id in (select id from busy) as is_aside
+from avatars.contacts c where c.id = any ((select ids from unsaved)::bigint[])`;
+
+const appliedAtOnce = 500;
+
+/**
+ * The same for what was put aside, as far as its contacts are free again. What is locked is passed over, however much of it there
+ * is. Claims of calls whose process is gone are cleared away.
+ */
+const applySql = `
+with locked as materialized (
+  select c.id, c.resync_run_id, a.record
+  from avatars.lookups_aside a join avatars.contacts c on c.id = a.contact_id
+  where a.record is not null and ($1::bigint is null or a.contact_id = $1)
+  limit ${appliedAtOnce}
+  for update of a skip locked
+  for no key update of c skip locked
+), incoming as materialized (
+  select i.*, to_timestamp(i.asked_at_ms / 1000) as asked_at
+  from locked l cross join lateral json_to_record(l.record) as ${cellsSql}
+), ${writeSql}, applied as (
+  delete from avatars.lookups_aside a where a.contact_id = any (array(select id from locked))
+), expired as (
+  delete from avatars.lookups_aside a where a.contact_id in (
+    select contact_id from avatars.lookups_aside
+    where claimed_until < clock_timestamp() - interval '1 minute' limit ${appliedAtOnce} for update skip locked)
+)
+select count(*)::int as records from locked`;
+
+/** Contacts whose records are put aside, in no order. */
+const listSql = `
+select contact_id::float8 as id from avatars.lookups_aside where record is not null limit ${appliedAtOnce}`;
+
+/** See {@link RunLedger.saveLookups}. No two records may be of one contact. */
+export async function saveLookups(pool: pg.Pool, records: readonly LookupRecord[]): Promise<UnsavedLookups> {
+  if (records.length === 0) return { setAside: new Set(), left: new Set() };
+  const { rows } = await pool.query<{ id: number; is_aside: boolean }>({
+    name: "save-lookups",
+    text: saveSql,
+    values: [JSON.stringify(records.map(toRow))],
+  });
+  const toIds = (isAside: boolean) =>
+    new Set(rows.flatMap((row) => (row.is_aside === isAside ? [row.id] : [])));
+  return { setAside: toIds(true), left: toIds(false) };
+}
+
+/** What became of records that were put aside. */
+export interface AppliedLookups {
+  readonly records: number;
+  /** Postgres never takes these: the contacts are due again. */
+  readonly refused: readonly { readonly contactId: number; readonly error: unknown }[];
+}
+
+/**
+ * Writes what was put aside and whose contacts are free again; for any process, every second or so. Without such records it costs
+ * a look into an empty table.
+ * @param isTransient knows the errors after which the same is to be tried again
+ */
+export async function applyLookupsAside(
+  pool: pg.Pool,
+  isTransient: (error: unknown) => boolean,
+): Promise<AppliedLookups> {
+  let records = 0;
+  try {
+    for (let applied = appliedAtOnce; applied === appliedAtOnce; records += applied) {
+      applied = await apply(pool, null);
+    }
+    return { records, refused: [] };
+  } catch (error) {
+    if (isTransient(error)) throw error;
+    return applySingly(pool, isTransient, records);
+  }
+}
+
+async function apply(pool: pg.Pool, contactId: number | null): Promise<number> {
+  const { rows } = await pool.query<{ records: number }>({
+    name: "apply-lookups-aside",
+    text: applySql,
+    values: [contactId],
+  });
+  return rows[0]?.records ?? 0;
+}
+
+/** One record that Postgres refuses must not keep the others from their contacts, nor its own contact from being asked again. */
+async function applySingly(
+  pool: pg.Pool,
+  isTransient: (error: unknown) => boolean,
+  before: number,
+): Promise<AppliedLookups> {
+  let records = before;
+  const refused: { contactId: number; error: unknown }[] = [];
+  const { rows } = await pool.query<{ id: number }>(listSql);
+  for (const { id: contactId } of rows) {
+    try {
+      records += await apply(pool, contactId);
+    } catch (error) {
+      if (isTransient(error)) throw error;
+      await pool.query("delete from avatars.lookups_aside where contact_id = $1", [contactId]);
+      refused.push({ contactId, error });
+    }
+  }
+  return { records, refused };
+}
+
+function toRow({ contactId, runId, askedAtMs, decision, refresh }: LookupRecord) {
+  const fence = {
+    contact_id: contactId,
+    run_id: runId,
+    asked_at_ms: askedAtMs,
+    kind: decision.kind,
+    ...toRefreshCells(refresh),
+  };
+  switch (decision.kind) {
+    case "answer": {
+      const { status, note, avatar } = decision;
+      const answer = { ...fence, status, error: note && toStorableText(note), avatar: avatar.kind };
+      if (avatar.kind !== "seen") return answer;
+      return {
+        ...answer,
+        url: toStorableText(avatar.url),
+        url_expires_at_ms: avatar.urlExpiresAt?.getTime(),
+        version: toStorableText(avatar.version),
+      };
+    }
+    case "retry":
+      return { ...fence, error: toStorableText(decision.error), due_in_ms: decision.dueInMs };
+    case "give-up":
+    case "release":
+      return { ...fence, error: decision.error && toStorableText(decision.error) };
+    default:
+      return assertNever(decision);
+  }
+}
+
+function toRefreshCells(refresh: LookupRecord["refresh"]) {
+  if (refresh === undefined) return {};
+  if (refresh === "never") return { refresh: "never" };
+  return { refresh: "at", refresh_at_ms: refresh.at.getTime(), refresh_step: refresh.step };
+}

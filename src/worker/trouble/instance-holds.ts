@@ -1,0 +1,88 @@
+import type { ChatId } from "../../domain/chat-id.ts";
+import type { Hold, ProbePolicy } from "../../domain/trouble/hold.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import type { ProlongedHold, RunLedger } from "../../domain/ledger/run-ledger.ts";
+import type { Lane } from "../run/lane.ts";
+
+export interface InstanceHoldsPorts {
+  readonly ledger: Pick<RunLedger, "holdInstance" | "prolongHold" | "endHold">;
+  readonly policy: ProbePolicy;
+  readonly wakeAfter: (instanceId: InstanceId, afterMs: number) => void;
+  readonly events: InstanceHoldsEvents;
+}
+
+export interface InstanceHoldsEvents {
+  /** Once per hold, however often it is reported again. */
+  instanceHeld(fields: { instanceId: InstanceId; hold: Hold; until: Date }): void;
+  /** For longer, perhaps for another reason. */
+  instanceStillHeld(fields: { instanceId: InstanceId; reason: string; until: Date }): void;
+  instanceRecovered(fields: { instanceId: InstanceId }): void;
+  ledgerFailed(fields: { where: string }, error: unknown): void;
+}
+
+/** Opens, prolongs and ends the holds of this process's instances. Nothing here rejects. */
+export interface InstanceHolds {
+  /** True: the instance is held from now on, and its run ends. False: what the call told is old news. */
+  open(lane: Lane, hold: Hold, askedAtMs: number): Promise<boolean>;
+  /** A probe has told nothing new: the hold goes on for longer. Undefined: there is none, or nobody knows. */
+  prolong(lane: Lane, askedAtMs: number): Promise<ProlongedHold | undefined>;
+  /** A clear answer came. True: the instance is held no longer, or was not. */
+  end(lane: Lane, chatId: ChatId, askedAtMs: number): Promise<boolean>;
+}
+
+export function createInstanceHolds(ports: InstanceHoldsPorts): InstanceHolds {
+  const { ledger, events } = ports;
+
+  function stop(lane: Lane, waitMs: number): void {
+    lane.holds += 1;
+    ports.wakeAfter(lane.instanceId, waitMs);
+  }
+
+  return {
+    async open(lane, hold, askedAtMs) {
+      const { instanceId } = lane;
+      try {
+        const held = await ledger.holdInstance(instanceId, hold, askedAtMs);
+        if (held === undefined) return false;
+        const { until, isNew } = held;
+        // Some chats may be asked all the same.
+        stop(lane, hold.allowedChatIds?.length ? 0 : until.getTime() - Date.now());
+        if (isNew) events.instanceHeld({ instanceId, hold, until });
+        else events.instanceStillHeld({ instanceId, reason: hold.reason, until });
+      } catch (error) {
+        // Not written down, so that no other process knows; but ours can stop.
+        lane.holds += 1;
+        events.ledgerFailed({ where: "hold instance" }, error);
+      }
+      return true;
+    },
+    async prolong(lane, askedAtMs) {
+      const { instanceId } = lane;
+      try {
+        const held = await ledger.prolongHold(instanceId, ports.policy, askedAtMs);
+        if (held === undefined) return undefined;
+        stop(lane, held.until.getTime() - Date.now());
+        events.instanceStillHeld({ instanceId, reason: held.reason, until: held.until });
+        return held;
+      } catch (error) {
+        lane.holds += 1;
+        events.ledgerFailed({ where: "prolong hold" }, error);
+        return undefined;
+      }
+    },
+    async end(lane, chatId, askedAtMs) {
+      const { instanceId } = lane;
+      try {
+        const ended = await ledger.endHold(instanceId, chatId, askedAtMs);
+        if (ended === "ended") {
+          events.instanceRecovered({ instanceId });
+          ports.wakeAfter(instanceId, 0);
+        }
+        return ended !== "held";
+      } catch (error) {
+        events.ledgerFailed({ where: "end hold" }, error);
+        return false;
+      }
+    },
+  };
+}

@@ -2,13 +2,7 @@ import type { InstanceId } from "../domain/instance-id.ts";
 import { judgeApiChange } from "../domain/judge-credentials.ts";
 import { forgetInQueue, forgetInstanceInQueue } from "./forget-in-queue.ts";
 import { createAnswerPoller } from "../http/answers/answer-poller.ts";
-import type {
-  ApiPorts,
-  BatchPorts,
-  ContactPorts,
-  InstancePorts,
-  MissingPart,
-} from "../http/context/ports.ts";
+import type { ApiPorts, BatchPorts, ContactPorts, InstancePorts } from "../http/context/ports.ts";
 import { createBatchWatch } from "../http/answers/watch-batches.ts";
 import { parseContactId } from "../intake/ids/contact-id.ts";
 import { importRecords } from "../intake/import-records.ts";
@@ -20,11 +14,9 @@ import { createFairLimit, type FairLimit } from "../lib/fair-limit.ts";
 import { UserError } from "../lib/errors.ts";
 import { startEvery } from "../lib/start-every.ts";
 import { createSharedReads } from "../lib/shared-reads.ts";
-import type { Metrics } from "../metrics/create-metrics.ts";
 import type { Base } from "./base.ts";
 import { createJudgePorts } from "./tokens.ts";
 import { createResyncs, type ResyncForecast } from "./resyncs.ts";
-import type { Queues } from "../queue/queues.ts";
 import { encodeResults } from "../results/encode-results.ts";
 import { acceptRequest } from "../store/accept/accept-request.ts";
 import { findApiKeys, noteApiKeyUse } from "../store/api-keys/api-keys.ts";
@@ -40,10 +32,11 @@ import { findBatchSummary } from "../store/batches/find-batch-summary.ts";
 import { findContacts } from "../store/contacts/find-contacts.ts";
 import { deleteOldRecords } from "../store/accept/idempotency-records.ts";
 import * as instanceStore from "../store/instances/instances.ts";
+import { removeInstance, removeEmptyInstance } from "../store/instances/remove-instance.ts";
+import { setPaused } from "../store/instances/pause-instance.ts";
 import { listBatchItems } from "../store/batches/list-batch-items.ts";
 import { listBatches } from "../store/batches/list-batches.ts";
 import { listContactChanges } from "../store/changes/list-contact-changes.ts";
-import { assertMigrated } from "../store/postgres/migrate.ts";
 import { createChangeReader } from "../store/changes/read-changes.ts";
 import { readResults } from "../store/batches/read-results.ts";
 import { receiveStream } from "../store/accept/receive-stream.ts";
@@ -52,6 +45,8 @@ import { createRequestLocks } from "../store/accept/request-locks.ts";
 import { resumeInstance } from "../store/instances/resume-instance.ts";
 import { retryBatch } from "../store/batches/retry-batch.ts";
 import { TryAgainError } from "../store/postgres/try-again-error.ts";
+import type { ApiLinks } from "./api-links.ts";
+import { findMissing } from "./readiness.ts";
 
 /** Somebody waits: what takes longer is told to come again. What other programs may hold is waited for briefly (brief-locks.ts). */
 const quick = { connections: 10, connectMs: 3_000, statementMs: 10_000, lockMs: 10_000 };
@@ -66,19 +61,10 @@ const writing = { perKey: 3, all: quick.connections - 2, mostWaiting: 60, waitMs
 const changing = { perKey: 2, all: 8, mostWaiting: 20, waitMs: lasting.connectMs };
 /** Beyond this a request would wait longer for its connection than {@link quick} allows. */
 const maxWaiting = 200;
-const readinessDeadlineMs = 2_000;
 /** A removal that takes longer goes on behind its answer. */
 const removalDeadlineMs = 10_000;
 const cleaningIntervalMs = 3_600_000;
 const useIntervalMs = 60_000;
-
-/** What the API has of the rest of the process. */
-export interface ApiLinks {
-  /** Never awaited: the contacts are in Postgres. */
-  readonly wake: (id: InstanceId) => void;
-  readonly getQueues: () => Promise<Queues>;
-  readonly metrics: Metrics;
-}
 
 /** Connects the API to the ledger, with connections of its own: who waits for an answer does not wait for imports. */
 export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPorts> {
@@ -265,8 +251,7 @@ function createInstancePorts(
   const find = (id: InstanceId) => instanceStore.findInstance(waited, id);
 
   function startRemoval(id: InstanceId): Promise<unknown> {
-    const removal = instanceStore
-      .removeInstance(slow, id)
+    const removal = removeInstance(slow, id)
       .then(async () => forgetInstanceInQueue(getQueues, id))
       .finally(() => removals.delete(id));
     removals.set(id, removal);
@@ -293,60 +278,16 @@ function createInstancePorts(
       return changed;
     },
     async setPaused(id, paused) {
-      const before = await (paused ? instanceStore.setPaused(waited, id, true) : resumeInstance(waited, id));
+      const before = await (paused ? setPaused(waited, id, true) : resumeInstance(waited, id));
       if (before === undefined) return undefined;
       if (!paused) wake(id);
       return find(id);
     },
     async removeEmpty(id) {
-      const isRemoved = await instanceStore.removeEmptyInstance(waited, id);
+      const isRemoved = await removeEmptyInstance(waited, id);
       if (isRemoved) await forgetInstanceInQueue(getQueues, id);
       return isRemoved;
     },
     remove: (id) => settleWithin(removals.get(id) ?? startRemoval(id), removalDeadlineMs),
   };
-}
-
-async function findMissing({ pool }: Database, { getQueues }: ApiLinks): Promise<readonly MissingPart[]> {
-  const [ofDatabase, ofQueue] = await Promise.all([
-    within(findMissingTables(pool), {
-      name: "postgres",
-      detail: "Postgres does not answer",
-      isDegraded: false,
-    }),
-    within(findMissingQueue(getQueues), {
-      name: "queue",
-      detail:
-        "the queue does not answer: contacts are taken in all the same, and calls begin some seconds later",
-      isDegraded: true,
-    }),
-  ]);
-  return [ofDatabase, ofQueue].filter((part) => part !== undefined);
-}
-
-/** What the check finds; where it fails, or takes too long, `otherwise`. */
-async function within(
-  check: Promise<MissingPart | undefined>,
-  otherwise: MissingPart,
-): Promise<MissingPart | undefined> {
-  try {
-    return (await settleWithin(check, readinessDeadlineMs)) ? await check : otherwise;
-  } catch {
-    return otherwise;
-  }
-}
-
-async function findMissingTables(pool: Database["pool"]): Promise<MissingPart | undefined> {
-  try {
-    await assertMigrated(pool);
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    return { name: "migrations", detail: error.message, isDegraded: false };
-  }
-}
-
-async function findMissingQueue(getQueues: ApiLinks["getQueues"]): Promise<undefined> {
-  const queues = await getQueues();
-  if (!(await queues.isReachable())) throw new Error("the queue does not answer");
 }

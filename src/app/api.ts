@@ -2,7 +2,8 @@ import { createApi } from "../http/create-api.ts";
 import { serveApi } from "../http/serve-api.ts";
 import { tapEvents } from "../lib/tap-events.ts";
 import { readVersion } from "../lib/version.ts";
-import { openApiPorts, type ApiLinks } from "./api-ports.ts";
+import { openApiPorts } from "./api-ports.ts";
+import type { ApiLinks } from "./api-links.ts";
 import type { Base } from "./base.ts";
 
 export interface RunningApi {

@@ -7,7 +7,10 @@ import { createJudgePorts } from "./tokens.ts";
 import { changeInstance } from "../store/instances/change-instance.ts";
 import { probeNow } from "../store/work/holds.ts";
 import * as instanceStore from "../store/instances/instances.ts";
-import type { InstanceSettings, StateBefore } from "../store/instances/instances.ts";
+import { removeInstance, removeEmptyInstance } from "../store/instances/remove-instance.ts";
+import { setPaused } from "../store/instances/pause-instance.ts";
+import type { InstanceSettings } from "../store/instances/instances.ts";
+import type { StateBefore } from "../store/instances/pause-instance.ts";
 import { resumeInstance } from "../store/instances/resume-instance.ts";
 import { findCredentials } from "../store/instances/sealed-tokens.ts";
 
@@ -77,17 +80,17 @@ export function createInstances(
     },
     countContacts: (id) => instanceStore.countContacts(database, id),
     async remove(id) {
-      const wasThere = await instanceStore.removeInstance(database, id);
+      const wasThere = await removeInstance(database, id);
       if (wasThere) await forget(id);
       return wasThere;
     },
     async removeEmpty(id) {
-      const isRemoved = await instanceStore.removeEmptyInstance(database, id);
+      const isRemoved = await removeEmptyInstance(database, id);
       if (isRemoved) await forget(id);
       return isRemoved;
     },
     probeNow: (id) => probeNow(pool, id),
-    setPaused: (id, paused) => instanceStore.setPaused(database, id, paused),
+    setPaused: (id, paused) => setPaused(database, id, paused),
     async resume(id) {
       const before = await resumeInstance(database, id);
       if (before !== undefined) await wake(id);

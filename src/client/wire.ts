@@ -9,8 +9,8 @@ import type {
   batchSummarySchema,
   changedCountSchema,
   itemListSchema,
-  newBatchSchema,
 } from "../http/schemas/batch.ts";
+import type { newBatchSchema } from "../http/schemas/new-batch.ts";
 import type {
   changeSchema,
   changesSchema,

@@ -10,7 +10,7 @@ import { findBatchProgress } from "../../src/store/batches/find-batch-progress.t
 import { findBatchSummary } from "../../src/store/batches/find-batch-summary.ts";
 import { createFindBatch, type FindBatch } from "../../src/store/batches/find-batch.ts";
 import { createBatchFinisher } from "../../src/store/batches/finish-batches.ts";
-import { setPaused } from "../../src/store/instances/instances.ts";
+import { setPaused } from "../../src/store/instances/pause-instance.ts";
 import { listBatchItems } from "../../src/store/batches/list-batch-items.ts";
 import { listBatches } from "../../src/store/batches/list-batches.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";

@@ -17,9 +17,8 @@ import {
   addInstance as addNewInstance,
   countContacts,
   findInstance,
-  removeEmptyInstance,
-  removeInstance,
 } from "../../src/store/instances/instances.ts";
+import { removeEmptyInstance, removeInstance } from "../../src/store/instances/remove-instance.ts";
 import { listContactChanges } from "../../src/store/changes/list-contact-changes.ts";
 import { refreshContact, type RefreshedContact } from "../../src/store/accept/refresh-contact.ts";
 import { patiently, retryTransient } from "../../src/store/postgres/retry-transient.ts";

@@ -5,7 +5,7 @@ import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
 import { laneGapMs } from "../../src/domain/pace/pacer.ts";
 import { findDueInstances } from "../../src/store/work/find-due-instances.ts";
-import { setPaused } from "../../src/store/instances/instances.ts";
+import { setPaused } from "../../src/store/instances/pause-instance.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   acceptContacts,

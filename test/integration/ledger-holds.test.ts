@@ -5,7 +5,8 @@ import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
 import { eraseContact } from "../../src/store/contacts/erase-contact.ts";
 import { probeNow } from "../../src/store/work/holds.ts";
-import { findInstance, putInstance, setPaused } from "../../src/store/instances/instances.ts";
+import { findInstance, putInstance } from "../../src/store/instances/instances.ts";
+import { setPaused } from "../../src/store/instances/pause-instance.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   acceptContacts,

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { Refusal, RunLedger, ThrottledPace } from "../../src/domain/ledger/run-ledger.ts";
 import { refusalsForHold, refusalsForMargin } from "../../src/domain/pace/refusal-constants.ts";
-import { setPaused } from "../../src/store/instances/instances.ts";
+import { setPaused } from "../../src/store/instances/pause-instance.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   acceptContacts,

@@ -9,7 +9,8 @@ import { readContacts as readContactFile } from "../../src/intake/read-contacts.
 import { acceptRequest } from "../../src/store/accept/accept-request.ts";
 import { acceptChunk } from "../../src/store/accept/accept-chunk.ts";
 import { isTransient, openDatabase } from "../../src/store/postgres/database.ts";
-import { receiveStream, type ReceivePorts } from "../../src/store/accept/receive-stream.ts";
+import { receiveStream } from "../../src/store/accept/receive-stream.ts";
+import type { ReceivePorts } from "../../src/store/accept/contact-stream.ts";
 import { createRequestLocks } from "../../src/store/accept/request-locks.ts";
 import { openCommitCutter, type Cut } from "../support/commit-cutter.ts";
 import { eventually } from "../support/eventually.ts";

@@ -9,7 +9,8 @@ import {
   findStalledInstances,
 } from "../../src/store/work/find-due-instances.ts";
 import { changeInstance } from "../../src/store/instances/change-instance.ts";
-import { putInstance, setPaused } from "../../src/store/instances/instances.ts";
+import { putInstance } from "../../src/store/instances/instances.ts";
+import { setPaused } from "../../src/store/instances/pause-instance.ts";
 import { countBacklog, readGauges } from "../../src/store/status/read-gauges.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import { readStatus } from "../../src/store/status/read-status.ts";

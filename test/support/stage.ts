@@ -8,7 +8,7 @@ import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { createSecretBox } from "../../src/lib/secrets/secret-box.ts";
 import type { SimulatorOptions } from "../../src/simulator/world/simulator-options.ts";
 import { startSimulator, type Simulator } from "../../src/simulator/start-simulator.ts";
-import { removeInstance } from "../../src/store/instances/instances.ts";
+import { removeInstance } from "../../src/store/instances/remove-instance.ts";
 import type { TestBackend } from "./backends.ts";
 import { acceptContacts } from "./ledger.ts";
 import { runCli, startCli, type CliOptions, type CliResult, type CliRun } from "./run-cli.ts";

@@ -4,7 +4,7 @@ import type { FastifyInstance } from "fastify";
 import { jsonSchemaTransform, jsonSchemaTransformObject } from "fastify-type-provider-zod";
 import { createHash } from "node:crypto";
 import type { OpenAPIV3_1 } from "openapi-types";
-import { acceptBodies } from "../schemas/batch.ts";
+import { acceptBodies } from "../schemas/new-batch.ts";
 
 type Json = Record<string, unknown>;
 

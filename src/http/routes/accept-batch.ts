@@ -13,13 +13,8 @@ import { readIdempotencyKey } from "../requests/idempotency-key.ts";
 import { createPlaces } from "../requests/places.ts";
 import type { ApiPorts, AcceptedBatch, BatchWish, Refusal, WishedContact } from "../context/ports.ts";
 import { ApiError } from "../answers/problem.ts";
-import {
-  acceptedBatchSchema,
-  idempotencyHeaders,
-  newBatchSchema,
-  streamQuery,
-  toEtaSeconds,
-} from "../schemas/batch.ts";
+import { acceptedBatchSchema, toEtaSeconds } from "../schemas/batch.ts";
+import { idempotencyHeaders, newBatchSchema, streamQuery } from "../schemas/new-batch.ts";
 import { SenderGone } from "../requests/sender-gone.ts";
 import { invalidRequest, toFault, unavailable } from "../answers/to-api-error.ts";
 import { whenClosed } from "../requests/when-closed.ts";

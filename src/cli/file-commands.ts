@@ -1,0 +1,134 @@
+import type { Command } from "commander";
+import { InvalidArgumentError } from "commander";
+import { contactStatuses, type ContactStatus } from "../domain/contact-status.ts";
+import { parseDurationMs } from "../lib/duration.ts";
+import { parseUuid } from "../lib/uuid.ts";
+import { orInvalid, toInstanceId, toLabel } from "./terminal/arguments.ts";
+import type { CommandIo } from "./terminal/io.ts";
+import { flags, type SetExitCode } from "./flags.ts";
+import { instanceOption } from "./instance-option.ts";
+
+/**
+ * Options that say how to read contacts.
+ * @param file `<file>`, or `[file]` where it may be something else
+ */
+function addIntakeOptions(command: Command, file: string): Command {
+  return command
+    .argument(file, "CSV, NDJSON or plain lines, each also gzipped; - reads standard input")
+    .addOption(instanceOption())
+    .option("--column <name>", "the column of the chat id or phone number (default: found by its header)")
+    .option("--ref-column <name>", "the column of your own id for the contact (default: external_ref)")
+    .option("--default-country <code>", "the country of phone numbers without a plus, e.g. DE")
+    .option("--strict", "stop at the first line that is no contact")
+    .option("--max-age <duration>", "an answer younger than this is fresh enough: 7d, 12h, 0", toMaxAge)
+    .option("--label <text>", "a name for this import, shown in lists", toLabel);
+}
+
+/** `avatars enrich`, `import` and `export`. */
+export function addFileCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
+  addIntakeOptions(program.command("enrich"), "<file>")
+    .description("The main job: take a file in, ask until every contact has an outcome, write the results.")
+    .option("--simulate", "use the built-in simulator instead of GREEN-API: no account, invented answers")
+    .option(
+      "--out <file>",
+      "where the results go, .csv or .ndjson (default: NAME.avatars.csv in this folder)",
+    )
+    .option("--rejects <file>", "where lines that are no contacts go (default: beside the results)")
+    .option("--allow-incomplete", "exit with 0 also when some contacts have no clear answer")
+    .option("--json", "the summary as JSON on standard output")
+    .addHelpText(
+      "after",
+      `
+Running the same file again continues, and asks only for contacts without a clear answer or with one older than
+--max-age.
+
+Exit codes: 0 done; 1 finished, but some contacts have no clear answer; 2 wrong usage, input or settings; 130 stopped
+by Ctrl-C, everything done so far kept (a second Ctrl-C stops at once).
+
+Examples:
+  avatars enrich examples/contacts.csv --simulate
+  avatars enrich contacts.csv --out avatars.ndjson
+  zcat export.csv.gz | avatars enrich - --column mobile --default-country DE`,
+    )
+    .action(async (file: string, options) => {
+      const { enrich } = await import("./batch/enrich.ts");
+      setExitCode(await enrich({ file, ...flags, ...options }, io));
+    });
+
+  addIntakeOptions(program.command("import"), "[file]")
+    .description(
+      "Enqueue contacts for the workers, of a file, a query, or the instance's own list, and print the batch's id.",
+    )
+    .option("--from-query <sql>", "instead of a file: what this SELECT gives; its names are the header")
+    .option("--source-url <url>", "the Postgres it is for, postgres://… (default: AVATARS_SOURCE_URL)")
+    .option(
+      "--from-instance <id>",
+      "instead of a file: the contact list that GREEN-API has of this instance, for itself",
+      toInstanceId,
+    )
+    .option("--priority <number>", "0 interactive, 1 import, 2 resync", toPriority, 1)
+    .option(
+      "--rejects <file>",
+      "where lines that are no contacts go (default: NAME.rejects.csv, query.rejects.csv or instance-ID.rejects.csv in this folder)",
+    )
+    .option("--json", "the batch as JSON on standard output")
+    .addHelpText(
+      "after",
+      `
+A query is read in a read-only transaction, as one statement. Give the URL in AVATARS_SOURCE_URL rather than on the command
+line, where others on this machine may see its password.
+
+Examples:
+  avatars import contacts.csv --instance 1101000001
+  AVATARS_SOURCE_URL=postgres://… avatars import --from-query 'select phone, id as external_ref from crm.customers'
+  avatars import --from-instance 1101000001
+  batch=$(avatars import contacts.ndjson); avatars export --batch "$batch" --out results.csv`,
+    )
+    .action(async (file: string | undefined, options) => {
+      const { importBatch } = await import("./batch/import.ts");
+      setExitCode(await importBatch({ file, ...flags, ...options }, io));
+    });
+
+  program
+    .command("export")
+    .description("Write what is known of the contacts to a file.")
+    .requiredOption("--out <file>", "where the results go, .csv or .ndjson; - writes CSV to standard output")
+    .addOption(instanceOption())
+    .option("--batch <id>", "only the contacts of this batch, in the order of its file", toBatchId)
+    .option("--status <list>", `only these, separated by commas: ${contactStatuses.join(", ")}`, toStatuses)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  avatars export --out all.csv
+  avatars export --status present,absent --out - | head`,
+    )
+    .action(async (options) => {
+      const { exportResults } = await import("./batch/export.ts");
+      setExitCode(await exportResults(options, io));
+    });
+}
+
+function toMaxAge(text: string): number {
+  return orInvalid(() => parseDurationMs(text, "--max-age"));
+}
+
+function toPriority(text: string): number {
+  if (!/^[012]$/.test(text)) throw new InvalidArgumentError("Expected 0, 1 or 2.");
+  return Number(text);
+}
+
+function toBatchId(text: string): string {
+  const id = parseUuid(text.trim());
+  if (id === undefined) throw new InvalidArgumentError("Expected the id that avatars import printed.");
+  return id;
+}
+
+function toStatuses(text: string): ContactStatus[] {
+  return text.split(",").map((part) => {
+    const status = contactStatuses.find((known) => known === part.trim().toLowerCase());
+    if (status === undefined)
+      throw new InvalidArgumentError(`Expected any of ${contactStatuses.join(", ")}.`);
+    return status;
+  });
+}

@@ -1,0 +1,43 @@
+import type { InstanceId } from "../../domain/instance-id.ts";
+import type { InstanceView } from "../../domain/views/instance-view.ts";
+import type { Database } from "../postgres/database.ts";
+
+/** What calls from before a pause report is old news, whatever it is; `hold_count` remembers that the pause ended a hold. */
+const pauseSql = `
+with before as materialized (select id, state from avatars.instances where id = $1 for no key update)
+update avatars.instances i
+set state = 'paused', held_reason = null, held_since = null, held_until = clock_timestamp(), allowed_chat_ids = null
+from before b where i.id = b.id
+returning b.state`;
+
+/** Nothing has proved yet that an instance works that was held before its pause: as after any hold. */
+const resumeSql = `
+with before as materialized (
+  select id, state, state = 'paused' as is_paused, throttled_until > clock_timestamp() as is_throttled
+  from avatars.instances where id = $1 for no key update
+)
+update avatars.instances i
+set state = case when b.is_paused then 'active' else i.state end,
+  held_until = case when b.is_paused then clock_timestamp() else i.held_until end,
+  ramp_from = case when b.is_paused and i.hold_count > 0 then clock_timestamp() else i.ramp_from end,
+  hold_count = case when b.is_paused then 0 else i.hold_count end,
+  throttled_until = null
+from before b where i.id = b.id
+returning case when b.state = 'active' and b.is_throttled then 'throttled' else b.state end as state`;
+
+/** `throttled`: active, and the provider had said how long to wait. */
+export type StateBefore = InstanceView["state"] | "throttled";
+
+/**
+ * Pauses the instance, which ends a hold: it stays so until a person resumes it, and claims are refused from now on. Or
+ * resumes a paused one, and one that waits because the provider said so; a hold is left as it is. Returns the state before;
+ * undefined where there is no such instance.
+ */
+export async function setPaused(
+  { pool }: Database,
+  id: InstanceId,
+  paused: boolean,
+): Promise<StateBefore | undefined> {
+  const { rows } = await pool.query<{ state: StateBefore }>(paused ? pauseSql : resumeSql, [id]);
+  return rows[0]?.state;
+}

@@ -17,7 +17,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 /** A process that does `before` and then ends at once with 130. */
 async function runToItsEnd(before: string): Promise<unknown[]> {
-  const url = pathToFileURL(join(root, "dist/cli/exit-at-once.js")).href;
+  const url = pathToFileURL(join(root, "dist/cli/terminal/exit-at-once.js")).href;
   const script = `${before}; setTimeout(() => exitAtOnce(130), 50);`;
   const code = `import { exitAtOnce } from ${JSON.stringify(url)}; import { open } from "node:fs"; ${script}`;
   const child = spawn(process.execPath, ["--input-type=module", "-e", code], { stdio: "ignore" });

@@ -19,7 +19,7 @@ import {
   instanceId,
 } from "./setting-kinds.ts";
 
-/** Every setting of every command. The README's table is checked against it. */
+/** Every setting of every command. The table in docs/configuration.md is checked against it. */
 export const settingsSchema = z.object({
   DATABASE_URL: url("postgres:", "postgresql:").optional(),
   REDIS_URL: url("redis:", "rediss:").optional(),

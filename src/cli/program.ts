@@ -42,7 +42,7 @@ function createProgram(io: CommandIo, setExitCode: SetExitCode): Command {
     .addHelpText(
       "after",
       `
-Settings come from the environment: see the README, or start without any: everything has a default.
+Settings come from the environment: see docs/configuration.md, or start without any: everything has a default.
 
 Examples:
   avatars enrich examples/contacts.csv --simulate     try it, without an account

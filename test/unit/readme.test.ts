@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { PassThrough } from "node:stream";
 import { text } from "node:stream/consumers";
@@ -9,14 +9,24 @@ import { contactStatuses } from "../../src/domain/contact-status.ts";
 import { explainHold, holdReasons } from "../../src/domain/trouble/hold.ts";
 
 const root = new URL("../../", import.meta.url);
-const readme = readFileSync(new URL("README.md", root), "utf8");
 
-/** The text under a heading, up to the next one of its rank. */
-function getSection(title: string): string {
-  const [, rank = "", body = ""] = new RegExp(`^(#+) ${title}\\n([^]*)`, "m").exec(readme) ?? [];
-  expect(rank, `a section "${title}"`).not.toBe("");
-  return body.split(new RegExp(`^#{1,${rank.length}} `, "m"))[0] ?? "";
+/** The README and all of docs/, by their paths from the root. */
+const pages = new Map(
+  ["README.md", "SECURITY.md", ...readdirSync(new URL("docs/", root)).map((name) => `docs/${name}`)].map(
+    (path) => [path, readFileSync(new URL(path, root), "utf8")],
+  ),
+);
+const allText = [...pages.values()].join("\n");
+
+function getPage(path: string): string {
+  const page = pages.get(path);
+  if (page === undefined) throw new Error(`there is no ${path}`);
+  return page;
 }
+
+test("the README can be read in one sitting", () => {
+  expect(getPage("README.md").split("\n").length).toBeLessThanOrEqual(250);
+});
 
 /** The cells of the table rows that start with a name in backticks, by that name. */
 function readTable(section: string): Map<string, readonly string[]> {
@@ -59,7 +69,7 @@ async function listCommands(...parents: string[]): Promise<Map<string, string[]>
 }
 
 describe("the configuration table", () => {
-  const table = readTable(getSection("Configuration"));
+  const table = readTable(getPage("docs/configuration.md"));
 
   test("holds every setting, and nothing else", () => {
     expect([...table.keys()].toSorted()).toEqual([...settingNames].toSorted());
@@ -82,7 +92,7 @@ describe("the configuration table", () => {
 const freeTexts = new Set(["AVATARS_DATA_DIR", "HOST", "METRICS_HOST"]);
 
 describe("the outcomes", () => {
-  const section = getSection("Outcomes");
+  const section = getPage("docs/outcomes.md");
 
   test.each(contactStatuses)("explain the status %s", (status) => {
     expect(section).toContain(`\`${status}\``);
@@ -109,12 +119,12 @@ describe("the outcomes", () => {
 
 describe("the commands", () => {
   test("are all there, with all their options", async () => {
-    const section = getSection("Commands");
+    const section = getPage("docs/commands.md");
     const missing: string[] = [];
     for (const [command, options] of await listCommands()) {
       if (!section.includes(`avatars ${command}`) && !section.includes(`\`${command}\``))
         missing.push(command);
-      for (const option of options) if (!readme.includes(option)) missing.push(`${command} ${option}`);
+      for (const option of options) if (!allText.includes(option)) missing.push(`${command} ${option}`);
     }
     expect(missing).toEqual([]);
   });
@@ -122,7 +132,7 @@ describe("the commands", () => {
   test("that are shown exist, with options that exist", async () => {
     const commands = await listCommands();
     const shown = [
-      ...readme.matchAll(/(?:avatars|worker) ((?:instance |apikey )?[a-z]+)((?: [^\n;|`)]*)?)/g),
+      ...allText.matchAll(/(?:avatars|worker) ((?:instance |apikey )?[a-z]+)((?: [^\n;|`)]*)?)/g),
     ].filter(([line]) => /--/.test(line));
     expect(shown.length).toBeGreaterThan(10);
     for (const [line, command = "", rest = ""] of shown) {
@@ -138,20 +148,45 @@ function toAnchor(title: string): string {
   return `#${words.replaceAll(" ", "-")}`;
 }
 
-describe("the links", () => {
-  const targets = [...readme.matchAll(/\]\(([^)]+)\)/g)].map(([, target = ""]) => target);
+function toAnchors(page: string): ReadonlySet<string> {
+  return new Set([...page.matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) => toAnchor(title)));
+}
 
-  test("to files and sections resolve", () => {
-    const anchors = new Set([...readme.matchAll(/^#+ (.*)$/gm)].map(([, title = ""]) => toAnchor(title)));
+describe("the links", () => {
+  test.each([...pages.keys()])("of %s to files and sections resolve", (path) => {
+    const targets = [...getPage(path).matchAll(/\]\(([^)]+)\)/g)].map(([, target = ""]) => target);
     const broken = targets.filter((target) => {
-      if (target.startsWith("#")) return !anchors.has(target);
-      return !existsSync(fileURLToPath(new URL(target, root)));
+      const url = new URL(target, new URL(path, root));
+      if (!existsSync(fileURLToPath(url))) return true;
+      const page = pages.get(url.pathname.slice(root.pathname.length));
+      return url.hash !== "" && !(page && toAnchors(page).has(url.hash));
     });
     expect(broken).toEqual([]);
   });
 
   test("lead nowhere but to this machine and to GREEN-API", () => {
-    const hosts = [...readme.matchAll(/\b[a-z]+:\/\/([\w.-]+)/g)].map(([, host]) => host);
+    const hosts = [...allText.matchAll(/\b[a-z]+:\/\/([\w.-]+)/g)].map(([, host]) => host);
     expect(new Set(hosts)).toEqual(new Set(["127.0.0.1", "7103.api.greenapi.com"]));
   });
+});
+
+test("the settings that the README shows have the defaults of the whole table", () => {
+  const all = readTable(getPage("docs/configuration.md"));
+  const few = [...readTable(getPage("README.md"))].filter(([name]) =>
+    settingNames.some((known) => known === name),
+  );
+  expect(few).toHaveLength(10);
+  for (const [name, [value]] of few) expect([name, value]).toEqual([name, all.get(name)?.[0]]);
+});
+
+test("every page of docs/ is found from the README, or from a page that is", () => {
+  const linked = new Set<string>();
+  for (const [path, page] of pages) {
+    for (const [, target = ""] of page.matchAll(/\]\(([^)#]+)/g))
+      linked.add(new URL(target, new URL(path, root)).href);
+  }
+  const unseen = [...pages.keys()].filter(
+    (path) => path !== "README.md" && !linked.has(new URL(path, root).href),
+  );
+  expect(unseen).toEqual([]);
 });

@@ -57,7 +57,7 @@ export interface BatchReport extends BatchSummary {
 export interface BatchHold {
   readonly instanceId: InstanceId;
   readonly state: "held" | "paused" | "throttled";
-  /** Of a hold: see the README. */
+  /** The reason of a hold, as docs/outcomes.md lists them. */
   readonly reason: string | undefined;
   readonly since: Date | undefined;
   readonly until: Date | undefined;

@@ -1,3 +1,6 @@
+/** In UTF-16. No name of a column that is looked for is longer. */
+const maxFolded = 400;
+
 // Best first. A chat id says exactly who is meant; a phone number has to be interpreted.
 const idNames = `
   chat id, whatsapp chat id, whatsapp id, wa id, wid, jid, remote jid,
@@ -15,8 +18,12 @@ const refNames = ["external ref", "ref"].map(foldName);
 
 const idRanks = new Map(idNames.map((name, rank) => [name, rank]));
 
-/** A column name without regard to case, blanks and punctuation: `Chat_ID` and `chatId` are one. */
+/**
+ * A column name without regard to case, blanks and punctuation: `Chat_ID` and `chatId` are one. What is too long for a name
+ * comes back as it is: the time of normalization grows with the square of a row of combining marks.
+ */
 export function foldName(name: string): string {
+  if (name.length > maxFolded) return name;
   return name
     .normalize("NFKD")
     .toLowerCase()

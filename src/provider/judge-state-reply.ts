@@ -3,6 +3,7 @@ import { judgeState, type StateReport } from "../domain/lookup/state-report.ts";
 import { classify } from "./classify.ts";
 import type { RawReply } from "./judge-reply.ts";
 import { stripToken, toSecret } from "./redact.ts";
+import { parseJson } from "./reply-body.ts";
 
 /** Some other word than the documented ones is a state too; what has blanks, digits or no end is not a word. */
 const stateSchema = z.looseObject({
@@ -29,9 +30,5 @@ export function judgeStateReply({ status, headers, body }: RawReply, token: stri
 }
 
 function findState(text: string): string | undefined {
-  try {
-    return stateSchema.safeParse(JSON.parse(text.replace(/^\uFEFF/, ""))).data?.stateInstance;
-  } catch {
-    return undefined;
-  }
+  return stateSchema.safeParse(parseJson(text.replace(/^\uFEFF/, ""))).data?.stateInstance;
 }

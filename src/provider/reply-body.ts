@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { findJsonExcess } from "../lib/json/find-json-excess.ts";
 
 /** A body, whatever it was, as far as `classify` needs to know it. */
 export interface ReplyBody {
@@ -44,8 +45,12 @@ export function parseReplyBody(raw: string): ReplyBody {
   return { fields: fields.success ? fields.data : undefined, texts: collectTexts(json, maxDepth), raw };
 }
 
-/** undefined where it is not JSON (which itself has no undefined). */
-function parseJson(text: string): unknown {
+/** An answer has a dozen, and one that lists the chats which a quota leaves some per chat. */
+const bounds = { maxMarks: 20_000, maxDepth: 32 };
+
+/** undefined where it is not JSON (which itself has no undefined), or more of it than any answer has. */
+export function parseJson(text: string): unknown {
+  if (findJsonExcess(Buffer.from(text), bounds) !== undefined) return undefined;
   try {
     return JSON.parse(text);
   } catch {

@@ -52,6 +52,22 @@ describe("another caller is answered while", () => {
 });
 
 describe("what would take long to read is refused before it is read:", () => {
+  /** Nearly all different: reading half as many as the name of a host takes minutes. */
+  const host = Array.from({ length: 20_000 }, (_, at) => String.fromCodePoint(0x4e00 + at))
+    .join("")
+    .repeat(100);
+
+  test.each([
+    ["callbackUrl", "POST", "/v1/batches", { instanceId, chatIds: ["79001234567"] }],
+    ["apiUrl", "PATCH", `/v1/instances/${instanceId}`, {}],
+  ])("%s with a host of two million characters", async (name, method, path, others) => {
+    const answer = await stage.call(path, { method, json: { ...others, [name]: `http://${host}` } });
+    expect([answer.status, answer.json()["errors"]]).toEqual([
+      400,
+      [{ path: `/${name}`, message: "Too big: expected string to have <=2000 characters" }],
+    ]);
+  });
+
   test("half a million keys", async () => {
     const keys = Array.from({ length: 500_000 }, (_, index) => `"k${index}":1`);
     const answer = await post("/v1/batches", {

@@ -70,3 +70,12 @@ test.each([
 ])("%j is not an avatar", (text) => {
   expect(parseAvatarUrl(text)).toBeUndefined();
 });
+
+test("a URL whose host is longer than any name is none, and is not read", () => {
+  expect(parseAvatarUrl(`https://${"七".repeat(301)}/a.jpg`)).toBeUndefined();
+  expect(parseAvatarUrl(`https:///${"七".repeat(301)}/a.jpg`)).toBeUndefined();
+  expect(parseAvatarUrl(`https://cdn.test/${"七".repeat(301)}.jpg`)).toHaveProperty(
+    "version",
+    `/${encodeURIComponent("七".repeat(301))}.jpg`,
+  );
+});

@@ -53,6 +53,17 @@ function countScanned(lines: readonly string[]): number {
   return scanned;
 }
 
+test("what is too long for a name of a column is not normalized", async () => {
+  const mark = "a" + "\u0301".repeat(15_000) + "\u0327".repeat(15_000);
+  const text = Array.from({ length: 200 }, (_, index) => `{"${index}${mark}":0,"phone":"79001234567"}\n`);
+  const records: IntakeRecord[] = [];
+  // No clock is asked: normalized, each of the lines takes a second.
+  for await (const block of readContacts(Readable.from(text.map((line) => Buffer.from(line))))) {
+    records.push(...block);
+  }
+  expect(records.filter(({ kind }) => kind === "contact")).toHaveLength(200);
+});
+
 describe("quotes that never close", () => {
   test("are looked at twice at most, however many there are", () => {
     fc.assert(

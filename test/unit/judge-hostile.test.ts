@@ -50,3 +50,14 @@ test.each(bodies)("a long body is judged however hostile it is: %s", (_, body) =
     expect(judgeContactsReply(reply, token, now)).toHaveProperty("kind");
   }
 });
+
+test.each([
+  ["keys", `{${Array.from({ length: 20_000 }, (_, at) => `"k${at}":0`).join(",")},"urlAvatar":""}`],
+  ["lists in lists", `{"urlAvatar":"","a":${"[".repeat(40)}${"]".repeat(40)}}`],
+])("a body of more %s than any answer has is none, whatever it says", (_, body) => {
+  const reply = { status: 200, headers: {}, body };
+  expect(judgeReply(reply, token, now)).toMatchObject({ kind: "unclear" });
+  expect(judgeReply({ ...reply, body: '{"urlAvatar":""}' }, token, now)).toMatchObject({ kind: "hidden" });
+  const state = { ...reply, body: body.replace('"urlAvatar":""', '"stateInstance":"authorized"') };
+  expect(judgeStateReply(state, token, now)).toMatchObject({ kind: "unanswered" });
+});

@@ -47,6 +47,15 @@ export const storableText = (maxLength: number) =>
     })
     .meta({ maxLength });
 
+/**
+ * An http or https URL. Its length is judged before it is read, and what is too long is not: of a host that is not ASCII the
+ * time to read it grows with the square of its length.
+ */
+export const httpUrl = z
+  .string()
+  .max(2000, { abort: true })
+  .check(z.url({ protocol: /^https?$/ }));
+
 /** As the path gives it; read by the intake's parser. */
 export const chatIdInput = z
   .string()

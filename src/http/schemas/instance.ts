@@ -3,13 +3,11 @@ import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { simulatedInstanceId } from "../../domain/instance-id.ts";
 import { instanceTokenForm } from "../../domain/instance-token.ts";
 import { parseApiUrl } from "../../lib/api-url.ts";
-import { instanceIdInput, instanceIdOutput, moment, orNull, storableText } from "./common.ts";
+import { httpUrl, instanceIdInput, instanceIdOutput, moment, orNull, storableText } from "./common.ts";
 
 export const instanceParams = z.object({ id: instanceIdInput });
 
-const apiUrl = z
-  .url({ protocol: /^https?$/ })
-  .max(2000)
+const apiUrl = httpUrl
   .transform((text, context) => {
     const bare = parseApiUrl(text);
     if (bare !== undefined) return bare;

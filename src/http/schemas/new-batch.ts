@@ -2,6 +2,7 @@ import { z } from "zod";
 import { intakeBounds } from "../../domain/intake-bounds.ts";
 import {
   flagQuery,
+  httpUrl,
   instanceIdInput,
   maxAgeInput,
   maxAgeQuery,
@@ -17,10 +18,9 @@ const maxItems = intakeBounds.items.json;
 /** As the database writes it: ids are compared as texts, and locked by them. */
 export const batchIdInput = z.uuid().toLowerCase();
 
-const callbackUrl = z
-  .url({ protocol: /^https?$/ })
-  .max(2000)
-  .meta({ description: "Where to tell that the batch is done. Stored; not called yet." });
+const callbackUrl = httpUrl.meta({
+  description: "Where to tell that the batch is done. Stored; not called yet.",
+});
 
 const contactInput = z
   .strictObject({

@@ -12,3 +12,22 @@ export function toSafeAddress(url: string, otherwise: string): string {
   const { host, pathname, search, hash } = new URL(url);
   return `${pathname}${search}${hash}`.includes("@") ? otherwise : `${host}${pathname}`;
 }
+
+/** What `pg` connects with. */
+export interface Connection {
+  readonly connectionString: string;
+  readonly options: string;
+}
+
+/**
+ * The same server, with settings of ours for each session. Those of the URL (`?options=`) hold as well, where ours say nothing: left
+ * in the URL they would be taken in place of ours.
+ * @param options as the server's command line has them: `-c lock_timeout=1000`
+ */
+export function toConnection(url: string, options: string): Connection {
+  const parsed = new URL(url);
+  const others = parsed.searchParams.getAll("options");
+  if (others.length === 0) return { connectionString: url, options };
+  parsed.searchParams.delete("options");
+  return { connectionString: parsed.href, options: [...others, options].join(" ").trim() };
+}

@@ -9,6 +9,7 @@ import {
 import { Redis } from "ioredis";
 import { UserError } from "../lib/errors.ts";
 import { settleWithin } from "../lib/deadline.ts";
+import { toConnection } from "../lib/postgres-url.ts";
 import { createRateGate } from "../lib/rate-gate.ts";
 import { GuardedClient } from "./guarded-client.ts";
 import type { QueueEvents } from "./queue-events.ts";
@@ -87,7 +88,7 @@ export async function openBackend(options: BackendOptions, events: QueueEvents):
     const onPostgres = withBackend(createPostgresBackend);
     // A pool of its own for each queue and worker: a shared one that is too small hangs without a word.
     const connection = {
-      connectionString: options.databaseUrl,
+      ...toConnection(options.databaseUrl, ""),
       schema: bullmqSchema,
       max: 3,
       keepAlive: true,
@@ -176,10 +177,9 @@ export async function openBackend(options: BackendOptions, events: QueueEvents):
 
 async function forgetPostgresEvents(databaseUrl: string, queueName: string, text: string): Promise<void> {
   const client = new GuardedClient({
-    connectionString: databaseUrl,
+    ...toConnection(databaseUrl, "-c search_path=pg_catalog,pg_temp"),
     connectionTimeoutMillis: connectDeadlineMs,
     statement_timeout: connectDeadlineMs,
-    options: "-c search_path=pg_catalog,pg_temp",
   });
   try {
     await client.connect();
@@ -252,12 +252,23 @@ async function runWorker<Data, Result>(
 }
 
 /**
+ * For another process that creates the same tables, which is quick. BullMQ's lock for that is one that any role may take: who holds it
+ * must not hold up the start for ever.
+ */
+const migrateLockMs = 60_000;
+
+/**
  * Creates BullMQ's tables in the schema `bullmq`; BullMQ serializes concurrent callers itself.
  * @throws UserError `migration-failed`
  */
 export async function migrateQueue(databaseUrl: string): Promise<void> {
   const { Queue: PostgresQueue } = withBackend(createPostgresBackend);
-  const connection = { connectionString: databaseUrl, schema: bullmqSchema, max: 1, migrate: true };
+  const connection = {
+    ...toConnection(databaseUrl, `-c lock_timeout=${migrateLockMs}`),
+    schema: bullmqSchema,
+    max: 1,
+    migrate: true,
+  };
   const queue = new PostgresQueue("migrate", { connection, skipMetasUpdate: true });
   queue.on("error", () => undefined);
   try {

@@ -1,6 +1,9 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { migrateQueue } from "../../src/queue/backend.ts";
+import { openDatabase } from "../../src/store/postgres/database.ts";
+import { migrateLedger } from "../../src/store/postgres/migrate.ts";
 import { openApiStage, type ApiStage } from "../support/api-stage.ts";
 import { eventually } from "../support/eventually.ts";
 import { makeChats } from "../support/stage.ts";
@@ -152,5 +155,19 @@ describe("the product's own connections", () => {
     await expect(pool.query("select from only_here")).rejects.toMatchObject({ code: "42P01" });
     const { rows } = await pool.query("select current_setting('search_path') as path");
     expect(rows).toEqual([{ path: "pg_catalog,pg_temp" }]);
+  });
+
+  test("keep their path and their waits where DATABASE_URL has options of its own", async () => {
+    const url = new URL(stage.database.url);
+    url.searchParams.set("options", "-c work_mem=5MB -c search_path=public -c lock_timeout=0");
+    const deadlines = { connectMs: 10_000, statementMs: 60_000, lockMs: 1_234 };
+    const { pool, close } = await openDatabase({ url: url.href, maxConnections: 1, deadlines });
+    const { rows } = await pool.query(
+      `select current_setting('search_path') as path, current_setting('lock_timeout') as lock, current_setting('work_mem') as memory`,
+    );
+    await migrateLedger(pool);
+    await migrateQueue(url.href);
+    await close();
+    expect(rows).toEqual([{ path: "pg_catalog,pg_temp", lock: "1234ms", memory: "5MB" }]);
   });
 });

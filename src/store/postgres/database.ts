@@ -3,7 +3,7 @@ import { drizzle, type NodePgDatabase } from "drizzle-orm/node-postgres";
 import pg from "pg";
 import { settleWithin } from "../../lib/deadline.ts";
 import { UserError } from "../../lib/errors.ts";
-import { toSafeAddress } from "../../lib/postgres-url.ts";
+import { toConnection, toSafeAddress } from "../../lib/postgres-url.ts";
 import { parseMoment } from "./parse-moment.ts";
 import * as schema from "../schema.ts";
 
@@ -64,18 +64,20 @@ const typesWithMoments: pg.CustomTypesConfig = {
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const { connectMs, statementMs, lockMs } = options.deadlines ?? defaultDeadlines;
   const pool = new pg.Pool({
-    connectionString: options.url,
+    ...toConnection(
+      options.url,
+      [
+        sessionOptions,
+        `-c lock_timeout=${lockMs}`,
+        ...(options.commitsLater ? ["-c synchronous_commit=off"] : []),
+      ].join(" "),
+    ),
     max: options.maxConnections,
     connectionTimeoutMillis: connectMs,
     // A server that vanished without a word: the statement fails here instead of hanging for ever.
     query_timeout: statementMs + 5_000,
     statement_timeout: statementMs,
     keepAlive: true,
-    options: [
-      sessionOptions,
-      `-c lock_timeout=${lockMs}`,
-      ...(options.commitsLater ? ["-c synchronous_commit=off"] : []),
-    ].join(" "),
     types: typesWithMoments,
     application_name: "contact-avatars",
   });

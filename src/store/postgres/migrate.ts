@@ -46,8 +46,8 @@ export async function migrateLedger(pool: pg.Pool, waits: MigrationWaits = defau
 
 /** Connections of their own: a migration of a large table may take longer than the pool allows any other statement. */
 function connect(pool: pg.Pool, lockMs: number): pg.Client {
-  const { connectionString } = pool.options;
-  const options = `${searchPathOption} -c lock_timeout=${lockMs}`;
+  const { connectionString, options: sessionOptions } = pool.options;
+  const options = `${sessionOptions ?? ""} ${searchPathOption} -c lock_timeout=${lockMs}`;
   const client = new pg.Client({ connectionString, keepAlive: true, options });
   // A connection that is lost between two statements would end the process without a listener: the next statement tells.
   client.on("error", () => undefined);

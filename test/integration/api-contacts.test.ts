@@ -151,6 +151,17 @@ describe("a refresh", () => {
     ]);
   });
 
+  test("takes as long as it waits, by what is told of it", async () => {
+    const [chatId = ""] = newChats(1);
+    stage.simulator.script({ chatId, answers: [{ outcome: "present", delayMs: 200 }] });
+    const answer = await refresh(chatId);
+    expect(answer.status).toBe(200);
+    const requestId = answer.headers["x-request-id"];
+    const findRecord = () => stage.records.find((record) => record.requestId === requestId);
+    await eventually(() => expect(findRecord()).toMatchObject({ status: 200 }));
+    expect(findRecord()?.tookMs).toBeGreaterThan(0);
+  });
+
   test("needs a time that is one", async () => {
     for (const wait of ["", "soon", "-1s", "1h", "99999999999999999999", "1s&wait=2s"]) {
       const { status } = await refresh(newChats(1)[0]!, wait, pausedId);

@@ -129,7 +129,7 @@ describe.concurrent("a Postgres", () => {
     const blocker = await stage.database.pool.connect();
     try {
       await blocker.query("begin");
-      // What other tests do is not held up by it.
+      // What the other tests of this group do is not held up by it; a refresh would be.
       await blocker.query("lock table avatars.avatars in access exclusive mode");
       // One key alone may not have so many at work.
       const answers = await Promise.all(
@@ -187,7 +187,8 @@ describe.concurrent("a Postgres", () => {
   });
 });
 
-test.concurrent("without a queue contacts are taken in all the same", async () => {
+// By itself: its refresh reads the table that a test above locks.
+test("without a queue contacts are taken in all the same", async () => {
   const config = readConfig({
     DATABASE_URL: stage.database.url,
     AVATARS_SECRET_KEY: secretKey,

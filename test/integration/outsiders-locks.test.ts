@@ -35,7 +35,11 @@ afterAll(async () => database.close());
 beforeEach(async () => {
   crm = await openOutsider(database);
 });
-afterEach(async () => crm.close());
+afterEach(async () => {
+  await crm.close();
+  // What a test leaves that fails would make others fail, which count all that is put aside.
+  await database.pool.query("delete from avatars.lookups_aside");
+});
 
 const apply = async () => applyLookupsAside(database.pool, isTransient);
 const ledgerWith = (claimLeaseMs: number) => createRunLedger(database, { ...paceSettings, claimLeaseMs });

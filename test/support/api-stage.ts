@@ -31,6 +31,7 @@ export interface ApiRecord {
   readonly method: string;
   readonly route: string;
   readonly status: number;
+  readonly tookMs: number;
   readonly key: string | undefined;
 }
 

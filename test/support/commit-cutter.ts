@@ -3,15 +3,17 @@ import { once } from "node:events";
 
 /**
  * `before`: the commit does not arrive. `after`: it does, and its answer does not. `half-open`: the commit does not arrive,
- * and the server does not notice that its client is gone.
+ * and the server does not notice that its client is gone. `none`: this commit is let through.
  */
-export type Cut = "before" | "after" | "half-open";
+export type Cut = "before" | "after" | "half-open" | "none";
 
 export interface CommitCutter {
   /** Of the same database, through the cutter. */
   readonly url: string;
   /** Loses the connection of the next commits, in this way each. */
   cut(...cuts: Cut[]): void;
+  /** Those of `cut` that no commit has met yet. */
+  countLeft(): number;
   close(): Promise<void>;
 }
 
@@ -32,7 +34,7 @@ export async function openCommitCutter(databaseUrl: string): Promise<CommitCutte
     }
     client.on("data", (bytes) => {
       const cut = bytes.includes(commit) ? cuts.shift() : undefined;
-      if (cut === undefined) return void upstream.write(bytes);
+      if (cut === undefined || cut === "none") return void upstream.write(bytes);
       isCut = true;
       if (cut === "after") upstream.write(bytes);
       if (cut === "before") upstream.destroy();
@@ -58,6 +60,7 @@ export async function openCommitCutter(databaseUrl: string): Promise<CommitCutte
   return {
     url: url.href,
     cut: (...next) => void cuts.push(...next),
+    countLeft: () => cuts.length,
     async close() {
       for (const socket of sockets) socket.destroy();
       server.close();

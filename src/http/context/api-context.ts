@@ -7,7 +7,8 @@ import type { ApiPorts } from "./ports.ts";
 export interface ApiEvents {
   /**
    * Each request, when it has been answered, or its sender has gone before that: then `aborted`, and 499 where no answer had
-   * begun. `route` is the pattern, which names no contact.
+   * begun. `route` is the pattern, which names no contact. `tookMs` is from the request's headers to the end of its answer,
+   * rounded to whole ms.
    */
   apiAnswered(fields: {
     requestId: string;

@@ -8,6 +8,7 @@ import { createLogger, type LogLevel } from "../lib/logger.ts";
 import { createSecretBox, type SecretBox } from "../lib/secrets/secret-box.ts";
 import { createLogEvents, type LogEvents } from "./log-events.ts";
 import { openDatabase, type Database } from "../store/postgres/database.ts";
+import { keepLocksToOwner } from "../store/postgres/keep-locks-to-owner.ts";
 import { assertMigrated, migrateLedger } from "../store/postgres/migrate.ts";
 
 /** What every command that touches the data stands on. */
@@ -67,6 +68,7 @@ export async function openBase(config: Config, options: BaseOptions): Promise<Ba
     closer.add("database", () => database.close());
     if (embedded || options.migrate) await migrateAll(database, databaseUrl, config);
     else await assertMigrated(database.pool);
+    if (embedded) await keepLocksToOwner(database.pool);
     const box = secretKey && createSecretBox(secretKey);
     return {
       config,

@@ -1,5 +1,11 @@
-import { readFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { openApp } from "../../src/app/app.ts";
+import { readConfig } from "../../src/config.ts";
+import { openEmbeddedPostgres } from "../../src/embedded/open-embedded-postgres.ts";
 import { addInstance, toChatId } from "../support/ledger.ts";
 import { openOutsider, type Outsider } from "../support/outsider.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
@@ -41,4 +47,33 @@ test("with it, it takes no advisory lock and makes no temporary table, and enque
   const instanceId = await addInstance(database);
   const { rowCount } = await crm.query("select avatars.enqueue($1, $2)", [instanceId, [toChatId(1)]]);
   expect(rowCount).toBe(1);
+});
+
+test("the embedded Postgres is kept so by itself, however many processes begin at once", async () => {
+  const dataDir = await mkdtemp(join(tmpdir(), "contact-avatars-hardened-"));
+  const config = readConfig({ AVATARS_DATA_DIR: dataDir });
+  const { signal } = new AbortController();
+  const open = async () =>
+    openApp(config, { defaultLogLevel: "silent", maxConnections: 2, migrate: false, signal });
+  const apps = await Promise.all([open(), open()]);
+  const server = await openEmbeddedPostgres({ dataDir });
+  const owner = new pg.Client(server.url);
+  const url = new URL(server.url);
+  Object.assign(url, { username: "crm", password: "hunter2" });
+  const role = new pg.Client(url.href);
+  try {
+    await owner.connect();
+    await owner.query("create role crm login password 'hunter2'");
+    await owner.query("grant usage on schema avatars to crm");
+    await role.connect();
+    await expect(role.query(`select pg_advisory_lock(${shared})`)).rejects.toMatchObject({ code: "42501" });
+    await expect(role.query("create temporary table t ()")).rejects.toMatchObject({ code: "42501" });
+    await owner.query("select pg_advisory_xact_lock(1, 1)");
+  } finally {
+    await role.end();
+    await owner.end();
+    await server.close();
+    await Promise.all(apps.map(async (app) => app.close()));
+    await rm(dataDir, { recursive: true, force: true });
+  }
 });

@@ -88,7 +88,7 @@ async function migrateAll(database: Database, databaseUrl: string, config: Confi
   await migrateLedger(database.pool);
   if (config.redisUrl !== undefined) return;
   // BullMQ takes half a second to load, which most commands can do without.
-  const { migrateQueue } = await import("../queue/backend.ts");
+  const { migrateQueue } = await import("../queue/migrate-queue.ts");
   await migrateQueue(databaseUrl);
 }
 

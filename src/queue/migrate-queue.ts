@@ -1,0 +1,24 @@
+import { createPostgresBackend, withBackend } from "bullmq";
+import { UserError } from "../lib/errors.ts";
+import { bullmqSchema } from "./names.ts";
+import { toQueueCode } from "./to-queue-code.ts";
+
+/**
+ * Creates BullMQ's tables in the schema `bullmq`; BullMQ serializes concurrent callers itself.
+ * @throws UserError `migration-failed`
+ */
+export async function migrateQueue(databaseUrl: string): Promise<void> {
+  const { Queue } = withBackend(createPostgresBackend);
+  const connection = { connectionString: databaseUrl, schema: bullmqSchema, max: 1, migrate: true };
+  const queue = new Queue("migrate", { connection, skipMetasUpdate: true });
+  queue.on("error", () => undefined);
+  try {
+    await queue.waitUntilReady();
+  } catch (cause) {
+    throw new UserError("migration-failed", `the queue's tables cannot be created (${toQueueCode(cause)})`, {
+      cause,
+    });
+  } finally {
+    await queue.close();
+  }
+}

@@ -12,8 +12,8 @@ import {
 } from "../intake/import-records.ts";
 import type { IntakeRecord, RecordUnit, Reject } from "../intake/intake-record.ts";
 import { beforeFirst } from "./before-first.ts";
+import { once } from "../lib/closing/once.ts";
 import { settleWithin } from "../lib/deadline.ts";
-import type { Metrics } from "../metrics/create-metrics.ts";
 import { openBase, type Base, type BaseOptions } from "./base.ts";
 import { createApiKeys, type ApiKeys } from "./api-keys.ts";
 import type { RunningApi } from "./api.ts";
@@ -127,8 +127,7 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     await queues?.wakeInstances([instanceId]);
   };
 
-  let metrics: Metrics | undefined;
-  const getMetrics = () => (metrics ??= openMetrics(base));
+  const getMetrics = once(() => openMetrics(base));
 
   return {
     config,

@@ -1,7 +1,7 @@
 import type { Config } from "../config.ts";
 import { openEmbeddedPostgres } from "../embedded/open-embedded-postgres.ts";
 import { openSecretKey } from "../embedded/secret-key.ts";
-import { createCloser, type Closer } from "../lib/closer.ts";
+import { createCloser, type Closer } from "../lib/closing/closer.ts";
 import { UserError } from "../lib/errors.ts";
 import { createChatHash } from "../lib/secrets/chat-hash.ts";
 import { createLogger, type LogLevel } from "../lib/logger.ts";

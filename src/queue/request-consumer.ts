@@ -1,4 +1,5 @@
 import { DelayedError, UnrecoverableError, type Job } from "bullmq";
+import { once } from "../lib/closing/once.ts";
 import { UserError } from "../lib/errors.ts";
 import type { Backend } from "./backend.ts";
 import type { Consumer } from "./consumer.ts";
@@ -80,8 +81,5 @@ export async function startRequestConsumer(
     throw new DelayedError();
   }
 
-  let stopped: Promise<void> | undefined;
-  return {
-    stop: (graceMs) => (stopped ??= stopWorker(worker, active, graceMs)),
-  };
+  return { stop: once((graceMs: number) => stopWorker(worker, active, graceMs)) };
 }

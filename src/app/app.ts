@@ -58,7 +58,7 @@ export type {
 
 /** An import does not try a queue that is away again for every chunk. */
 const queueRetryMs = 60_000;
-/** Somebody waits for a command that would be done without a queue. */
+/** A person waits for the command, which would be done without a queue. */
 const wakeDeadlineMs = 3_000;
 
 /** The product without a face: what the commands do, they do through this. */
@@ -118,15 +118,7 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
   const { pool } = database;
   const getQueues = createQueueOpener(base);
 
-  let noQueuesUntil = 0;
-  /** Contacts are in Postgres already; without a queue the sweep of a worker finds them. */
-  const wake = async (instanceId: InstanceId) => {
-    if (performance.now() < noQueuesUntil) return;
-    const queues = await getQueues().catch(() => undefined);
-    if (queues === undefined) noQueuesUntil = performance.now() + queueRetryMs;
-    await queues?.wakeInstances([instanceId]);
-  };
-
+  const wake = createWake(getQueues);
   const getMetrics = once(() => openMetrics(base));
 
   return {
@@ -171,6 +163,17 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     },
     onClose: closer.add,
     close: closer.close,
+  };
+}
+
+/** Queues a run of an instance. Its contacts are in Postgres already; without a queue the sweep of a worker finds them. */
+function createWake(getQueues: () => Promise<Queues>): (instanceId: InstanceId) => Promise<void> {
+  let noQueuesUntil = 0;
+  return async (instanceId) => {
+    if (performance.now() < noQueuesUntil) return;
+    const queues = await getQueues().catch(() => undefined);
+    if (queues === undefined) noQueuesUntil = performance.now() + queueRetryMs;
+    await queues?.wakeInstances([instanceId]);
   };
 }
 

@@ -83,7 +83,7 @@ export interface App {
   readResults(filter: ResultFilter): AsyncGenerator<ResultRow>;
   /** Of all instances, or of one. */
   readStatus(only?: InstanceId): Promise<InstanceStatus[]>;
-  /** Instances with due contacts that nobody works on. Cheap, for health checks. */
+  /** Instances with due contacts that no worker works on. Cheap, for health checks. */
   findStalledInstances(): Promise<InstanceId[]>;
   /** Held instances that contacts wait for. Cheap too. */
   findHeldInstances(): Promise<HeldInstance[]>;

@@ -30,7 +30,7 @@ export interface BaseOptions {
   readonly maxConnections: number;
   /** Create or update the tables, instead of asking for `avatars migrate`. The embedded mode always does. */
   readonly migrate: boolean;
-  /** Works on the simulator's instance and no other, which in turn nobody else does: a queue of its own. */
+  /** Works on the simulator's instance and no other, which no other process does: a queue of its own. */
   readonly simulated?: boolean;
   readonly signal: AbortSignal;
 }

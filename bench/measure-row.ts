@@ -2,7 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
-import type { Closer } from "../src/lib/closer.ts";
+import type { Closer } from "../src/lib/closing/closer.ts";
 import type { LimiterWorkerOptions, LookupJob } from "./bullmq-limiter-worker.ts";
 import { measure, type Figures } from "./measure.ts";
 import { startAvatars, startNode, until, type BenchProcess } from "./processes.ts";

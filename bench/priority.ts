@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
 import type pg from "pg";
-import type { Closer } from "../src/lib/closer.ts";
+import type { Closer } from "../src/lib/closing/closer.ts";
 import { requestsQueueName } from "../src/queue/names.ts";
 import { measure } from "./measure.ts";
 import { OptionError, readOptionsOrExit, toNumber } from "./options.ts";

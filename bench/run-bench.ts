@@ -1,4 +1,4 @@
-import { createCloser, type Closer } from "../src/lib/closer.ts";
+import { createCloser, type Closer } from "../src/lib/closing/closer.ts";
 import { assertProc } from "./machine.ts";
 
 /** What every benchmark stands on. */

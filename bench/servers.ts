@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { Redis } from "ioredis";
 import pg from "pg";
 import { openEmbeddedPostgres } from "../src/embedded/open-embedded-postgres.ts";
-import type { Closer } from "../src/lib/closer.ts";
+import type { Closer } from "../src/lib/closing/closer.ts";
 import { createSecretBox } from "../src/lib/secrets/secret-box.ts";
 import { startLocalRedis } from "../test/support/redis-server.ts";
 import { findParent } from "./machine.ts";

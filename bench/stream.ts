@@ -11,7 +11,7 @@ import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import type { Closer } from "../src/lib/closer.ts";
+import type { Closer } from "../src/lib/closing/closer.ts";
 import { startApi, type BenchApi } from "./api.ts";
 import { describeMachine, readCpuMs, readCpuMsWithChildren, readRssMb } from "./machine.ts";
 import { OptionError, readOptionsOrExit, toNumber } from "./options.ts";

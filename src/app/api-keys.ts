@@ -14,7 +14,7 @@ export interface ApiKeyWish {
 
 /** The keys of the HTTP API. */
 export interface ApiKeys {
-  /** Returns the token too: nobody can ever read it again. @throws UserError `no-secret-key` */
+  /** Returns the token too: it can never be read again. @throws UserError `no-secret-key` */
   create(wish: ApiKeyWish): Promise<{ readonly token: string; readonly key: ApiKey }>;
   list(): Promise<ApiKey[]>;
   /** False: there is no such key. */

@@ -1,5 +1,6 @@
 import { createApi } from "../http/create-api.ts";
 import { serveApi } from "../http/serve-api.ts";
+import { once } from "../lib/closing/once.ts";
 import { tapEvents } from "../lib/tap-events.ts";
 import { readVersion } from "../lib/version.ts";
 import { openApiPorts } from "./api-ports.ts";
@@ -40,14 +41,12 @@ export async function openApi(base: Base, links: ApiLinks): Promise<RunningApi> 
   );
   const { host } = config.api;
   const server = await serveApi({ api, host, port: config.api.port, onError: events.apiConnectionFailed });
-  const stopNow = async () => {
+  const stop = once(async () => {
     const graceMs = config.shutdownGraceMs;
     events.apiStopping({ graceMs });
     await server.stop(graceMs);
     events.apiStopped();
-  };
-  let stopped: Promise<void> | undefined;
-  const stop = () => (stopped ??= stopNow());
+  });
   closer.add("API", stop);
   events.apiServed({ url: server.url, host, port: server.port });
   return { url: server.url, stop };

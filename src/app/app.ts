@@ -12,8 +12,8 @@ import {
 } from "../intake/import-records.ts";
 import type { IntakeRecord, RecordUnit, Reject } from "../intake/intake-record.ts";
 import { beforeFirst } from "./before-first.ts";
+import { once } from "../lib/closing/once.ts";
 import { settleWithin } from "../lib/deadline.ts";
-import type { Metrics } from "../metrics/create-metrics.ts";
 import { openBase, type Base, type BaseOptions } from "./base.ts";
 import { createApiKeys, type ApiKeys } from "./api-keys.ts";
 import type { RunningApi } from "./api.ts";
@@ -58,7 +58,7 @@ export type {
 
 /** An import does not try a queue that is away again for every chunk. */
 const queueRetryMs = 60_000;
-/** Somebody waits for a command that would be done without a queue. */
+/** A person waits for the command, which would be done without a queue. */
 const wakeDeadlineMs = 3_000;
 
 /** The product without a face: what the commands do, they do through this. */
@@ -83,7 +83,7 @@ export interface App {
   readResults(filter: ResultFilter): AsyncGenerator<ResultRow>;
   /** Of all instances, or of one. */
   readStatus(only?: InstanceId): Promise<InstanceStatus[]>;
-  /** Instances with due contacts that nobody works on. Cheap, for health checks. */
+  /** Instances with due contacts that no worker works on. Cheap, for health checks. */
   findStalledInstances(): Promise<InstanceId[]>;
   /** Held instances that contacts wait for. Cheap too. */
   findHeldInstances(): Promise<HeldInstance[]>;
@@ -118,17 +118,8 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
   const { pool } = database;
   const getQueues = createQueueOpener(base);
 
-  let noQueuesUntil = 0;
-  /** Contacts are in Postgres already; without a queue the sweep of a worker finds them. */
-  const wake = async (instanceId: InstanceId) => {
-    if (performance.now() < noQueuesUntil) return;
-    const queues = await getQueues().catch(() => undefined);
-    if (queues === undefined) noQueuesUntil = performance.now() + queueRetryMs;
-    await queues?.wakeInstances([instanceId]);
-  };
-
-  let metrics: Metrics | undefined;
-  const getMetrics = () => (metrics ??= openMetrics(base));
+  const wake = createWake(getQueues);
+  const getMetrics = once(() => openMetrics(base));
 
   return {
     config,
@@ -172,6 +163,17 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     },
     onClose: closer.add,
     close: closer.close,
+  };
+}
+
+/** Queues a run of an instance. Its contacts are in Postgres already; without a queue the sweep of a worker finds them. */
+function createWake(getQueues: () => Promise<Queues>): (instanceId: InstanceId) => Promise<void> {
+  let noQueuesUntil = 0;
+  return async (instanceId) => {
+    if (performance.now() < noQueuesUntil) return;
+    const queues = await getQueues().catch(() => undefined);
+    if (queues === undefined) noQueuesUntil = performance.now() + queueRetryMs;
+    await queues?.wakeInstances([instanceId]);
   };
 }
 

@@ -1,7 +1,7 @@
 import type { Config } from "../config.ts";
 import { openEmbeddedPostgres } from "../embedded/open-embedded-postgres.ts";
 import { openSecretKey } from "../embedded/secret-key.ts";
-import { createCloser, type Closer } from "../lib/closer.ts";
+import { createCloser, type Closer } from "../lib/closing/closer.ts";
 import { UserError } from "../lib/errors.ts";
 import { createChatHash } from "../lib/secrets/chat-hash.ts";
 import { createLogger, type LogLevel } from "../lib/logger.ts";
@@ -31,7 +31,7 @@ export interface BaseOptions {
   readonly maxConnections: number;
   /** Create or update the tables, instead of asking for `avatars migrate`. The embedded mode always does. */
   readonly migrate: boolean;
-  /** Works on the simulator's instance and no other, which in turn nobody else does: a queue of its own. */
+  /** Works on the simulator's instance and no other, which no other process does: a queue of its own. */
   readonly simulated?: boolean;
   readonly signal: AbortSignal;
 }
@@ -90,7 +90,7 @@ async function migrateAll(database: Database, databaseUrl: string, config: Confi
   await migrateLedger(database.pool);
   if (config.redisUrl !== undefined) return;
   // BullMQ takes half a second to load, which most commands can do without.
-  const { migrateQueue } = await import("../queue/backend.ts");
+  const { migrateQueue } = await import("../queue/migrate-queue.ts");
   await migrateQueue(databaseUrl);
 }
 

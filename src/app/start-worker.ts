@@ -1,40 +1,34 @@
 import { randomUUID } from "node:crypto";
 import { simulatedInstanceId, type InstanceId } from "../domain/instance-id.ts";
+import type { RunLedger } from "../domain/ledger/run-ledger.ts";
+import { once } from "../lib/closing/once.ts";
 import { createChatHash } from "../lib/secrets/chat-hash.ts";
-import { settleWithin } from "../lib/deadline.ts";
-import { startEvery } from "../lib/start-every.ts";
-import type { LogEvents } from "./log-events.ts";
+import { startTasks } from "../lib/start-tasks.ts";
 import { tapEvents } from "../lib/tap-events.ts";
 import type { Metrics } from "../metrics/create-metrics.ts";
-import type { Base } from "./base.ts";
-import { openResync } from "./resyncs.ts";
-import { checkTokens, createTokenCache } from "./tokens.ts";
+import type { GreenApi } from "../provider/green-api.ts";
+import type { Consumer } from "../queue/consumer.ts";
 import type { Queues } from "../queue/queues.ts";
 import { isTransient, openDatabase } from "../store/postgres/database.ts";
-import { createBatchFinisher } from "../store/batches/finish-batches.ts";
-import { findDueInstances } from "../store/work/find-due-instances.ts";
 import { createRunLedger, type LedgerSettings } from "../store/work/run-ledger.ts";
-import { applyLookupsAside } from "../store/work/save-lookups.ts";
-import { startRetention } from "../store/retention/start-retention.ts";
 import { writeActivity } from "../store/status/worker-activity.ts";
 import { observeActivity, type Activity } from "../worker/activity.ts";
-import { createWorker } from "../worker/create-worker.ts";
+import { createWorker, type AvatarWorker } from "../worker/create-worker.ts";
 import { startActivityReport } from "../worker/report-activity.ts";
-import { startSweep } from "../worker/sweep.ts";
-import { createWakeTimers } from "../worker/wake-timers.ts";
+import { createWakeTimers, type WakeTimers } from "../worker/wake-timers.ts";
 import { acceptRequest } from "./accept-job.ts";
+import type { Base } from "./base.ts";
+import { checkTokens, createTokenCache } from "./tokens.ts";
+import { listWorkerTasks } from "./worker-tasks.ts";
 
 /** Hundreds of instances claim, each twice a second, and a claim takes milliseconds. */
 const claimConnections = 6;
 
-/** Whoever reads a batch sees at once that it is done; this is for lists. */
-const finishIntervalMs = 5_000;
-
-/** An answer that was put aside is seen this long, at most, after its contact is free. */
-const asideIntervalMs = 1_000;
-
 /** A dead process's claims are free after this long; a living one extends them. */
 const claimLeaseMs = 30_000;
+
+/** Background tasks that are at work when the worker stops have so long. */
+const tasksStopMs = 2_000;
 
 /** A worker that takes instance runs until it is stopped. */
 export interface RunningWorker {
@@ -44,38 +38,67 @@ export interface RunningWorker {
   stop(): Promise<void>;
 }
 
-/** Starts instance runs, requests from the queue, and a worker's background tasks. @throws UserError `wrong-secret-key` */
+/**
+ * Starts to take instance runs and requests from the queue, then a worker's background tasks, and last the report of what it
+ * does. When it stops, runs, calls and tasks end side by side; after them the connections to GREEN-API and the report.
+ * @throws UserError `wrong-secret-key`
+ */
 export async function startWorker(
   base: Base,
   queues: Queues,
   metrics: Metrics | undefined,
 ): Promise<RunningWorker> {
-  const { config, database, events, closer, simulated } = base;
-  const { pool } = database;
+  const { config, events, closer, simulated } = base;
+  const { worker, timers, greenApi, activity } = await openEngine(base, queues, metrics);
+  const isOurs = (id: InstanceId) => (id === simulatedInstanceId) === simulated;
+  const consumers = await startConsumers(base, queues, worker, isOurs);
+  const tasks = listWorkerTasks(base, queues, { isOurs, isService: metrics !== undefined });
+  const stopTasks = await startTasks(tasks, {
+    random: Math.random,
+    onError: (where, error) => events.ledgerFailed({ where }, error),
+    stopWithinMs: tasksStopMs,
+  });
+  const stopReport = startReport(base, activity);
+  events.workerStarted({ backend: queues.backend, runsPerProcess: config.runsPerProcess, ...config.retry });
+
+  const stop = once(async () => {
+    const graceMs = config.shutdownGraceMs;
+    events.workerStopping({ callsInFlight: worker.callsInFlight(), graceMs });
+    timers.clear();
+    // Runs end at once: their calls in flight are the worker's to wait for.
+    await Promise.all([
+      stopTasks(),
+      ...consumers.map((consumer) => consumer.stop(graceMs)),
+      worker.stop(graceMs),
+    ]);
+    await Promise.all([greenApi.close(), stopReport()]);
+    events.workerStopped();
+  });
+  closer.add("worker", stop);
+  return { activity, backend: queues.backend, stop };
+}
+
+/** What works on an instance when its run comes. */
+interface Engine {
+  readonly worker: AvatarWorker;
+  readonly timers: WakeTimers;
+  readonly greenApi: GreenApi;
+  readonly activity: Activity;
+}
+
+/** @throws UserError `wrong-secret-key`, `no-secret-key` */
+async function openEngine(base: Base, queues: Queues, metrics: Metrics | undefined): Promise<Engine> {
+  const { config, events } = base;
   await checkTokens(base);
   const openToken = createTokenCache(base.secrets());
-  const claims = await openDatabase({
-    url: base.databaseUrl,
-    maxConnections: claimConnections,
-    commitsLater: true,
-    onConnectionLost: (error) => events.connectionLost(error),
-  });
-  closer.add("claims", () => claims.close());
-  const settings: LedgerSettings = {
-    requestsPerSecond: config.requestsPerSecond,
-    oldestShare: config.oldestShare,
-    random: Math.random,
-    claimLeaseMs,
-    hashErased: createChatHash(base.secretKey(), "erased chats"),
-  };
-  const isOurs = (id: InstanceId) => (id === simulatedInstanceId) === simulated;
+  const ledger = await openRunLedger(base);
   const { createGreenApi } = await import("../provider/green-api.ts");
   const greenApi = createGreenApi({ callTimeoutMs: config.callTimeoutMs });
   const timers = createWakeTimers((instanceId) => void queues.wakeInstances([instanceId]));
   const observed = observeActivity(metrics ? tapEvents(events, metrics.events) : events);
   metrics?.watch(observed.activity.report);
   const worker = createWorker({
-    ledger: createRunLedger(database, settings, claims),
+    ledger,
     isTransient,
     getAvatar: observed.watch(greenApi.getAvatar),
     getState: greenApi.getState,
@@ -94,7 +117,37 @@ export async function startWorker(
     },
     events: observed.events,
   });
+  return { worker, timers, greenApi, activity: observed.activity };
+}
 
+/** The ledger of instance runs, whose claims have connections of their own. */
+async function openRunLedger(base: Base): Promise<RunLedger> {
+  const { config, database, events, closer } = base;
+  const claims = await openDatabase({
+    url: base.databaseUrl,
+    maxConnections: claimConnections,
+    commitsLater: true,
+    onConnectionLost: (error) => events.connectionLost(error),
+  });
+  closer.add("claims", () => claims.close());
+  const settings: LedgerSettings = {
+    requestsPerSecond: config.requestsPerSecond,
+    oldestShare: config.oldestShare,
+    random: Math.random,
+    claimLeaseMs,
+    hashErased: createChatHash(base.secretKey(), "erased chats"),
+  };
+  return createRunLedger(database, settings, claims);
+}
+
+/** Takes instance runs, and requests where the process works for real instances. */
+async function startConsumers(
+  base: Base,
+  queues: Queues,
+  worker: AvatarWorker,
+  isOurs: (id: InstanceId) => boolean,
+): Promise<Consumer[]> {
+  const { config, events, simulated } = base;
   const runs = await queues.consumeRuns({
     concurrency: config.runsPerProcess,
     async process(instanceId, signal) {
@@ -104,70 +157,16 @@ export async function startWorker(
       return end === "sliced";
     },
   });
-  // Requests are for real instances.
-  const requests = simulated
-    ? undefined
-    : await queues.consumeRequests({ handle: (data) => acceptRequest(base, queues, data) });
-  const stopSweep = startSweep({
-    findDueInstances: async () => (await findDueInstances(pool)).filter(isOurs),
-    wakeInstances: queues.wakeInstances,
-    random: Math.random,
-    onError: (error) => events.ledgerFailed({ where: "sweep" }, error),
-  });
-  const stopAside = startEvery({
-    run: async () => applyAside(pool, events),
-    intervalMs: asideIntervalMs,
-    random: Math.random,
-    onError: (error) => events.ledgerFailed({ where: "save lookups that were put aside" }, error),
-  });
-  const stopFinishing = startEvery({
-    run: createBatchFinisher(pool),
-    intervalMs: finishIntervalMs,
-    random: Math.random,
-    onError: (error) => events.ledgerFailed({ where: "finish batches" }, error),
-  });
-  const stopResync = metrics ? await openResync(base, queues) : undefined;
-  const stopRetention = startRetention({
-    pool,
-    keepChangesMs: config.keepChangesMs,
-    keepBatchesMs: config.keepBatchesMs,
-    random: Math.random,
-    onRemoved: (removed) => events.oldRowsRemoved(removed),
-    onError: (what, error) => events.ledgerFailed({ where: `remove ${what}` }, error),
-  });
-  const processId = randomUUID();
-  const stopReport = startActivityReport({
-    report: observed.activity.report,
-    write: (activity) => writeActivity(pool, processId, activity),
-    onError: (error) => events.ledgerFailed({ where: "report activity" }, error),
-  });
-  events.workerStarted({ backend: queues.backend, runsPerProcess: config.runsPerProcess, ...config.retry });
-
-  let stopped: Promise<void> | undefined;
-  const stopNow = async () => {
-    const graceMs = config.shutdownGraceMs;
-    events.workerStopping({ callsInFlight: worker.callsInFlight(), graceMs });
-    timers.clear();
-    // Runs end at once: their calls in flight are the worker's to wait for.
-    await Promise.all([
-      settleWithin(
-        Promise.all([stopSweep(), stopAside(), stopFinishing(), stopRetention(), stopResync?.()]),
-        2_000,
-      ),
-      runs.stop(graceMs),
-      requests?.stop(graceMs),
-      worker.stop(graceMs),
-    ]);
-    await Promise.all([greenApi.close(), stopReport()]);
-    events.workerStopped();
-  };
-  const stop = () => (stopped ??= stopNow());
-  closer.add("worker", stop);
-  return { activity: observed.activity, backend: queues.backend, stop };
+  if (simulated) return [runs];
+  return [runs, await queues.consumeRequests({ handle: (data) => acceptRequest(base, queues, data) })];
 }
 
-async function applyAside(pool: Base["database"]["pool"], events: LogEvents): Promise<void> {
-  const { records, refused } = await applyLookupsAside(pool, isTransient);
-  if (records > 0) events.asideSaved({ records });
-  for (const { contactId, error } of refused) events.asideRefused({ contactId }, error);
+/** Shows other processes, under an id of its own, what this one does. */
+function startReport({ database, events }: Base, activity: Activity): () => Promise<void> {
+  const processId = randomUUID();
+  return startActivityReport({
+    report: activity.report,
+    write: (shown) => writeActivity(database.pool, processId, shown),
+    onError: (error) => events.ledgerFailed({ where: "report activity" }, error),
+  });
 }

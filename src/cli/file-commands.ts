@@ -1,31 +1,21 @@
-import type { Command } from "commander";
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, type Command } from "commander";
 import { contactStatuses, type ContactStatus } from "../domain/contact-status.ts";
 import { parseDurationMs } from "../lib/duration.ts";
 import { parseUuid } from "../lib/uuid.ts";
 import { orInvalid, toInstanceId, toLabel } from "./terminal/arguments.ts";
-import type { CommandIo } from "./terminal/io.ts";
-import { flags, type SetExitCode } from "./flags.ts";
+import type { CommandIo, SetExitCode } from "./terminal/io.ts";
+import { flags } from "./flags.ts";
 import { instanceOption } from "./instance-option.ts";
-
-/**
- * Options that say how to read contacts.
- * @param file `<file>`, or `[file]` where it may be something else
- */
-function addIntakeOptions(command: Command, file: string): Command {
-  return command
-    .argument(file, "CSV, NDJSON or plain lines, each also gzipped; - reads standard input")
-    .addOption(instanceOption())
-    .option("--column <name>", "the column of the chat id or phone number (default: found by its header)")
-    .option("--ref-column <name>", "the column of your own id for the contact (default: external_ref)")
-    .option("--default-country <code>", "the country of phone numbers without a plus, e.g. DE")
-    .option("--strict", "stop at the first line that is no contact")
-    .option("--max-age <duration>", "an answer younger than this is fresh enough: 7d, 12h, 0", toMaxAge)
-    .option("--label <text>", "a name for this import, shown in lists", toLabel);
-}
 
 /** `avatars enrich`, `import` and `export`. */
 export function addFileCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
+  addEnrichCommand(program, io, setExitCode);
+  addImportCommand(program, io, setExitCode);
+  addExportCommand(program, io, setExitCode);
+}
+
+/** `avatars enrich` */
+function addEnrichCommand(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
   addIntakeOptions(program.command("enrich"), "<file>")
     .description("The main job: take a file in, ask until every contact has an outcome, write the results.")
     .option("--simulate", "use the built-in simulator instead of GREEN-API: no account, invented answers")
@@ -54,7 +44,10 @@ Examples:
       const { enrich } = await import("./batch/enrich.ts");
       setExitCode(await enrich({ file, ...flags, ...options }, io));
     });
+}
 
+/** `avatars import` */
+function addImportCommand(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
   addIntakeOptions(program.command("import"), "[file]")
     .description(
       "Enqueue contacts for the workers, of a file, a query, or the instance's own list, and print the batch's id.",
@@ -88,7 +81,10 @@ Examples:
       const { importBatch } = await import("./batch/import.ts");
       setExitCode(await importBatch({ file, ...flags, ...options }, io));
     });
+}
 
+/** `avatars export` */
+function addExportCommand(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
   program
     .command("export")
     .description("Write what is known of the contacts to a file.")
@@ -107,6 +103,22 @@ Examples:
       const { exportResults } = await import("./batch/export.ts");
       setExitCode(await exportResults(options, io));
     });
+}
+
+/**
+ * Options that say how to read contacts.
+ * @param file `<file>`, or `[file]` where it may be something else
+ */
+function addIntakeOptions(command: Command, file: string): Command {
+  return command
+    .argument(file, "CSV, NDJSON or plain lines, each also gzipped; - reads standard input")
+    .addOption(instanceOption())
+    .option("--column <name>", "the column of the chat id or phone number (default: found by its header)")
+    .option("--ref-column <name>", "the column of your own id for the contact (default: external_ref)")
+    .option("--default-country <code>", "the country of phone numbers without a plus, e.g. DE")
+    .option("--strict", "stop at the first line that is no contact")
+    .option("--max-age <duration>", "an answer younger than this is fresh enough: 7d, 12h, 0", toMaxAge)
+    .option("--label <text>", "a name for this import, shown in lists", toLabel);
 }
 
 function toMaxAge(text: string): number {

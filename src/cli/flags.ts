@@ -1,6 +1,3 @@
-/** Told by a command when it has ended: the exit code of the process. */
-export type SetExitCode = (code: number) => void;
-
 /** Switches that are off unless given. As defaults of their options they would clutter the help. */
 export const flags = {
   allowIncomplete: false,

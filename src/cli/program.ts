@@ -4,9 +4,8 @@ import { LockedError, UserError } from "../lib/errors.ts";
 import { readVersion } from "../lib/version.ts";
 import { addApiKeyCommands } from "./apikey/apikey-commands.ts";
 import { addInstanceCommands } from "./instance/instance-commands.ts";
-import { exitCodes, writeLine, type CommandIo } from "./terminal/io.ts";
+import { exitCodes, writeLine, type CommandIo, type SetExitCode } from "./terminal/io.ts";
 import { addResyncCommand } from "./resync/resync-command.ts";
-import type { SetExitCode } from "./flags.ts";
 import { addServiceCommands } from "./service-commands.ts";
 import { addFileCommands } from "./file-commands.ts";
 

@@ -1,11 +1,20 @@
-import type { Command } from "commander";
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, type Command } from "commander";
 import { toRate, toShare, toWholeNumber } from "./terminal/arguments.ts";
-import type { CommandIo } from "./terminal/io.ts";
-import { flags, type SetExitCode } from "./flags.ts";
+import type { CommandIo, SetExitCode } from "./terminal/io.ts";
+import { flags } from "./flags.ts";
 
 /** `avatars up`, `serve`, `worker`, `migrate`, `status` and `simulate`. */
 export function addServiceCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
+  addUpCommand(program, io, setExitCode);
+  addServeCommand(program, io, setExitCode);
+  addWorkerCommand(program, io, setExitCode);
+  addMigrateCommand(program, io, setExitCode);
+  addStatusCommand(program, io, setExitCode);
+  addSimulateCommand(program, io, setExitCode);
+}
+
+/** `avatars up` */
+function addUpCommand(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
   program
     .command("up")
     .description("The HTTP API and a worker in one process, until told to stop.")
@@ -23,7 +32,10 @@ Examples:
       const { up } = await import("./services/up.ts");
       setExitCode(await up(io));
     });
+}
 
+/** `avatars serve` */
+function addServeCommand(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
   program
     .command("serve")
     .description("The HTTP API alone, until told to stop: workers do the rest.")
@@ -40,7 +52,10 @@ Examples:
       const { serve } = await import("./services/serve.ts");
       setExitCode(await serve(io));
     });
+}
 
+/** `avatars worker` */
+function addWorkerCommand(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
   program
     .command("worker")
     .description("Work on whatever is due, until told to stop. Start as many as you like.")
@@ -52,7 +67,10 @@ Examples:
       const { runWorker } = await import("./services/worker.ts");
       setExitCode(await runWorker(io));
     });
+}
 
+/** `avatars migrate` */
+function addMigrateCommand(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
   program
     .command("migrate")
     .description(
@@ -63,7 +81,10 @@ Examples:
       const { migrate } = await import("./services/migrate.ts");
       setExitCode(await migrate(io));
     });
+}
 
+/** `avatars status` */
+function addStatusCommand(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
   program
     .command("status")
     .description(
@@ -87,7 +108,10 @@ Examples:
       const { showStatus } = await import("./status/status.ts");
       setExitCode(await showStatus({ ...flags, ...options }, io));
     });
+}
 
+/** `avatars simulate` */
+function addSimulateCommand(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
   program
     .command("simulate")
     .description("Run the GREEN-API simulator as a server, for trying and testing.")

@@ -1,6 +1,6 @@
 /**
  * The header `Idempotency-Key`, a string in quotes as the draft has it.
- * @param key undefined: one that nobody else has, of 128 random bits
+ * @param key undefined: a key of 128 random bits, which no other call has
  * @throws TypeError for a key that the server would not take
  */
 export function toIdempotencyHeader(key: string = createKey()): string {

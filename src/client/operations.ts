@@ -1,6 +1,6 @@
 /**
  * All operations of the API by their `operationId`: what the client builds its requests from. `isRepeatable`: done twice it
- * is as done once, and so it is tried again also when nobody knows whether it was done; requests with an `Idempotency-Key` are.
+ * is as done once, and so it is tried again also when it is not known whether it was done; requests with an `Idempotency-Key` are.
  */
 export const operations = {
   createBatch: { method: "POST", path: "/v1/batches", isRepeatable: true },

@@ -18,7 +18,7 @@ export async function readJson<Shape>(response: Response): Promise<Shape> {
 }
 
 /**
- * The text of an answer as it arrives. Whoever leaves closes the connection.
+ * The text of an answer as it arrives. A reader that leaves closes the connection.
  * @param silenceMs a connection on which nothing comes for so long counts as gone
  * @throws ApiProblem `no-answer` when the connection breaks; the reason of `signal`, which must be that of the request
  */
@@ -40,7 +40,7 @@ export async function* readText(
     const rest = decoder.decode();
     if (rest !== "") yield rest;
   } finally {
-    // Nobody waits for it: the connection may be gone.
+    // No reader waits for it: the connection may be gone.
     reader.cancel().catch(() => undefined);
   }
 }

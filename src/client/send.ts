@@ -31,7 +31,7 @@ export interface Call<Result> {
   /** A status that is read as an answer, beside 2xx. */
   readonly expects?: number;
   readonly read: (response: Response) => Promise<Result> | Result;
-  /** What 404 means after a try whose end nobody knows: it had been done. */
+  /** What 404 means after a try without an answer: it had been done. */
   readonly readMissing?: () => Result;
   readonly options?: CallOptions | undefined;
 }
@@ -54,6 +54,13 @@ const defaultMaxRetries = 5;
 /** Timers that are longer would end at once. */
 const maxTimerMs = 2 ** 31 - 1;
 
+/** Where calls go, and with which key. */
+interface Target {
+  readonly base: string;
+  readonly apiKey: string;
+  readonly client: ClientOptions;
+}
+
 /**
  * Makes what sends requests, and sends those again that failed for a while.
  * @throws TypeError for options that cannot be used
@@ -65,84 +72,17 @@ export function createSend(client: ClientOptions, timing: Timing): Send {
   if (typeof apiKey !== "string" || !/^[!-~]+$/.test(apiKey)) {
     throw new TypeError("apiKey: expected avk_… as it was printed, without blanks");
   }
-  const hide = (text: string) => text.replaceAll(apiKey, "[the API key]");
-
-  function plan(call: Call<unknown>): Plan {
-    const { extraMs = 0, options = {}, limits = "whole" } = call;
-    const given = limits === "none" ? [noLimits, options] : [defaultLimits, client, options];
-    const pick = (name: "timeoutMs" | "totalTimeoutMs") =>
-      (given.findLast((limits) => limits[name] !== undefined)?.[name] ?? Infinity) + extraMs;
-    return {
-      url: buildUrl(base, call.operation, call.path, call.query),
-      signal: joinSignals(client.signal, options.signal),
-      timeoutMs: pick("timeoutMs"),
-      totalTimeoutMs: pick("totalTimeoutMs"),
-      maxRetries: options.maxRetries ?? client.maxRetries ?? defaultMaxRetries,
-    };
-  }
-
-  async function attempt<Result>(call: Call<Result>, { url, signal }: Plan, limitMs: number) {
-    const timeout = new AbortController();
-    const timer = limitMs <= maxTimerMs ? setTimeout(() => timeout.abort(), limitMs) : undefined;
-    const body = call.body?.();
-    const init = { ...toInit(call, body), signal: joinSignals(signal, timeout.signal) ?? null };
-    try {
-      return await exchange(call, url, init, () => clearTimeout(timer));
-    } catch (error) {
-      if (error instanceof ApiProblem) return error;
-      signal?.throwIfAborted();
-      const failure = body?.findFailure?.();
-      if (failure) throw failure.error;
-      return timeout.signal.aborted ? toTimedOut() : toNoAnswer(error);
-    } finally {
-      clearTimeout(timer);
-      body?.close?.();
-    }
-  }
-
-  async function exchange<Result>(call: Call<Result>, url: string, init: RequestInit, begun: () => void) {
-    const fetch = client.fetch ?? globalThis.fetch;
-    const response = await fetch(url, init);
-    const isExpected = response.ok || response.status === call.expects;
-    if (!isExpected) return readProblem(response, hide, Date.now());
-    if (call.limits === "headers") begun();
-    return { value: await call.read(response) };
-  }
-
-  function toInit({ operation, headers }: Call<unknown>, body: OutgoingBody | undefined): RequestInit {
-    return {
-      method: operations[operation].method,
-      headers: {
-        ...headers,
-        accept: "application/json, application/problem+json, */*;q=0.5",
-        authorization: `Bearer ${apiKey}`,
-        ...(body && { "content-type": body.type }),
-      },
-      // A request that is sent elsewhere is another one.
-      redirect: "manual",
-      ...(body && { body: body.content }),
-      // Without it a stream is not accepted: the answer comes after it.
-      ...(typeof body?.content === "object" && { duplex: "half" as const }),
-    };
-  }
-
-  function toNoAnswer(cause: unknown): ApiProblem {
-    const code = findCode(cause);
-    const why = code === undefined ? "" : `: ${code}`;
-    const detail = `no connection to ${new URL(base).host}, or it broke${why}`;
-    const isClean = !mentions(cause, apiKey);
-    return new ApiProblem({ status: 0, code: "no-answer", detail, ...(isClean && { cause }) });
-  }
+  const target: Target = { base, apiKey, client };
 
   return async (call) => {
-    const planned = plan(call);
-    const { signal, maxRetries } = planned;
-    const giveUpAt = timing.now() + planned.totalTimeoutMs;
+    const plan = planCall(target, call);
+    const { signal, maxRetries } = plan;
+    const giveUpAt = timing.now() + plan.totalTimeoutMs;
     let isUnsure = false;
     for (let failures = 1; ; failures += 1) {
       signal?.throwIfAborted();
-      const limitMs = Math.min(planned.timeoutMs, giveUpAt - timing.now());
-      const result = await attempt(call, planned, limitMs);
+      const limitMs = Math.min(plan.timeoutMs, giveUpAt - timing.now());
+      const result = await attempt(target, call, plan, limitMs);
       if (!(result instanceof ApiProblem)) return result.value;
       if (result.status === 404 && isUnsure && call.readMissing) return call.readMissing();
       isUnsure ||= result.status === 0 || result.status >= 500;
@@ -153,6 +93,90 @@ export function createSend(client: ClientOptions, timing: Timing): Send {
       await timing.sleep(delayMs, signal);
     }
   };
+}
+
+function planCall({ base, client }: Target, call: Call<unknown>): Plan {
+  const { extraMs = 0, options = {}, limits = "whole" } = call;
+  const given = limits === "none" ? [noLimits, options] : [defaultLimits, client, options];
+  const pick = (name: "timeoutMs" | "totalTimeoutMs") =>
+    (given.findLast((limits) => limits[name] !== undefined)?.[name] ?? Infinity) + extraMs;
+  return {
+    url: buildUrl(base, call.operation, call.path, call.query),
+    signal: joinSignals(client.signal, options.signal),
+    timeoutMs: pick("timeoutMs"),
+    totalTimeoutMs: pick("totalTimeoutMs"),
+    maxRetries: options.maxRetries ?? client.maxRetries ?? defaultMaxRetries,
+  };
+}
+
+/** One try. @throws the reason of an aborted signal, or what the caller's own stream fails with */
+async function attempt<Result>(
+  target: Target,
+  call: Call<Result>,
+  { url, signal }: Plan,
+  limitMs: number,
+): Promise<ApiProblem | { readonly value: Result }> {
+  const timeout = new AbortController();
+  const timer = limitMs <= maxTimerMs ? setTimeout(() => timeout.abort(), limitMs) : undefined;
+  const body = call.body?.();
+  const init = { ...toInit(target, call, body), signal: joinSignals(signal, timeout.signal) ?? null };
+  try {
+    return await exchange(target, call, url, init, () => clearTimeout(timer));
+  } catch (error) {
+    if (error instanceof ApiProblem) return error;
+    signal?.throwIfAborted();
+    const failure = body?.findFailure?.();
+    if (failure) throw failure.error;
+    return timeout.signal.aborted ? toTimedOut() : toNoAnswer(target, error);
+  } finally {
+    clearTimeout(timer);
+    body?.close?.();
+  }
+}
+
+async function exchange<Result>(
+  { apiKey, client }: Target,
+  call: Call<Result>,
+  url: string,
+  init: RequestInit,
+  begun: () => void,
+): Promise<ApiProblem | { readonly value: Result }> {
+  const fetch = client.fetch ?? globalThis.fetch;
+  const response = await fetch(url, init);
+  const isExpected = response.ok || response.status === call.expects;
+  const hide = (text: string) => text.replaceAll(apiKey, "[the API key]");
+  if (!isExpected) return readProblem(response, hide, Date.now());
+  if (call.limits === "headers") begun();
+  return { value: await call.read(response) };
+}
+
+function toInit(
+  { apiKey }: Target,
+  { operation, headers }: Call<unknown>,
+  body: OutgoingBody | undefined,
+): RequestInit {
+  return {
+    method: operations[operation].method,
+    headers: {
+      ...headers,
+      accept: "application/json, application/problem+json, */*;q=0.5",
+      authorization: `Bearer ${apiKey}`,
+      ...(body && { "content-type": body.type }),
+    },
+    // A request that is sent elsewhere is another one.
+    redirect: "manual",
+    ...(body && { body: body.content }),
+    // Without it a stream is not accepted: the answer comes after it.
+    ...(typeof body?.content === "object" && { duplex: "half" as const }),
+  };
+}
+
+function toNoAnswer({ base, apiKey }: Target, cause: unknown): ApiProblem {
+  const code = findCode(cause);
+  const why = code === undefined ? "" : `: ${code}`;
+  const detail = `no connection to ${new URL(base).host}, or it broke${why}`;
+  const isClean = !mentions(cause, apiKey);
+  return new ApiProblem({ status: 0, code: "no-answer", detail, ...(isClean && { cause }) });
 }
 
 function mayRepeat({ operation, isRepeatable = true }: Call<unknown>, problem: ApiProblem): boolean {

@@ -1,5 +1,6 @@
 import { stat } from "node:fs/promises";
 import path from "node:path";
+import { once } from "../lib/closing/once.ts";
 import { chooseAccount } from "./choose-account.ts";
 import { createCluster, readPassword } from "./create-cluster.ts";
 import { explainHeld, explainSystemError, openDataFolder } from "./open-data-folder.ts";
@@ -54,17 +55,16 @@ export async function openEmbeddedPostgres(options: EmbeddedPostgresOptions): Pr
   });
   log("embedded-postgres-opened", { dataDir, started: opened.started, port: opened.port });
 
-  let closing: Promise<void> | undefined;
   return {
     url: `postgres://postgres:${opened.password}@127.0.0.1:${opened.port}/avatars`,
     dataDir,
     started: opened.started,
-    close() {
-      closing ??= leaveUnderLock(installation, place, opened.participant)
-        .finally(() => place.release())
-        .then((stopped) => log("embedded-postgres-closed", { dataDir, stopped }));
-      return closing;
-    },
+    close: once(async () => {
+      const stopped = await leaveUnderLock(installation, place, opened.participant).finally(() =>
+        place.release(),
+      );
+      log("embedded-postgres-closed", { dataDir, stopped });
+    }),
   };
 }
 

@@ -5,7 +5,7 @@ export interface CachedReadOptions {
   readonly freshMs: number;
   /** Reading takes at most one part in so many of the time: what is slow is read less often. */
   readonly timeShare: number;
-  /** Whoever asks waits no longer than this. */
+  /** The caller waits no longer than this. */
   readonly deadlineMs: number;
   /** What failed, or took too long, leaves the last value as it was, instead of none. */
   readonly keepsLast: boolean;

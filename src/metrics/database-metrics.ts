@@ -15,6 +15,40 @@ const states = ["active", "held", "paused"] as const;
 
 /** What the database says of all instances: the same in every process. */
 export function createDatabaseMetrics(registry: Registry): (facts: DatabaseFacts) => void {
+  const { up, state, held, needsPerson, allowed, margin, oldest, due, waiting, drain } =
+    createGauges(registry);
+  const perInstance = [state, held, needsPerson, allowed, margin, oldest, due, waiting, drain];
+
+  function showInstance(instance: InstanceGauges, backlog: Backlog | undefined): void {
+    const of = { [instanceLabel]: instance.instanceId };
+    const { heldReason } = instance;
+    for (const name of states) state.set({ ...of, state: name }, name === instance.state ? 1 : 0);
+    if (heldReason !== undefined) held.set({ ...of, reason: heldReason }, 1);
+    const advice = heldReason === undefined ? undefined : explainHold(heldReason).advice;
+    needsPerson.set(of, advice === undefined ? 0 : 1);
+    allowed.set(of, instance.callsAllowed);
+    margin.set(of, instance.marginMs / 1000);
+    oldest.set(of, (instance.oldestDueAgeMs ?? 0) / 1000);
+    if (backlog === undefined) return;
+    due.set(of, backlog.due);
+    waiting.set(of, backlog.waiting);
+    const leftMs = drainMs({ ...instance, backlog: backlog.due + backlog.waiting });
+    if (leftMs !== undefined) drain.set(of, leftMs / 1000);
+  }
+
+  return ({ instances, backlogs }) => {
+    for (const gauge of perInstance) gauge.reset();
+    up.set(instances === undefined ? 0 : 1);
+    const counted = backlogs && new Map(backlogs.map((backlog) => [backlog.instanceId, backlog]));
+    for (const instance of instances ?? []) {
+      const { instanceId } = instance;
+      // An instance without a backlog is not among those that were counted.
+      showInstance(instance, counted && (counted.get(instanceId) ?? { instanceId, due: 0, waiting: 0 }));
+    }
+  };
+}
+
+function createGauges(registry: Registry) {
   const createGauge = (name: string, help: string, labels: readonly string[] = []) =>
     new Gauge({
       name: `avatars_${name}`,
@@ -56,33 +90,5 @@ export function createDatabaseMetrics(registry: Registry): (facts: DatabaseFacts
     "instance_drain_seconds",
     "Until no contact waits any more if all goes on as now; left out where it does not go on",
   );
-  const perInstance = [state, held, needsPerson, allowed, margin, oldest, due, waiting, drain];
-
-  function showInstance(instance: InstanceGauges, backlog: Backlog | undefined): void {
-    const of = { [instanceLabel]: instance.instanceId };
-    const { heldReason } = instance;
-    for (const name of states) state.set({ ...of, state: name }, name === instance.state ? 1 : 0);
-    if (heldReason !== undefined) held.set({ ...of, reason: heldReason }, 1);
-    const advice = heldReason === undefined ? undefined : explainHold(heldReason).advice;
-    needsPerson.set(of, advice === undefined ? 0 : 1);
-    allowed.set(of, instance.callsAllowed);
-    margin.set(of, instance.marginMs / 1000);
-    oldest.set(of, (instance.oldestDueAgeMs ?? 0) / 1000);
-    if (backlog === undefined) return;
-    due.set(of, backlog.due);
-    waiting.set(of, backlog.waiting);
-    const leftMs = drainMs({ ...instance, backlog: backlog.due + backlog.waiting });
-    if (leftMs !== undefined) drain.set(of, leftMs / 1000);
-  }
-
-  return ({ instances, backlogs }) => {
-    for (const gauge of perInstance) gauge.reset();
-    up.set(instances === undefined ? 0 : 1);
-    const counted = backlogs && new Map(backlogs.map((backlog) => [backlog.instanceId, backlog]));
-    for (const instance of instances ?? []) {
-      const { instanceId } = instance;
-      // Where nobody waits there is nothing to count.
-      showInstance(instance, counted && (counted.get(instanceId) ?? { instanceId, due: 0, waiting: 0 }));
-    }
-  };
+  return { up, state, held, needsPerson, allowed, margin, oldest, due, waiting, drain };
 }

@@ -14,8 +14,47 @@ export interface ResyncFacts {
 /** @param plans undefined: not counted yet */
 export type ShowResync = (facts: ResyncFacts | undefined, plans: readonly ResyncPlan[] | undefined) => void;
 
+/** What is counted of a night, by its name in a run. */
+const nightCounts = ["due", "planned", "asked", "changed", "leftOver", "throttled"] as const;
+
 /** What the database says of the resync: the same in every process. */
 export function createResyncMetrics(registry: Registry): ShowResync {
+  const { nightAt, sourceFailed, open, night, due, stretch } = createGauges(registry);
+  const all = [nightAt, sourceFailed, open, ...Object.values(night), due, stretch];
+
+  function showNight(run: ResyncRun): void {
+    const of = { [instanceLabel]: run.instanceId };
+    for (const name of nightCounts) {
+      const value = run[name];
+      if (value !== undefined) night[name].set(of, value);
+    }
+  }
+
+  function showFacts(facts: ResyncFacts): void {
+    if (facts.night) {
+      nightAt.set(facts.night.slotAt.getTime() / 1000);
+      sourceFailed.set(facts.night.source?.error === undefined ? 0 : 1);
+    }
+    for (const [instanceId, { open: run, lastNight }] of facts.runs) {
+      if (run) open.set({ [instanceLabel]: instanceId, kind: run.kind }, 1);
+      const shown = run?.kind === "night" ? run : lastNight;
+      if (shown) showNight(shown);
+    }
+  }
+
+  return (facts, plans) => {
+    for (const gauge of all) gauge.reset();
+    // Without a label a reset is a zero.
+    for (const gauge of [nightAt, sourceFailed]) gauge.remove();
+    if (facts) showFacts(facts);
+    for (const { instanceId, dueNow, stretch: value } of plans ?? []) {
+      for (const cause of refreshCauses) due.set({ [instanceLabel]: instanceId, cause }, dueNow[cause]);
+      stretch.set({ [instanceLabel]: instanceId }, value);
+    }
+  };
+}
+
+function createGauges(registry: Registry) {
   const createGauge = (name: string, help: string, labels: readonly string[] = [instanceLabel]) =>
     new Gauge({ name: `avatars_${name}`, help, labelNames: [...labels], registers: [registry] });
   const nightAt = createGauge(
@@ -48,36 +87,5 @@ export function createResyncMetrics(registry: Registry): ShowResync {
     "refresh_stretch",
     "How late the latest contact is, as a multiple of its interval: 1 where the calls suffice",
   );
-  const all = [nightAt, sourceFailed, open, ...Object.values(night), due, stretch];
-
-  function showNight(run: ResyncRun): void {
-    const of = { [instanceLabel]: run.instanceId };
-    for (const name of ["due", "planned", "asked", "changed", "leftOver", "throttled"] as const) {
-      const value = run[name];
-      if (value !== undefined) night[name].set(of, value);
-    }
-  }
-
-  function showFacts(facts: ResyncFacts): void {
-    if (facts.night) {
-      nightAt.set(facts.night.slotAt.getTime() / 1000);
-      sourceFailed.set(facts.night.source?.error === undefined ? 0 : 1);
-    }
-    for (const [instanceId, { open: run, lastNight }] of facts.runs) {
-      if (run) open.set({ [instanceLabel]: instanceId, kind: run.kind }, 1);
-      const shown = run?.kind === "night" ? run : lastNight;
-      if (shown) showNight(shown);
-    }
-  }
-
-  return (facts, plans) => {
-    for (const gauge of all) gauge.reset();
-    // Without a label a reset is a zero.
-    for (const gauge of [nightAt, sourceFailed]) gauge.remove();
-    if (facts) showFacts(facts);
-    for (const { instanceId, dueNow, stretch: value } of plans ?? []) {
-      for (const cause of refreshCauses) due.set({ [instanceLabel]: instanceId, cause }, dueNow[cause]);
-      stretch.set({ [instanceLabel]: instanceId }, value);
-    }
-  };
+  return { nightAt, sourceFailed, open, night, due, stretch };
 }

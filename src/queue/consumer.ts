@@ -1,5 +1,5 @@
-import type { Worker } from "bullmq";
 import { settleWithin } from "../lib/deadline.ts";
+import type { BullWorker } from "./backend.ts";
 
 /** Something that runs until it is stopped. `stop` may be called twice and ends by its deadline. */
 export interface Consumer {
@@ -35,7 +35,7 @@ export function createActiveJobs(): ActiveJobs {
  * rejects. BullMQ's own `close()` waits without limit, and a `close(true)` after it is ignored: so we wait first.
  */
 export async function stopWorker<Data, Result>(
-  worker: Worker<Data, Result>,
+  worker: BullWorker<Data, Result>,
   active: ActiveJobs,
   graceMs: number,
 ): Promise<void> {

@@ -1,4 +1,5 @@
-import type { Job, JobType, Queue } from "bullmq";
+import type { Job, JobType } from "bullmq";
+import type { BullQueue } from "./backend.ts";
 
 /** What is to become of a job of the queue `avatar-requests`. */
 export type JobFate =
@@ -31,7 +32,10 @@ const pageSize = 50;
  * Goes through all requests of the queue, and takes out of each what `judge` says. A request that is at work may be
  * taken in all the same, as one that comes a moment later is.
  */
-export async function forgetInRequests(queue: Queue, judge: (job: JobContents) => JobFate): Promise<void> {
+export async function forgetInRequests(
+  queue: BullQueue,
+  judge: (job: JobContents) => JobFate,
+): Promise<void> {
   for (const state of states) {
     const jobs = await queue.getJobCountByTypes(state);
     // From the newest to the oldest: those that are taken away meanwhile are the oldest, and move no other out of sight.
@@ -43,7 +47,7 @@ export async function forgetInRequests(queue: Queue, judge: (job: JobContents) =
 }
 
 async function forgetInJob(
-  queue: Queue,
+  queue: BullQueue,
   job: Job | undefined,
   state: JobType,
   judge: (job: JobContents) => JobFate,

@@ -1,5 +1,8 @@
 import type { InstanceId } from "../domain/instance-id.ts";
 
+/** BullMQ's own, in Postgres. */
+export const bullmqSchema = "bullmq";
+
 /** One job per instance that has due contacts: `{ instanceId }`. Its lock is the lease on the instance. */
 export const runsQueueName = "instance-runs";
 

@@ -1,14 +1,14 @@
-import type { Queue } from "bullmq";
 import type { InstanceId } from "../domain/instance-id.ts";
-import { openBackend, type Backend, type BackendOptions } from "./backend.ts";
+import type { Backend, BackendOptions, BullQueue } from "./backend.ts";
 import { forgetInRequests, type JobContents, type JobFate } from "./forget-requests.ts";
 import { startRequestConsumer, type RequestHandler } from "./request-consumer.ts";
 import { startRunConsumer, type RunProcessor } from "./run-consumer.ts";
 import { requestsQueueName, runsQueueName, simulatedRunsQueueName, toRunJob } from "./names.ts";
+import { openBackend } from "./open-backend.ts";
 import type { QueueEvents } from "./queue-events.ts";
 import type { Consumer } from "./consumer.ts";
 
-/** BullMQ, on whichever backend was chosen. */
+/** BullMQ, on the backend that was chosen. */
 export interface Queues {
   readonly backend: "postgres" | "redis";
   /**
@@ -43,7 +43,7 @@ export async function openQueues(
   const queueName = options.simulated ? simulatedRunsQueueName : runsQueueName;
   const runs = await backend.openProducer(queueName);
 
-  let requests: Promise<Queue> | undefined;
+  let requests: Promise<BullQueue> | undefined;
   /** Few processes ever need it, and in Postgres it has connections of its own. */
   const openRequests = async () => {
     requests ??= backend.openProducer(requestsQueueName, { isOurs: false }).catch((error: unknown) => {

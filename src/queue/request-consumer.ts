@@ -1,4 +1,5 @@
 import { DelayedError, UnrecoverableError, type Job } from "bullmq";
+import { once } from "../lib/closing/once.ts";
 import { UserError } from "../lib/errors.ts";
 import type { Backend } from "./backend.ts";
 import type { Consumer } from "./consumer.ts";
@@ -10,7 +11,7 @@ export interface RequestResult {
   readonly batchId: string;
   readonly accepted: number;
   readonly duplicates: number;
-  /** By their index in the request. Whoever listens to the queue's events gets to see it: it names no chat. */
+  /** By their index in the request. All who listen to the queue's events see it: it names no chat. */
   readonly rejected: readonly { readonly index: number; readonly reason: string }[];
 }
 
@@ -25,7 +26,7 @@ export type RequestHandler = (data: unknown) => Promise<RequestResult>;
  * many that wait for one contact take turns rarely, and leave the consumer to the others.
  */
 const retryDelayMs = { least: 5_000, most: 60_000 };
-/** Kept for whoever wants to look: bounded, since producers rarely say for how long. */
+/** Kept for people to look at: bounded, since producers rarely say for how long. */
 const keptCompleted = { age: 24 * 3600, count: 1_000 };
 const keptFailed = { age: 14 * 24 * 3600, count: 10_000 };
 
@@ -80,8 +81,5 @@ export async function startRequestConsumer(
     throw new DelayedError();
   }
 
-  let stopped: Promise<void> | undefined;
-  return {
-    stop: (graceMs) => (stopped ??= stopWorker(worker, active, graceMs)),
-  };
+  return { stop: once((graceMs: number) => stopWorker(worker, active, graceMs)) };
 }

@@ -1,4 +1,5 @@
 import type { InstanceId } from "../domain/instance-id.ts";
+import { once } from "../lib/closing/once.ts";
 import type { Backend } from "./backend.ts";
 import type { RunJobData } from "./names.ts";
 import type { Consumer } from "./consumer.ts";
@@ -62,12 +63,11 @@ export async function startRunConsumer(
   worker.on("completed", (job, workRemains) => {
     if (workRemains && !isStopping) void wake(job.data.instanceId);
   });
-  let stopped: Promise<void> | undefined;
   return {
-    stop(graceMs) {
+    stop: once((graceMs: number) => {
       isStopping = true;
       for (const run of running) run.abort();
-      return (stopped ??= stopWorker(worker, active, Math.max(graceMs, leastGraceMs)));
-    },
+      return stopWorker(worker, active, Math.max(graceMs, leastGraceMs));
+    }),
   };
 }

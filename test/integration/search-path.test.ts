@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { migrateQueue } from "../../src/queue/backend.ts";
+import { migrateQueue } from "../../src/queue/migrate-queue.ts";
 import { openDatabase } from "../../src/store/postgres/database.ts";
 import { migrateLedger } from "../../src/store/postgres/migrate.ts";
 import { openApiStage, type ApiStage } from "../support/api-stage.ts";

@@ -6,7 +6,7 @@ import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { createApi, type ApiSettings } from "../../src/http/create-api.ts";
 import type { ReadingPace } from "../../src/http/answers/cut-slow-readers.ts";
 import { serveApi } from "../../src/http/serve-api.ts";
-import { createCloser } from "../../src/lib/closer.ts";
+import { createCloser } from "../../src/lib/closing/closer.ts";
 import { openApiPorts } from "../../src/app/api-ports.ts";
 import { openBase } from "../../src/app/base.ts";
 import { openMetrics } from "../../src/app/metrics.ts";

@@ -2,7 +2,7 @@ import { join } from "node:path";
 import pg from "pg";
 import type { TestProject } from "vitest/node";
 import { openEmbeddedPostgres } from "../../src/embedded/open-embedded-postgres.ts";
-import { migrateQueue } from "../../src/queue/backend.ts";
+import { migrateQueue } from "../../src/queue/migrate-queue.ts";
 import { openDatabase } from "../../src/store/postgres/database.ts";
 import { migrateLedger } from "../../src/store/postgres/migrate.ts";
 import { openRedis } from "./redis-server.ts";

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createCloser } from "../../src/lib/closer.ts";
+import { createCloser } from "../../src/lib/closing/closer.ts";
 import { createGate } from "../support/gate.ts";
 
 test("what was opened last is closed first, one after the other", async () => {

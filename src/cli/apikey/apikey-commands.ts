@@ -3,19 +3,22 @@ import { apiScopes, type ApiScope } from "../../domain/api-key.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { parseDurationMs } from "../../lib/duration.ts";
 import { orInvalid, toInstanceId, toLabel } from "../terminal/arguments.ts";
-import type { CommandIo } from "../terminal/io.ts";
+import type { CommandIo, SetExitCode } from "../terminal/io.ts";
 
 /** Switches that are off unless given. */
 const flags = { json: false };
 
 /** `avatars apikey …` */
-export function addApiKeyCommands(
-  program: Command,
-  io: CommandIo,
-  setExitCode: (code: number) => void,
-): void {
+export function addApiKeyCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
   const apikey = program.command("apikey").description("Create, list and revoke the keys of the HTTP API.");
 
+  addCreateCommand(apikey, io, setExitCode);
+  addListCommand(apikey, io, setExitCode);
+  addRevokeCommand(apikey, io, setExitCode);
+}
+
+/** `avatars apikey create` */
+function addCreateCommand(apikey: Command, io: CommandIo, setExitCode: SetExitCode): void {
   apikey
     .command("create")
     .description("Make a key, and print it: it is shown once, and stored nowhere.")
@@ -42,7 +45,10 @@ Examples:
       const { createApiKey } = await import("./apikey.ts");
       setExitCode(await createApiKey({ ...flags, ...options }, io));
     });
+}
 
+/** `avatars apikey list` */
+function addListCommand(apikey: Command, io: CommandIo, setExitCode: SetExitCode): void {
   apikey
     .command("list")
     .description("All keys, with their state and when they were last used; never their secrets.")
@@ -52,7 +58,10 @@ Examples:
       const { listApiKeys } = await import("./apikey.ts");
       setExitCode(await listApiKeys({ ...flags, ...options }, io));
     });
+}
 
+/** `avatars apikey revoke` */
+function addRevokeCommand(apikey: Command, io: CommandIo, setExitCode: SetExitCode): void {
   apikey
     .command("revoke")
     .description("Revoke a key for ever, in all running servers within 5 seconds.")

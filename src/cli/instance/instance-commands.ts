@@ -9,21 +9,27 @@ import {
   toRate,
   toShare,
 } from "../terminal/arguments.ts";
-import type { CommandIo } from "../terminal/io.ts";
+import type { CommandIo, SetExitCode } from "../terminal/io.ts";
 
 /** Switches that are off unless given. */
 const flags = { json: false, tokenStdin: false, withContacts: false };
 
 /** `avatars instance …` */
-export function addInstanceCommands(
-  program: Command,
-  io: CommandIo,
-  setExitCode: (code: number) => void,
-): void {
+export function addInstanceCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
   const instance = program
     .command("instance")
     .description("Add, list, show, change, pause, resume and remove the GREEN-API instances to call.");
+  addAddCommand(instance, io, setExitCode);
+  addListCommand(instance, io, setExitCode);
+  addShowCommand(instance, io, setExitCode);
+  addSetCommand(instance, io, setExitCode);
+  addPauseCommand(instance, io, setExitCode);
+  addResumeCommand(instance, io, setExitCode);
+  addRemoveCommand(instance, io, setExitCode);
+}
 
+/** `avatars instance add` */
+function addAddCommand(instance: Command, io: CommandIo, setExitCode: SetExitCode): void {
   instance
     .command("add")
     .description("Add an instance, or give a known one a new URL and token. Without --token it is asked for.")
@@ -49,7 +55,10 @@ Examples:
       const { addInstance } = await import("./instance.ts");
       setExitCode(await addInstance({ id, ...flags, ...options }, io));
     });
+}
 
+/** `avatars instance list` */
+function addListCommand(instance: Command, io: CommandIo, setExitCode: SetExitCode): void {
   instance
     .command("list")
     .description("All instances; never their tokens.")
@@ -59,7 +68,10 @@ Examples:
       const { listInstances } = await import("./instance.ts");
       setExitCode(await listInstances({ ...flags, ...options }, io));
     });
+}
 
+/** `avatars instance show` */
+function addShowCommand(instance: Command, io: CommandIo, setExitCode: SetExitCode): void {
   instance
     .command("show")
     .description("All that is known of one instance; never its token.")
@@ -73,22 +85,10 @@ Examples:
       const { showInstance } = await import("./instance-show.ts");
       setExitCode(await showInstance({ id, ...flags, ...options }, io));
     });
-
-  addSteeringCommands(instance, io, setExitCode);
-
-  instance
-    .command("remove")
-    .description("Remove an instance.")
-    .argument("<id>", "idInstance", toInstanceId)
-    .option("--with-contacts", "also remove its contacts, their avatars and batches")
-    .addHelpText("after", "\nExamples:\n  avatars instance remove 1101000001 --with-contacts")
-    .action(async (id: InstanceId, options) => {
-      const { removeInstance } = await import("./instance.ts");
-      setExitCode(await removeInstance({ id, ...flags, ...options }, io));
-    });
 }
 
-function addSteeringCommands(instance: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+/** `avatars instance set` */
+function addSetCommand(instance: Command, io: CommandIo, setExitCode: SetExitCode): void {
   instance
     .command("set")
     .description("Change an instance while it is worked on: in all running workers within 2 seconds.")
@@ -126,7 +126,10 @@ Examples:
       const { setInstance } = await import("./instance-set.ts");
       setExitCode(await setInstance({ id, ...options }, io));
     });
+}
 
+/** `avatars instance pause` */
+function addPauseCommand(instance: Command, io: CommandIo, setExitCode: SetExitCode): void {
   instance
     .command("pause")
     .description(
@@ -138,7 +141,10 @@ Examples:
       const { pauseInstance } = await import("./instance.ts");
       setExitCode(await pauseInstance(id, io));
     });
+}
 
+/** `avatars instance resume` */
+function addResumeCommand(instance: Command, io: CommandIo, setExitCode: SetExitCode): void {
   instance
     .command("resume")
     .description(
@@ -149,5 +155,19 @@ Examples:
     .action(async (id: InstanceId) => {
       const { resumeInstance } = await import("./instance.ts");
       setExitCode(await resumeInstance(id, io));
+    });
+}
+
+/** `avatars instance remove` */
+function addRemoveCommand(instance: Command, io: CommandIo, setExitCode: SetExitCode): void {
+  instance
+    .command("remove")
+    .description("Remove an instance.")
+    .argument("<id>", "idInstance", toInstanceId)
+    .option("--with-contacts", "also remove its contacts, their avatars and batches")
+    .addHelpText("after", "\nExamples:\n  avatars instance remove 1101000001 --with-contacts")
+    .action(async (id: InstanceId, options) => {
+      const { removeInstance } = await import("./instance.ts");
+      setExitCode(await removeInstance({ id, ...flags, ...options }, io));
     });
 }

@@ -2,11 +2,11 @@ import { InvalidArgumentError, type Command } from "commander";
 import { contactStatuses } from "../../domain/contact-status.ts";
 import { parseDurationMs } from "../../lib/duration.ts";
 import { orInvalid, toInstanceId, toWholeNumber } from "../terminal/arguments.ts";
-import type { CommandIo } from "../terminal/io.ts";
+import type { CommandIo, SetExitCode } from "../terminal/io.ts";
 import type { ResyncWhere } from "./resync.ts";
 
 /** `avatars resync` */
-export function addResyncCommand(program: Command, io: CommandIo, setExitCode: (code: number) => void): void {
+export function addResyncCommand(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
   program
     .command("resync")
     .description("What is refreshed by itself: the plan of the next night, and having it done now.")

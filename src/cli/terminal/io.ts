@@ -48,3 +48,6 @@ export function toCommandLine(args: readonly string[]): string {
 function quoteForShell(arg: string): string {
   return /^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", String.raw`'\''`)}'`;
 }
+
+/** Told by a command when it has ended: the exit code of the process. */
+export type SetExitCode = (code: number) => void;

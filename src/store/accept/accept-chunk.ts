@@ -6,6 +6,7 @@ import { codeOf } from "../postgres/database.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
 import { patiently, retryTransient } from "../postgres/retry-transient.ts";
 import { acceptStaged, stageContacts, type IncomingContact } from "./stage-contacts.ts";
+import { foreignKeyViolation } from "../postgres/sqlstate.ts";
 import { toStorableText } from "../postgres/storable-text.ts";
 import { transact, withClient } from "../postgres/with-client.ts";
 
@@ -33,8 +34,6 @@ export async function createBatch(pool: pg.Pool | pg.PoolClient, batch: NewBatch
     throw new UserError("unknown-instance", `there is no instance ${batch.instanceId}`, { cause });
   }
 }
-
-const foreignKeyViolation = "23503";
 
 async function insertBatch(pool: pg.Pool | pg.PoolClient, batch: NewBatch): Promise<string> {
   const { rows } = await pool.query<{ id: string }>(

@@ -16,6 +16,7 @@ import { inTransaction } from "../postgres/in-transaction.ts";
 import { openBatch, type RequestedBatch } from "./open-batch.ts";
 import { briefly, retryTransient } from "../postgres/retry-transient.ts";
 import { acceptStaged, stageContacts, type IncomingContact } from "./stage-contacts.ts";
+import { foreignKeyViolation } from "../postgres/sqlstate.ts";
 import { TryAgainError } from "../postgres/try-again-error.ts";
 
 /** A batch, as it was when it was taken in. */
@@ -112,8 +113,6 @@ export async function acceptRequest(
     throw error;
   }
 }
-
-const foreignKeyViolation = "23503";
 
 async function acceptContacts(
   client: pg.PoolClient,

@@ -20,6 +20,7 @@ import { inTransaction } from "../postgres/in-transaction.ts";
 import { openBatch, type RequestedBatch } from "./open-batch.ts";
 import type { LockHold } from "./request-locks.ts";
 import { briefly, patiently, retryTransient } from "../postgres/retry-transient.ts";
+import { foreignKeyViolation, noDataFound } from "../postgres/sqlstate.ts";
 import { TryAgainError } from "../postgres/try-again-error.ts";
 import type {
   ReceivePorts,
@@ -65,10 +66,6 @@ export async function receiveStream(
     await hold.release();
   }
 }
-
-/** What `avatars.accept` raises where there is no such batch. */
-const noDataFound = "P0002";
-const foreignKeyViolation = "23503";
 
 interface Reception {
   readonly pool: pg.Pool;

@@ -4,6 +4,7 @@ import type { InstanceId } from "../../domain/instance-id.ts";
 import { briefLockMs } from "../postgres/brief-locks.ts";
 import { codeOf } from "../postgres/database.ts";
 import { briefly, retryTransient } from "../postgres/retry-transient.ts";
+import { foreignKeyViolation } from "../postgres/sqlstate.ts";
 
 /** What was asked for, to see later whether it is answered (find-answered.ts). */
 export interface RefreshedContact {
@@ -12,8 +13,6 @@ export interface RefreshedContact {
   readonly contactId: number;
   readonly requestedAt: Date;
 }
-
-const foreignKeyViolation = "23503";
 
 /** The most urgent priority there is. */
 const interactive = 0;

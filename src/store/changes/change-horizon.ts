@@ -1,5 +1,6 @@
 import type pg from "pg";
-import { codeOf, lockNotAvailable } from "../postgres/database.ts";
+import { codeOf } from "../postgres/database.ts";
+import { lockNotAvailable } from "../postgres/sqlstate.ts";
 import { withClient } from "../postgres/with-client.ts";
 
 export interface HorizonOptions {

@@ -112,9 +112,6 @@ function toUnreachableError(url: string, cause: unknown): UserError {
   );
 }
 
-/** Postgres' code for a lock that was not to be had in time. */
-export const lockNotAvailable = "55P03";
-
 /** SQLSTATE, or Node's code for a connection error; drizzle keeps the error with the code as its cause. */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null) return undefined;

@@ -1,5 +1,6 @@
 import type pg from "pg";
-import { codeOf, lockNotAvailable } from "./database.ts";
+import { codeOf } from "./database.ts";
+import { lockNotAvailable } from "./sqlstate.ts";
 
 /**
  * Locks that one process at a time has, over all of them: a row of `avatars.gates` each. Any role of the database may take an

@@ -5,7 +5,16 @@ import { migrate } from "drizzle-orm/node-postgres/migrator";
 import pg from "pg";
 import { sleep } from "../../lib/deadline.ts";
 import { UserError } from "../../lib/errors.ts";
-import { codeOf, lockNotAvailable, searchPathOption } from "./database.ts";
+import { codeOf, searchPathOption } from "./database.ts";
+import {
+  duplicateObject,
+  duplicateSchema,
+  duplicateTable,
+  invalidSchemaName,
+  lockNotAvailable,
+  undefinedTable,
+  uniqueViolation,
+} from "./sqlstate.ts";
 
 const migrationsFolder = fileURLToPath(new URL("../../../migrations", import.meta.url));
 
@@ -55,7 +64,7 @@ function connect(pool: pg.Pool, lockMs: number): pg.Client {
 }
 
 /** What two processes that create the same at once meet: it is there, in one way or another. */
-const alreadyThere = new Set(["23505", "42P06", "42P07", "42710"]);
+const alreadyThere = new Set<string>([uniqueViolation, duplicateSchema, duplicateTable, duplicateObject]);
 const createTries = 5;
 
 /** An empty table: a lock on it is none that another role could take, as an advisory lock would be. */
@@ -153,8 +162,7 @@ async function countApplied(pool: pg.Pool): Promise<number> {
     );
     return rows[0]?.applied ?? 0;
   } catch (error) {
-    // 42P01: no such table, 3F000: no such schema.
-    if (codeOf(error) === "42P01" || codeOf(error) === "3F000") return 0;
+    if (codeOf(error) === undefinedTable || codeOf(error) === invalidSchemaName) return 0;
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { sleep } from "../../lib/deadline.ts";
 import { LockedError } from "../../lib/errors.ts";
-import { codeOf, isTransient, lockNotAvailable } from "./database.ts";
+import { codeOf, isTransient } from "./database.ts";
+import { lockNotAvailable } from "./sqlstate.ts";
 
 export interface RetryLimits {
   readonly maxRetries: number;

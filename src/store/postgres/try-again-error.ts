@@ -1,5 +1,7 @@
-/** Somebody else was in between: `isTransient` knows it by its code, which is Postgres' for a serialization failure. */
+import { serializationFailure } from "./sqlstate.ts";
+
+/** Another transaction was in between: `isTransient` knows it by its code. */
 export class TryAgainError extends Error {
   override readonly name = "TryAgainError";
-  readonly code = "40001";
+  readonly code = serializationFailure;
 }

@@ -1,0 +1,70 @@
+import type { InstanceId } from "../domain/instance-id.ts";
+import type { BackgroundTask } from "../lib/start-tasks.ts";
+import type { Queues } from "../queue/queues.ts";
+import { createBatchFinisher } from "../store/batches/finish-batches.ts";
+import { isTransient } from "../store/postgres/database.ts";
+import { startRetention } from "../store/retention/start-retention.ts";
+import { findDueInstances } from "../store/work/find-due-instances.ts";
+import { applyLookupsAside } from "../store/work/save-lookups.ts";
+import { startSweep } from "../worker/sweep.ts";
+import type { Base } from "./base.ts";
+import { openResync } from "./resyncs.ts";
+
+/** An answer that was put aside is seen this long, at most, after its contact is free. */
+const asideIntervalMs = 1_000;
+
+/** A reader of one batch sees at once that it is done; this is for lists. */
+const finishIntervalMs = 5_000;
+
+/** What this process works for. */
+export interface WorkerScope {
+  readonly isOurs: (id: InstanceId) => boolean;
+  /** It runs for good, and sees to the nights. */
+  readonly isService: boolean;
+}
+
+/**
+ * What a worker does beside its instance runs, in the order in which it starts: what finds work, what follows from answers,
+ * what makes work, what removes. The tasks stop at the same time, while runs and calls in flight end.
+ */
+export function listWorkerTasks(base: Base, queues: Queues, scope: WorkerScope): BackgroundTask[] {
+  const { database, events } = base;
+  const { pool } = database;
+  return [
+    {
+      name: "sweep",
+      start: () =>
+        startSweep({
+          findDueInstances: async () => (await findDueInstances(pool)).filter(scope.isOurs),
+          wakeInstances: queues.wakeInstances,
+          random: Math.random,
+          onError: (error) => events.ledgerFailed({ where: "sweep" }, error),
+        }),
+    },
+    {
+      name: "save lookups that were put aside",
+      everyMs: asideIntervalMs,
+      run: async () => applyAside(base),
+    },
+    { name: "finish batches", everyMs: finishIntervalMs, run: createBatchFinisher(pool) },
+    ...(scope.isService ? [{ name: "resync", start: async () => openResync(base, queues) }] : []),
+    { name: "retention", start: () => startRemoval(base) },
+  ];
+}
+
+async function applyAside({ database, events }: Base): Promise<void> {
+  const { records, refused } = await applyLookupsAside(database.pool, isTransient);
+  if (records > 0) events.asideSaved({ records });
+  for (const { contactId, error } of refused) events.asideRefused({ contactId }, error);
+}
+
+function startRemoval({ config, database, events }: Base): () => Promise<void> {
+  return startRetention({
+    pool: database.pool,
+    keepChangesMs: config.keepChangesMs,
+    keepBatchesMs: config.keepBatchesMs,
+    random: Math.random,
+    onRemoved: (removed) => events.oldRowsRemoved(removed),
+    onError: (what, error) => events.ledgerFailed({ where: `remove ${what}` }, error),
+  });
+}

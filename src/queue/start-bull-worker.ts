@@ -1,0 +1,27 @@
+import { settleWithin } from "../lib/deadline.ts";
+import type { BullWorker } from "./backend.ts";
+import { readyOrThrow } from "./ready-or-throw.ts";
+
+const closeDeadlineMs = 3_000;
+
+/**
+ * Starts taking jobs, once the connection stands: a BullMQ worker whose first connection is refused would try again
+ * without end and without a pause.
+ * @param worker made with `autorun: false`; closed where it does not get ready
+ * @throws UserError `queue-unreachable`, `queue-not-migrated`
+ */
+export async function startBullWorker<Data, Result>(
+  worker: BullWorker<Data, Result>,
+  server: string,
+  report: (error: unknown) => void,
+): Promise<BullWorker<Data, Result>> {
+  worker.on("error", report);
+  try {
+    await readyOrThrow(worker, server);
+  } catch (error) {
+    await settleWithin(worker.close(), closeDeadlineMs).catch(report);
+    throw error;
+  }
+  worker.run().catch(report);
+  return worker;
+}

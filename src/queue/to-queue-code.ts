@@ -1,0 +1,6 @@
+/** What a log may say of an error of the queue: its code, or the name of its class, and no foreign text. */
+export function toQueueCode(error: unknown): string {
+  if (typeof error !== "object" || error === null) return "UNKNOWN";
+  if ("code" in error && typeof error.code === "string") return error.code;
+  return error instanceof Error ? error.name : "UNKNOWN";
+}

@@ -1,14 +1,14 @@
 import { Readable } from "node:stream";
 import { z } from "zod";
-import type { BatchReport } from "../../domain/views/batch.ts";
-import { getKey } from "../requests/access.ts";
-import { isOver, toBatchVersion } from "../answers/batch-version.ts";
-import type { ApiContext, ZodApi } from "../context/api-context.ts";
-import { describe, problems, textAnswer } from "../openapi/describe.ts";
-import { createPlaces } from "../requests/places.ts";
-import { batchParams, batchSchema, resultsQuery, toBatch } from "../schemas/batch.ts";
-import { streamEvents, type ServerSentEvent } from "../answers/server-sent-events.ts";
-import { whenClosed } from "../requests/when-closed.ts";
+import type { BatchReport } from "../../../domain/views/batch.ts";
+import { getKey } from "../../requests/access.ts";
+import { isOver, toBatchVersion } from "../../answers/batch-version.ts";
+import type { ApiContext, ZodApi } from "../../context/api-context.ts";
+import { describe, problems, textAnswer } from "../../openapi/describe.ts";
+import { createPlaces } from "../../requests/places.ts";
+import { batchParams, batchSchema, resultsQuery, toBatch } from "../../schemas/batch.ts";
+import { streamEvents, type ServerSentEvent } from "../../answers/server-sent-events.ts";
+import { whenClosed } from "../../requests/when-closed.ts";
 import { getVisibleBatch } from "./batches.ts";
 
 const read = { scopes: ["read"] } as const;

@@ -1,9 +1,9 @@
 import { z } from "zod";
-import type { CredentialRefusal } from "../../domain/judge-credentials.ts";
-import { assertVisible, canSee, getKey, noInstance } from "../requests/access.ts";
-import type { ApiContext, ZodApi } from "../context/api-context.ts";
-import { answer, describe, problems } from "../openapi/describe.ts";
-import { ApiError } from "../answers/problem.ts";
+import type { CredentialRefusal } from "../../../domain/judge-credentials.ts";
+import { assertVisible, canSee, getKey, noInstance } from "../../requests/access.ts";
+import type { ApiContext, ZodApi } from "../../context/api-context.ts";
+import { answer, describe, problems } from "../../openapi/describe.ts";
+import { ApiError } from "../../answers/problem.ts";
 import {
   instanceChangesSchema,
   instanceListSchema,
@@ -12,8 +12,8 @@ import {
   newInstanceSchema,
   removeQuery,
   toInstance,
-} from "../schemas/instance.ts";
-import { invalidRequest } from "../answers/to-api-error.ts";
+} from "../../schemas/instance.ts";
+import { invalidRequest } from "../../answers/to-api-error.ts";
 
 const read = { scopes: ["read"] } as const;
 const admin = { scopes: ["admin"] } as const;

@@ -1,10 +1,10 @@
-import type { BatchSummary } from "../../domain/views/batch.ts";
-import { assertThere, canSee, getKey } from "../requests/access.ts";
-import type { ApiContext, ZodApi } from "../context/api-context.ts";
-import { decodeCursor, encodeCursor } from "../answers/cursor.ts";
-import { answer, describe, problems } from "../openapi/describe.ts";
-import { ApiError } from "../answers/problem.ts";
-import type { BatchPorts } from "../context/ports.ts";
+import type { BatchSummary } from "../../../domain/views/batch.ts";
+import { assertThere, canSee, getKey } from "../../requests/access.ts";
+import type { ApiContext, ZodApi } from "../../context/api-context.ts";
+import { decodeCursor, encodeCursor } from "../../answers/cursor.ts";
+import { answer, describe, problems } from "../../openapi/describe.ts";
+import { ApiError } from "../../answers/problem.ts";
+import type { BatchPorts } from "../../context/ports.ts";
 import {
   batchListQuery,
   batchListSchema,
@@ -16,7 +16,7 @@ import {
   toBatch,
   toBatchItem,
   toBatchSummary,
-} from "../schemas/batch.ts";
+} from "../../schemas/batch.ts";
 
 const read = { scopes: ["read"] } as const;
 const enqueue = { scopes: ["enqueue"] } as const;

@@ -1,15 +1,15 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
-import type { ChatId } from "../../domain/chat-id.ts";
-import type { InstanceId } from "../../domain/instance-id.ts";
-import { mapInTurns } from "../../lib/in-turns.ts";
-import { assertVisible, getKey, noInstance } from "../requests/access.ts";
-import type { ApiContext, ZodApi } from "../context/api-context.ts";
-import { decodeCursor, encodeCursor } from "../answers/cursor.ts";
-import { answer, describe, problems } from "../openapi/describe.ts";
-import { createPlaces } from "../requests/places.ts";
-import type { ContactPorts } from "../context/ports.ts";
-import { ApiError } from "../answers/problem.ts";
+import type { ChatId } from "../../../domain/chat-id.ts";
+import type { InstanceId } from "../../../domain/instance-id.ts";
+import { mapInTurns } from "../../../lib/in-turns.ts";
+import { assertVisible, getKey, noInstance } from "../../requests/access.ts";
+import type { ApiContext, ZodApi } from "../../context/api-context.ts";
+import { decodeCursor, encodeCursor } from "../../answers/cursor.ts";
+import { answer, describe, problems } from "../../openapi/describe.ts";
+import { createPlaces } from "../../requests/places.ts";
+import type { ContactPorts } from "../../context/ports.ts";
+import { ApiError } from "../../answers/problem.ts";
 import {
   contactParams,
   contactSchema,
@@ -21,9 +21,9 @@ import {
   refreshQuery,
   toChange,
   toContact,
-} from "../schemas/contact.ts";
-import { invalidRequest } from "../answers/to-api-error.ts";
-import { whenClosed } from "../requests/when-closed.ts";
+} from "../../schemas/contact.ts";
+import { invalidRequest } from "../../answers/to-api-error.ts";
+import { whenClosed } from "../../requests/when-closed.ts";
 
 const read = { scopes: ["read"] } as const;
 const admin = { scopes: ["admin"] } as const;

@@ -18,7 +18,7 @@ import { idempotencyHeaders, newBatchSchema, streamQuery } from "../../schemas/n
 import { SenderGone } from "../../requests/sender-gone.ts";
 import { invalidRequest, toFault, unavailable } from "../../answers/to-api-error.ts";
 import { whenClosed } from "../../requests/when-closed.ts";
-import { getVisibleBatch } from "./batches.ts";
+import { getVisibleBatch } from "./visible-batch.ts";
 
 const enqueue = { scopes: ["enqueue"] } as const;
 /** Each writes over up to two connections to Postgres. */

@@ -11,7 +11,7 @@ import { createPlaces } from "./requests/places.ts";
 import type { ApiPorts } from "./context/ports.ts";
 import { ApiError, problemType } from "./answers/problem.ts";
 import { toRequestId } from "./requests/request-id.ts";
-import { addAcceptRoute } from "./routes/batches/accept-batch.ts";
+import { addCreateBatch } from "./routes/batches/create-batch.ts";
 import { addBatchResults } from "./routes/batches/batch-results.ts";
 import { addCancelBatch } from "./routes/batches/cancel-batch.ts";
 import { addGetBatch } from "./routes/batches/get-batch.ts";
@@ -201,7 +201,7 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
   addListBatchItems(api, context);
   addCancelBatch(api, context);
   addRetryBatch(api, context);
-  addAcceptRoute(api, context);
+  addCreateBatch(api, context);
   addBatchResults(api, context);
   addWatchBatch(api, context);
   addGetContact(api, context);

@@ -17,11 +17,11 @@ import { toRequestId } from "./requests/request-id.ts";
 import { whenClosed } from "./requests/when-closed.ts";
 
 export interface ApiSettings extends BodyLimits {
-  /** Of the package. */
+  /** The version of the package. */
   readonly version: string;
-  /** Of each key, in each process. */
+  /** What a key may send in each process. */
   readonly requestsPerMinute: number;
-  /** Whose `X-Forwarded-For` is believed, see lib/trusted-proxies.ts; none: nobody's. */
+  /** Whose `X-Forwarded-For` is believed, see lib/trusted-proxies.ts; empty: of no proxy. */
   readonly trustedProxies: readonly string[];
   /** A stream of events ends after this time, ms: its reader comes again, if it still reads. */
   readonly watchMs: number;

@@ -1,36 +1,27 @@
-import rateLimit from "@fastify/rate-limit";
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
+import fastify, { type FastifyInstance } from "fastify";
 import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
+import { addRoutes } from "./add-routes.ts";
+import { ApiError } from "./answers/problem.ts";
+import { invalidRequest, unavailable } from "./answers/to-api-error.ts";
+import { type ApiEvents, withZod } from "./context/api-context.ts";
+import type { ApiPorts } from "./context/ports.ts";
+import { createReports, type Reports } from "./create-reports.ts";
+import { addOpenApi } from "./openapi/openapi.ts";
+import { addRateLimits } from "./rate-limits.ts";
 import { createAuthentication } from "./requests/authenticate.ts";
 import { createBodyDeadline, type BodyLimits } from "./requests/body-deadline.ts";
 import { addBodyParsers } from "./requests/body-parsers.ts";
-import { toCallerAddress } from "./requests/caller-address.ts";
 import { linger } from "./requests/linger.ts";
-import { addOpenApi } from "./openapi/openapi.ts";
 import { createPlaces } from "./requests/places.ts";
-import type { ApiPorts } from "./context/ports.ts";
-import { ApiError, problemType } from "./answers/problem.ts";
 import { toRequestId } from "./requests/request-id.ts";
-import { addAcceptRoute } from "./routes/accept-batch.ts";
-import { addBatchRoutes } from "./routes/batches.ts";
-import { addFollowRoutes } from "./routes/follow-batch.ts";
-import { addFrontRoute } from "./routes/front.ts";
-import { addChangeRoutes } from "./routes/changes.ts";
-import { addContactRoutes } from "./routes/contacts.ts";
-import { addInstanceRoutes } from "./routes/instances.ts";
-import { addResyncRoutes } from "./routes/resync.ts";
-import { addServiceRoutes } from "./routes/service.ts";
-import { isOfGoneSender } from "./requests/sender-gone.ts";
-import { invalidRequest, toApiError, unavailable } from "./answers/to-api-error.ts";
 import { whenClosed } from "./requests/when-closed.ts";
-import { type ApiContext, type ApiEvents, withZod } from "./context/api-context.ts";
 
 export interface ApiSettings extends BodyLimits {
-  /** Of the package. */
+  /** The version of the package. */
   readonly version: string;
-  /** Of each key, in each process. */
+  /** What a key may send in each process. */
   readonly requestsPerMinute: number;
-  /** Whose `X-Forwarded-For` is believed, see lib/trusted-proxies.ts; none: nobody's. */
+  /** Whose `X-Forwarded-For` is believed, see lib/trusted-proxies.ts; empty: of no proxy. */
   readonly trustedProxies: readonly string[];
   /** A stream of events ends after this time, ms: its reader comes again, if it still reads. */
   readonly watchMs: number;
@@ -40,19 +31,45 @@ export type Api = FastifyInstance;
 
 const maxParamLength = 300;
 const headersTimeoutMs = 10_000;
-/** What needs no key, of each address: far more than probes send. */
-const openRequestsPerMinute = 600;
-/** Keys and addresses that are counted: of more than these, those that have sent nothing for longest are forgotten. */
-const counted = 20_000;
-/** With keys that are none, of each address. */
-const failuresPerMinute = 300;
 /** Requests at work: one key alone cannot make all others wait for Postgres until they are refused. */
 const atWork = { total: 400, perKey: 100, what: "requests" };
-/** nginx's, for a sender who has gone before there was an answer. */
-const goneStatus = 499;
 
 /** The API without a port: it knows routes, and neither sockets nor signals. */
 export async function createApi(ports: ApiPorts, settings: ApiSettings, events: ApiEvents): Promise<Api> {
+  const reports = createReports(ports, events);
+  const app = createServer(settings, reports);
+  const stopping = new AbortController();
+  const authentication = createAuthentication({
+    keys: ports.keys,
+    now: Date.now,
+    // The limits come after these hooks, and before the first request.
+    countFailure: (request) => countFailure(request),
+  });
+
+  // The order of the hooks is the order in which a request passes them.
+  addAnswerHook(app, reports);
+  app.decorateRequest("apiKey", undefined);
+  app.addHook("onRequest", authentication.onRequest);
+  addWorkHook(app, ports);
+  addBodyParsers(app);
+  app.addHook("preParsing", createBodyDeadline(settings));
+  app.addHook("preClose", async () => stopping.abort());
+  const countFailure = await addRateLimits(app, settings);
+  await addOpenApi(app, settings.version);
+  addRoutes(withZod(app), {
+    ports,
+    now: () => new Date(),
+    closing: stopping.signal,
+    isKeyValid: authentication.isValid,
+    watchMs: settings.watchMs,
+    failed: reports.tellCut,
+  });
+  await app.ready();
+  return app;
+}
+
+/** Fastify without a route: what it bounds, how it checks and writes bodies, how it answers errors. */
+function createServer(settings: ApiSettings, { sendProblem, tellAnswered }: Reports): Api {
   const app = fastify({
     genReqId: (request) => toRequestId(request.headers["x-request-id"]),
     bodyLimit: settings.maxBodyBytes,
@@ -71,46 +88,6 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
       whenClosed(reply.raw, () => tellAnswered(request, reply, startedAt));
     },
   });
-  const stopping = new AbortController();
-
-  function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const { id: requestId } = request;
-    // It is told of with the others that were answered.
-    if (isLeft(request, reply) && isOfGoneSender(error)) return void reply.code(goneStatus).send();
-    const apiError = toApiError(error, ports.isTransient);
-    if (apiError.status >= 500) tellFailed(request, apiError.kind, apiError.options.cause);
-    void reply
-      .code(apiError.status)
-      .headers(apiError.headers)
-      .type(problemType)
-      .header("x-request-id", requestId)
-      .serializer((problem: unknown) => JSON.stringify(problem))
-      .send(apiError.toProblem(requestId));
-  }
-
-  function tellFailed(
-    { id: requestId, routeOptions }: FastifyRequest,
-    problem: string,
-    error: unknown,
-  ): void {
-    if (problem === "cut" && isOfGoneSender(error)) return;
-    events.apiFailed({ requestId, route: routeOptions?.url ?? "none", problem }, error);
-  }
-
-  /** `startedAt` by `performance.now()`: reply.elapsedTime stays 0 without a logger and without hooks onResponse. */
-  function tellAnswered(request: FastifyRequest, reply: FastifyReply, startedAt: number): void {
-    const { raw } = reply;
-    events.apiAnswered({
-      requestId: request.id,
-      method: request.method,
-      route: request.routeOptions?.url ?? "none",
-      status: raw.headersSent ? raw.statusCode : goneStatus,
-      tookMs: Math.round(performance.now() - startedAt),
-      key: request.apiKey?.id,
-      ...(!raw.writableFinished && { aborted: true as const }),
-    });
-  }
-
   app.setValidatorCompiler(validatorCompiler);
   app.setSerializerCompiler(serializerCompiler);
   app.setErrorHandler(sendProblem);
@@ -121,11 +98,14 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
       reply,
     );
   });
+  return app;
+}
 
-  app.decorateRequest("apiKey", undefined);
+/** Gives each answer its request's id, and has it reported when it is closed. */
+function addAnswerHook(app: FastifyInstance, { tellAnswered }: Reports): void {
   app.addHook("onRequest", async (request, reply) => {
     const startedAt = performance.now();
-    // Not by the hook onResponse: that is silent about those who go too soon.
+    // Not by the hook onResponse: that is silent about senders who go too soon.
     whenClosed(reply.raw, () => {
       linger(request.raw);
       tellAnswered(request, reply, startedAt);
@@ -135,89 +115,18 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
       throw invalidRequest([{ path: "header/host", message: "HTTP/1.1 needs it" }]);
     }
   });
-  const authentication = createAuthentication({
-    keys: ports.keys,
-    now: Date.now,
-    async countFailure(request) {
-      const counted = await limitFailures(request);
-      if (!counted.isAllowed && counted.isExceeded) throw tooManyFailures(counted.ttl);
-    },
-  });
-  app.addHook("onRequest", authentication.onRequest);
+}
+
+/** Gives each request with a key a place among those at work, until it is answered or lasts. */
+function addWorkHook(app: FastifyInstance, { isOverloaded }: Pick<ApiPorts, "isOverloaded">): void {
   const working = createPlaces(atWork);
   app.decorateRequest("leaveWork", doNothing);
   app.addHook("onRequest", async (request, reply) => {
     if (request.apiKey === undefined) return;
-    if (ports.isOverloaded()) throw unavailable();
+    if (isOverloaded()) throw unavailable();
     request.leaveWork = working.take(request.apiKey.id);
     whenClosed(reply.raw, request.leaveWork);
   });
-  addBodyParsers(app);
-  app.addHook("preParsing", createBodyDeadline(settings));
-  app.addHook("preClose", async () => stopping.abort());
-
-  await app.register(rateLimit, {
-    max: (request) => (request.apiKey ? settings.requestsPerMinute : openRequestsPerMinute),
-    timeWindow: 60_000,
-    // After the key is known, and before the body is read.
-    hook: "preParsing",
-    keyGenerator: (request) => request.apiKey?.id ?? `ip ${toCallerAddress(request)}`,
-    cache: counted,
-    enableDraftSpec: true,
-    errorResponseBuilder: (_request, { ttl, max }) => rateLimited(max, ttl),
-  });
-  const limitFailures = app.createRateLimit({
-    max: failuresPerMinute,
-    timeWindow: 60_000,
-    keyGenerator: toCallerAddress,
-  });
-  await addOpenApi(app, settings.version);
-
-  const context: ApiContext = {
-    ports,
-    now: () => new Date(),
-    closing: stopping.signal,
-    isKeyValid: authentication.isValid,
-    watchMs: settings.watchMs,
-    failed: (request, error) => tellFailed(request, "cut", error),
-  };
-  const api = withZod(app);
-  addFrontRoute(api);
-  addServiceRoutes(api, context);
-  addBatchRoutes(api, context);
-  addAcceptRoute(api, context);
-  addFollowRoutes(api, context);
-  addContactRoutes(api, context);
-  addChangeRoutes(api, context);
-  addInstanceRoutes(api, context);
-  addResyncRoutes(api, context);
-  await app.ready();
-  return app;
-}
-
-/** Has the sender hung up, in the middle of its request or before its answer? */
-function isLeft(request: FastifyRequest, { raw }: FastifyReply): boolean {
-  return raw.destroyed || raw.closed || (request.raw.destroyed && !request.raw.complete);
 }
 
 function doNothing(): void {}
-
-function tooManyFailures(ttlMs: number): ApiError {
-  return new ApiError(
-    "rate-limited",
-    `more than ${failuresPerMinute} requests of this address had no valid key within a minute, nor has this one: check the key`,
-    { retryAfterS: toSeconds(ttlMs) },
-  );
-}
-
-function rateLimited(perMinute: number, ttlMs: number): ApiError {
-  return new ApiError(
-    "rate-limited",
-    `no more than ${perMinute} requests a minute are taken: wait as long as Retry-After says`,
-    { retryAfterS: toSeconds(ttlMs) },
-  );
-}
-
-function toSeconds(ms: number): number {
-  return Math.max(1, Math.ceil(ms / 1000));
-}

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { STATUS_CODES, type ServerResponse } from "node:http";
+import { STATUS_CODES, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import { UserError } from "../lib/errors.ts";
 import type { Api } from "./create-api.ts";
@@ -33,7 +33,7 @@ export interface ApiServerOptions {
 /** Far slower than any line, but fast enough for a download, whose transaction is open meanwhile, to have an end. */
 const defaultReading: ReadingPace = { spanMs: 60_000, leastBytesPerSecond: 32 * 1024 };
 
-/** While it stops, how often it looks for connections that nobody uses. */
+/** While it stops, how often it looks for connections without a request. */
 const lookMs = 250;
 
 /**
@@ -48,10 +48,41 @@ export async function serveApi({
   reading = defaultReading,
 }: ApiServerOptions): Promise<ApiServer> {
   const { server } = api;
-  const sockets = new Set<Socket>();
-  const responses = new Set<ServerResponse>();
-  let isStopping = false;
+  const connections = watchConnections(server);
+  answerMalformed(server, connections);
+  await listen(api, host, port);
+  server.on("error", onError);
+  const stopWatching = cutSlowReaders(connections.sockets, reading);
 
+  async function stopNow(graceMs: number): Promise<void> {
+    const letGo = closeWithin(server, connections, graceMs);
+    try {
+      await api.close();
+    } finally {
+      stopWatching();
+      letGo();
+    }
+  }
+
+  const address = server.address() as AddressInfo;
+  let stopped: Promise<void> | undefined;
+  return {
+    port: address.port,
+    url: toUrl(address),
+    stop: (graceMs) => (stopped ??= stopNow(graceMs)),
+  };
+}
+
+/** What the server has at the moment. */
+interface Connections {
+  readonly sockets: Set<Socket>;
+  readonly responses: Set<ServerResponse>;
+  isStopping: boolean;
+}
+
+function watchConnections(server: Server): Connections {
+  const connections: Connections = { sockets: new Set(), responses: new Set(), isStopping: false };
+  const { sockets, responses } = connections;
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
@@ -59,7 +90,7 @@ export async function serveApi({
   // Before Fastify's own listener, which may answer at once.
   server.prependListener("request", (_request, response) => {
     responses.add(response);
-    response.shouldKeepAlive &&= !isStopping;
+    response.shouldKeepAlive &&= !connections.isStopping;
     response.once("close", () => responses.delete(response));
   });
   // Node takes a response for done when it is ended, and would cut what its reader has not fetched yet.
@@ -67,7 +98,12 @@ export async function serveApi({
   server.closeIdleConnections = () => {
     if (![...responses].some(({ writableEnded }) => writableEnded)) closeIdle();
   };
-  // Of all expectations only 100-continue means anything, which Node sees to: others are not met, and harm nobody.
+  return connections;
+}
+
+/** Answers what is not understood as a request, and expectations: neither gets to Fastify. */
+function answerMalformed(server: Server, { responses }: Connections): void {
+  // Of all expectations only 100-continue means anything, which Node sees to: others are not met, and do no harm.
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   server.removeAllListeners("clientError");
   server.on("clientError", (error: NodeJS.ErrnoException, stream) => {
@@ -78,7 +114,10 @@ export async function serveApi({
     if (isTaken || !socket.writable || error.code === "ECONNRESET") socket.destroy();
     else socket.end(toRawAnswer(error, server.headersTimeout), () => socket.destroy());
   });
+}
 
+async function listen(api: Api, host: string, port: number): Promise<void> {
+  const { server } = api;
   // Not through Fastify: of `localhost` it makes two servers, and only one of them would be stopped like this.
   server.listen(port, host);
   try {
@@ -92,35 +131,24 @@ export async function serveApi({
       { cause },
     );
   }
-  server.on("error", onError);
-  const stopWatching = cutSlowReaders(sockets, reading);
+}
 
-  async function stopNow(graceMs: number): Promise<void> {
-    isStopping = true;
-    for (const response of responses) if (!response.headersSent) response.shouldKeepAlive = false;
-    const look = setInterval(() => {
-      // Node takes a connection on which nothing has come yet for one that is busy.
-      for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
-      server.closeIdleConnections();
-    }, lookMs);
-    const cut = setTimeout(() => {
-      for (const socket of sockets) socket.destroy();
-    }, graceMs);
-    try {
-      await api.close();
-    } finally {
-      stopWatching();
-      clearInterval(look);
-      clearTimeout(cut);
-    }
-  }
-
-  const address = server.address() as AddressInfo;
-  let stopped: Promise<void> | undefined;
-  return {
-    port: address.port,
-    url: toUrl(address),
-    stop: (graceMs) => (stopped ??= stopNow(graceMs)),
+/** Lets no connection wait for a next request, and cuts all after `graceMs`. Returns what ends that. */
+function closeWithin(server: Server, connections: Connections, graceMs: number): () => void {
+  const { sockets, responses } = connections;
+  connections.isStopping = true;
+  for (const response of responses) if (!response.headersSent) response.shouldKeepAlive = false;
+  const look = setInterval(() => {
+    // Node takes a connection on which nothing has come yet for one that is busy.
+    for (const socket of sockets) if (socket.bytesRead === 0) socket.destroy();
+    server.closeIdleConnections();
+  }, lookMs);
+  const cut = setTimeout(() => {
+    for (const socket of sockets) socket.destroy();
+  }, graceMs);
+  return () => {
+    clearInterval(look);
+    clearTimeout(cut);
   };
 }
 
@@ -129,7 +157,7 @@ function toUrl({ address, family, port }: AddressInfo): string {
   return `http://${family === "IPv6" ? `[${reachable}]` : reachable}:${port}`;
 }
 
-/** The answer to what is not understood as a request: it never gets to Fastify. */
+/** The answer to what is not understood as a request, byte by byte. */
 function toRawAnswer({ code }: NodeJS.ErrnoException, headersTimeoutMs: number): string {
   const requestId = toRequestId(undefined);
   const problem = toMalformed(code, headersTimeoutMs).toProblem(requestId);

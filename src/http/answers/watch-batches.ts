@@ -16,7 +16,7 @@ export type WatchBatch = (
   signal: AbortSignal,
 ) => AsyncGenerator<BatchReport, void, undefined>;
 
-/** Nobody is told more often, and nothing is read more often. */
+/** A watcher is told no more often, and a batch read no more often. */
 const intervalMs = 1_000;
 /** A Postgres that restarts is waited for. */
 const patienceMs = 30_000;
@@ -35,11 +35,48 @@ interface Poll {
  * the hold has changed; after that of a batch that is done or cancelled there are none. A read that fails is tried again for
  * half a minute, then the iteration fails with its error.
  */
-export function createBatchWatch({
+export function createBatchWatch(ports: BatchWatchPorts): WatchBatch {
+  const polls = createPolls(ports);
+
+  return async function* watch(batchId, signal) {
+    if (signal.aborted) return;
+    const bell = createBell();
+    const poll = polls.join(batchId, bell.ring);
+    signal.addEventListener("abort", bell.ring);
+    try {
+      let told: string | undefined;
+      while (!signal.aborted) {
+        const { report } = poll;
+        if (report && toBatchVersion(report) !== told) {
+          told = toBatchVersion(report);
+          yield report;
+        } else if (poll.end) {
+          if (poll.end.error !== undefined) throw poll.end.error;
+          return;
+        } else {
+          await bell.rung();
+        }
+      }
+    } finally {
+      signal.removeEventListener("abort", bell.ring);
+      polls.leave(batchId, poll, bell.ring);
+    }
+  };
+}
+
+/** The polls of this process, one for each batch that is watched. */
+interface Polls {
+  /** The poll of the batch, begun if it is the first watcher; `wake` is called at each news. */
+  join(batchId: string, wake: () => void): Poll;
+  /** Ends the poll with its last watcher. */
+  leave(batchId: string, poll: Poll, wake: () => void): void;
+}
+
+function createPolls({
   find,
   now = performance.now.bind(performance),
   sleep = sleepFor,
-}: BatchWatchPorts): WatchBatch {
+}: BatchWatchPorts): Polls {
   const polls = new Map<string, Poll>();
 
   function end(batchId: string, poll: Poll, error?: unknown): void {
@@ -90,33 +127,10 @@ export function createBatchWatch({
     poll.stopped.abort();
   }
 
-  return async function* watch(batchId, signal) {
-    if (signal.aborted) return;
-    const bell = createBell();
-    const poll = join(batchId, bell.ring);
-    signal.addEventListener("abort", bell.ring);
-    try {
-      let told: string | undefined;
-      while (!signal.aborted) {
-        const { report } = poll;
-        if (report && toBatchVersion(report) !== told) {
-          told = toBatchVersion(report);
-          yield report;
-        } else if (poll.end) {
-          if (poll.end.error !== undefined) throw poll.end.error;
-          return;
-        } else {
-          await bell.rung();
-        }
-      }
-    } finally {
-      signal.removeEventListener("abort", bell.ring);
-      leave(batchId, poll, bell.ring);
-    }
-  };
+  return { join, leave };
 }
 
-/** Rung while nobody listens, it is heard later. */
+/** A ring that comes before its listener is heard later. */
 function createBell() {
   let isRung = false;
   let hear: (() => void) | undefined;

@@ -23,9 +23,9 @@ export interface ApiEvents {
   apiFailed(fields: { requestId: string; route: string; problem: string }, error: unknown): void;
 }
 
-/** What each route is given. */
-export interface ApiContext {
-  readonly ports: ApiPorts;
+/** What each route is given; `Ports`: those of its ports that it needs. */
+export interface ApiContext<Ports = ApiPorts> {
+  readonly ports: Ports;
   readonly now: () => Date;
   /** Aborted when the server begins to stop: what waits for something ends at once. */
   readonly closing: AbortSignal;

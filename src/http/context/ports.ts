@@ -151,7 +151,7 @@ export interface BatchPorts {
    * is aborted. Watchers of one batch share its reads.
    */
   watch(batchId: string, signal: AbortSignal): AsyncIterable<BatchReport>;
-  /** Nobody waits for its contacts any more, unless for another batch. Returns how many were given up. */
+  /** Ends the batch: it waits for its contacts no more, but another batch may. Returns how many were given up. */
   cancel(batchId: string): Promise<number>;
   /** Asks again for all contacts without a clear answer that is fresh enough. Returns how many. */
   retry(batchId: string): Promise<number>;

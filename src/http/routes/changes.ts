@@ -1,46 +1,47 @@
 import { assertThere, getKey } from "../requests/access.ts";
 import type { ApiContext, ZodApi } from "../context/api-context.ts";
+import type { ChangePorts, InstancePorts } from "../context/ports.ts";
 import { decodeNumberCursor, encodeCursor } from "../answers/cursor.ts";
 import { answer, describe, problems } from "../openapi/describe.ts";
 import { changesQuery, changesSchema, toChange } from "../schemas/contact.ts";
 
+interface ChangesPorts {
+  readonly changes: Pick<ChangePorts, "read">;
+  readonly instances: Pick<InstancePorts, "find">;
+}
+
 const read = { scopes: ["read"] } as const;
 
-/** `/v1/changes` */
-export function addChangeRoutes(api: ZodApi, { ports }: ApiContext): void {
-  api.get(
-    "/v1/changes",
-    {
-      config: { access: read },
-      schema: {
-        ...describe({
-          id: "listChanges",
-          tag: "Changes",
-          summary: "The feed of avatar changes, oldest first.",
-          description:
-            "Keep `next` and ask with it again: it misses no change and repeats none, also across restarts of either side. A page may be empty and there may be more at once: `more` says so. Contacts that are erased take their changes with them. Changes are kept for a year unless AVATARS_KEEP_CHANGES says otherwise: a cursor from longer ago goes on with the oldest change that is kept, without a word about those that were removed.",
-          access: read,
-        }),
-        querystring: changesQuery,
-        response: {
-          200: answer("A page, and where to read on.", changesSchema),
-          ...problems(read, "invalid-request", "invalid-cursor", "not-found"),
-        },
-      },
-    },
-    async (request, reply) => {
-      const key = getKey(request);
-      const { cursor, limit, instanceId } = request.query;
-      await assertThere(key, instanceId, ports.instances.find);
-      const instanceIds = instanceId === undefined ? key.instanceIds : [instanceId];
-      const { items, next, isMore } = await ports.changes.read(
-        instanceIds,
-        decodeNumberCursor(cursor) ?? 0,
-        limit,
-      );
-      return reply
-        .type("application/json")
-        .send({ items: items.map(toChange), next: encodeCursor(next), more: isMore });
-    },
-  );
+const listChangesSchema = {
+  ...describe({
+    id: "listChanges",
+    tag: "Changes",
+    summary: "The feed of avatar changes, oldest first.",
+    description:
+      "Keep `next` and ask with it again: it misses no change and repeats none, also across restarts of either side. A page may be empty and there may be more at once: `more` says so. Contacts that are erased take their changes with them. Changes are kept for a year unless AVATARS_KEEP_CHANGES says otherwise: a cursor from longer ago goes on with the oldest change that is kept, without a word about those that were removed.",
+    access: read,
+  }),
+  querystring: changesQuery,
+  response: {
+    200: answer("A page, and where to read on.", changesSchema),
+    ...problems(read, "invalid-request", "invalid-cursor", "not-found"),
+  },
+};
+
+/** `GET /v1/changes` */
+export function addListChanges(api: ZodApi, { ports }: ApiContext<ChangesPorts>): void {
+  api.get("/v1/changes", { config: { access: read }, schema: listChangesSchema }, async (request, reply) => {
+    const key = getKey(request);
+    const { cursor, limit, instanceId } = request.query;
+    await assertThere(key, instanceId, ports.instances.find);
+    const instanceIds = instanceId === undefined ? key.instanceIds : [instanceId];
+    const { items, next, isMore } = await ports.changes.read(
+      instanceIds,
+      decodeNumberCursor(cursor) ?? 0,
+      limit,
+    );
+    return reply
+      .type("application/json")
+      .send({ items: items.map(toChange), next: encodeCursor(next), more: isMore });
+  });
 }

@@ -1,5 +1,7 @@
 import { z } from "zod";
+import type { FastifyReply } from "fastify";
 import type { ApiContext, ZodApi } from "../context/api-context.ts";
+import type { ApiPorts } from "../context/ports.ts";
 import { answer, describe, problems, textAnswer } from "../openapi/describe.ts";
 
 const healthSchema = z.object({ status: z.literal("ok") }).meta({ id: "Health" });
@@ -16,86 +18,99 @@ const readinessSchema = z
   })
   .meta({ id: "Readiness" });
 
+/** The API has them below its version, too: there the document does not repeat them. */
+function hidden<Schema extends object>(schema: Schema) {
+  return { ...schema, hide: true };
+}
+
+const getHealthSchema = {
+  ...describe({
+    id: "getHealth",
+    tag: "Service",
+    summary: "Does the process answer?",
+    access: "open",
+  }),
+  response: { 200: answer("It does.", healthSchema), ...problems("open") },
+};
+
+/** `GET /healthz` and `GET /v1/healthz` */
+export function addGetHealth(api: ZodApi): void {
+  const config = { access: "open" } as const;
+  api.get("/healthz", { config, schema: getHealthSchema }, async () => ({ status: "ok" as const }));
+  api.get("/v1/healthz", { config, schema: hidden(getHealthSchema) }, async () => ({
+    status: "ok" as const,
+  }));
+}
+
+const getReadinessSchema = {
+  ...describe({
+    id: "getReadiness",
+    tag: "Service",
+    summary: "Can requests be served, and what is missing?",
+    description:
+      "`degraded`: they are served, and something else is away. A queue that is away only delays the calls by seconds.",
+    access: "open",
+  }),
+  response: {
+    200: answer("Ready, or degraded.", readinessSchema),
+    503: answer("Not ready.", readinessSchema),
+    ...problems("open"),
+  },
+};
+
+type Readiness = z.output<typeof readinessSchema>;
+type ReadinessContext = ApiContext<Pick<ApiPorts, "findMissing">>;
+
+/** `GET /readyz` and `GET /v1/readyz` */
+export function addGetReadiness(api: ZodApi, context: ReadinessContext): void {
+  const config = { access: "open" } as const;
+  api.get("/readyz", { config, schema: getReadinessSchema }, async (_request, reply) => {
+    const { code, readiness } = await findReadiness(context);
+    return reply.code(code).type("application/json").send(readiness);
+  });
+  api.get("/v1/readyz", { config, schema: hidden(getReadinessSchema) }, async (_request, reply) => {
+    const { code, readiness } = await findReadiness(context);
+    return reply.code(code).type("application/json").send(readiness);
+  });
+}
+
+async function findReadiness({ ports, closing }: ReadinessContext) {
+  const found = await ports.findMissing();
+  const stopping = { name: "stopping", detail: "the process is stopping", isDegraded: false };
+  const missing = closing.aborted ? [...found, stopping] : found;
+  const isReady = missing.every(({ isDegraded }) => isDegraded);
+  const status: Readiness["status"] = missing.length === 0 ? "ready" : isReady ? "degraded" : "not-ready";
+  const readiness = { status, missing: missing.map(({ name, detail }) => ({ name, detail })) };
+  return { code: isReady ? (200 as const) : (503 as const), readiness };
+}
+
 const metricsAccess = { scopes: ["read"], allInstances: true, basic: true } as const;
 
-/** `/healthz`, `/readyz` and `/metrics`, also below `/v1`. */
-export function addServiceRoutes(api: ZodApi, { ports, closing }: ApiContext): void {
-  for (const prefix of ["", "/v1"]) {
-    const hide = prefix !== "";
-    api.get(
-      `${prefix}/healthz`,
-      {
-        config: { access: "open" },
-        schema: {
-          ...describe({
-            id: "getHealth",
-            tag: "Service",
-            summary: "Does the process answer?",
-            access: "open",
-          }),
-          hide,
-          response: { 200: answer("It does.", healthSchema), ...problems("open") },
-        },
-      },
-      async () => ({ status: "ok" as const }),
-    );
+const getMetricsSchema = {
+  ...describe({
+    id: "getMetrics",
+    tag: "Service",
+    summary: "Metrics for Prometheus.",
+    access: metricsAccess,
+  }),
+  response: {
+    200: textAnswer("In the text format of Prometheus.", z.string(), "text/plain"),
+    ...problems(metricsAccess),
+  },
+};
 
-    api.get(
-      `${prefix}/readyz`,
-      {
-        config: { access: "open" },
-        schema: {
-          ...describe({
-            id: "getReadiness",
-            tag: "Service",
-            summary: "Can requests be served, and what is missing?",
-            description:
-              "`degraded`: they are served, and something else is away. A queue that is away only delays the calls by seconds.",
-            access: "open",
-          }),
-          hide,
-          response: {
-            200: answer("Ready, or degraded.", readinessSchema),
-            503: answer("Not ready.", readinessSchema),
-            ...problems("open"),
-          },
-        },
-      },
-      async (_request, reply) => {
-        const found = await ports.findMissing();
-        const stopping = { name: "stopping", detail: "the process is stopping", isDegraded: false };
-        const missing = closing.aborted ? [...found, stopping] : found;
-        const isReady = missing.every(({ isDegraded }) => isDegraded);
-        const status = missing.length === 0 ? "ready" : isReady ? "degraded" : "not-ready";
-        return reply
-          .code(isReady ? 200 : 503)
-          .type("application/json")
-          .send({ status, missing: missing.map(({ name, detail }) => ({ name, detail })) });
-      },
-    );
+type MetricsPorts = Pick<ApiPorts, "scrape">;
 
-    api.get(
-      `${prefix}/metrics`,
-      {
-        config: { access: metricsAccess },
-        schema: {
-          ...describe({
-            id: "getMetrics",
-            tag: "Service",
-            summary: "Metrics for Prometheus.",
-            access: metricsAccess,
-          }),
-          hide,
-          response: {
-            200: textAnswer("In the text format of Prometheus.", z.string(), "text/plain"),
-            ...problems(metricsAccess),
-          },
-        },
-      },
-      async (_request, reply) => {
-        const { text, contentType } = await ports.scrape();
-        return reply.type(contentType).serializer(String).send(text);
-      },
-    );
-  }
+/** `GET /metrics` and `GET /v1/metrics` */
+export function addGetMetrics(api: ZodApi, { ports }: ApiContext<MetricsPorts>): void {
+  const config = { access: metricsAccess };
+  api.get("/metrics", { config, schema: getMetricsSchema }, (_, reply) => sendMetrics(ports, reply));
+  api.get("/v1/metrics", { config, schema: hidden(getMetricsSchema) }, (_, reply) =>
+    sendMetrics(ports, reply),
+  );
+}
+
+async function sendMetrics({ scrape }: MetricsPorts, reply: FastifyReply): Promise<FastifyReply> {
+  const { text, contentType } = await scrape();
+  return reply.type(contentType).serializer(String).send(text);
 }

@@ -1,0 +1,126 @@
+import type { FastifyReply } from "fastify";
+import type { Readable } from "node:stream";
+import type { InstanceId } from "../../../domain/instance-id.ts";
+import { UserError } from "../../../lib/errors.ts";
+import { toApiWords } from "../../answers/api-words.ts";
+import { ApiError } from "../../answers/problem.ts";
+import { invalidRequest, unavailable } from "../../answers/to-api-error.ts";
+import type { ApiPorts, Asker, BatchPorts, ContactStream, ReceivedBatch } from "../../context/ports.ts";
+import { assertVisible, getKey } from "../../requests/access.ts";
+import { readIdempotencyKey } from "../../requests/idempotency-key.ts";
+import { SenderGone } from "../../requests/sender-gone.ts";
+import { whenClosed } from "../../requests/when-closed.ts";
+import { sendAccepted, toAnswer, toRefusal, toWish, type AcceptRequest } from "./batch-acceptance.ts";
+import { getVisibleBatch } from "./visible-batch.ts";
+
+/** What a stream needs. */
+export interface AcceptStreamPorts extends Pick<ApiPorts, "isTransient"> {
+  readonly batches: Pick<BatchPorts, "findSummary" | "receive">;
+}
+
+/** Takes the stream of `POST /v1/batches` in, chunk by chunk; `source` is its body. */
+export async function acceptStream(
+  ports: AcceptStreamPorts,
+  request: AcceptRequest,
+  source: Readable,
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  const upload = await readUpload(ports, request);
+  const gone = new AbortController();
+  const leave = () => gone.abort();
+  whenClosed(reply.raw, leave);
+  let batchId: string | undefined;
+  const stream: ContactStream = {
+    ...toReading(request),
+    source,
+    signal: gone.signal,
+    opened(id) {
+      batchId = id;
+    },
+    takenBack() {
+      batchId = undefined;
+    },
+  };
+  try {
+    const received = await receive(ports, request, upload, stream);
+    return sendReceived(reply, received, upload.instanceId);
+  } catch (error) {
+    const problem = toStreamError(error, batchId, ports);
+    // What a cut input is found to be is no news for the sender that cut it.
+    const isRefusal = problem instanceof ApiError && problem.status < 500;
+    throw gone.signal.aborted && isRefusal ? new SenderGone(error) : problem;
+  } finally {
+    reply.raw.off("close", leave);
+  }
+}
+
+interface Upload {
+  readonly asker: Asker;
+  readonly instanceId: InstanceId;
+}
+
+/** The upload as its query and its headers say it, once the key was found to be good for it. */
+async function readUpload({ batches }: AcceptStreamPorts, request: AcceptRequest): Promise<Upload> {
+  const key = getKey(request);
+  const { instanceId, resume } = request.query;
+  if (instanceId === undefined) {
+    throw invalidRequest([{ path: "query/instanceId", message: "A stream needs it in the query" }]);
+  }
+  assertVisible(key, instanceId);
+  const idempotencyKey = readIdempotencyKey(request.headers["idempotency-key"]);
+  if (resume !== undefined) await getVisibleBatch(batches, { apiKey: key, params: { id: resume } });
+  return { asker: { apiKeyId: key.id, idempotencyKey }, instanceId };
+}
+
+/** How the input is to be read. */
+function toReading({ query }: AcceptRequest) {
+  return {
+    strict: query.strict ?? false,
+    column: query.column,
+    refColumn: query.refColumn,
+    defaultCountry: query.defaultCountry,
+    resume: query.resume,
+  };
+}
+
+/** @throws ApiError where the stream was not taken in */
+async function receive(
+  { batches }: AcceptStreamPorts,
+  { query }: AcceptRequest,
+  { asker, instanceId }: Upload,
+  stream: ContactStream,
+): Promise<ReceivedBatch> {
+  const received = await batches.receive(asker, { source: "api", ...toWish(query), instanceId }, stream);
+  if (received.kind === "not-resumable") {
+    throw new ApiError(
+      "conflict",
+      "this batch cannot be gone on with: only an incomplete one of the same instance can",
+    );
+  }
+  if (received.kind !== "accepted") throw toRefusal(received, instanceId);
+  return received;
+}
+
+function sendReceived(reply: FastifyReply, received: ReceivedBatch, instanceId: string): FastifyReply {
+  const { resumed, rejects } = received;
+  return sendAccepted(reply, received, {
+    ...toAnswer(received, instanceId),
+    resumed,
+    rejects: rejects.map(({ line, text, reason }) => ({ line, text, reason: toApiWords(reason) })),
+  });
+}
+
+/** The error with the batch that the stream leaves; the deadline of a slow sender comes as the cause. */
+function toStreamError(
+  error: unknown,
+  batchId: string | undefined,
+  { isTransient }: Pick<ApiPorts, "isTransient">,
+): unknown {
+  const cause = error instanceof UserError ? error.cause : undefined;
+  if (cause instanceof ApiError)
+    return new ApiError(cause.kind, cause.message, { ...cause.options, batchId });
+  const isUsers = error instanceof UserError && !error.retryable;
+  if (!isUsers) return isTransient(error) || error instanceof UserError ? unavailable(error, batchId) : error;
+  const kind = error.code === "bad-line" ? "invalid-contacts" : "unusable-input";
+  return new ApiError(kind, toApiWords(error.message), { batchId, cause: error });
+}

@@ -1,0 +1,41 @@
+import type { ApiContext, ZodApi } from "../../context/api-context.ts";
+import type { BatchPorts } from "../../context/ports.ts";
+import { answer, describe, problems } from "../../openapi/describe.ts";
+import { batchParams, changedCountSchema } from "../../schemas/batch.ts";
+import { getVisibleBatch } from "./visible-batch.ts";
+
+interface CancelBatchPorts {
+  readonly batches: Pick<BatchPorts, "findSummary" | "cancel">;
+}
+
+const enqueue = { scopes: ["enqueue"] } as const;
+
+const cancelBatchSchema = {
+  ...describe({
+    id: "cancelBatch",
+    tag: "Batches",
+    summary: "Stop waiting for the contacts of a batch.",
+    description:
+      "Contacts that another batch waits for are asked all the same. Calls in flight are not taken back, and their answers are kept.",
+    access: enqueue,
+  }),
+  params: batchParams,
+  response: {
+    200: answer("Done, and how many contacts it concerned.", changedCountSchema),
+    ...problems(enqueue, "invalid-request", "not-found"),
+  },
+};
+
+/** `POST /v1/batches/{id}/cancel` */
+export function addCancelBatch(api: ZodApi, { ports }: ApiContext<CancelBatchPorts>): void {
+  const { batches } = ports;
+  api.post(
+    "/v1/batches/:id/cancel",
+    { config: { access: enqueue }, schema: cancelBatchSchema },
+    async (request, reply) => {
+      const { batchId } = await getVisibleBatch(batches, request);
+      const contacts = await batches.cancel(batchId);
+      return reply.type("application/json").send({ id: batchId, contacts });
+    },
+  );
+}

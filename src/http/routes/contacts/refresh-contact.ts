@@ -1,0 +1,118 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { InstanceId } from "../../../domain/instance-id.ts";
+import type { ApiContext, ZodApi } from "../../context/api-context.ts";
+import type { ApiPorts, ContactPorts, InstancePorts, RefreshTicket } from "../../context/ports.ts";
+import { answer, describe, problems } from "../../openapi/describe.ts";
+import { assertVisible, getKey, noInstance } from "../../requests/access.ts";
+import { createPlaces, type Places } from "../../requests/places.ts";
+import { whenClosed } from "../../requests/when-closed.ts";
+import {
+  contactParams,
+  contactSchema,
+  refreshPendingSchema,
+  refreshQuery,
+  toContact,
+} from "../../schemas/contact.ts";
+import { contactPath, readChatId } from "./contact-of-request.ts";
+
+interface RefreshPorts extends Pick<ApiPorts, "parseContactId"> {
+  readonly contacts: Pick<ContactPorts, "find" | "refresh" | "whenAnswered">;
+  readonly instances: Pick<InstancePorts, "find">;
+}
+
+const refresh = { scopes: ["enqueue", "read"] } as const;
+
+const waitPlaces = { total: 400, perKey: 100, what: "refreshes that wait" };
+
+const refreshContactSchema = {
+  ...describe({
+    id: "refreshContact",
+    tag: "Contacts",
+    summary: "Ask for one contact now.",
+    description:
+      "Before all imports, within the instance's budget. A contact that is not known yet is made. Waits for the answer as long as `wait` says; not at all where the instance is paused, or held for longer, or where a hundred requests of the key wait already.",
+    access: refresh,
+  }),
+  params: contactParams,
+  querystring: refreshQuery,
+  response: {
+    200: answer(
+      "Asked, and this is the answer; `unreachable` where there was none after all attempts.",
+      contactSchema,
+    ),
+    202: answer("It is being asked: follow the batch.", refreshPendingSchema),
+    ...problems(refresh, "invalid-request", "not-found"),
+  },
+};
+
+/** `POST /v1/instances/{id}/contacts/{chatId}/refresh` */
+export function addRefreshContact(api: ZodApi, context: ApiContext<RefreshPorts>): void {
+  const { ports, now } = context;
+  const { contacts } = ports;
+  const waiters = createPlaces(waitPlaces);
+  api.post(
+    `${contactPath}/refresh`,
+    { config: { access: refresh }, schema: refreshContactSchema },
+    async (request, reply) => {
+      const { id } = request.params;
+      const key = getKey(request);
+      assertVisible(key, id);
+      const chatId = readChatId(ports, request.params.chatId);
+      const ticket = await contacts.refresh(key.id, id, chatId);
+      if (!ticket) throw noInstance(id);
+      const waitMs = await toWait(context, id, request.query.wait);
+      const release = waitMs === 0 ? undefined : waiters.tryTake(key.id);
+      const isAnswered =
+        release !== undefined && (await whenAnswered(context, ticket, { waitMs, release, request, reply }));
+      const contact = await contacts.find(id, chatId);
+      if (isAnswered && contact) return reply.type("application/json").send(toContact(contact, now()));
+      return reply
+        .code(202)
+        .header("location", `/v1/batches/${ticket.batchId}`)
+        .type("application/json")
+        .send({ batchId: ticket.batchId, contact: contact ? toContact(contact, now()) : null });
+    },
+  );
+}
+
+/** How long a request waits, ms: waiting for an instance that is not called for longer is no use. */
+async function toWait(
+  { ports, now }: ApiContext<RefreshPorts>,
+  id: InstanceId,
+  waitMs: number,
+): Promise<number> {
+  if (waitMs === 0) return 0;
+  const instance = await ports.instances.find(id);
+  const isBusy =
+    instance?.state === "active" ||
+    (instance?.state === "held" && (instance.heldUntil?.getTime() ?? 0) <= now().getTime() + waitMs);
+  return isBusy ? waitMs : 0;
+}
+
+interface Wait {
+  readonly waitMs: number;
+  /** Gives the place among those that wait back. */
+  readonly release: ReturnType<Places["take"]>;
+  readonly request: FastifyRequest;
+  readonly reply: FastifyReply;
+}
+
+/** Did the answer come while the request waited for it? */
+async function whenAnswered(
+  { ports, closing }: ApiContext<RefreshPorts>,
+  ticket: RefreshTicket,
+  { waitMs, release, request, reply: { raw: response } }: Wait,
+): Promise<boolean> {
+  request.leaveWork();
+  const gone = new AbortController();
+  const leave = () => gone.abort();
+  whenClosed(response, leave);
+  const timer = setTimeout(leave, waitMs);
+  try {
+    return await ports.contacts.whenAnswered(ticket, AbortSignal.any([gone.signal, closing]));
+  } finally {
+    release();
+    clearTimeout(timer);
+    response.off("close", leave);
+  }
+}

@@ -1,0 +1,40 @@
+import type { ApiContext, ZodApi } from "../../context/api-context.ts";
+import type { InstancePorts } from "../../context/ports.ts";
+import { answer, describe, problems } from "../../openapi/describe.ts";
+import { assertVisible, getKey, noInstance } from "../../requests/access.ts";
+import { instanceParams, instanceSchema, toInstance } from "../../schemas/instance.ts";
+
+interface PauseInstancePorts {
+  readonly instances: Pick<InstancePorts, "setPaused">;
+}
+
+const admin = { scopes: ["admin"] } as const;
+
+const pauseInstanceSchema = {
+  ...describe({
+    id: "pauseInstance",
+    tag: "Instances",
+    summary: "Stop calling an instance; its contacts stay due.",
+    access: admin,
+  }),
+  params: instanceParams,
+  response: {
+    200: answer("As it is now.", instanceSchema),
+    ...problems(admin, "invalid-request", "not-found"),
+  },
+};
+
+/** `POST /v1/instances/{id}/pause` */
+export function addPauseInstance(api: ZodApi, { ports }: ApiContext<PauseInstancePorts>): void {
+  api.post(
+    "/v1/instances/:id/pause",
+    { config: { access: admin }, schema: pauseInstanceSchema },
+    async (request, reply) => {
+      const { id } = request.params;
+      assertVisible(getKey(request), id);
+      const changed = await ports.instances.setPaused(id, true);
+      if (!changed) throw noInstance(id);
+      return reply.type("application/json").send(toInstance(changed));
+    },
+  );
+}

@@ -1,0 +1,54 @@
+import { z } from "zod";
+import { ApiError } from "../../answers/problem.ts";
+import type { ApiContext, ZodApi } from "../../context/api-context.ts";
+import type { InstancePorts } from "../../context/ports.ts";
+import { answer, describe, problems } from "../../openapi/describe.ts";
+import { assertVisible, getKey, noInstance } from "../../requests/access.ts";
+import { instanceParams, removeQuery } from "../../schemas/instance.ts";
+
+interface RemoveInstancePorts {
+  readonly instances: Pick<InstancePorts, "find" | "remove" | "removeEmpty">;
+}
+
+const admin = { scopes: ["admin"] } as const;
+
+const removeInstanceSchema = {
+  ...describe({
+    id: "removeInstance",
+    tag: "Instances",
+    summary: "Remove an instance.",
+    description:
+      "Where it has contacts only with `contacts=erase`. Many contacts take minutes: the answer is then 202 and the removal goes on; asked again it finishes what was stopped half way.",
+    access: admin,
+  }),
+  params: instanceParams,
+  querystring: removeQuery,
+  response: {
+    204: z.undefined().describe("Removed."),
+    202: answer("Paused, and being removed.", z.object({ id: z.string() }).meta({ id: "Removing" })),
+    ...problems(admin, "invalid-request", "not-found", "conflict"),
+  },
+};
+
+/** `DELETE /v1/instances/{id}` */
+export function addRemoveInstance(api: ZodApi, { ports }: ApiContext<RemoveInstancePorts>): void {
+  const { instances } = ports;
+  api.delete(
+    "/v1/instances/:id",
+    { config: { access: admin }, schema: removeInstanceSchema },
+    async (request, reply) => {
+      const { id } = request.params;
+      assertVisible(getKey(request), id);
+      if (!(await instances.find(id))) throw noInstance(id);
+      if (request.query.contacts === "keep") {
+        if (await instances.removeEmpty(id)) return reply.code(204).send();
+        throw new ApiError(
+          "conflict",
+          `instance ${id} has contacts: their avatars and batches are erased with it only with contacts=erase`,
+        );
+      }
+      if (await instances.remove(id)) return reply.code(204).send();
+      return reply.code(202).type("application/json").send({ id });
+    },
+  );
+}

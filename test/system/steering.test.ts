@@ -6,7 +6,7 @@ import { makeChats, openStage, type Stage } from "../support/stage.ts";
 
 const instanceId = "1101000001";
 const rate = 40;
-/** A change takes effect within this, says the README: so many calls go on as before at most. */
+/** A change takes effect within this, says docs/commands.md: so many calls go on as before at most. */
 const effectMs = 2_000;
 
 let stage: Stage;

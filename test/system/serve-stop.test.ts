@@ -1,6 +1,7 @@
+import { once } from "node:events";
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { callApi, openCall, readBody } from "../support/api-call.ts";
+import { callApi, openCall } from "../support/api-call.ts";
 import { listBackends } from "../support/backends.ts";
 import { eventually } from "../support/eventually.ts";
 import { readApiUrl } from "../support/read-api-url.ts";
@@ -54,16 +55,18 @@ describe("an API that stops", () => {
     });
     const events = await openCall(url, `/v1/batches/${batchId}/events`, { key });
     expect(events.statusCode).toBe(200);
-    const told = readBody(events);
+    let text = "";
+    events.setEncoding("utf8").on("data", (chunk: string) => (text += chunk));
+    const told = once(events, "end");
     await eventually(async () => {
       expect([await countBatches("api"), await countBatches("refresh")]).toEqual([1, 1]);
+      expect(text).toContain("event: progress\n");
     });
 
     run.child.kill("SIGTERM");
     await refuses(url);
-    const text = (await told).toString();
+    await told;
     expect(text).toMatch(/^retry: \d+\n\nid: /);
-    expect(text).toContain("event: progress\n");
     expect(text).not.toContain("event: done\n");
     expect(text).toMatch(/\n\nretry: \d+\n\n$/);
     const refresh = await refreshed;

@@ -4,6 +4,10 @@ import { patiently, retryTransient } from "./retry-transient.ts";
 
 const lockFunctions = `p.pronamespace = 'pg_catalog'::regnamespace and p.proname ~ '^pg_(try_)?advisory_(xact_)?lock(_shared)?$'`;
 
+const isOpenSql = `
+select has_database_privilege('public', current_database(), 'temporary') or exists (
+  select from pg_proc p where ${lockFunctions} and has_function_privilege('public', p.oid, 'execute')) as is_open`;
+
 /** The same as SECURITY.md has a superuser do; nothing where it is done already. */
 const sql = `do $$
 declare
@@ -25,6 +29,9 @@ end $$`;
  * Several processes may do so at once. The tables have to be there.
  */
 export async function keepLocksToOwner(pool: pg.Pool): Promise<void> {
+  // It is done once for a database; all later starts need no lock.
+  const { rows } = await pool.query<{ is_open: boolean }>(isOpenSql);
+  if (rows[0]?.is_open !== true) return;
   await retryTransient(patiently, async () =>
     inTransaction(pool, async (client) => {
       // Two revokes at once would meet in one row of the catalog.

@@ -45,7 +45,7 @@ export function createTokenCache(secrets: SecretBox): SecretBox["open"] {
   };
 }
 
-/** What judges a change of an instance's credentials. Whoever has no key may change all that does not need one. */
+/** What judges a change of an instance's credentials. A process without a key may change all that does not need one. */
 export function createJudgePorts({ secrets, config }: Base, id: InstanceId): JudgePorts {
   return {
     mayPointTo: (apiUrl) => mayPointTo(apiUrl, config.api.hosts),

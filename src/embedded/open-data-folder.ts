@@ -75,7 +75,7 @@ function toPlace(dataDir: string) {
   };
 }
 
-/** Whether we are root, and somebody else may rename and link in this folder. */
+/** Whether we are root, and another user may rename and link in this folder. */
 export async function isShared(dataDir: string): Promise<boolean> {
   if (process.geteuid?.() !== 0) return false;
   const { uid, mode } = await stat(dataDir);

@@ -2,7 +2,7 @@ import { toExcerpt } from "../domain/chat-id.ts";
 import { UserError } from "../lib/errors.ts";
 import { foldName, knownNames, rankIdName, rankRefName } from "./column-names.ts";
 
-/** Nobody has more numbers. A header of ten thousand would cost each row, however short, ten thousand looks. */
+/** No contact has more numbers. A header of ten thousand would cost each row, however short, ten thousand looks. */
 const maxIdColumns = 20;
 
 export interface TableLayout {

@@ -7,7 +7,7 @@ const expected =
   "addresses of proxies, with commas between them: 192.0.2.7, 10.0.0.0/8, fd00::/8, or loopback, linklocal, uniquelocal";
 
 /**
- * Reads the proxies whose `X-Forwarded-For` is believed. A count of hops is none: whoever connects without the proxy would
+ * Reads the proxies whose `X-Forwarded-For` is believed. A count of hops is none: a caller who connects without the proxy would
  * be believed too. Nor is a range that holds every address.
  */
 export function parseTrustedProxies(

@@ -16,7 +16,7 @@ function toStem(file: string): string {
   );
 }
 
-/** Where results go when nobody says: in this folder, named after the input. */
+/** Where results go unless an option says it: in this folder, named after the input. */
 export function toResultsPath(file: string): string {
   return `${toStem(file)}.avatars.csv`;
 }

@@ -60,7 +60,7 @@ export type ClaimResult =
 
 /** Records that were not written to their contacts, by contact id, since another transaction has these locked. */
 export interface UnsavedLookups {
-  /** Kept in the ledger, and written by the next sweep that finds the contact free; nobody asks for it until then. */
+  /** Kept in the ledger, and written by the next sweep that finds the contact free; no run asks for it until then. */
   readonly setAside: ReadonlySet<number>;
   /** The contact is being erased: to be saved again, in case it is not. */
   readonly left: ReadonlySet<number>;

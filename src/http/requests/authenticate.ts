@@ -56,7 +56,7 @@ export function createAuthentication({ keys, now, countFailure }: Authentication
   return {
     async onRequest(request, reply) {
       const { config, url } = request.routeOptions;
-      // What does not exist is nobody's secret.
+      // A file that does not exist is no secret.
       if (url === undefined || config.access === "open") return;
       const access = config.access ?? "key";
       const key = await authenticate(request, reply, access);
@@ -83,7 +83,7 @@ function readToken(header: string | undefined, isBasicAllowed: boolean): string 
 }
 
 /**
- * A header for each challenge, `Basic` first: of several in one header Chrome and Edge read the first alone, and ask nobody
+ * A header for each challenge, `Basic` first: of several in one header Chrome and Edge read the first alone, and ask no person
  * for a password then. RFC 9110 leaves the order and the number of headers open.
  */
 const browserChallenges = [

@@ -39,7 +39,7 @@ export function createBodyDeadline(limits: BodyLimits): preParsingAsyncHookHandl
     if (request.raw.destroyed && !request.raw.readableEnded) throw new SenderGone();
     if (request.raw.readableEnded || !hasBody(request.headers) || !takesBody(request)) return payload;
     const limited = new PassThrough();
-    // A request that is refused before its body is read has nobody else who listens, and would end the process.
+    // A request that is refused before its body is read has no other listener, and would end the process.
     limited.on("error", () => undefined);
     const refuse = (error: ApiError) =>
       void limited.destroy(Object.assign(error, { statusCode: error.status }));

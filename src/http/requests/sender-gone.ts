@@ -1,4 +1,4 @@
-/** Whoever sent the request has hung up before all of it was here: nobody's fault, and no answer is read any more. */
+/** The sender has hung up before all of the request was here: no fault, and no answer is read any more. */
 export class SenderGone extends Error {
   override readonly name = "SenderGone";
 

@@ -8,7 +8,7 @@ export interface HorizonOptions {
   readonly shareMs?: number;
   /** The longest wait for writers, ms; others of them wait behind it. Default: 250. */
   readonly lockTimeoutMs?: number;
-  /** After a wait in vain nobody tries again for so long: whoever keeps us waiting must not stop all writers. Default: 2000. */
+  /** After a wait in vain no reader tries again for so long: a transaction that keeps us waiting must not stop all writers. Default: 2000. */
   readonly restMs?: number;
   /** A monotonic clock, ms. */
   readonly now?: () => number;

@@ -7,7 +7,7 @@ import { lockInstanceSql } from "../work/holds.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
 import { briefly, retryTransient } from "../postgres/retry-transient.ts";
 
-/** Whoever saves an answer, claims, or accepts the contact again waits for this lock, or is waited for. */
+/** A transaction that saves an answer, claims, or accepts the contact again waits for this lock, or is waited for. */
 const lockSql = `select id from avatars.contacts where instance_id = $1 and chat_id = $2 for update`;
 
 /** Members have no index by contact: one probe for each batch of the instance. As an array: a join may read all members. */

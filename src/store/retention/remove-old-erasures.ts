@@ -8,7 +8,7 @@ const removedAtOnce = 1_000;
  */
 const keepMs = 62 * 86_400_000;
 
-/** Whoever has one locked is erasing that chat once more. */
+/** A transaction that has one locked is erasing that chat once more. */
 const sql = `
 with removed as (
   delete from avatars.erased_chats where ctid = any (array(

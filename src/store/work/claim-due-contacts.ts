@@ -7,7 +7,7 @@ import { toAsideIds, toNotAside, toUnclaimed } from "./due-sql.ts";
 import type { PaceSettings } from "./pace-settings.ts";
 import { toPaceColumns, toReservation, toSlotColumns } from "./slots-sql.ts";
 
-/** Contacts that nobody may claim though they are due: computed once, nearly always empty. */
+/** Contacts that no run may claim though they are due: computed once, nearly always empty. */
 const notAside = toNotAside("(select ids from aside)::bigint[]");
 
 /**

@@ -19,7 +19,7 @@ with claims as materialized (
   order by c.id for key share skip locked
 )`;
 
-/** Nobody claims a contact while its claim is kept aside: it must be there before the claim in the contact's row has run out. */
+/** No run claims a contact while its claim is kept aside: it must be there before the claim in the contact's row has run out. */
 const extendSql = `${ours}, extended as (
   update avatars.contacts c set claimed_until = clock_timestamp() + $3::float8 * interval '1 ms'
   from ours where c.id = ours.id

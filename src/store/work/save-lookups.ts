@@ -13,7 +13,7 @@ const cellsSql = `i (
     avatar text, url text, url_expires_at_ms float8, version text, refresh text, refresh_at_ms float8, refresh_step smallint)`;
 
 /**
- * Writes finished lookups, each of another contact, as far as nobody else has the contact locked.
+ * Writes finished lookups, each of another contact, as far as no other transaction has the contact locked.
  *
  * - A clear answer is taken when it was asked for later than the one we have, whoever holds the claim (I4).
  * - Everything else is taken only from the holder of the claim: a zombie spends nobody's attempts.

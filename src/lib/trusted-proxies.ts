@@ -16,9 +16,10 @@ export function parseTrustedProxies(
   | { readonly ok: true; readonly value: readonly string[] }
   | { readonly ok: false; readonly expected: string } {
   const items = text.split(",").map((item) => item.trim().toLowerCase());
-  const wrong = items.find((item) => !isProxy(item));
+  const at = items.findIndex((item) => !isProxy(item));
+  const wrong = items[at];
   if (wrong === undefined) return { ok: true, value: items };
-  return { ok: false, expected: `${expected}; ${explain(wrong)}` };
+  return { ok: false, expected: `${expected}; ${explain(wrong, at + 1)}` };
 }
 
 function isProxy(item: string): boolean {
@@ -30,11 +31,11 @@ function isProxy(item: string): boolean {
   return /^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
 }
 
-function explain(item: string): string {
-  const shown = JSON.stringify(item.slice(0, 60));
+/** The fault of one item, called by its place: a text that landed in the wrong setting may be a secret, and is not shown. */
+function explain(item: string, place: number): string {
   if (/^\d+$/.test(item))
-    return `a count of hops (${shown}) would believe those who come without a proxy too`;
+    return `item ${place} is a count of hops, which would believe those who come without a proxy too`;
   if (/^(true|all|\*)$/.test(item) || item.endsWith("/0"))
-    return `${shown} would believe everybody, who could then choose their own address`;
-  return `${shown} is none of them`;
+    return `item ${place} would believe every caller, who could then choose an address`;
+  return `item ${place} is none of these`;
 }

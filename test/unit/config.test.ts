@@ -24,6 +24,19 @@ function readFault(env: Record<string, string>): UserError {
   throw new Error("the settings were accepted");
 }
 
+/** Fails when the fault of one setting, and of others beside it, shows its value. */
+function neverShows(name: string, value: string): void {
+  try {
+    readConfig({ [name]: value, LOG_LEVEL: `loud${value}`, AVATARS_SECRET_KEY: `${value}!` });
+  } catch (error) {
+    const shown = error instanceof Error ? `${error.message}${error.stack}${String(error.cause)}` : "";
+    expect(shown).toContain("LOG_LEVEL");
+    expect(shown).not.toContain(value);
+    return;
+  }
+  throw new Error("the settings were accepted");
+}
+
 describe("readConfig", () => {
   test("needs no setting at all", () => {
     expect(readConfig({ PATH: "/bin" })).toEqual({
@@ -183,18 +196,6 @@ describe("readConfig", () => {
       }),
       { numRuns: 50, examples: [["00aaa+0/a/0a"], ["123456789012"], ["aaaaaaaaaaaa/0"]] },
     );
-
-    function neverShows(name: string, value: string): void {
-      try {
-        readConfig({ [name]: value, LOG_LEVEL: `loud${value}`, AVATARS_SECRET_KEY: `${value}!` });
-      } catch (error) {
-        const shown = error instanceof Error ? `${error.message}${error.stack}${String(error.cause)}` : "";
-        expect(shown).toContain("LOG_LEVEL");
-        expect(shown).not.toContain(value);
-        return;
-      }
-      throw new Error("the settings were accepted");
-    }
   });
 
   test.each(["0", "-1d", "86399", "1d1h", "never", "101y", "40000d", "NaN"])(

@@ -1,4 +1,4 @@
-// Fails when src/store/schema.ts and migrations/ have drifted apart. Works on a copy: nothing is changed here.
+// Fails when src/store/schema/ and migrations/ have drifted apart. Works on a copy: nothing is changed here.
 import { spawnSync } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -31,7 +31,7 @@ function findTrouble(copy) {
   const added = listFiles(copy).filter((name) => name.endsWith(".sql") && !before.includes(name));
   const statements = added.map((name) => readFileSync(join(copy, name), "utf8"));
   const details = statements.length > 0 ? statements.join("\n") : generate.output;
-  return `src/store/schema.ts has changed without a migration: npm run migrations:generate\n\n${details}`;
+  return `src/store/schema/ has changed without a migration: npm run migrations:generate\n\n${details}`;
 }
 
 /** The project's own configuration, but for where the migrations are. */

@@ -12,9 +12,7 @@ const folders = [...new Set(files.map((file) => path.dirname(file)))];
 const mostFiles = 20;
 const mostLines = 300;
 /** Longer ones, with the lines that they may have: they may shrink, and then leave this list. */
-const longFiles: Readonly<Record<string, number>> = {
-  "src/store/schema.ts": 470,
-};
+const longFiles: Readonly<Record<string, number>> = {};
 
 /** Paths of the TypeScript files below a folder, from the root. */
 function listFiles(folder: string): string[] {

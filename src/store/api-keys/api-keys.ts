@@ -2,7 +2,7 @@ import { and, asc, eq, isNull, lt, or, sql } from "drizzle-orm";
 import type { ApiKey, ApiScope, StoredApiKey } from "../../domain/api-key.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { Database } from "../postgres/database.ts";
-import { apiKeys } from "../schema.ts";
+import { apiKeys } from "../schema/api-keys.ts";
 import { toStorableText } from "../postgres/storable-text.ts";
 
 export type NewApiKey = Pick<

@@ -4,7 +4,7 @@ import type { CredentialJudgement, StoredCredentials } from "../../domain/judge-
 import type { InstanceView } from "../../domain/views/instance-view.ts";
 import type { Database } from "../postgres/database.ts";
 import { instanceColumns, renewal, toLabel, toView, type InstanceSettings } from "./instances.ts";
-import { instances } from "../schema.ts";
+import { instances } from "../schema/instances.ts";
 
 /** An instance as it was and as it is. */
 export interface InstanceUpdate {

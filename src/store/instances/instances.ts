@@ -3,7 +3,8 @@ import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { InstanceView } from "../../domain/views/instance-view.ts";
 import type { Database } from "../postgres/database.ts";
-import { contacts, instances } from "../schema.ts";
+import { contacts } from "../schema/contacts.ts";
+import { instances } from "../schema/instances.ts";
 import { toStorableText } from "../postgres/storable-text.ts";
 
 export interface InstanceChange {

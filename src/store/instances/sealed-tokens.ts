@@ -3,7 +3,7 @@ import type { InstanceId } from "../../domain/instance-id.ts";
 import type { StoredCredentials } from "../../domain/judge-credentials.ts";
 import type { InstanceView } from "../../domain/views/instance-view.ts";
 import type { Database } from "../postgres/database.ts";
-import { instances } from "../schema.ts";
+import { instances } from "../schema/instances.ts";
 
 const columns = { id: instances.id, apiUrl: instances.apiUrl, sealedToken: instances.sealedToken };
 

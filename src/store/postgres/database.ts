@@ -5,12 +5,11 @@ import { settleWithin } from "../../lib/deadline.ts";
 import { UserError } from "../../lib/errors.ts";
 import { toConnection, toSafeAddress } from "../../lib/postgres-url.ts";
 import { parseMoment } from "./parse-moment.ts";
-import * as schema from "../schema.ts";
 
 /** The pool and drizzle on it. `close` ends the pool and may be called twice. */
 export interface Database {
   readonly pool: pg.Pool;
-  readonly orm: NodePgDatabase<typeof schema>;
+  readonly orm: NodePgDatabase;
   close(): Promise<void>;
 }
 
@@ -97,7 +96,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   }
   return {
     pool,
-    orm: drizzle(pool, { schema }),
+    orm: drizzle(pool),
     // A server that hangs must not keep us.
     close: () => (closing ??= settleWithin(pool.end(), closeDeadlineMs).then(() => undefined)),
   };

@@ -1,0 +1,72 @@
+import { sql } from "drizzle-orm";
+import { bigint, check, index, integer, primaryKey, smallint, text, uuid } from "drizzle-orm/pg-core";
+import { avatarsSchema } from "./avatars-schema.ts";
+import { moment } from "./columns.ts";
+import { instances } from "./instances.ts";
+
+/** One bulk request. Its contacts are done when none of them waits for an answer to it. */
+export const batches = avatarsSchema.table(
+  "batches",
+  {
+    id: uuid().primaryKey().defaultRandom(),
+    instanceId: text("instance_id")
+      .notNull()
+      .references(() => instances.id),
+    /** Who asked: `file`, `sql`, `bullmq`, `api`, `refresh`. */
+    source: text().notNull(),
+    label: text(),
+    priority: smallint().notNull().default(1),
+    requestedAt: moment("requested_at").notNull().defaultNow(),
+    /** requested_at − max_age: an answer asked for at or after it is fresh enough. */
+    freshAfter: moment("fresh_after").notNull(),
+    /** Null while contacts are still being taken in: visibly incomplete. */
+    completedIntakeAt: moment("completed_intake_at"),
+    /** Distinct contacts. */
+    accepted: integer().notNull().default(0),
+    duplicates: integer().notNull().default(0),
+    rejected: integer().notNull().default(0),
+    /** The last turn that was given to one of its contacts. */
+    lastTurn: bigint("last_turn", { mode: "number" }).notNull().default(0),
+    /** Where to tell that it is done. */
+    callbackUrl: text("callback_url"),
+    /** The API key that asked. No foreign key: keys come and go. */
+    apiKeyId: text("api_key_id"),
+    /** Nobody waits any more for those of its contacts that had no answer by then. */
+    cancelledAt: moment("cancelled_at"),
+    /** When it was first seen that nobody waits for its contacts any more; of a cancelled one: that all are given up. */
+    finishedAt: moment("finished_at"),
+    /** None of its contacts up to this id waits: they stay so until a retry, and need not be looked at again. */
+    settledThrough: bigint("settled_through", { mode: "number" }).notNull().default(0),
+  },
+  (table) => [
+    check("batches_priority_check", sql`${table.priority} between 0 and 2`),
+    index("batches_instance_idx").on(table.instanceId, table.requestedAt, table.id),
+    // Each refresh is a batch too: a list without them must not read past all of them.
+    index("batches_listed_idx")
+      .on(table.instanceId, table.requestedAt, table.id)
+      .where(sql`${table.source} <> 'refresh'`),
+    // The few that are not simply done: a cancellation asks who else waits, and somebody has to see when they end.
+    index("batches_undone_idx")
+      .on(table.instanceId, table.requestedAt, table.id)
+      .where(sql`${table.finishedAt} is null or ${table.cancelledAt} is not null`),
+    // For their retention.
+    index("batches_finished_idx")
+      .on(table.finishedAt)
+      .where(sql`${table.finishedAt} is not null`),
+  ],
+);
+
+/**
+ * Which contacts a batch asked for, in the order of its input. Without foreign keys: their triggers took a third of
+ * the time of an import. `avatars.accept` is its only writer, and who deletes a batch or a contact deletes its members.
+ */
+export const batchMembers = avatarsSchema.table(
+  "batch_members",
+  {
+    batchId: uuid("batch_id").notNull(),
+    contactId: bigint("contact_id", { mode: "number" }).notNull(),
+    /** The line, or the index in the request, where the contact first stood. */
+    position: bigint({ mode: "number" }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.batchId, table.contactId] })],
+);

@@ -1,0 +1,83 @@
+import { sql } from "drizzle-orm";
+import { bigint, boolean, check, index, smallint, text, unique, uuid } from "drizzle-orm/pg-core";
+import { avatarsSchema } from "./avatars-schema.ts";
+import { moment } from "./columns.ts";
+import { instances } from "./instances.ts";
+
+/**
+ * The contact table is the schedule. A contact rests (`due_at` null), or is due from `due_at` on, or is
+ * claimed until `claimed_until`, after which it is simply due again: no state needs a repair.
+ */
+export const contacts = avatarsSchema.table(
+  "contacts",
+  {
+    id: bigint({ mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+    instanceId: text("instance_id")
+      .notNull()
+      .references(() => instances.id),
+    /** Canonical: domain/chat-id.ts and the SQL function `avatars.canonical_chat_id` agree on it. */
+    chatId: text("chat_id").notNull(),
+    /** The CRM's own id. */
+    externalRef: text("external_ref"),
+    status: text({ enum: ["unknown", "present", "absent", "hidden", "invalid", "unreachable"] })
+      .notNull()
+      .default("unknown"),
+    /** 0 interactive, 1 import, 2 resync. */
+    priority: smallint().notNull().default(1),
+    dueAt: moment("due_at"),
+    /**
+     * Its place among the contacts that wait for their first lookup: batches of one priority share by turns. Null for
+     * those that rest, wait for a backoff, or come back from one: they go by `due_at`, before all turns.
+     */
+    turn: bigint({ mode: "number" }),
+    /** The oldest request for this contact that has no answer yet; null when nobody waits. */
+    wantedAt: moment("wanted_at"),
+    /** Only an answer that was asked for at or after this moment satisfies all who wait. */
+    freshAfter: moment("fresh_after"),
+    /** Fence: the instance run that holds the claim. Only it may give up, put off or release the contact. */
+    claimedBy: uuid("claimed_by"),
+    claimedUntil: moment("claimed_until"),
+    /** Calls spent on the contact since it was last asked for. */
+    attempts: smallint().notNull().default(0),
+    lastError: text("last_error"),
+    /** When the call behind the current clear answer was sent. Fence: an older answer never replaces it. */
+    checkedAt: moment("checked_at"),
+    /** When a contact that rests is due again by the refresh policy. Null: not unless somebody asks. */
+    refreshAt: moment("refresh_at"),
+    /** What it is worth then: domain/refresh/refresh-step.ts. */
+    refreshStep: smallint("refresh_step").notNull().default(-2),
+    /** The resync run that has made it due; null once that has led to an answer, or to none. */
+    resyncRunId: bigint("resync_run_id", { mode: "number" }),
+    /** Is it in the list that the source query gave last? Null: it never was. */
+    isListed: boolean("is_listed"),
+    createdAt: moment("created_at").notNull().defaultNow(),
+  },
+  (table) => [
+    // A resync walks it, step by step, no further than it takes contacts; those that are due or claimed are not in it.
+    index("contacts_refresh_idx")
+      .on(table.instanceId, table.refreshStep, table.refreshAt, table.id)
+      .where(sql`${table.dueAt} is null and ${table.refreshAt} is not null`),
+    // What a resync has made due and nobody has answered yet: at most some hundred per instance.
+    index("contacts_resync_run_idx")
+      .on(table.resyncRunId)
+      .where(sql`${table.resyncRunId} is not null`),
+    check("contacts_resync_run_check", sql`${table.resyncRunId} is null or ${table.dueAt} is not null`),
+    unique("contacts_chat_key").on(table.instanceId, table.chatId),
+    // The claim walks these two in order; resting contacts are in neither.
+    index("contacts_due_idx")
+      .on(table.instanceId, table.priority, table.dueAt, table.id)
+      .where(sql`${table.dueAt} is not null and ${table.turn} is null`),
+    index("contacts_turn_idx")
+      .on(table.instanceId, table.priority, table.turn, table.id)
+      .where(sql`${table.turn} is not null`),
+    check(
+      "contacts_status_check",
+      sql`${table.status} in ('unknown', 'present', 'absent', 'hidden', 'invalid', 'unreachable')`,
+    ),
+    check("contacts_priority_check", sql`${table.priority} between 0 and 2`),
+    check("contacts_claim_check", sql`(${table.claimedBy} is null) = (${table.claimedUntil} is null)`),
+    check("contacts_turn_check", sql`${table.turn} is null or ${table.dueAt} is not null`),
+    // Whoever is waited for is scheduled (I2).
+    check("contacts_wanted_check", sql`${table.wantedAt} is null or ${table.dueAt} is not null`),
+  ],
+);

@@ -1,0 +1,71 @@
+import { sql } from "drizzle-orm";
+import { bigint, check, doublePrecision, integer, real, smallint, text, uuid } from "drizzle-orm/pg-core";
+import { avatarsSchema } from "./avatars-schema.ts";
+import { moment } from "./columns.ts";
+
+/** One GREEN-API instance: where it is, how fast it may be called, and whether it may be called now. */
+export const instances = avatarsSchema.table(
+  "instances",
+  {
+    /** GREEN-API's `idInstance`. */
+    id: text().primaryKey(),
+    apiUrl: text("api_url").notNull(),
+    /** Sealed (lib/secrets/secret-box.ts): never in clear in the database. */
+    sealedToken: text("sealed_token").notNull(),
+    label: text(),
+    /** Null: the setting's default. */
+    requestsPerSecond: real("requests_per_second"),
+    /** Null: derived from the rate. */
+    maxInFlight: integer("max_in_flight"),
+    state: text({ enum: ["active", "held", "paused"] })
+      .notNull()
+      .default("active"),
+    heldReason: text("held_reason"),
+    heldSince: moment("held_since"),
+    /**
+     * While `held`: nothing is claimed before this moment, then one contact at a time. Afterwards: trouble that a
+     * call from before this moment reports is old news.
+     */
+    heldUntil: moment("held_until"),
+    /** Holds in a row without a good answer in between; lengthens the next one. */
+    holdCount: smallint("hold_count").notNull().default(0),
+    /** While held for a spent quota of correspondents: the chats that may be asked all the same. */
+    allowedChatIds: text("allowed_chat_ids").array(),
+    /** What getStateInstance said last, and when. */
+    stateSeen: text("state_seen"),
+    stateSeenAt: moment("state_seen_at"),
+    /** The next moment at which any process may call getStateInstance. */
+    nextStateCallAt: moment("next_state_call_at").notNull().defaultNow(),
+    /** Kept on top of each full second of calls; learned from refusals. Null: not called yet. */
+    marginMs: real("margin_ms"),
+    /** The share of the rate that is used since `slowed_at`, from where it recovers with time (store/work/pace-sql.ts). */
+    slowdown: real().notNull().default(1),
+    slowedAt: moment("slowed_at"),
+    /** When the provider last refused a call for being over the rate; refusals in a row. */
+    throttledAt: moment("throttled_at"),
+    throttleCount: smallint("throttle_count").notNull().default(0),
+    /** The provider said how long to wait: no call before this moment. */
+    throttledUntil: moment("throttled_until"),
+    /** When a hold ended: from one call a second then, doubling, to the full rate. */
+    rampFrom: moment("ramp_from"),
+    /** The end of the last reserved run of call slots: no call that is reserved later is sent before it. */
+    nextCallAt: moment("next_call_at").notNull().defaultNow(),
+    /** The lane that reserved last. Another lane keeps a gap to its slots. */
+    pacedBy: uuid("paced_by"),
+    /** How far the turns of each priority have come, by priority: where a new batch begins to share. */
+    turns: bigint({ mode: "number" }).array().notNull().default([0, 0, 0]),
+    /** The share of its calls that a resync may take within the window, and outside of it. Null: the setting's default. */
+    resyncShare: doublePrecision("resync_share"),
+    resyncDayShare: doublePrecision("resync_day_share"),
+    createdAt: moment("created_at").notNull().defaultNow(),
+  },
+  (table) => [
+    check("instances_resync_share_check", sql`${table.resyncShare} between 0 and 1`),
+    check("instances_resync_day_share_check", sql`${table.resyncDayShare} between 0 and 1`),
+    check("instances_state_check", sql`${table.state} in ('active', 'held', 'paused')`),
+    check("instances_rate_check", sql`${table.requestsPerSecond} > 0`),
+    check("instances_max_in_flight_check", sql`${table.maxInFlight} > 0`),
+    check("instances_slowdown_check", sql`${table.slowdown} > 0 and ${table.slowdown} <= 1`),
+    check("instances_margin_check", sql`${table.marginMs} >= 0`),
+  ],
+);

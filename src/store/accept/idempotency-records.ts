@@ -56,22 +56,27 @@ export async function tryLockKey(client: pg.PoolClient, asker: KeyedAsker): Prom
   return rows[0]?.locked === true;
 }
 
+type RecordRow = { readonly batch_id: string } & (
+  | { readonly kind: "answered"; readonly fingerprint: string; readonly answer: StoredAnswer }
+  | { readonly kind: "cut-off"; readonly fingerprint: null; readonly answer: { readonly parameters: string } }
+);
+
 /** What the key stands for; undefined: nothing, or nothing any more. For whoever holds its lock. */
 export async function findRecord(
   db: pg.Pool | pg.PoolClient,
   { apiKeyId, idempotencyKey }: KeyedAsker,
 ): Promise<IdempotencyRecord | undefined> {
-  const { rows } = await db.query<{ batch_id: string; fingerprint: string | null; answer: unknown }>(
-    `select batch_id, fingerprint, answer from avatars.idempotency_keys
+  const { rows } = await db.query<RecordRow>(
+    `select kind, batch_id, fingerprint, answer from avatars.idempotency_keys
      where api_key_id = $1 and key = $2 and created_at > now() - ${keptFor}`,
     [apiKeyId, idempotencyKey],
   );
   const [row] = rows;
   if (row === undefined) return undefined;
-  const { batch_id: batchId, fingerprint, answer } = row;
-  return fingerprint === null
-    ? { kind: "cut-off", batchId, ...(answer as { parameters: string }) }
-    : { kind: "answered", batchId, fingerprint, answer: answer as StoredAnswer };
+  const { batch_id: batchId } = row;
+  return row.kind === "cut-off"
+    ? { kind: row.kind, batchId, parameters: row.answer.parameters }
+    : { kind: row.kind, batchId, fingerprint: row.fingerprint, answer: row.answer };
 }
 
 /** Writes down what the key stands for from now on. */
@@ -82,12 +87,14 @@ export async function saveRecord(
 ): Promise<void> {
   const isAnswered = record.kind === "answered";
   await client.query(
-    `insert into avatars.idempotency_keys as k (api_key_id, key, batch_id, fingerprint, answer) values ($1, $2, $3, $4, $5)
+    `insert into avatars.idempotency_keys as k (api_key_id, key, kind, batch_id, fingerprint, answer)
+     values ($1, $2, $3, $4, $5, $6)
      on conflict (api_key_id, key) do update set
-       batch_id = excluded.batch_id, fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = now()`,
+       kind = excluded.kind, batch_id = excluded.batch_id, fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = now()`,
     [
       apiKeyId,
       idempotencyKey,
+      record.kind,
       record.batchId,
       isAnswered ? record.fingerprint : null,
       JSON.stringify(isAnswered ? record.answer : { parameters: record.parameters }),

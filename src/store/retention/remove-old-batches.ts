@@ -1,15 +1,22 @@
 import type pg from "pg";
-import { isWaitedForSql, removedSql } from "../batches/batch-sql.ts";
+import { isThereSql, isWaitedForSql } from "../batches/batch-sql.ts";
 import type { Removal, RemoveSome } from "./remove-in-steps.ts";
 import { lockNumberSql } from "../accept/request-locks.ts";
 
 const batchesAtOnce = 1_000;
 const membersAtOnce = 5_000;
 
-/** Those that are removed in part come first. */
-const pickSql = `
+/** Batches whose removal has begun, in this process or another. */
+const pickBegunSql = `
+select b.id, b.accepted, b.finished_at::text from avatars.batches b
+where b.removing_at is not null and b.id <> all ($1::uuid[])
+order by b.removing_at limit ${batchesAtOnce}`;
+
+/** Batches that have been over for long enough, by when they were over. */
+const pickOldSql = `
 select b.id, b.accepted, b.finished_at::text from avatars.batches b
 where b.finished_at >= $1::timestamptz and b.finished_at < now() - $2::float8 * interval '1 ms' and b.id <> all ($3::uuid[])
+  and ${isThereSql}
 order by b.finished_at limit ${batchesAtOnce}`;
 
 interface PickedBatch {
@@ -18,9 +25,10 @@ interface PickedBatch {
   readonly finished_at: string;
 }
 
-/** Whoever has it locked is about to try it again, or to remove it with its instance. */
+/** Another transaction that has a batch locked is about to retry it, or to remove it with its instance. */
 const lockSql = `
-select id from avatars.batches where id = any ($1::uuid[]) and finished_at < now() - $2::float8 * interval '1 ms'
+select id from avatars.batches where id = any ($1::uuid[])
+  and (removing_at is not null or finished_at < now() - $2::float8 * interval '1 ms')
 for update skip locked`;
 
 /** The next members of batches, in their order; of the first one those behind a contact. Whoever has one locked erases its contact. */
@@ -62,7 +70,7 @@ where b.id = any ($1::uuid[]) and (select true from avatars.batch_members m wher
 returning b.id`;
 
 const markSql = `
-update avatars.batches set finished_at = ${removedSql} where id = any ($1::uuid[]) and finished_at > ${removedSql}`;
+update avatars.batches set removing_at = now() where id = any ($1::uuid[]) and removing_at is null`;
 
 /** The oldest one of some instance whose input never came to its end, and whether somebody waits for one of its contacts. */
 const pickIncompleteSql = `
@@ -102,7 +110,7 @@ with abandoned as materialized (
     and finished_at is null and cancelled_at is null and completed_intake_at is null
   for no key update skip locked
 )
-update avatars.batches b set finished_at = ${removedSql}, completed_intake_at = now()
+update avatars.batches b set removing_at = now(), finished_at = now(), completed_intake_at = now()
 from abandoned a where b.id = a.id`;
 
 /**
@@ -126,8 +134,10 @@ export function createBatchRemover(keepMs: number): RemoveSome {
 
   async function choose(client: pg.PoolClient): Promise<readonly string[]> {
     if (current) return [current.id];
-    const { rows } = await client.query<PickedBatch>(pickSql, [from, keepMs, [...skipped]]);
-    const chosen = takeSome(rows);
+    const { rows: begun } = await client.query<PickedBatch>(pickBegunSql, [[...skipped]]);
+    if (begun.length > 0) return takeSome(begun).map(({ id }) => id);
+    const { rows: old } = await client.query<PickedBatch>(pickOldSql, [from, keepMs, [...skipped]]);
+    const chosen = takeSome(old);
     from = chosen.at(-1)?.finished_at ?? from;
     return chosen.map(({ id }) => id);
   }

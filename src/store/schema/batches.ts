@@ -35,6 +35,8 @@ export const batches = avatarsSchema.table(
     cancelledAt: moment("cancelled_at"),
     /** When it was first seen that nobody waits for its contacts any more; of a cancelled one: that all are given up. */
     finishedAt: moment("finished_at"),
+    /** Since when its members are being removed, in steps that commit: no reader is shown what is left of it. */
+    removingAt: moment("removing_at"),
     /** None of its contacts up to this id waits: they stay so until a retry, and need not be looked at again. */
     settledThrough: bigint("settled_through", { mode: "number" }).notNull().default(0),
   },
@@ -53,6 +55,12 @@ export const batches = avatarsSchema.table(
     index("batches_finished_idx")
       .on(table.finishedAt)
       .where(sql`${table.finishedAt} is not null`),
+    // Retention goes on with these first. Nearly always empty.
+    index("batches_removing_idx")
+      .on(table.removingAt)
+      .where(sql`${table.removingAt} is not null`),
+    // A batch that is being removed is over: the statements that look for open batches need not know of removals.
+    check("batches_removing_check", sql`${table.removingAt} is null or ${table.finishedAt} is not null`),
   ],
 );
 

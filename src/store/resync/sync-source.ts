@@ -116,6 +116,20 @@ const seenAtOnce = 5_000;
 /** A list that lacks more than this share of the contacts it had before is rather a fault of the query. */
 const mostGone = 0.5;
 
+/** Which instance's contacts are brought in line, by which connection. */
+interface Target {
+  readonly client: pg.PoolClient;
+  readonly instanceId: InstanceId;
+  readonly now: Date;
+}
+
+/** What has been read of the list. */
+interface ListState {
+  readonly isEmpty: boolean;
+  /** Contacts that are in the list now, and were not in the one before. */
+  readonly newlyListed: number;
+}
+
 /** @param client for the whole time of the synchronization, outside of any transaction */
 export async function openSourceSync(
   client: pg.PoolClient,
@@ -124,83 +138,20 @@ export async function openSourceSync(
 ): Promise<SourceSync> {
   await client.query(createTableSql);
   await client.query("truncate pg_temp.listed");
-  let isEmpty = true;
-  /** Contacts that are in the list now, and were not in the one before. */
-  let newlyListed = 0;
-
-  async function findGone(): Promise<string[]> {
-    const gone: string[] = [];
-    let listed = 0;
-    for (let after = ""; ;) {
-      const { rows } = await transact(client, async () =>
-        // With some 100,000 contacts the server would rather read them all for each window.
-        withReading(client, "counts", async () =>
-          client.query<Window>(windowSql, [instanceId, after, seenAtOnce]),
-        ),
-      );
-      const window = rows[0]!;
-      gone.push(...(window.gone ?? []));
-      ({ last: after } = window);
-      listed += window.listed;
-      if (window.seen < seenAtOnce) break;
-    }
-    const before = listed - newlyListed;
-    if (gone.length > mostGone * before) {
-      throw new UserError(
-        "too-many-gone",
-        `the source lacks ${gone.length} of ${before} contacts that it had before: is its query right? None of them is stopped`,
-      );
-    }
-    return gone;
-  }
-
-  /** `locked`: another transaction is adding one of them. Nothing is done then. */
-  async function addAtOnce(chunk: readonly ListedContact[]): Promise<Added | "locked"> {
-    const values = [
-      instanceId,
-      chunk.map(({ chatId }) => chatId),
-      chunk.map(({ externalRef }) => (externalRef === undefined ? null : toStorableText(externalRef))),
-      now,
-    ];
-    return retryTransient(patiently, async () => {
-      try {
-        const { rows } = await client.query<Added>({ name: "sync-source", text: addSql, values });
-        return rows[0]!;
-      } catch (error) {
-        if (codeOf(error) === lockNotAvailable) return "locked";
-        throw error;
-      }
-    });
-  }
-
-  /** By halves, so that what is locked costs the rest nothing but some tries. */
-  async function addInHalves(chunk: readonly ListedContact[]): Promise<Added> {
-    const whole = await addAtOnce(chunk);
-    if (whole !== "locked") return whole;
-    const [only, ...others] = chunk;
-    if (only === undefined || others.length === 0) {
-      // In the list it is, whatever becomes of it.
-      if (only) await client.query(noteSql, [only.chatId]);
-      return { added: 0, listedAgain: 0 };
-    }
-    await client.query(`set lock_timeout = ${briefLockMs}`);
-    const middle = Math.ceil(chunk.length / 2);
-    const first = await addInHalves(chunk.slice(0, middle));
-    const second = await addInHalves(chunk.slice(middle));
-    return { added: first.added + second.added, listedAgain: first.listedAgain + second.listedAgain };
-  }
-
+  const target = { client, instanceId, now };
+  let list: ListState = { isEmpty: true, newlyListed: 0 };
   return {
     async add(chunk) {
-      isEmpty &&= chunk.length === 0;
-      const { added, listedAgain } = await addInHalves(chunk);
+      list = { ...list, isEmpty: list.isEmpty && chunk.length === 0 };
+      const { added, listedAgain } = await addInHalves(target, chunk);
       await client.query("reset lock_timeout");
-      newlyListed += added + listedAgain;
+      list = { ...list, newlyListed: list.newlyListed + added + listedAgain };
       return added;
     },
     async stopGone() {
-      if (isEmpty) throw new UserError("source-empty", "the source has no contacts: is its query right?");
-      const gone = await findGone();
+      if (list.isEmpty)
+        throw new UserError("source-empty", "the source has no contacts: is its query right?");
+      const gone = await findGone(target, list.newlyListed);
       for (let at = 0; at < gone.length; at += seenAtOnce) {
         const ids = gone.slice(at, at + seenAtOnce);
         await retryTransient(patiently, async () => client.query(stopSql, [ids]));
@@ -211,4 +162,81 @@ export async function openSourceSync(
       await client.query("drop table pg_temp.listed");
     },
   };
+}
+
+/**
+ * Adds by halves where a contact of the chunk is locked: that costs the others nothing but some tries. Leaves the connection with
+ * a short `lock_timeout` then.
+ */
+async function addInHalves(target: Target, chunk: readonly ListedContact[]): Promise<Added> {
+  const whole = await addAtOnce(target, chunk);
+  if (whole !== "locked") return whole;
+  const { client } = target;
+  const [only, ...others] = chunk;
+  if (only === undefined || others.length === 0) {
+    // The list has the contact, whatever the other transaction makes of it.
+    if (only) await client.query(noteSql, [only.chatId]);
+    return { added: 0, listedAgain: 0 };
+  }
+  await client.query(`set lock_timeout = ${briefLockMs}`);
+  const middle = Math.ceil(chunk.length / 2);
+  const first = await addInHalves(target, chunk.slice(0, middle));
+  const second = await addInHalves(target, chunk.slice(middle));
+  return { added: first.added + second.added, listedAgain: first.listedAgain + second.listedAgain };
+}
+
+/** `locked`: another transaction is adding one of the contacts. Nothing is done then. */
+async function addAtOnce(
+  { client, instanceId, now }: Target,
+  chunk: readonly ListedContact[],
+): Promise<Added | "locked"> {
+  const values = [
+    instanceId,
+    chunk.map(({ chatId }) => chatId),
+    chunk.map(({ externalRef }) => (externalRef === undefined ? null : toStorableText(externalRef))),
+    now,
+  ];
+  return retryTransient(patiently, async () => {
+    try {
+      const { rows } = await client.query<Added>({ name: "sync-source", text: addSql, values });
+      return rows[0]!;
+    } catch (error) {
+      if (codeOf(error) === lockNotAvailable) return "locked";
+      throw error;
+    }
+  });
+}
+
+/**
+ * Contacts that a list held before, and this one does not.
+ * @throws UserError `too-many-gone`
+ */
+async function findGone(target: Target, newlyListed: number): Promise<string[]> {
+  const gone: string[] = [];
+  let listed = 0;
+  for (let after = ""; ;) {
+    const window = await readWindow(target, after);
+    gone.push(...(window.gone ?? []));
+    ({ last: after } = window);
+    listed += window.listed;
+    if (window.seen < seenAtOnce) break;
+  }
+  const before = listed - newlyListed;
+  if (gone.length > mostGone * before) {
+    throw new UserError(
+      "too-many-gone",
+      `the source lacks ${gone.length} of ${before} contacts that it had before: is its query right? None of them is stopped`,
+    );
+  }
+  return gone;
+}
+
+async function readWindow({ client, instanceId }: Target, after: string): Promise<Window> {
+  const { rows } = await transact(client, async () =>
+    // With some 100,000 contacts the server would rather read them all for each window.
+    withReading(client, "counts", async () =>
+      client.query<Window>(windowSql, [instanceId, after, seenAtOnce]),
+    ),
+  );
+  return rows[0]!;
 }

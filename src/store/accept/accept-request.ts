@@ -44,7 +44,7 @@ export type AcceptedRequest = TakenBatch & { readonly acceptedAs: readonly Accep
 
 /** A whole request, as it is to be taken in. */
 interface WholeRequest {
-  /** Made here, before the first try: a commit of which it is open whether it was done is not done twice. */
+  /** Made before the first try: where it is open whether a commit was done, it is not done twice. */
   readonly batchId: string;
   readonly estimate: Estimate;
   readonly asker: Asker & { readonly fingerprint: string };
@@ -53,11 +53,11 @@ interface WholeRequest {
   readonly rejected: number;
 }
 
-/** What has come of earlier tries of the same request. */
+/** The outcome of earlier tries of the same request. */
 interface Tries {
   /** The present one included. */
   readonly count: number;
-  /** What is answered if it turns out that an earlier try was committed. */
+  /** The answer to give if it turns out that an earlier try was committed. */
   readonly answer: AcceptedRequest | undefined;
 }
 
@@ -94,7 +94,7 @@ export async function acceptRequest(
   }
 }
 
-/** What the idempotency key has led to already; undefined: nothing yet, and its lock is ours. */
+/** The answer that the idempotency key has led to already. Undefined: none yet, and its lock is ours. */
 async function findAnswer(
   client: pg.PoolClient,
   { asker, batchId, contacts }: WholeRequest,
@@ -160,11 +160,12 @@ async function acceptContacts(
 }
 
 /**
- * Where the staged contacts stand that cost no call. Those that are not fresh are locked by us, and stay so until we commit.
+ * Positions of the staged contacts that cost no call. Contacts that are not fresh are locked by this transaction, and stay so
+ * until it commits.
  * @throws TryAgainError when one of them has been erased since it was accepted
  */
 async function findFreshPositions(client: pg.PoolClient, batchId: string): Promise<Set<number>> {
-  // One lookup by index for each, whatever the statistics say.
+  // Each is looked up by the index, whatever the statistics say.
   await client.query("set local enable_seqscan = off");
   const { rows } = await client.query<{ fresh: number[] | null; missing: number }>(
     `select array_agg(position::integer) filter (where is_fresh) as fresh,
@@ -193,7 +194,7 @@ function toReplay(batchId: string, answer: StoredAnswer, contacts: number): Acce
   return { ...toTaken(batchId, answer), etaMs: etaMs ?? undefined, acceptedAs };
 }
 
-/** The answer again. */
+/** A stored answer, given again. */
 export function toTaken(batchId: string, answer: StoredAnswer): TakenBatch {
   const { requestedAt, accepted, duplicates, rejected, etaMs } = answer;
   return {

@@ -6,29 +6,29 @@ import { queryWithin } from "../postgres/query-within.ts";
 import { livingActivitySql } from "../status/worker-activity.ts";
 
 /**
- * A range of turns is looked at through so many windows, and in each of them at so many contacts. Each window is wider than the
- * one before: all batches have their next contacts at the beginning, and the fewer the further.
+ * A range of turns is looked at through so many windows, and in each of them at so many contacts. Each window is wider than
+ * the one before: all batches have their next contacts at the beginning.
  */
 const windows = 40;
 const perWindow = 1_000;
 /** Contacts back from a backoff are counted up to here; with more of them the time cannot be told. */
 const mostRetries = 50_000;
-/** So many members are looked up to see whether the batch waits at all. */
+/** Members that are looked up to see whether the batch waits at all. */
 const mostMembers = 10_000;
 const deadlineMs = 1_000;
 
 /**
- * Counts the contacts that are called before the last one of the batch: all of a more urgent priority; of its own priority those
- * without a turn, and those with a turn up to the batch's last one. What its own transaction has written is seen.
+ * Counts the contacts that are called before the last one of the batch. That is all of a more urgent priority. Of its own
+ * priority it is those without a turn, and those up to the batch's last turn. Rows of its own transaction are seen.
  *
- * The whole backlog would not do. With 500,000 contacts waiting at 10 calls per second, a batch of 10 of the same priority is done
- * in 2 s, since batches share by turns; the backlog takes 14 h. Of a batch of 50,000 it is 2.8 h against 15 h.
+ * The whole backlog would not do. Take 500,000 contacts that wait at 10 calls per second: that backlog takes 14 h. Batches
+ * share by turns, so 10 more contacts of the same priority are done in 2 s. For 50,000 more it is 2.8 h against 15 h.
  *
  * An example. A batch's last turn is 1,000,000, and the first turn that waits is 1. The windows begin at the powers of
- * 1,000,000 ^ (1/40): at 1, 2, 3, 5, 7, 11 … 501,187 and 707,945. The first ones hold few contacts and are counted. The window
- * from 501,187 on may hold hundreds of thousands: its first 1,000 contacts are read, which end at turn 501,687. That is 2
- * contacts a turn, so the window's 206,758 turns count as some 413,500 contacts. So at most 40,000 entries of the index are read, in
- * 5 to 50 ms, however long the backlog is.
+ * 1,000,000 ^ (1/40): at 1, 2, 3, 5, 7, 11 … 501,187 and 707,945. The first ones hold few contacts and are counted. The
+ * window from 501,187 on may hold hundreds of thousands. Its first 1,000 contacts are read, and end at turn 501,687. That is
+ * 2 contacts a turn, so the window's 206,758 turns count as some 413,500 contacts. So at most 40,000 entries of the index are
+ * read, in 5 to 50 ms, however long the backlog is.
  */
 const sql = `
 with facts as materialized (
@@ -61,7 +61,7 @@ with facts as materialized (
   ) w
   where w.low < w.next_low
 ), counted as (
-  -- Of a window that is too full the last turn was read in part: it does not count.
+  -- The last turn of a window that is too full was read in part: it does not count.
   select case when n.contacts < ${perWindow} or n.last_turn = v.view_low then n.contacts
     else n.before_last * (v.view_end - v.view_low)::float8 / (n.last_turn - v.view_low) end as contacts
   from views v

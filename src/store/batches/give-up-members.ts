@@ -9,8 +9,8 @@ const viewSql = `select settled_through, accepted from avatars.batches
   where id = $1 and cancelled_at is not null and finished_at is null`;
 
 /**
- * Locks the batch as it was seen; no row: it has changed. Members that were accepted since then are missed no more: `avatars.accept`
- * locks the contacts first, and then the batch.
+ * Locks the batch as it was seen; no row: it has changed. So no member that was accepted meanwhile is missed:
+ * `avatars.accept` locks the contacts first, and then the batch.
  */
 const lockSql = `${viewSql} and settled_through = $2 and accepted = $3 for no key update`;
 
@@ -18,7 +18,7 @@ const lockSql = `${viewSql} and settled_through = $2 and accepted = $3 for no ke
 const sparseFrom = 10;
 
 /**
- * What giving up makes of a contact that the batch waits for:
+ * Gives up contacts that the batch waits for. Each becomes this:
  *
  * | column                                  | no other batch waits for it      | others wait for it                                |
  * | --------------------------------------- | -------------------------------- | ------------------------------------------------- |
@@ -35,11 +35,11 @@ const sparseFrom = 10;
  *   source query lists no more, stay without.
  * - With others the contact is as if only they had asked. A turn counts within one priority, so a less urgent one needs another.
  *
- * The batches that wait for the same contacts are each read through within the range of ids, once in all steps together. Where
- * that range holds far more members than there are contacts, each contact is probed for instead.
+ * Other batches are each read through within the range of the contacts' ids, once in all steps together. Where that range
+ * holds far more members than there are contacts, each contact is probed for instead.
  *
  * The number of contacts in common cannot be estimated: nothing here is joined but through the key of a contact. A join of
- * `waiting` and `wishes` would become a loop in a loop, 20 s for 10,000 contacts; `is true` keeps each look a hash.
+ * `waiting` and `wishes` would become a loop in a loop, 20 s for 10,000 contacts. `is true` keeps each look a hash.
  */
 const giveUpSql = `
 with waiting as materialized (
@@ -83,7 +83,7 @@ with waiting as materialized (
     turn = null, attempts = 0,
     refresh_at = coalesce(c.refresh_at,
       case when c.status <> 'invalid' and c.is_listed is not false then clock_timestamp() end)
-  -- As an array: a join would have the planner, which cannot know their number, read the whole table.
+  -- The ids are an array: a join would have the planner, which cannot know their number, read the whole table.
   where c.id = any (array(select id from waiting where (id in (select id from wishes)) is not true))
   returning 1
 )
@@ -92,15 +92,15 @@ select count(*)::int as given_up from given_up`;
 const moveSql = `
 update avatars.batches set settled_through = $2, finished_at = case when $3 then clock_timestamp() end where id = $1`;
 
-/** What one transaction has done. */
+/** The work of one transaction. */
 interface Step {
   readonly givenUp: number;
   readonly isLast: boolean;
 }
 
 /**
- * Gives up all members of a cancelled batch that still wait, in steps that commit; goes on where another process has stopped.
- * Returns how many contacts nobody waits for any more.
+ * Gives up all members of a cancelled batch that still wait, in steps that commit. Goes on where another process has stopped.
+ * Returns how many contacts no batch waits for any more.
  * @param options.mostSteps so many transactions at most, of up to 10,000 contacts each
  * @throws LockedError where another transaction holds one of the contacts for long
  */

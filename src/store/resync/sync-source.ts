@@ -23,8 +23,8 @@ export interface SourceSync {
    */
   add(chunk: readonly ListedContact[]): Promise<number>;
   /**
-   * The list has been read to its end: contacts that a list held before, and this one does not, are not refreshed any more; they
-   * and their avatars stay, and who asks for one is answered. Returns how many.
+   * Ends the list. Contacts that a list held before, and this one does not, are not refreshed any more. They and their
+   * avatars stay, and a request for one is answered. Returns how many.
    * @throws UserError `source-empty`, `too-many-gone`: then nothing has changed
    */
   stopGone(): Promise<number>;
@@ -83,7 +83,7 @@ from (
   select c.id, c.chat_id, c.is_listed from avatars.contacts c
   where c.instance_id = $1 and c.chat_id > $2 order by c.chat_id limit $3
 ) w
--- One probe for each: the list is as long as all of them.
+-- Probes once for each: the list is as long as all of them.
 left join lateral (select l.chat_id from pg_temp.listed l where l.chat_id = w.chat_id offset 0) l on true`;
 
 interface Window {
@@ -93,7 +93,10 @@ interface Window {
   readonly gone: string[] | null;
 }
 
-/** What another transaction holds is met again by the next list. Whoever somebody waits for, or has asked a resync for, is asked all the same, and rests then. */
+/**
+ * Stops contacts that are gone. The next list meets those again that another transaction holds. A contact that a batch or a
+ * person has asked for is asked all the same, and rests then.
+ */
 const stopSql = `
 with locked as materialized (
   select c.id from avatars.contacts c where c.id = any ($1::bigint[]) order by c.id for no key update skip locked
@@ -104,7 +107,7 @@ where c.id = any (array(select id from locked))`;
 
 const noteSql = `insert into listed values ($1) on conflict do nothing`;
 
-/** Once it is known that another transaction is adding some of the contacts, the others do not wait for each of them. */
+/** Wait for each contact once another transaction is known to be adding some of them, ms. */
 const briefLockMs = 20;
 
 interface Added {
@@ -113,7 +116,7 @@ interface Added {
 }
 
 const seenAtOnce = 5_000;
-/** A list that lacks more than this share of the contacts it had before is rather a fault of the query. */
+/** A list that lacks more than this share of its earlier contacts is rather a fault of the query. */
 const mostGone = 0.5;
 
 /** Which instance's contacts are brought in line, by which connection. */
@@ -123,7 +126,7 @@ interface Target {
   readonly now: Date;
 }
 
-/** What has been read of the list. */
+/** The list as far as it has been read. */
 interface ListState {
   readonly isEmpty: boolean;
   /** Contacts that are in the list now, and were not in the one before. */

@@ -3,7 +3,7 @@ import { check, index, jsonb, primaryKey, text, uuid } from "drizzle-orm/pg-core
 import { avatarsSchema } from "./avatars-schema.ts";
 import { bytes, moment } from "./columns.ts";
 
-/** Who may use the HTTP API. The secret itself is nowhere but with its owner. */
+/** The keys of the HTTP API. Their secrets are nowhere but with their owners. */
 export const apiKeys = avatarsSchema.table("api_keys", {
   /** Public: the part of the token before the dot. */
   id: text().primaryKey(),
@@ -20,8 +20,8 @@ export const apiKeys = avatarsSchema.table("api_keys", {
 });
 
 /**
- * What was answered to a request that came with an `Idempotency-Key`, for a day. That a request is still at work is an
- * advisory lock, and nothing here: it ends with its process.
+ * Answers to requests that came with an `Idempotency-Key`, for a day. A request that is still at work holds an advisory lock,
+ * which ends with its process; no column says so.
  */
 export const idempotencyKeys = avatarsSchema.table(
   "idempotency_keys",
@@ -34,7 +34,7 @@ export const idempotencyKeys = avatarsSchema.table(
     fingerprint: text(),
     batchId: uuid("batch_id").notNull(),
     /**
-     * The answer without chat ids: a repeated request has them in its body, and an erased contact is not kept here. Of a cut-off
+     * The answer without chat ids: a repeated request has them in its body, and erased ones must not stay here. Of a cut-off
      * stream: the digest of its parameters.
      */
     answer: jsonb(),

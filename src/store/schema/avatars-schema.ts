@@ -1,10 +1,10 @@
 import { pgSchema } from "drizzle-orm/pg-core";
 
 /**
- * All of the product's objects live here; BullMQ's, where it runs on PostgreSQL, in `bullmq`.
+ * The schema of all of the product's objects; BullMQ's, where it runs on PostgreSQL, are in `bullmq`.
  *
- * States that no column is named after. A column of their own would be one more to keep true, or one more index on millions of
- * contacts; what can be a column is one (`batches.removing_at`, `idempotency_keys.kind`).
+ * States that no column is named after. A column for each would have to be kept true, on millions of contacts. What can be a
+ * column cheaply is one: `batches.removing_at`, `idempotency_keys.kind`.
  *
  * | of                | what the columns say                               | means                                                   |
  * | ----------------- | -------------------------------------------------- | ------------------------------------------------------- |

@@ -11,9 +11,9 @@ import { toPaceColumns, toReservation, toSlotColumns } from "./slots-sql.ts";
 const notAside = toNotAside("(select ids from aside)::bigint[]");
 
 /**
- * The heads of one of the two queues that each priority has: by `due_at` what waits for its backoff or is back from it, or by
- * turns what waits for its first lookup, all of which is due. The conditions are those of the partial indexes: each is walked in
- * its order, no further than needed, past rows that another transaction has locked.
+ * The heads of one of the two queues that each priority has. Contacts in a backoff, or back from it, go by `due_at`. Contacts
+ * that wait for their first lookup go by turns; all of them are due. The conditions are those of the partial indexes. Each is
+ * walked in its order, no further than needed, past rows that another transaction has locked.
  */
 function toHeads(isTurned: boolean): string {
   const [condition, order] = isTurned
@@ -39,17 +39,16 @@ function toNextTurn(priority: number): string {
 }
 
 /**
- * One statement: lock the instance's row, take its due contacts in order, claim them, and reserve a call
- * slot for each. Two runs for one instance, by accident or as a zombie, queue up at the row and share one
- * budget (I3).
+ * The statement locks the instance's row, claims its due contacts in order, and reserves a call slot for each. Two runs of
+ * one instance, by accident or as a zombie, queue up there and share its budget (I3).
  *
  * - `for no key update` leaves inserting contacts free: their foreign key takes a key-share lock.
  * - A share of the claimed contacts are those that have been due for longest, whatever their priority: nothing starves. In the
  *   long run it is exactly the share that is set.
  * - A claim has run out when it had before the statement began (`now()`): due-sql.ts says why.
  * - A spent quota of correspondents leaves the chats that the provider has named.
- * - Slots that follow those of another lane keep a gap, so that calls which that lane sends late within its
- *   tolerance cannot meet ours in one second.
+ * - Slots that follow those of another lane keep a gap. Calls that it sends late, within its tolerance, cannot meet ours in
+ *   one second.
  *
  * The parameters:
  *
@@ -75,8 +74,8 @@ aside as materialized (
 locked as materialized (
   select * from avatars.instances where id = $1 for no key update
 ),
--- What follows from the row: pace, refusal, how many contacts to take, and how many of them by age. Computed when the row is
--- locked: other runs may have changed it during the wait. A probe goes by age: the last one that failed is not the oldest.
+-- Pace, refusal, how many contacts to take, and how many of them by age. Computed when the row is locked: other runs may have
+-- changed it during the wait. A probe goes by age: the contact whose probe failed last is not the oldest.
 instance as materialized (
   select i.*, r.*, p.rate, p.margin, n.room, s.size,
     case when r.probing then 1 else floor(s.size * $7::float8 + $9::float8)::int end as favoured
@@ -101,7 +100,7 @@ retries as materialized (${toHeads(false)}
 -- Candidates for their first lookup.
 turned as materialized (${toHeads(true)}
 ),
--- Of an instance that is held for a spent quota: the due ones among the chats that may be asked.
+-- Candidates of an instance that is held for a spent quota: due ones among the chats that it allows.
 allowed as materialized (
   select c.id from avatars.contacts c
   where c.instance_id = $1
@@ -149,7 +148,7 @@ select i.refusal, i.restricted, i.api_url, i.sealed_token, i.rate, i.margin, i.m
       extract(epoch from a.first_seen_at)::float8 * 1000, a.changes, a.version)
       order by c.priority, c.turn nulls first, case when c.turn is null then c.due_at end, c.id)
     from claimed c
-    -- One probe for each: a planner without statistics would rather read all avatars.
+    -- Probes once for each: a planner without statistics would rather read all avatars.
     left join lateral (
       select a.first_seen_at, a.changes, a.version from avatars.avatars a where a.contact_id = c.id offset 0
     ) a on true) as contacts

@@ -12,16 +12,16 @@ const cellsSql = `i (
 /**
  * Writes finished lookups, each of another contact, as far as no other transaction has the contact locked.
  *
- * - A clear answer is taken when it was asked for later than the one we have, whatever run holds the claim (I4).
+ * - A clear answer is taken when it was asked for later than the stored one, whatever run claims (I4).
  * - Everything else is taken only from the holder of the claim: a zombie spends no attempts.
  * - A contact rests after an answer that is fresh enough for all who wait, and after it was given up. An answer that is too old
  *   for one of them leaves it due.
- * - A contact that had a lookup has had its turn, and goes by its due moment from then on; a release keeps it.
- * - Only `present` and `absent` touch the avatar (I5), with a fence of its own: one that comes after a newer `hidden`
- *   is still the last that was seen. Its history is written by a trigger.
+ * - A contact that had a lookup has had its turn, and goes by its due moment from then on. A release keeps the turn.
+ * - Only `present` and `absent` touch the avatar (I5), with a fence of its own. After a newer `hidden` one of them is still
+ *   the last that was seen. Its history is written by a trigger.
  * - `clock_timestamp()`, not `now()`: the statement may be old when it comes to a row.
- * - A contact that comes to rest is due again by the refresh policy, unless the source query does not list it any more. The
- *   resync run that made it due counts it. A run that is removed meanwhile counts nothing.
+ * - A contact that comes to rest is due again by the refresh policy, unless the source query dropped it. The resync run that
+ *   made it due counts it. A run that is removed meanwhile counts nothing.
  *
  * Expects `incoming`, the records, and `locked`, the contacts that are ours until the end, with their `fresh_after`.
  */
@@ -77,10 +77,10 @@ saved as (
 )`;
 
 /**
- * One statement. A contact that another transaction holds, of whatever program, is not waited for: its record is put aside, at
- * once and with the rest, without a lock on the contact that could meet theirs. From then on the contact is not claimed.
+ * Saves in one statement. A contact that another transaction holds is not waited for: its record is put aside with the rest.
+ * That takes no lock on the contact that could meet one of theirs. From then on the contact is not claimed.
  *
- * - What is put aside already is replaced by a later record, but an answer only by an answer.
+ * - A record that is put aside already is replaced by a later one, but an answer only by an answer.
  * - A contact that is being erased cannot be referred to: its record is left to the caller.
  */
 const saveSql = `
@@ -116,8 +116,8 @@ from avatars.contacts c where c.id = any ((select ids from unsaved)::bigint[])`;
 const appliedAtOnce = 500;
 
 /**
- * The same for what was put aside, as far as its contacts are free again. What is locked is passed over, however much of it there
- * is. Claims of calls whose process is gone are cleared away.
+ * Writes records that were put aside, as far as their contacts are free again. Locked ones are passed over, however many
+ * there are. Claims of calls whose process is gone are cleared away.
  */
 const applySql = `
 with locked as materialized (
@@ -156,10 +156,10 @@ export async function saveLookups(pool: pg.Pool, records: readonly LookupRecord[
   return { setAside: toIds(true), left: toIds(false) };
 }
 
-/** What became of records that were put aside. */
+/** The outcome for records that were put aside. */
 export interface AppliedLookups {
   readonly records: number;
-  /** Postgres never takes these: the contacts are due again. */
+  /** Records that Postgres never takes: their contacts are due again. */
   readonly refused: readonly { readonly contactId: number; readonly error: unknown }[];
 }
 
@@ -193,7 +193,7 @@ async function apply(pool: pg.Pool, contactId: number | null): Promise<number> {
   return rows[0]?.records ?? 0;
 }
 
-/** One record that Postgres refuses must not keep the others from their contacts, nor its own contact from being asked again. */
+/** A record that Postgres refuses must not keep back the others, nor keep its contact from being asked again. */
 async function applySingly(
   pool: pg.Pool,
   isTransient: (error: unknown) => boolean,

@@ -283,8 +283,8 @@ describe("an idempotency key", () => {
   test("is deleted when it is old, also by several at the same time", async () => {
     const key = randomUUID();
     await database.pool.query(
-      `insert into avatars.idempotency_keys (api_key_id, key, batch_id, fingerprint, answer, created_at)
-       select n::text, $1::text, gen_random_uuid(), '', '{}', now() - case when n <= 1200 then interval '25 hours' else '23 hours' end
+      `insert into avatars.idempotency_keys (api_key_id, key, kind, batch_id, fingerprint, answer, created_at)
+       select n::text, $1::text, 'answered', gen_random_uuid(), '', '{}', now() - case when n <= 1200 then interval '25 hours' else '23 hours' end
        from generate_series(1, 1210) n`,
       [key],
     );

@@ -86,6 +86,35 @@ test("an upgrade from before the resync lets each contact that rests be due by i
   ]);
 });
 
+test("an upgrade names what a batch under removal and a stream that was cut off were known by", async () => {
+  const { pool } = database;
+  await migrateUpTo("0008_sql_surface");
+  await pool.query(`
+    insert into avatars.instances (id, api_url, sealed_token) values ('1', 'u', 't');
+    insert into avatars.batches (instance_id, source, label, requested_at, fresh_after, completed_intake_at, cancelled_at, finished_at)
+    values ('1', 'api', 'done', '2026-10-01', now(), '2026-10-02', null, '2026-10-03'),
+      ('1', 'api', 'open', '2026-10-01', now(), '2026-10-02', null, null),
+      ('1', 'api', 'removing', '2026-10-01', now(), '2026-10-02', null, '-infinity'),
+      ('1', 'api', 'removing a cancelled one', '2026-10-01', now(), null, '2026-10-04', '-infinity');
+    insert into avatars.idempotency_keys (api_key_id, key, fingerprint, batch_id, answer)
+    select 'k', b.label, case b.label when 'done' then 'f' end, b.id, '{}' from avatars.batches b where b.label in ('done', 'open')`);
+  await migrateLedger(pool);
+  const { rows: batches } = await pool.query(
+    "select label, removing_at is not null as removing, finished_at::date::text as finished from avatars.batches order by label",
+  );
+  expect(batches).toEqual([
+    { label: "done", removing: false, finished: "2026-10-03" },
+    { label: "open", removing: false, finished: null },
+    { label: "removing", removing: true, finished: "2026-10-02" },
+    { label: "removing a cancelled one", removing: true, finished: "2026-10-04" },
+  ]);
+  const { rows: keys } = await pool.query("select key, kind from avatars.idempotency_keys order by key");
+  expect(keys).toEqual([
+    { key: "done", kind: "answered" },
+    { key: "open", kind: "cut-off" },
+  ]);
+});
+
 test("a migration that an open transaction is in the way of names it, changes nothing, and works when it has ended", async () => {
   await migrateUpTo("0006_resync");
   await database.pool.query(

@@ -576,8 +576,8 @@ describe.each(["no statistics", "statistics"])("with %s", (which) => {
     const { pool } = database;
     if (which === "statistics") await pool.query("vacuum (analyze)");
     await pool.query(
-      `insert into avatars.idempotency_keys (api_key_id, key, batch_id, created_at)
-       select 'key', $1 || n, gen_random_uuid(), now() - n * interval '1 hour' from generate_series(1, 1000) n`,
+      `insert into avatars.idempotency_keys (api_key_id, key, kind, batch_id, created_at)
+       select 'key', $1 || n, 'cut-off', gen_random_uuid(), now() - n * interval '1 hour' from generate_series(1, 1000) n`,
       [which],
     );
     await pool.query(

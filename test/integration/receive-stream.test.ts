@@ -613,6 +613,18 @@ describe("while a stream is at work", () => {
     });
   });
 
+  test("it is gone on with at once when its process has died, however lately it has sent something", async () => {
+    const instanceId = await addInstance(database);
+    const asker = toAsker();
+    const { source, batchId } = await begin(asker, instanceId);
+    source.write(toLines(0, 6_000));
+    await eventually(async () => expect(await readBatch(batchId)).toMatchObject({ accepted: 5_000 }));
+    await killLockHolder();
+    // A lease would refuse it now, for as long as the slowest upload may take for a chunk.
+    const resumed = await receive(asker, toWish(instanceId), toStream(toLines(0, 6_000)));
+    expect(resumed).toMatchObject({ resumed: true, batch: { batchId, accepted: 6_000, duplicates: 0 } });
+  });
+
   test("it ends where its locks were lost and another request has ended the batch", async () => {
     const instanceId = await addInstance(database);
     const asker = toAsker();

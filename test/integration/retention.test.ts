@@ -414,6 +414,13 @@ describe("a large batch of which a part is removed", () => {
     expect(await readBatchIds()).toEqual([]);
   });
 
+  test("is gone on with although batches are to be kept for longer by now", async () => {
+    const batchId = await addBatch(12_000, 2);
+    await removeOnce(batchId);
+    expect(await removeAll(createBatchRemover(30 * day))).toEqual({ batches: 1, members: 7_000 });
+    expect(await readBatchIds()).toEqual([]);
+  });
+
   test("of which a contact is just being erased waits for that, and is not forgotten", async () => {
     const batchId = await addBatch(7_000, 2);
     await addBatch(2, 2);
@@ -798,7 +805,7 @@ describe("the statements of a removal", () => {
       for (const removeSome of [createChangeRemover(day), createBatchRemover(day)]) {
         for (const sql of await record(removeSome)) statements.add(sql);
       }
-      expect(statements.size).toBe(9);
+      expect(statements.size).toBe(10);
       await explainAll();
       await load(
         `insert into avatars.contacts (instance_id, chat_id)

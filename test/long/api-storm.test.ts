@@ -208,7 +208,7 @@ test("what is acknowledged is there once, whoever hangs up, repeats, or is kille
        join avatars.contacts c on c.id = m.contact_id and c.wanted_at <= b.requested_at
        group by m.batch_id
      )
-     select k.key, k.fingerprint is not null as answered, b.id, b.label, b.accepted, b.duplicates, b.rejected,
+     select k.key, k.kind = 'answered' as answered, b.id, b.label, b.accepted, b.duplicates, b.rejected,
        b.completed_intake_at is not null as complete, m.chats
      from avatars.batches b full join avatars.idempotency_keys k on k.batch_id = b.id
      left join members m on m.batch_id = b.id`,

@@ -14,7 +14,7 @@ export type { IncomingContact } from "./stage-contacts.ts";
 
 export interface NewBatch {
   readonly instanceId: InstanceId;
-  /** Who asks: `file`, `query`, `instance`, `bullmq`. */
+  /** The way in: `file`, `query`, `instance`, `bullmq`. */
   readonly source: string;
   readonly label: string | undefined;
   readonly priority: number;
@@ -50,14 +50,14 @@ async function insertBatch(pool: pg.Pool | pg.PoolClient, batch: NewBatch): Prom
   return rows[0]!.id;
 }
 
-/** What was read, from the first line to the last. */
+/** Counts of an input that was read from the first line to the last. */
 export interface IntakeCounts {
   /** Lines that are contacts, duplicates included. */
   readonly contacts: number;
   readonly rejected: number;
 }
 
-/** The input has been read to its end. A chunk that was sent twice has counted its contacts as duplicates: no longer. */
+/** Ends the intake: the input has been read. A chunk that was sent twice has counted its contacts as duplicates: no longer. */
 export async function finishIntake(
   pool: pg.Pool | pg.PoolClient,
   batchId: string,
@@ -71,9 +71,9 @@ export async function finishIntake(
 }
 
 /**
- * Reserves a turn for each contact of a chunk, in a transaction of its own: chunks of one batch are written side by
- * side, and must not share turns. `avatars.accept` gives back what it does not use. The commit need not wait for the
- * disk: that of the chunk does, and comes later. Returns the turn before the first; null: no such batch.
+ * Reserves a turn for each contact of a chunk, in a transaction of its own. Chunks of one batch are written side by side, and
+ * must not share turns. `avatars.accept` gives back what it does not use. The commit need not wait for the disk: that of the
+ * chunk does, and comes later. Returns the turn before the first; null: no such batch.
  */
 async function reserveTurns(client: pg.PoolClient, batchId: string, turns: number): Promise<string | null> {
   const { rows } = await client.query<{ last_turn: string }>(
@@ -90,7 +90,7 @@ async function reserveTurns(client: pg.PoolClient, batchId: string, turns: numbe
 /**
  * Takes a chunk in: COPY into a staging table, then one call of `avatars.accept`, in one transaction. When
  * it resolves the contacts are committed (I1). Sent again it changes nothing. Returns how many contacts were new to the batch.
- * @throws UserError `batch-cancelled`, `batch-complete`: nobody wants its contacts any more, or its input has ended
+ * @throws UserError `batch-cancelled`, `batch-complete`: its contacts are not wanted any more, or its input has ended
  */
 export async function acceptChunk(
   pool: pg.Pool,
@@ -113,8 +113,9 @@ export async function acceptChunk(
 }
 
 /**
- * Takes a whole batch in, in one transaction: when it rejects nothing has happened. Tries once, and does not wait for contacts that
- * another transaction holds: the caller has others to take in. Returns the batch's id, and how many contacts were new to it.
+ * Takes a whole batch in, in one transaction: when it rejects nothing has happened. It tries once, and does not wait for
+ * contacts of other transactions: the caller has others to take in. Returns the batch's id, and how many contacts were new to
+ * it.
  */
 export async function acceptWhole(
   pool: pg.Pool,
@@ -136,8 +137,8 @@ export async function acceptWhole(
 }
 
 /**
- * `avatars.accept` has locked the batch: who cancels it from here on finds the contacts of this chunk, and who did so
- * before is seen. One that is gone was removed meanwhile.
+ * `avatars.accept` has locked the batch. A later cancellation finds the contacts of this chunk, and an earlier one is seen. A
+ * batch that is gone was removed meanwhile.
  */
 async function assertOpen(client: pg.PoolClient, batchId: string): Promise<void> {
   const { rows } = await client.query<{ cancelled: boolean; complete: boolean }>(

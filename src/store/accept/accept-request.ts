@@ -42,10 +42,28 @@ export interface Refusal {
 
 export type AcceptedRequest = TakenBatch & { readonly acceptedAs: readonly AcceptedAs[] };
 
+/** A whole request, as it is to be taken in. */
+interface WholeRequest {
+  /** Made before the first try: where it is open whether a commit was done, it is not done twice. */
+  readonly batchId: string;
+  readonly estimate: Estimate;
+  readonly asker: Asker & { readonly fingerprint: string };
+  readonly batch: RequestedBatch;
+  readonly contacts: readonly IncomingContact[];
+  readonly rejected: number;
+}
+
+/** The outcome of earlier tries of the same request. */
+interface Tries {
+  /** The present one included. */
+  readonly count: number;
+  /** The answer to give if it turns out that an earlier try was committed. */
+  readonly answer: AcceptedRequest | undefined;
+}
+
 /**
  * Takes a whole request in, in one transaction: batch, contacts, and the answer under its idempotency key. When it
- * resolves as `accepted` it is committed. What fails by a deadlock or a lost connection is tried again for two seconds: the
- * batch's id is ours, so a commit of which nobody knows whether it was done is not done twice.
+ * resolves as `accepted` it is committed. A deadlock or a lost connection is tried again for two seconds.
  * @param asker.fingerprint tells this request and its body from all others
  * @returns how each of `contacts` was taken, in their order
  */
@@ -57,61 +75,70 @@ export async function acceptRequest(
   contacts: readonly IncomingContact[],
   rejected: number,
 ): Promise<AcceptedRequest | Refusal> {
-  const batchId = randomUUID();
-  let tries = 0;
-  /** What is answered if it turns out that an earlier try was committed. */
-  let ours: AcceptedRequest | undefined;
-
-  const findAnswer = async (client: pg.PoolClient): Promise<AcceptedRequest | Refusal | undefined> => {
-    if (!hasKey(asker)) return undefined;
-    if (!(await tryLockKey(client, asker))) {
-      // The server may still work on an earlier try of ours.
-      if (tries > 1) throw new TryAgainError("the idempotency key is locked");
-      return { kind: "in-progress" };
-    }
-    const record = await findRecord(client, asker);
-    if (record === undefined) return undefined;
-    if (record.batchId === batchId && ours) return ours;
-    return record.kind === "answered" && record.fingerprint === asker.fingerprint
-      ? toReplay(record.batchId, record.answer, contacts.length)
-      : { kind: "other-body" };
-  };
-
-  const accept = async (client: pg.PoolClient): Promise<AcceptedRequest | Refusal> => {
-    tries += 1;
+  const request = { batchId: randomUUID(), estimate, asker, batch, contacts, rejected };
+  let tries: Tries = { count: 0, answer: undefined };
+  const attempt = async (client: pg.PoolClient) => {
+    tries = { ...tries, count: tries.count + 1 };
     await waitBriefly(client);
-    const answered = await findAnswer(client);
-    if (answered) return answered;
-    const opening = await openBatch(client, batchId, asker.apiKeyId, batch, rejected);
-    if (opening.kind === "exists" && ours) return ours;
-    if (opening.kind !== "opened") return { kind: "unknown-instance" };
-    const { requestedAt } = opening;
-    const { accepted, acceptedAs } = await acceptContacts(client, batchId, contacts);
-    const counts = { accepted, duplicates: contacts.length - accepted, rejected };
-    const etaMs = await estimateWithin(client, estimate, batchId);
-    if (hasKey(asker)) {
-      const { fingerprint } = asker;
-      const items = acceptedAs.map((as) => as.charAt(0)).join("");
-      const answer = { requestedAt: requestedAt.toISOString(), ...counts, etaMs: etaMs ?? null, items };
-      await saveRecord(client, asker, { kind: "answered", batchId, fingerprint, answer });
-    }
-    ours = {
-      kind: "accepted",
-      batch: { batchId, requestedAt, ...counts },
-      etaMs,
-      replayed: false,
-      acceptedAs,
-    };
-    return ours;
+    const answer = (await findAnswer(client, request, tries)) ?? (await accept(client, request, tries));
+    // Before the commit, whose own answer may be lost.
+    if (answer.kind === "accepted" && !answer.replayed) tries = { ...tries, answer };
+    return answer;
   };
-
   try {
-    return await retryTransient(briefly, async () => inTransaction(pool, accept));
+    return await retryTransient(briefly, async () => inTransaction(pool, attempt));
   } catch (error) {
-    // It was removed after we had seen it.
+    // The instance was removed after we had seen it.
     if (codeOf(error) === foreignKeyViolation) return { kind: "unknown-instance" };
     throw error;
   }
+}
+
+/** The answer that the idempotency key has led to already. Undefined: none yet, and its lock is ours. */
+async function findAnswer(
+  client: pg.PoolClient,
+  { asker, batchId, contacts }: WholeRequest,
+  tries: Tries,
+): Promise<AcceptedRequest | Refusal | undefined> {
+  if (!hasKey(asker)) return undefined;
+  if (!(await tryLockKey(client, asker))) {
+    // The server may still work on an earlier try of ours.
+    if (tries.count > 1) throw new TryAgainError("the idempotency key is locked");
+    return { kind: "in-progress" };
+  }
+  const record = await findRecord(client, asker);
+  if (record === undefined) return undefined;
+  if (record.batchId === batchId && tries.answer) return tries.answer;
+  return record.kind === "answered" && record.fingerprint === asker.fingerprint
+    ? toReplay(record.batchId, record.answer, contacts.length)
+    : { kind: "other-body" };
+}
+
+async function accept(
+  client: pg.PoolClient,
+  { batchId, estimate, asker, batch, contacts, rejected }: WholeRequest,
+  tries: Tries,
+): Promise<AcceptedRequest | Refusal> {
+  const opening = await openBatch(client, batchId, asker.apiKeyId, batch, rejected);
+  if (opening.kind === "exists" && tries.answer) return tries.answer;
+  if (opening.kind !== "opened") return { kind: "unknown-instance" };
+  const { requestedAt } = opening;
+  const { accepted, acceptedAs } = await acceptContacts(client, batchId, contacts);
+  const counts = { accepted, duplicates: contacts.length - accepted, rejected };
+  const etaMs = await estimateWithin(client, estimate, batchId);
+  if (hasKey(asker)) {
+    const { fingerprint } = asker;
+    const items = acceptedAs.map((as) => as.charAt(0)).join("");
+    const answer = { requestedAt: requestedAt.toISOString(), ...counts, etaMs: etaMs ?? null, items };
+    await saveRecord(client, asker, { kind: "answered", batchId, fingerprint, answer });
+  }
+  return {
+    kind: "accepted",
+    batch: { batchId, requestedAt, ...counts },
+    etaMs,
+    replayed: false,
+    acceptedAs,
+  };
 }
 
 async function acceptContacts(
@@ -133,11 +160,12 @@ async function acceptContacts(
 }
 
 /**
- * Where the staged contacts stand that cost no call. Those that are not fresh are locked by us, and stay so until we commit.
+ * Positions of the staged contacts that cost no call. Contacts that are not fresh are locked by this transaction, and stay so
+ * until it commits.
  * @throws TryAgainError when one of them has been erased since it was accepted
  */
 async function findFreshPositions(client: pg.PoolClient, batchId: string): Promise<Set<number>> {
-  // One lookup by index for each, whatever the statistics say.
+  // Each is looked up by the index, whatever the statistics say.
   await client.query("set local enable_seqscan = off");
   const { rows } = await client.query<{ fresh: number[] | null; missing: number }>(
     `select array_agg(position::integer) filter (where is_fresh) as fresh,
@@ -166,7 +194,7 @@ function toReplay(batchId: string, answer: StoredAnswer, contacts: number): Acce
   return { ...toTaken(batchId, answer), etaMs: etaMs ?? undefined, acceptedAs };
 }
 
-/** The answer again. */
+/** A stored answer, given again. */
 export function toTaken(batchId: string, answer: StoredAnswer): TakenBatch {
   const { requestedAt, accepted, duplicates, rejected, etaMs } = answer;
   return {

@@ -12,7 +12,7 @@ import { TryAgainError } from "../postgres/try-again-error.ts";
 export interface Closing {
   readonly batchId: string;
   readonly counts: IntakeCounts;
-  /** Of the batch. It may have been lost; another one's then has ended the batch. */
+  /** The lock on the batch. Where it was lost, another request may hold it now, or have ended the batch. */
   readonly hold: LockHold;
   readonly estimate: Estimate;
   /** Writes the answer down, in the same transaction. */
@@ -20,12 +20,12 @@ export interface Closing {
 }
 
 /**
- * The whole stream has been read into the batch. Its counts are those of one reading from beginning to end, however often
- * parts of it were sent before.
- * @throws UserError `batch-cancelled`, `not-the-whole`; TryAgainError when somebody else has ended it
+ * Ends the intake of a stream that has been read into the batch to its end. The counts are those of one reading from
+ * beginning to end, however often parts of it were sent before.
+ * @throws UserError `batch-cancelled`, `not-the-whole`; TryAgainError when another request has ended it
  */
 export async function closeIntake(pool: pg.Pool, closing: Closing): Promise<TakenBatch | Refusal> {
-  /** What is answered if it turns out that an earlier try was committed. */
+  /** The answer to give if it turns out that an earlier try was committed. */
   let ours: { readonly completedAt: string; readonly taken: TakenBatch } | undefined;
 
   const close = async (client: pg.PoolClient): Promise<TakenBatch | "not-open"> => {

@@ -10,7 +10,7 @@ export interface ReceivePorts {
   readonly locks: RequestLocks;
   readonly estimate: Estimate;
   /**
-   * Reads the source to its end and hands on what it finds; when it settles nothing of it is at work any more. It need not
+   * Reads the source to its end and hands on what it finds. When it settles nothing of it is at work any more. It need not
    * care about `strict`: `reject` throws then.
    * @throws UserError for an input that cannot be used
    */
@@ -47,12 +47,12 @@ export interface ContactStream {
   readonly signal: AbortSignal;
   /** Told as soon as the batch exists. */
   readonly opened: (batchId: string) => void;
-  /** Told when it does not any more: nothing of the input could be used. */
+  /** Told when the batch exists no longer: nothing of the input could be used. */
   readonly takenBack: () => void;
 }
 
 export interface ReceivedStream extends TakenBatch {
-  /** It went on with a batch that had been cut off. */
+  /** True: the stream went on with a batch that had been cut off. */
   readonly resumed: boolean;
   /** The first hundred lines that are no contacts. */
   readonly rejects: readonly RejectedLine[];

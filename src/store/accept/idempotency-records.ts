@@ -1,17 +1,17 @@
 import type pg from "pg";
 import { lockNumberSql } from "./request-locks.ts";
 
-/** Who asks, and how a repetition is told from a new request. */
+/** The key of the API that asks, and what tells a repetition from a new request. */
 export interface Asker {
   readonly apiKeyId: string;
   /** Undefined: each request is a new one. */
   readonly idempotencyKey: string | undefined;
 }
 
-/** Who asks with an idempotency key. */
+/** An asker with an idempotency key. */
 export type KeyedAsker = Asker & { readonly idempotencyKey: string };
 
-/** What a key stands for: a request that was answered, or a stream that was not read to its end. */
+/** The record of a key: a request that was answered, or a stream that was not read to its end. */
 export type IdempotencyRecord =
   | {
       readonly kind: "answered";
@@ -29,9 +29,9 @@ export interface StoredAnswer {
   readonly duplicates: number;
   readonly rejected: number;
   readonly etaMs: number | null;
-  /** Of a whole request: how each contact was taken, in order: q(ueued), f(resh), d(uplicate). */
+  /** How each contact of a whole request was taken, in order: q(ueued), f(resh), d(uplicate). */
   readonly items?: string;
-  /** Of a stream: it went on with a batch that had been cut off. */
+  /** True: the stream went on with a batch that had been cut off. */
   readonly resumed?: boolean;
 }
 
@@ -56,25 +56,30 @@ export async function tryLockKey(client: pg.PoolClient, asker: KeyedAsker): Prom
   return rows[0]?.locked === true;
 }
 
-/** What the key stands for; undefined: nothing, or nothing any more. For whoever holds its lock. */
+type RecordRow = { readonly batch_id: string } & (
+  | { readonly kind: "answered"; readonly fingerprint: string; readonly answer: StoredAnswer }
+  | { readonly kind: "cut-off"; readonly fingerprint: null; readonly answer: { readonly parameters: string } }
+);
+
+/** The record of the key; undefined: none, or none any more. The caller holds the key's lock. */
 export async function findRecord(
   db: pg.Pool | pg.PoolClient,
   { apiKeyId, idempotencyKey }: KeyedAsker,
 ): Promise<IdempotencyRecord | undefined> {
-  const { rows } = await db.query<{ batch_id: string; fingerprint: string | null; answer: unknown }>(
-    `select batch_id, fingerprint, answer from avatars.idempotency_keys
+  const { rows } = await db.query<RecordRow>(
+    `select kind, batch_id, fingerprint, answer from avatars.idempotency_keys
      where api_key_id = $1 and key = $2 and created_at > now() - ${keptFor}`,
     [apiKeyId, idempotencyKey],
   );
   const [row] = rows;
   if (row === undefined) return undefined;
-  const { batch_id: batchId, fingerprint, answer } = row;
-  return fingerprint === null
-    ? { kind: "cut-off", batchId, ...(answer as { parameters: string }) }
-    : { kind: "answered", batchId, fingerprint, answer: answer as StoredAnswer };
+  const { batch_id: batchId } = row;
+  return row.kind === "cut-off"
+    ? { kind: row.kind, batchId, parameters: row.answer.parameters }
+    : { kind: row.kind, batchId, fingerprint: row.fingerprint, answer: row.answer };
 }
 
-/** Writes down what the key stands for from now on. */
+/** Writes the record of the key, in place of an earlier one. */
 export async function saveRecord(
   client: pg.PoolClient,
   { apiKeyId, idempotencyKey }: KeyedAsker,
@@ -82,12 +87,14 @@ export async function saveRecord(
 ): Promise<void> {
   const isAnswered = record.kind === "answered";
   await client.query(
-    `insert into avatars.idempotency_keys as k (api_key_id, key, batch_id, fingerprint, answer) values ($1, $2, $3, $4, $5)
+    `insert into avatars.idempotency_keys as k (api_key_id, key, kind, batch_id, fingerprint, answer)
+     values ($1, $2, $3, $4, $5, $6)
      on conflict (api_key_id, key) do update set
-       batch_id = excluded.batch_id, fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = now()`,
+       kind = excluded.kind, batch_id = excluded.batch_id, fingerprint = excluded.fingerprint, answer = excluded.answer, created_at = now()`,
     [
       apiKeyId,
       idempotencyKey,
+      record.kind,
       record.batchId,
       isAnswered ? record.fingerprint : null,
       JSON.stringify(isAnswered ? record.answer : { parameters: record.parameters }),
@@ -109,8 +116,8 @@ export async function deleteRecord(
 const deletedAtOnce = 500;
 
 /**
- * Deletes the keys that are remembered no longer, in small steps that commit; any number of processes may do it at the
- * same time. Returns how many.
+ * Deletes the keys that are remembered no longer, in small steps that commit. Any number of processes may do so at once.
+ * Returns how many it has deleted.
  */
 export async function deleteOldRecords(pool: pg.Pool): Promise<number> {
   let deleted = 0;

@@ -14,8 +14,8 @@ export type BatchOpening =
   | { readonly kind: "unknown-instance" };
 
 /**
- * Opens a batch under an id that the caller has made, so that to do it again does nothing. Waits for whoever opens it at the
- * same time.
+ * Opens a batch under an id that the caller has made, so that to do it again does nothing. Waits for another transaction that
+ * opens it at the same time.
  * @param rejected the number of lines that are no contacts, where the whole input is known; undefined: it is still to come
  */
 export async function openBatch(

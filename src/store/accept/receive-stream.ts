@@ -35,11 +35,11 @@ type Outcome = ReceivedStream | Refusal | NotResumable;
 const maxRejects = 100;
 
 /**
- * Takes a stream of contacts into a batch, chunk by chunk, each committed, in constant memory. Cut off, or ended by an
- * error, it leaves a batch that is incomplete, unless it has no contacts yet; the same idempotency key, or `resume`, goes
- * on with it. Nobody else writes to the batch meanwhile.
+ * Takes a stream of contacts into a batch, chunk by chunk, each committed, in constant memory. A stream that is cut off, or
+ * ends with an error, leaves an incomplete batch, if it had contacts. The same idempotency key, or `resume`, goes on with it.
+ * No other request writes to the batch meanwhile.
  *
- * A stream that comes again under a key that was answered is read to its end, since only then it is known to be the same.
+ * A stream that comes again under an answered key is read to its end. Only then it is known to be the same.
  * @throws UserError for an input that cannot be used; `bad-line` with `strict`; `batch-cancelled` when it was cancelled meanwhile
  */
 export async function receiveStream(
@@ -49,9 +49,9 @@ export async function receiveStream(
   batch: RequestedBatch,
   given: ContactStream,
 ): Promise<Outcome> {
-  // The lock is on the id as a text, and has to be on the same one for all.
+  // The lock is on the id as a text, which has to be the same for all.
   const stream = { ...given, resume: given.resume?.toLowerCase() };
-  // It may fail before anybody reads it, or after.
+  // The source may fail before it is read, or after.
   stream.source.on("error", () => undefined);
   const hold = ports.locks.hold();
   const reception = { pool, ports, asker, batch, stream, hold, parameters: toParameters(batch, stream) };
@@ -74,7 +74,7 @@ interface Reception {
   readonly batch: RequestedBatch;
   readonly stream: ContactStream;
   readonly hold: LockHold;
-  /** Of all that the request says beside its body. */
+  /** Digest of all that the request says beside its body. */
   readonly parameters: string;
 }
 
@@ -118,7 +118,7 @@ async function open(
   });
 }
 
-/** Only what came as a stream is locked by whoever writes to it: a file that is being imported is not gone on with. */
+/** The writer of a stream locks its batch, an import does not: it is not gone on with. */
 async function findState(
   client: pg.PoolClient,
   batchId: string,
@@ -144,7 +144,7 @@ async function readToEnd(reception: Reception, batchId: string, resumed: boolean
       {
         reject,
         async acceptChunk(contacts) {
-          // What was read before a bad line is given up with the rest.
+          // Contacts from before a bad line are given up with the rest.
           if (getBadLine()) return;
           await acceptChunk(pool, batchId, contacts);
           ports.committed(batch);
@@ -181,8 +181,8 @@ async function readToEnd(reception: Reception, batchId: string, resumed: boolean
 }
 
 /**
- * The input cannot be used. A new batch that has nothing yet is taken back; one with a bad line where none may be is
- * cancelled, and its idempotency key is free for the corrected input. Others stay, incomplete.
+ * Gives up an input that cannot be used. A new batch that has nothing yet is taken back. A batch with a bad line, where none
+ * may be, is cancelled. Its key is free for the corrected input then. Others stay, incomplete.
  */
 async function giveUp(
   { pool, ports, asker, stream }: Reception,
@@ -280,7 +280,7 @@ function toParameters(batch: RequestedBatch, stream: ContactStream): string {
   return createHash("sha256").update(JSON.stringify(all)).digest("base64url");
 }
 
-/** Rather than a batch of nobody: it is a mistake, such as a file whose line breaks were taken out on its way. */
+/** An input without contacts is a mistake, such as a file whose line breaks were taken out on its way. */
 function noContacts(): UserError {
   return new UserError(
     "no-contacts",

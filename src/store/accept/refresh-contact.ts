@@ -6,7 +6,7 @@ import { codeOf } from "../postgres/database.ts";
 import { briefly, retryTransient } from "../postgres/retry-transient.ts";
 import { foreignKeyViolation } from "../postgres/sqlstate.ts";
 
-/** What was asked for, to see later whether it is answered (find-answered.ts). */
+/** A refresh that was asked for, to see later whether it is answered (find-answered.ts). */
 export interface RefreshedContact {
   readonly batchId: string;
   /** 0: erased since. */
@@ -18,8 +18,9 @@ export interface RefreshedContact {
 const interactive = 0;
 
 /**
- * One statement, and so one transaction: what `avatars.accept` reads is what the insert has just written, since a volatile
- * function sees the changes of the statement that calls it. The statement itself does not see what the function writes.
+ * Opens the batch and takes the contact in, by one statement and so in one transaction. A volatile function sees the changes
+ * of the statement that calls it. So `avatars.accept` reads the row that the insert has written. The statement itself does
+ * not see what the function writes.
  */
 const sql = `
 with briefly as materialized (
@@ -33,8 +34,8 @@ select b.id, b.requested_at from batch b
 cross join lateral avatars.accept(b.id, array[$2::text], array[null]::text[], array[0]::bigint[]) accepted`;
 
 /**
- * Asks for one contact before all others, whatever is known of it, in a batch of its own; makes it where it is not known.
- * When it resolves it is committed. Undefined: there is no such instance.
+ * Asks for one contact before all others, whatever is known of it, in a batch of its own. Makes an unknown one. When it
+ * resolves it is committed. Undefined: there is no such instance.
  */
 export async function refreshContact(
   pool: pg.Pool,

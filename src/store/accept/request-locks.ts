@@ -12,12 +12,12 @@ export interface RequestLocks {
 
 /** The locks of one request. */
 export interface LockHold {
-  /** False: somebody else has it. */
+  /** False: another request has it. */
   tryAdd(name: string): Promise<boolean>;
-  /** It is known that the connection was lost, and the locks with it. */
+  /** True: the connection is known to be lost, and the locks with it. */
   readonly isLost: boolean;
   /**
-   * Makes sure that all the locks are held, and takes again those that were lost. False: somebody else has got one of them
+   * Makes sure that all the locks are held, and takes again those that were lost. False: another request has got one of them
    * meanwhile. Rejects when Postgres does not answer.
    */
   ensure(): Promise<boolean>;
@@ -25,13 +25,13 @@ export interface LockHold {
   release(): Promise<void>;
 }
 
-/** All advisory locks of a database share one space of numbers: this makes ours improbable for others. */
+/** The seed makes our numbers improbable for others: all advisory locks of a database share one space. */
 const seed = 6_272_077;
 /** The number of a lock on the name that is the first parameter. */
 export const lockNumberSql = `hashtextextended($1, ${seed})`;
 
 export function createRequestLocks(pool: pg.Pool): RequestLocks {
-  /** Of this process: its session would be given a lock again that it has. */
+  /** Names that this process has locked: its session would be given the same lock twice. */
   const owned = new Set<string>();
   let current: Promise<LockSession> | undefined;
 
@@ -74,7 +74,7 @@ export function createRequestLocks(pool: pg.Pool): RequestLocks {
       },
       async ensure() {
         const session = await getSession();
-        // Asks, since a connection may be lost without a word.
+        // The check asks the server, since a connection may be lost without a word.
         await session.check();
         for (const [name, holder] of holders) {
           if (holder === session) continue;
@@ -96,7 +96,7 @@ export function createRequestLocks(pool: pg.Pool): RequestLocks {
   return { hold };
 }
 
-/** What the lost connection held, the server gives up when it notices. */
+/** The server gives up the locks of a lost connection when it notices the loss. */
 const retakeTries = 10;
 const retakeDelayMs = 100;
 
@@ -133,7 +133,7 @@ async function openSession(pool: pg.Pool, onLost: () => void): Promise<LockSessi
   };
   client.on("error", lose);
 
-  /** A connection is asked one thing after the other. */
+  /** The last question: a connection is asked one thing after the other. */
   let asking: Promise<unknown> = Promise.resolve();
 
   async function ask(sql: string, values: unknown[] = []): Promise<boolean | undefined> {

@@ -42,7 +42,7 @@ export async function acceptStaged(
   return rows[0]?.members ?? 0;
 }
 
-/** A text above 128 KiB would be a large object to V8: it is collected late, and a long stream leaves many. */
+/** A text above 128 KiB is a large object to V8, collected late: a long stream would leave many. */
 const contactsPerText = 1_000;
 
 function* toCopyTexts(contacts: readonly IncomingContact[]): Generator<string> {
@@ -52,8 +52,8 @@ function* toCopyTexts(contacts: readonly IncomingContact[]): Generator<string> {
 }
 
 /**
- * COPY's text format: tabs between columns, `\N` for null, backslash escapes. Joined, since text that grows bit by bit is a
- * tree of bits until somebody reads it.
+ * COPY's text format: tabs between columns, `\N` for null, backslash escapes. The text is joined at once. A text that grows
+ * bit by bit is a tree of bits until it is read.
  */
 function toCopyText(chunk: readonly IncomingContact[]): string {
   const cells: (string | number)[] = [];

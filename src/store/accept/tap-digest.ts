@@ -4,13 +4,13 @@ import { finished, PassThrough, type Readable } from "node:stream";
 export interface TappedSource {
   /** The bytes of the source. To destroy it does not destroy the source, whose socket may still have to answer. */
   readonly passing: Readable;
-  /** SHA-256 of all bytes of the source, base64url. Reads to its end what nobody has read. */
+  /** SHA-256 of all bytes of the source, base64url. Reads the rest of the source to its end. */
   digest(): Promise<string>;
   /** The source has failed, or was closed before its end. */
   readonly isCutOff: () => boolean;
 }
 
-/** Computes the digest of a stream of bytes while somebody else reads it, in constant memory. */
+/** Computes the digest of a stream of bytes while the caller reads it, in constant memory. */
 export function tapDigest(source: Readable): TappedSource {
   const hash = createHash("sha256");
   const passing = new PassThrough();

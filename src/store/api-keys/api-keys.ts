@@ -28,7 +28,7 @@ export async function createApiKey({ orm }: Database, key: NewApiKey): Promise<S
 
 /** The keys with these ids, in any order, also those that have expired or were revoked. */
 export async function findApiKeys({ orm }: Database, ids: readonly string[]): Promise<StoredApiKey[]> {
-  // One parameter, whatever their number: the statement stays the same.
+  // The ids are one parameter, whatever their number: the statement stays the same.
   const rows = await orm
     .select()
     .from(apiKeys)
@@ -54,7 +54,7 @@ export async function revokeApiKey({ orm }: Database, id: string): Promise<boole
   return rowCount === 1;
 }
 
-/** Notes that the key was used now; a use within a minute of the one that is noted costs no write. */
+/** Notes that the key was used now. Within a minute of the use that is noted another costs no write. */
 export async function noteApiKeyUse({ orm }: Database, id: string): Promise<void> {
   const isOld = lt(apiKeys.lastUsedAt, sql`now() - interval '1 minute'`);
   await orm
@@ -67,7 +67,7 @@ function toApiKey(row: typeof apiKeys.$inferSelect): StoredApiKey {
   return {
     id: row.id,
     label: row.label ?? undefined,
-    // Only createApiKey writes them.
+    // Only `createApiKey` writes scopes.
     scopes: row.scopes as ApiScope[],
     instanceIds: (row.instanceIds as InstanceId[] | null) ?? undefined,
     secretHmac: row.secretHmac,

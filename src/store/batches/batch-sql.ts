@@ -2,11 +2,8 @@ import type { BatchState, BatchSummary } from "../../domain/views/batch.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { toShownText } from "../postgres/shown-text-sql.ts";
 
-/** When a batch has finished of which a part is removed already, and whose rest nobody is to see any more. */
-export const removedSql = `'-infinity'::timestamptz`;
-
 /** A condition on a batch `b`: it is not being removed (remove-old-batches.ts). */
-export const isThereSql = `b.finished_at is distinct from ${removedSql}`;
+export const isThereSql = `b.removing_at is null`;
 
 /** The state of the batch `b`. */
 export const batchStateSql = `case when b.cancelled_at is not null then 'cancelled'
@@ -14,23 +11,24 @@ export const batchStateSql = `case when b.cancelled_at is not null then 'cancell
     when b.finished_at is not null then 'done' else 'working' end`;
 
 /**
- * A condition on a contact `c` and a batch `b` that it is a member of: the batch has no answer of it that is fresh enough,
- * and somebody who asked no later than the batch still waits for one.
+ * A condition on a contact `c` and its batch `b`. A request no later than the batch waits for the contact, and no answer is
+ * fresh enough for the batch.
  */
 export const isWaitedForSql = `(c.wanted_at <= b.requested_at and not avatars.is_fresh(c, b.fresh_after))`;
 
-/** Waited for, and for this batch: it is not over, and the member was not seen at rest before. */
+/** A condition on both. This batch waits for the contact: it is not over, and has not seen the contact at rest before. */
 export const isPendingSql = `(b.finished_at is null and b.cancelled_at is null and c.id > b.settled_through
     and coalesce(${isWaitedForSql}, false))`;
 
 /**
- * What became of a contact `c` of the batch `b`: `pending`, `cancelled`, or the contact's status now. A contact that was
- * given up has no attempts (cancel-batch.ts), one that could not be reached has: so an `unreachable` from before the batch is
- * told from one that it has led to.
+ * A condition on a contact `c`: it has failed for good since it was last asked for. The status alone may be from an earlier
+ * request. Asking for a contact sets its attempts to 0, and so does giving it up (give-up-members.ts).
  */
+const hasFailedSql = `(c.status = 'unreachable' and c.attempts > 0)`;
+
+/** The status of a contact `c` in the batch `b`: `pending`, `cancelled`, or the contact's own status now. */
 export const memberStatusSql = `case when ${isPendingSql} then 'pending'
-    when b.cancelled_at is not null and not avatars.is_fresh(c, b.fresh_after)
-      and not (c.status = 'unreachable' and c.attempts > 0) then 'cancelled'
+    when b.cancelled_at is not null and not avatars.is_fresh(c, b.fresh_after) and not ${hasFailedSql} then 'cancelled'
     else c.status end`;
 
 /** Columns of a select from a batch `b`, for {@link toSummary}. */

@@ -2,11 +2,11 @@ import { contactStatuses, type ContactStatus } from "../../domain/contact-status
 import { memberStatusSql } from "./batch-sql.ts";
 
 /**
- * A lateral table of one row: `counts`, the members of the batch `b` by what became of them, and `fresh`, those of them whose
- * answer was there before they were asked for. Members whose contact is gone are not among them.
+ * A lateral table of one row. `counts` are the members of the batch `b` by status, `fresh` those whose answer was there
+ * before. Members whose contact is gone are not counted.
  *
- * It goes through the members in their order and probes each contact, about 1.5 s per million, whatever the server thinks of
- * the size of the batch: it would rather read all contacts for a batch of ten, where others are large.
+ * It goes through the members in their order and probes each contact, about 1.5 s per million. A planner left to itself reads
+ * all contacts for a batch of ten, where others are large.
  * @param batchId as `b` has it, e.g. `$1`
  */
 export function toMemberCounts(batchId: string): string {
@@ -27,10 +27,10 @@ export function toMemberCounts(batchId: string): string {
   )`;
 }
 
-/** As `counts` comes. */
+/** The column `counts`, as it comes. */
 export type MemberCounts = Readonly<Partial<Record<ContactStatus | "pending" | "cancelled", number>>>;
 
-/** Those that are neither pending nor cancelled. */
+/** The members that are neither pending nor cancelled. */
 export function toFinished(counts: MemberCounts): Record<ContactStatus, number> {
   return Object.fromEntries(contactStatuses.map((status) => [status, counts[status] ?? 0])) as Record<
     ContactStatus,

@@ -4,7 +4,7 @@ import type pg from "pg";
 export type Estimate = (client: pg.PoolClient, batchId: string) => Promise<number | undefined>;
 
 /**
- * Asks for the estimate in the middle of a transaction, which its failure, or a deadline that it sets, does not touch.
+ * Asks for the estimate in the middle of a transaction. A failure of it, or a deadline that it sets, does not touch the rest.
  */
 export async function estimateWithin(
   client: pg.PoolClient,

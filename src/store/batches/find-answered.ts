@@ -2,8 +2,8 @@ import type pg from "pg";
 import { isWaitedForSql } from "./batch-sql.ts";
 
 /**
- * Moments are compared here, by the batch's own row: a JavaScript date has lost the microseconds. A contact that has an answer
- * which is new enough for one may be waited for all the same, for whoever has asked meanwhile.
+ * Moments are compared in SQL, with the batch's own row: a JavaScript date has lost the microseconds. A contact with an
+ * answer that is new enough here may be waited for by a later batch.
  */
 const sql = `
 select t.batch_id from unnest($1::uuid[], $2::bigint[]) as t (batch_id, contact_id)
@@ -13,7 +13,7 @@ where (
 ) is not true`;
 
 /**
- * Those batches, each of one contact, that need not be waited for any longer: the contact has its answer, or has failed for
+ * Finds batches, each of one contact, that need not be waited for any longer. The contact has its answer, or has failed for
  * good, or it or the batch is gone. Two probes each.
  */
 export async function findAnswered(

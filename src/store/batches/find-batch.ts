@@ -9,7 +9,9 @@ import { finishBatch } from "./finish-batches.ts";
 import { isUuid } from "../../lib/uuid.ts";
 import { livingActivitySql } from "../status/worker-activity.ts";
 
-/** Changes whenever what is known of the batch is wrong at once: its end, its cancellation, a retry. Not with each answer. */
+/**
+ * The version changes when a report is wrong at once: with the batch's end, its cancellation, a retry. Not with each answer.
+ */
 const versionSql = `
 select concat_ws(' ', b.id, b.completed_intake_at, coalesce(b.finished_at, 'infinity'), coalesce(b.cancelled_at, 'infinity'),
   case when b.completed_intake_at is not null then b.last_turn end) as version
@@ -44,9 +46,9 @@ const maxKeys = 1_000;
 export type FindBatch = (batchId: string) => Promise<BatchReport | undefined>;
 
 /**
- * Makes the reader of whole batches. Counting takes 1.5 s per million members, so what it gives may be as old as ten times the
- * time that it took: nothing for a small batch. What a cancellation, a retry or the end of the input has changed is always
- * seen, in all processes. A batch that is done is marked so.
+ * Makes the reader of whole batches. Counting takes 1.5 s per million members. So a report may be as old as ten times the
+ * time that it took. That is nothing for a small batch. A cancellation, a retry and the end of the input are always seen, in
+ * all processes. A batch that is done is marked so.
  * @param options.defaultRate calls per second of instances that set none
  * @param options.now a monotonic clock, ms
  */
@@ -90,7 +92,7 @@ function toReport(row: ReportRow): BatchReport {
     pending,
     fresh: row.fresh,
     cancelled,
-    // Of an erased contact nothing is left, not even that it was a member.
+    // Erased contacts leave nothing, not even that they were members.
     erased: row.accepted - pending - cancelled - answered,
     finished,
     callsPerSecond: row.calls_per_second,

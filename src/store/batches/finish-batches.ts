@@ -6,9 +6,9 @@ import { inTransaction } from "../postgres/in-transaction.ts";
 import { once } from "../postgres/retry-transient.ts";
 
 /**
- * Moves the watermark of batches that are locked on to the first member that is waited for, or by as many as may be looked at,
- * and finishes those where no member is left. A statement of its own: its snapshot must be younger than the locks, or a retry
- * that was just committed would be missed.
+ * Moves the watermark of locked batches on: to the first member that is waited for, or by so many members. Batches where no
+ * member is left are finished. The statement must come after the one that locks. With an older snapshot it would miss a retry
+ * that was just committed.
  */
 const settleSql = `
 with looked as materialized (
@@ -57,7 +57,7 @@ interface SettledRow {
 
 const isFinishableSql = `b.finished_at is null and b.completed_intake_at is not null and b.cancelled_at is null`;
 
-/** Those whose first contact behind the watermark is not waited for: a guess, without locks. */
+/** A page of open batches, and whether the first contact behind the watermark is waited for: a guess, without locks. */
 const pageSql = `
 select b.id, b.instance_id, b.requested_at::text, coalesce((
     select (select ${isWaitedForSql} from avatars.contacts c where c.id = m.contact_id)
@@ -76,14 +76,14 @@ interface PageRow {
   readonly waits: boolean;
 }
 
-/** Whoever else has locked one is at it. */
+/** Another process that has locked one is at work on it. */
 const lockSomeSql = `
 select b.id from avatars.batches b where b.id = any ($1::uuid[]) and ${isFinishableSql}
 for no key update skip locked`;
 
 const lockOneSql = `select b.id from avatars.batches b where b.id = $1 and ${isFinishableSql} for no key update`;
 
-/** Somebody has begun to give them up and has not come to the end for a while. */
+/** Cancelled batches whose contacts a process has begun to give up, and has not finished for a while. */
 const abandonedSql = `
 select b.id from avatars.batches b
 where b.finished_at is null and b.cancelled_at < clock_timestamp() - interval '10 seconds' and b.id <> all ($1::uuid[])
@@ -92,15 +92,15 @@ order by b.cancelled_at limit 5`;
 const pageSize = 1_000;
 const batchesAtOnce = 100;
 const membersAtOnce = 20_000;
-/** With a call every 5 s, less than a quarter of one connection, and that only while much is to be finished. */
+/** The time of one call. With a call every 5 s it is a quarter of one connection, while much is to be finished. */
 const budgetMs = 1_500;
 
 /**
- * Makes the step that finishes batches whose contacts nobody waits for any more, and goes on with cancellations that were
- * interrupted; to be called every few seconds. Each call looks once at all batches that are open, a thousand with each
- * statement (10 ms), and goes through the members of those that are further than their watermark: by turns, about 20,000 in one
- * transaction. Each member is seen once as long as it rests, a million of them in some 4 s. After 1.5 s the call ends, and the
- * next one goes on from there. Several processes may do so at once. Returns the ids of those that it has finished.
+ * Makes the step that finishes batches whose contacts are not waited for any more. It also goes on with cancellations that
+ * were interrupted. To be called every few seconds. Each call looks once at all open batches, a thousand with each statement
+ * (10 ms). It goes through the members of those that are further than their watermark: by turns, about 20,000 in one
+ * transaction. Each member is seen once as long as it rests, a million of them in some 4 s. After 1.5 s the call ends, and
+ * the next one goes on from there. Several processes may do so at once. Returns the ids of those that it has finished.
  * @param options.now a monotonic clock, ms
  */
 export function createBatchFinisher(
@@ -108,7 +108,7 @@ export function createBatchFinisher(
   { now = () => performance.now() }: { readonly now?: () => number } = {},
 ): () => Promise<string[]> {
   let last: PageRow | undefined;
-  /** Further than their watermark, as far as is known; whoever has had its turn is the last of them. */
+  /** Batches that are further than their watermark, as far as is known. A batch that has had its turn is the last of them. */
   const movable = new Set<string>();
   /** Cancelled batches that were tried, and one of whose contacts another transaction holds. */
   const held = new Set<string>();
@@ -133,7 +133,7 @@ export function createBatchFinisher(
 
   async function giveUpAbandoned(): Promise<void> {
     const { rows: abandoned } = await pool.query<{ id: string }>(abandonedSql, [[...held]]);
-    // Those that are held come again when all others have had their turn.
+    // Held batches come again when all others have had their turn.
     if (abandoned.length === 0) held.clear();
     for (const { id } of abandoned) {
       try {
@@ -172,8 +172,8 @@ async function settleSome(pool: pg.Pool, batchIds: readonly string[]): Promise<S
 }
 
 /**
- * Finishes one batch if nobody waits for its contacts: goes on from its watermark to the first that is waited for. Returns when
- * it was finished; undefined: it is not, or it is cancelled, or there is none.
+ * Finishes one batch if none of its contacts is waited for. Goes on from its watermark to the first that is. Returns when it
+ * was finished; undefined: it is not, or it is cancelled, or there is none.
  */
 export async function finishBatch(pool: pg.Pool, batchId: string): Promise<Date | undefined> {
   for (;;) {
@@ -188,7 +188,7 @@ export async function finishBatch(pool: pg.Pool, batchId: string): Promise<Date 
   }
 }
 
-/** Somebody else was quicker, perhaps. */
+/** Another process was quicker, perhaps. */
 async function findFinished(pool: pg.Pool, batchId: string): Promise<Date | undefined> {
   const { rows } = await pool.query<{ finished_at: Date | null }>(
     "select finished_at from avatars.batches where id = $1 and cancelled_at is null",

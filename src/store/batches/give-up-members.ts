@@ -8,25 +8,38 @@ import { patiently, retryTransient, type RetryLimits } from "../postgres/retry-t
 const viewSql = `select settled_through, accepted from avatars.batches
   where id = $1 and cancelled_at is not null and finished_at is null`;
 
-/** Not a member of the batch until then: whoever accepts locks first the contacts, and then the batch. */
+/**
+ * Locks the batch as it was seen; no row: it has changed. So no member that was accepted meanwhile is missed:
+ * `avatars.accept` locks the contacts first, and then the batch.
+ */
 const lockSql = `${viewSql} and settled_through = $2 and accepted = $3 for no key update`;
 
-/** To probe for a contact takes as long as to read so many members in a row, about. */
+/** A probe for one contact takes as long as reading so many members in a row, about. */
 const sparseFrom = 10;
 
 /**
- * Contacts that are locked, and for which the batch waits: for whom do others wait? Each of those batches is read through within
- * the range of ids, once in all steps together; where that is far more than there are contacts, it is probed for each of them.
+ * Gives up contacts that the batch waits for. Each becomes this:
  *
- * - Whom nobody waits for rests, without claim: what a call in flight learns is saved if it is a clear answer, and nothing else.
- *   A moment after which answers are fresh enough would have such an answer ask once more, for nobody. One that was never asked
- *   is for the next resync: there is no contact that nothing moves on.
- * - Whom others wait for is as if only they had asked. Its turn was of this batch's priority: where theirs is less urgent it
- *   goes behind their last one. A claim is theirs now.
+ * | column                                  | no other batch waits for it      | others wait for it                                |
+ * | --------------------------------------- | -------------------------------- | ------------------------------------------------- |
+ * | `wanted_at`, `fresh_after`              | null                             | the earliest, and the latest, of the others       |
+ * | `due_at`, `resync_run_id`, the claim    | null                             | as it was                                         |
+ * | `priority`                              | as it was                        | the most urgent of the others                     |
+ * | `turn`                                  | null                             | as it was; with another priority behind their last |
+ * | `attempts`                              | 0                                | as it was                                         |
+ * | `refresh_at`                            | as it was; where it is null, now | as it was                                         |
  *
- * How many contacts there are in common cannot be estimated: so nothing here is joined but through the key of a contact. A join
- * of `waiting` with what others want would become a loop in a loop, 20 s for 10,000 contacts; `is true` keeps the look into
- * `waiting` a hash.
+ * - Without others the claim ends: of a call in flight only a clear answer is saved. A `fresh_after` that stayed would have an
+ *   answer from before it ask once more, for no batch.
+ * - A contact that was never asked has no `refresh_at`, and the next resync must find it. Invalid ones, and those that the
+ *   source query lists no more, stay without.
+ * - With others the contact is as if only they had asked. A turn counts within one priority, so a less urgent one needs another.
+ *
+ * Other batches are each read through within the range of the contacts' ids, once in all steps together. Where that range
+ * holds far more members than there are contacts, each contact is probed for instead.
+ *
+ * The number of contacts in common cannot be estimated: nothing here is joined but through the key of a contact. A join of
+ * `waiting` and `wishes` would become a loop in a loop, 20 s for 10,000 contacts. `is true` keeps each look a hash.
  */
 const giveUpSql = `
 with waiting as materialized (
@@ -57,40 +70,37 @@ with waiting as materialized (
 ), wishes as materialized (
   select id, min(requested_at) as wanted_at, max(fresh_after) as fresh_after, min(priority) as priority,
     (array_agg(last_turn order by priority, last_turn))[1] as last_turn
-  from (select id, null::timestamptz as requested_at, null::timestamptz as fresh_after, null::smallint as priority,
-    null::bigint as last_turn from waiting union all select * from others) w
-  group by id
-), given_up as (
+  from others group by id
+), left_to_others as (
   update avatars.contacts c
-  set wanted_at = w.wanted_at, fresh_after = w.fresh_after,
-    due_at = case when w.wanted_at is not null then c.due_at end,
-    priority = coalesce(w.priority, c.priority),
-    turn = case when w.wanted_at is null or c.turn is null then null
-      when w.priority = c.priority then c.turn else w.last_turn end,
-    attempts = case when w.wanted_at is null then 0 else c.attempts end,
-    claimed_by = case when w.wanted_at is not null then c.claimed_by end,
-    claimed_until = case when w.wanted_at is not null then c.claimed_until end,
-    resync_run_id = case when w.wanted_at is not null then c.resync_run_id end,
-    refresh_at = case when w.wanted_at is not null or c.refresh_at is not null then c.refresh_at
-      when c.status <> 'invalid' and c.is_listed is not false then clock_timestamp() end
+  set wanted_at = w.wanted_at, fresh_after = w.fresh_after, priority = w.priority,
+    turn = case when c.turn is null or w.priority = c.priority then c.turn else w.last_turn end
   from wishes w
   where c.id = w.id
-  returning c.wanted_at
+), given_up as (
+  update avatars.contacts c
+  set wanted_at = null, fresh_after = null, due_at = null, resync_run_id = null, claimed_by = null, claimed_until = null,
+    turn = null, attempts = 0,
+    refresh_at = coalesce(c.refresh_at,
+      case when c.status <> 'invalid' and c.is_listed is not false then clock_timestamp() end)
+  -- The ids are an array: a join would have the planner, which cannot know their number, read the whole table.
+  where c.id = any (array(select id from waiting where (id in (select id from wishes)) is not true))
+  returning 1
 )
-select count(*) filter (where wanted_at is null)::int as given_up from given_up`;
+select count(*)::int as given_up from given_up`;
 
 const moveSql = `
 update avatars.batches set settled_through = $2, finished_at = case when $3 then clock_timestamp() end where id = $1`;
 
-/** What one transaction has done. */
+/** The work of one transaction. */
 interface Step {
   readonly givenUp: number;
   readonly isLast: boolean;
 }
 
 /**
- * Gives up all members of a cancelled batch that still wait, in steps that commit; goes on where another process has stopped.
- * Returns how many contacts nobody waits for any more.
+ * Gives up all members of a cancelled batch that still wait, in steps that commit. Goes on where another process has stopped.
+ * Returns how many contacts no batch waits for any more.
  * @param options.mostSteps so many transactions at most, of up to 10,000 contacts each
  * @throws LockedError where another transaction holds one of the contacts for long
  */

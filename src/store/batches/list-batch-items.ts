@@ -7,7 +7,7 @@ import { memberStatusSql } from "./batch-sql.ts";
 import { isUuid } from "../../lib/uuid.ts";
 import { toShownText } from "../postgres/shown-text-sql.ts";
 
-/** A page may be short: where few are of the status that is asked for, no more members than these are looked at for it. */
+/** Members that are looked at for one page. It may be short where few are of the status that is asked for. */
 const lookedAtAtOnce = 50_000;
 
 const sql = `
@@ -47,8 +47,8 @@ interface Row {
 }
 
 /**
- * The contacts of a batch, in the order in which they came to be known; none where there is no such batch. A page may be short,
- * or empty, and not the last.
+ * The contacts of a batch, in the order in which they came to be known. There are none where there is no such batch. A page
+ * may be short, or empty, and not the last.
  * @throws UserError `invalid-cursor`
  */
 export async function listBatchItems(

@@ -6,14 +6,14 @@ import { UserError } from "../../lib/errors.ts";
 import { batchStateSql, isThereSql, summaryColumnsSql, toSummary, type SummaryRow } from "./batch-sql.ts";
 
 export interface BatchListFilter {
-  /** Only of these; undefined: of all. */
+  /** The instances whose batches are listed; undefined: all. */
   readonly instanceIds: readonly InstanceId[] | undefined;
   readonly states: readonly BatchState[] | undefined;
-  /** Those of one refreshed contact too. */
+  /** True: refreshes of one contact are listed too. */
   readonly withRefreshes: boolean;
 }
 
-/** What these states have in common an index has, so that the few are not sought among all that are done. */
+/** The condition that these states share is that of an index: they are not sought among all that are done. */
 const undoneSql = `(b.finished_at is null or b.cancelled_at is not null)`;
 
 /** The newest of each instance, and of these the newest. */

@@ -1,8 +1,8 @@
 import type pg from "pg";
 
 /**
- * Locks contacts to the end of the transaction, in the order of their id like everywhere else. What they are, and who waits
- * for them, is to be read by a later statement: this one cannot see what those have written whom it has waited for.
+ * Locks contacts to the end of the transaction, in the order of their id like everywhere else. A later statement is to read
+ * their state. This one cannot see what the transactions have written that it waited for.
  */
 export async function lockContacts(client: pg.PoolClient, contactIds: readonly string[]): Promise<void> {
   await client.query(

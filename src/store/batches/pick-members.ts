@@ -1,6 +1,6 @@
 import type pg from "pg";
 
-/** So many of a batch are changed in one transaction, and at most so many are looked at to find them. */
+/** Members that one transaction changes, and those that it looks at to find them: at most so many. */
 const changedAtOnce = 10_000;
 const lookedAtAtOnce = 100_000;
 
@@ -19,7 +19,7 @@ interface Row {
 }
 
 /**
- * Picks the next members of a batch, at most 10,000. Locks nothing: whoever changes them looks again.
+ * Picks the next members of a batch, at most 10,000. Locks nothing: the caller looks again before it changes them.
  * @param which a condition on the contact `c` and the batch `b`
  * @param after only contacts with an id above this one
  */
@@ -52,5 +52,5 @@ export async function pickMembers(
   return { contactIds: picked, through, isLast: !isFull && end === null };
 }
 
-/** None is above it. */
+/** No id is above this one. */
 const highestId = "9223372036854775807";

@@ -27,9 +27,8 @@ interface ResultPageRow {
 }
 
 /**
- * All results in a stable order: a batch's in the order of its input, others in the order in which the
- * contacts came to be known. Through a cursor, so that memory stays flat and the rows are sorted once. A batch that is removed
- * meanwhile is read to its end all the same.
+ * Reads all results in a stable order: a batch's in that of its input, others by their contacts' ids. A cursor keeps memory
+ * flat, and has the rows sorted once. A batch that is removed meanwhile is read to its end all the same.
  * @throws TryAgainError where the batch is not there, or not any more
  */
 export async function* readResults(pool: pg.Pool, filter: ResultFilter): AsyncGenerator<ResultRow> {

@@ -13,7 +13,7 @@ const viewSql = `select b.finished_at is not null or b.cancelled_at is not null 
   where b.id = $1 and ${isThereSql}`;
 
 /**
- * The batch begins anew, with a turn for each of the contacts.
+ * Has the batch begin anew, with a turn for each of the contacts.
  * @param $3 it was cancelled while the retry was at work: that is the last word
  */
 const reopenSql = `
@@ -29,9 +29,9 @@ from before o where b.id = o.id
 returning o.is_over, o.last_turn`;
 
 /**
- * Contacts that are locked are asked as if for the first time: what a call in flight for somebody else fails with must not end
- * the retry, so a claim that has spent attempts before is not honoured any more; its clear answer is. Whom others wait for
- * with more urgency, or with an earlier turn, keeps that.
+ * Has locked contacts asked as if for the first time. A call in flight for another batch may fail, which must not end the
+ * retry. So a claim that has spent attempts is not honoured any more; its clear answer is. A contact that others wait for
+ * keeps a more urgent priority, and an earlier turn.
  */
 const askSql = `
 with asked as materialized (
@@ -56,21 +56,21 @@ where c.id = a.id`;
 
 /** How far a retry has come. */
 interface Progress {
-  /** All members up to this contact were looked at. */
+  /** The contact up to which all members were looked at. */
   readonly after: string;
   readonly isReopened: boolean;
   /**
-   * It was done or cancelled when the retry began, or was seen so since. From the first step on it is open, and then it would
-   * seem to wait for whomever an older batch waits for: those have to be asked for in its name, too.
+   * True: the batch was done or cancelled when the retry began, or was seen so since. From the first step on it is open. It
+   * would then seem to wait for all that an older batch waits for. So those are asked for in its name, too.
    */
   readonly wasOver: boolean;
   readonly asked: number;
 }
 
 /**
- * Asks again, in the same batch, for all contacts that it does not wait for and that have no clear answer that is fresh enough,
- * in steps that commit. A batch that was done or cancelled goes on; of one whose input has not been read to its end those are
- * asked again that it has. Without such contacts nothing changes. Returns how many were asked.
+ * Asks again, in the same batch, for all contacts without a fresh clear answer that it does not wait for. It does so in steps
+ * that commit. A batch that was done or cancelled goes on. An incomplete one has those asked again that it has. Without such
+ * contacts nothing changes. Returns how many were asked.
  */
 export async function retryBatch(pool: pg.Pool, batchId: string): Promise<number> {
   if (!isUuid(batchId)) return 0;

@@ -8,29 +8,29 @@ export interface HorizonOptions {
   readonly shareMs?: number;
   /** The longest wait for writers, ms; others of them wait behind it. Default: 250. */
   readonly lockTimeoutMs?: number;
-  /** After a wait in vain no reader tries again for so long: a transaction that keeps us waiting must not stop all writers. Default: 2000. */
+  /** After a wait in vain no reader tries again for so long: writers queue up behind each wait. Default: 2000. */
   readonly restMs?: number;
   /** A monotonic clock, ms. */
   readonly now?: () => number;
 }
 
-/** Up to where the feed of changes is final: all ids up to the horizon are committed, or will never be. */
+/** The horizon of the feed of changes: all ids up to it are committed, or will never be. */
 export interface ChangeHorizon {
-  /** The last one that was read; it stays true. 0: none yet. */
+  /** The last horizon that was read; it stays true. 0: none yet. */
   readonly known: () => number;
   /** Is it so young that reading another would tell nothing new? */
   readonly isFresh: () => boolean;
   /**
-   * One that was read within the last 100 ms, or is being read, else a new one; all who ask share it.
-   * Rejects, as `isTransient` knows, when a transaction that has written changes stays open for longer than the wait.
+   * A horizon that was read within the last 100 ms, or is being read, else a new one. All readers share it. Rejects, as
+   * `isTransient` knows, when a transaction that has written changes stays open for longer than the wait.
    */
   readonly read: () => Promise<number>;
 }
 
 /**
- * Writers hold the gate, an empty table, beside each other from before they take an id to their commit (trigger
- * `record_avatar_change`); no other role has the rights to lock it. A statement of its own for the maximum, which sees all that
- * was committed before the lock was had. One round trip.
+ * Writers hold the gate, an empty table, beside each other: from before they take an id to their commit
+ * (`record_avatar_change`). No other role has the rights to lock it. The maximum has a statement of its own, which sees all
+ * that was committed before the lock was had. One round trip.
  */
 const toSql = (lockTimeoutMs: number) => `
 begin isolation level read committed;
@@ -57,7 +57,7 @@ export function createChangeHorizon(
   async function renew(): Promise<number> {
     sharedUntil = Infinity;
     try {
-      // What was erased may have been the highest.
+      // The highest change may have been erased.
       known = Math.max(known, await readHorizon(pool, sql));
       sharedUntil = now() + shareMs;
       return known;

@@ -17,8 +17,8 @@ export interface ChangeRow {
 }
 
 /**
- * The columns of a {@link ChangeRow}; its avatar only as long as it is the one that the change was to.
- * @param contact what has the columns of its contact
+ * The columns of a {@link ChangeRow}. Its avatar is there only as long as no later change has replaced it.
+ * @param contact the alias of a table with the columns of its contact
  */
 export function toChangeColumns(contact: string): string {
   return `h.id, ${contact}.instance_id, ${contact}.chat_id, ${toShownText(`${contact}.external_ref`)} as external_ref,

@@ -7,7 +7,7 @@ import { UserError } from "../../lib/errors.ts";
 import { toChange, toChangeColumns, type ChangeRow } from "./change-row.ts";
 
 /**
- * All changes of the contact first, then the page: a contact has few, and a planner that goes by the order looks for them
+ * Reads all changes of the contact first, then the page: a contact has few. A planner that goes by the order looks for them
  * through the whole feed. A row without an id: the contact is there, and nothing of this page.
  */
 const sql = `
@@ -32,7 +32,7 @@ export async function listContactChanges(
   chatId: ChatId,
   { after, limit }: PageRequest,
 ): Promise<Page<AvatarChange> | undefined> {
-  // One more than asked for tells whether there is another page.
+  // A row more than asked for tells whether there is another page.
   const values = [instanceId, chatId, toBefore(after), limit + 1];
   const { rows } = await pool.query<ChangeRow | (ChangeRow & { id: null })>(sql, values);
   if (rows.length === 0) return undefined;

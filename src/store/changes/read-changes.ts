@@ -4,7 +4,7 @@ import type { InstanceId } from "../../domain/instance-id.ts";
 import { createChangeHorizon, type HorizonOptions } from "./change-horizon.ts";
 import { toChange, toChangeColumns, type ChangeRow } from "./change-row.ts";
 
-/** Some changes of the feed, and where to read on. */
+/** A page of the feed of changes, and where to read on. */
 export interface ChangePage {
   readonly items: readonly AvatarChange[];
   /** Always moves on to what was looked at, also where nothing of it was asked for. */
@@ -19,10 +19,12 @@ export type ChangeReader = (
   limit: number,
 ) => Promise<ChangePage>;
 
-/** Of one call: some ten milliseconds, where an instance has few of the changes. */
+/** Changes that one call looks at: some ten milliseconds, where an instance has few of them. */
 const scannedAtOnce = 10_000;
 
-/** By probes, each of one row (`offset 0`): a join may read all contacts. One row at least, for what was looked at. */
+/**
+ * Probes for each contact, a row each (`offset 0`): a join may read all contacts. At least one row tells what was looked at.
+ */
 const sql = `
 with scanned as materialized (
   select * from avatars.avatar_changes where id > $1 and id <= $2 order by id limit $3
@@ -45,13 +47,13 @@ order by h.id`;
 type Row = { scanned: number; last_id: string | null } & (ChangeRow | { id: null });
 
 /**
- * Makes the reader of the feed, one for a process: its calls share what they know of how far the feed is final. Reading on
- * from `next` misses nothing and repeats nothing, whatever order transactions commit in, and also after a restart.
+ * Makes the reader of the feed, one for a process: its calls share the horizon of what is final. Reading on from `next`
+ * misses nothing and repeats nothing, whatever order transactions commit in, and also after a restart.
  */
 export function createChangeReader(pool: pg.Pool, options?: HorizonOptions): ChangeReader {
   const horizon = createChangeHorizon(pool, options);
   return async (instanceIds, after, limit) => {
-    // Only whoever has come to the end of what is known to be final needs to know more.
+    // A new horizon is needed only at the end of what is known to be final.
     const until = after < horizon.known() ? horizon.known() : await horizon.read();
     if (after >= until) return { items: [], next: after, isMore: false };
     const page = await readUntil(pool, until, instanceIds, after, limit);

@@ -15,7 +15,10 @@ const membersSql = `
 delete from avatars.batch_members
 where batch_id = any (array(select id from avatars.batches where instance_id = $1)) and contact_id = $2`;
 
-/** For a provider that names it later among the chats that a spent quota leaves. A hash, so that no table has the id. */
+/**
+ * The mark is for a provider that names the chat later among those that a spent quota leaves. It is a hash: no table has the
+ * id.
+ */
 const markSql = `
 insert into avatars.erased_chats (instance_id, chat_hash) values ($1, $2)
 on conflict (instance_id, chat_hash) do update set erased_at = now()`;
@@ -26,12 +29,12 @@ update avatars.instances set allowed_chat_ids = array_remove(allowed_chat_ids, $
 where id = $1 and $2 = any (allowed_chat_ids)`;
 
 /**
- * Erases the contact with its avatar, its history, its place in batches and in lists, and all that waits for it, in one transaction. An
- * answer that is on its way finds no contact and is dropped; one that names it among the chats of a spent quota finds its mark.
- * False: there was no contact; its mark is written all the same.
+ * Erases the contact with its avatar, its history, its place in batches and lists, and all that waits for it. One
+ * transaction. An answer that is on its way finds no contact and is dropped. One that names it among the chats of a spent
+ * quota finds its mark. False: there was no contact; its mark is written all the same.
  *
- * `avatars.accept` does not lock contacts that are fresh: a batch that takes this one in at the same moment may keep a
- * member, which is a number, without a contact. Whoever counts members counts those that have one.
+ * `avatars.accept` does not lock contacts that are fresh. A batch that takes this one in at the same moment may keep a
+ * member, a number, without a contact. Statements that count members count those with a contact.
  *
  * @param hashErased the same hash as holds look for (holds.ts)
  */
@@ -41,7 +44,7 @@ export async function eraseContact(
   instanceId: InstanceId,
   chatId: ChatId,
 ): Promise<boolean> {
-  // A connection that is lost at the commit leaves open whether that was done: what was found is gone in the end.
+  // A connection that is lost at the commit leaves it open. What a try has found is gone in the end.
   let wasFound = false;
   await retryTransient(briefly, async () =>
     inTransaction(pool, async (client) => {
@@ -50,7 +53,7 @@ export async function eraseContact(
       const contact = rows[0];
       if (contact) {
         wasFound = true;
-        // Statements of their own, which see what those have committed whom the lock waited for.
+        // Statements of their own see what the transactions have committed that the lock waited for.
         await client.query(membersSql, [instanceId, contact.id]);
         await client.query("delete from avatars.contacts where id = $1", [contact.id]);
       }

@@ -5,7 +5,7 @@ import type { ContactStatus } from "../../domain/contact-status.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { toShownText } from "../postgres/shown-text-sql.ts";
 
-/** One probe of the index for each: `offset 0` keeps a planner without statistics from reading the whole table instead. */
+/** Probes the index once for each: `offset 0` keeps a planner without statistics from reading the whole table instead. */
 const sql = `
 select c.* from unnest($2::text[]) as given (chat_id)
 cross join lateral (
@@ -41,7 +41,7 @@ type Row = {
   | { has_avatar: false }
 );
 
-/** Those of the instance's contacts that are known, each once, in any order. */
+/** Finds contacts of the instance, each known one once, in any order. */
 export async function findContacts(
   pool: pg.Pool,
   instanceId: InstanceId,

@@ -19,9 +19,8 @@ export type InstanceChanged<Refusal> =
   | { readonly kind: "unknown" };
 
 /**
- * Changes what is given, from the next claim on. What becomes of the token is judged under the row's lock, of what is stored at
- * that moment: no other change comes between the judgement and the write. New credentials end a hold: the caller wakes the
- * workers where `before` was held.
+ * Changes what is given, from the next claim on. The token is judged under the row's lock: no other change comes between the
+ * judgement and the write. New credentials end a hold: the caller wakes the workers where `before` was held.
  */
 export async function changeInstance<Refusal>(
   { orm }: Database,
@@ -45,7 +44,7 @@ export async function changeInstance<Refusal>(
     const before = toView(found);
     const { sealedToken, renews } = judgement;
     const set = { ...settings, sealedToken, ...(renews && renewal) };
-    // Nothing given is nothing to set, which is no statement.
+    // Without a column to set there is no statement.
     if (Object.values(set).every((value) => value === undefined))
       return { kind: "changed", before, after: before };
     const [after] = await transaction.update(instances).set(set).where(isOf).returning(instanceColumns);

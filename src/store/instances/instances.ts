@@ -17,7 +17,7 @@ export interface InstanceChange {
   readonly maxInFlight?: number | undefined;
 }
 
-/** What an {@link InstanceView} is made of. */
+/** The columns that an {@link InstanceView} is made of. */
 export const instanceColumns = {
   id: instances.id,
   apiUrl: instances.apiUrl,
@@ -37,7 +37,7 @@ export const instanceColumns = {
 /** New credentials end a hold: its cause may have been the old ones. */
 export const renewal = {
   state: sql`case when ${instances.state} = 'held' then 'active' else ${instances.state} end`,
-  // The new ones are not proved yet: as after any hold.
+  // The new credentials are not proved yet: as after any hold.
   rampFrom: sql`case when ${instances.state} = 'held' then clock_timestamp() else ${instances.rampFrom} end`,
   heldReason: null,
   heldSince: null,
@@ -61,7 +61,7 @@ export async function putInstance({ orm }: Database, change: InstanceChange): Pr
     .onConflictDoUpdate({ target: instances.id, set: { apiUrl, sealedToken, ...settings, ...renewal } });
 }
 
-/** What makes a new instance. */
+/** A new instance, with its settings. */
 export interface NewInstance extends Omit<InstanceSettings, "apiUrl"> {
   readonly id: InstanceId;
   readonly apiUrl: string;
@@ -106,7 +106,7 @@ export interface InstanceSettings {
   readonly resyncDayShare?: number | null | undefined;
 }
 
-/** As it is stored. */
+/** The label as it is stored. */
 export function toLabel(label: string | null | undefined): string | null | undefined {
   return typeof label === "string" ? toStorableText(label) : label;
 }

@@ -2,7 +2,7 @@ import type { InstanceId } from "../../domain/instance-id.ts";
 import type { InstanceView } from "../../domain/views/instance-view.ts";
 import type { Database } from "../postgres/database.ts";
 
-/** What calls from before a pause report is old news, whatever it is; `hold_count` remembers that the pause ended a hold. */
+/** Calls from before a pause report old news, whatever it is. `hold_count` remembers that the pause ended a hold. */
 const pauseSql = `
 with before as materialized (select id, state from avatars.instances where id = $1 for no key update)
 update avatars.instances i
@@ -10,7 +10,7 @@ set state = 'paused', held_reason = null, held_since = null, held_until = clock_
 from before b where i.id = b.id
 returning b.state`;
 
-/** Nothing has proved yet that an instance works that was held before its pause: as after any hold. */
+/** An instance that was held before its pause has not proved yet that it works: as after any hold. */
 const resumeSql = `
 with before as materialized (
   select id, state, state = 'paused' as is_paused, throttled_until > clock_timestamp() as is_throttled
@@ -29,9 +29,9 @@ returning case when b.state = 'active' and b.is_throttled then 'throttled' else 
 export type StateBefore = InstanceView["state"] | "throttled";
 
 /**
- * Pauses the instance, which ends a hold: it stays so until a person resumes it, and claims are refused from now on. Or
- * resumes a paused one, and one that waits because the provider said so; a hold is left as it is. Returns the state before;
- * undefined where there is no such instance.
+ * Pauses the instance, which ends a hold: until a person resumes it, claims are refused. Or resumes a paused instance, and
+ * one that waits because the provider said so; a hold stays as it is. Returns the state before; undefined where there is no
+ * such instance.
  */
 export async function setPaused(
   { pool }: Database,

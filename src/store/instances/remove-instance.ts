@@ -19,13 +19,13 @@ delete from avatars.batch_members where ctid = any (array(
   limit ${removedAtOnce}))`;
 
 /**
- * Removes the instance with its contacts, their avatars and batches, in steps that commit: one that is stopped half
- * way is finished by the next. The instance is paused first. False where there is none.
+ * Removes the instance with its contacts, their avatars and batches, in steps that commit. The next call finishes what an
+ * interrupted one has begun. The instance is paused first. False where there is none.
  */
 export async function removeInstance(database: Database, id: InstanceId): Promise<boolean> {
   const { pool } = database;
   await setPaused(database, id, true);
-  // Whoever still adds contacts to it may meet us halfway: then one of us tries again.
+  // A transaction that still adds contacts may meet us halfway: then one of the two tries again.
   const step: Step = (statement, which) =>
     retryTransient(patiently, async () => removeSome(pool, statement, which));
   while (await step(removeContactsSql, id));
@@ -38,7 +38,7 @@ export async function removeEmptyInstance({ pool }: Database, id: InstanceId): P
   return retryTransient(briefly, async () =>
     inTransaction(pool, async (client) => {
       await waitBriefly(client);
-      // As above: nobody adds a contact meanwhile.
+      // The lock keeps contacts from being added meanwhile, as in `removeRest`.
       await client.query("select from avatars.instances where id = $1 for update", [id]);
       const { rowCount } = await client.query("select from avatars.contacts where instance_id = $1 limit 1", [
         id,
@@ -53,7 +53,7 @@ export async function removeEmptyInstance({ pool }: Database, id: InstanceId): P
 
 async function removeRest(pool: pg.Pool, id: InstanceId): Promise<boolean> {
   return inTransaction(pool, async (client) => {
-    // Waits for whoever is just adding a contact or a batch; whoever comes later waits for us, and finds no instance.
+    // Waits for transactions that are adding a contact or a batch. Later ones wait for us, and find no instance.
     const { rowCount } = await client.query("select from avatars.instances where id = $1 for update", [id]);
     if (!rowCount) return false;
     const step: Step = async (statement, which) => removeSome(client, statement, which);

@@ -19,12 +19,12 @@ export async function findCredentials(
   return row;
 }
 
-/** Of all instances: to check a key against them, and to seal anew what was sealed before. */
+/** The credentials of all instances: to check a key against them, and to seal anew what was sealed before. */
 export async function listCredentials({ orm }: Database): Promise<(StoredCredentials & { id: string })[]> {
   return orm.select(columns).from(instances);
 }
 
-/** Only where the row is as it was read; a row that another process is changing is left to the next start. */
+/** Replaces only what is as it was read. A row that another process is changing is left to the next start. */
 const replaceSql = `
 update avatars.instances set sealed_token = $4
 where id = any (array(

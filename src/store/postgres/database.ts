@@ -17,11 +17,11 @@ export interface DatabaseOptions {
   readonly url: string;
   readonly maxConnections: number;
   /**
-   * Commits do not wait for the disk: a crash of the server loses those of the last fraction of a second. For what is
-   * worth nothing after a crash, such as claims.
+   * Commits do not wait for the disk: a crash of the server loses the last fraction of a second. For rows that are worth
+   * nothing after a crash, such as claims.
    */
   readonly commitsLater?: boolean;
-  /** For who waits for an answer: shorter waits than those of the work behind. */
+  /** Shorter waits than those of background work, for callers who wait for an answer. */
   readonly deadlines?: DatabaseDeadlines;
   /** Called when an idle connection is lost; the pool opens another. */
   readonly onConnectionLost?: (error: Error) => void;
@@ -37,18 +37,18 @@ export interface DatabaseDeadlines {
 const defaultDeadlines: DatabaseDeadlines = { connectMs: 10_000, statementMs: 60_000, lockMs: 1_000 };
 const closeDeadlineMs = 5_000;
 /**
- * The statements that count read the heads of indexes. Compiling them would take longer than any of them, a second and more
- * where much is due; and right after a large import, without statistics, the server would rather read and sort all.
+ * The statements that count read the heads of indexes. Compiling one takes longer than running it, a second and more where
+ * much is due. Right after a large import, without statistics, the server would rather read and sort all.
  */
 const plannerOptions = "-c jit=off -c enable_bitmapscan=off";
 /**
- * Names that say no schema are the server's own, or of the session's temporary tables: a role that may create objects in `public`
- * must not put one in the place of `cardinality` or `=`.
+ * Names without a schema are the server's own, or of the session's temporary tables. A role that may create objects in
+ * `public` must not put one in the place of `cardinality` or `=`.
  */
 export const searchPathOption = "-c search_path=pg_catalog,pg_temp";
 const sessionOptions = `${searchPathOption} ${plannerOptions}`;
 
-/** What the driver makes of a `timestamptz` is a number where it is infinite, and no valid date beyond year 275760. */
+/** The driver makes a number of an infinite `timestamptz`, and an invalid date of one beyond year 275760. */
 const typesWithMoments: pg.CustomTypesConfig = {
   getTypeParser: (oid: typeof pg.types.builtins.TIMESTAMPTZ, format?: "text" | "binary") =>
     oid === pg.types.builtins.TIMESTAMPTZ && format !== "binary"
@@ -82,11 +82,11 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   });
   let closing: Promise<void> | undefined;
   pool.on("error", (error) => {
-    // Without a listener a lost idle connection would end the process. One that is being closed is no loss: a
-    // server that stops right after us may be quicker than its goodbye.
+    // Without a listener a lost idle connection would end the process. While the pool is closed none is lost: a server that
+    // stops right after us may outrun its goodbye.
     if (!closing) options.onConnectionLost?.(error);
   });
-  // The same for one that is lost while it is checked out and waits between two statements: the next one tells.
+  // A connection may also be lost while it is checked out, between two statements: the next one tells.
   pool.on("connect", (client) => void client.on("error", () => undefined));
   try {
     await pool.query("select 1");
@@ -128,7 +128,7 @@ export function isTransient(error: unknown): boolean {
   return /^(40001|40P01|55P03|57P0\d|57014|53\d{3}|08\w{3}|E[A-Z]+)$/.test(code);
 }
 
-/** What `pg` says in words alone. Drizzle's own words around it hold the statement, with whatever is in it. */
+/** `pg` says it in words alone. Drizzle's own words around them hold the statement, with all that is in it. */
 function isLostConnection(error: unknown): boolean {
   const told = error instanceof DrizzleQueryError ? error.cause : error;
   return told instanceof Error && /connection|timeout/i.test(told.message);

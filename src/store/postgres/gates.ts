@@ -3,8 +3,8 @@ import { codeOf } from "./database.ts";
 import { lockNotAvailable } from "./sqlstate.ts";
 
 /**
- * Locks that one process at a time has, over all of them: a row of `avatars.gates` each. Any role of the database may take an
- * advisory lock, of whatever number, and would stop the work for as long as it likes; these need rights on the table.
+ * Locks that one of all processes has at a time: a row of `avatars.gates` each. Any role of the database may take an advisory
+ * lock, of any number, and stop the work. Gates need rights on the table.
  */
 export type Gate = "opening runs" | "old changes" | "old batches" | "old resyncs" | "old erasures";
 
@@ -20,7 +20,7 @@ export async function lockGate(client: pg.PoolClient, gate: Gate): Promise<void>
   await lock(client, gate, lockSql);
 }
 
-/** The same, but for the waiting. False: another process has it. */
+/** Has the gate until the end of the transaction, without a wait. False: another process has it. */
 export async function tryLockGate(client: pg.PoolClient, gate: Gate): Promise<boolean> {
   return lock(client, gate, tryLockSql);
 }
@@ -33,8 +33,8 @@ async function lock(client: pg.PoolClient, gate: Gate, sql: string): Promise<boo
 }
 
 /**
- * Begins a transaction that has a lock for minutes, until the caller ends it; without an id or a snapshot it keeps no vacuum from
- * its work. False: another process has the lock, and there is no transaction.
+ * Begins a transaction that has a lock for minutes, until the caller ends it. Without an id or a snapshot it holds back no
+ * vacuum. False: another process has the lock, and there is no transaction.
  */
 export async function beginPreparing(client: pg.PoolClient): Promise<boolean> {
   try {

@@ -8,7 +8,7 @@ const isOpenSql = `
 select has_database_privilege('public', current_database(), 'temporary') or exists (
   select from pg_proc p where ${lockFunctions} and has_function_privilege('public', p.oid, 'execute')) as is_open`;
 
-/** The same as SECURITY.md has a superuser do; nothing where it is done already. */
+/** Does what SECURITY.md has a superuser do; nothing where it is done already. */
 const sql = `do $$
 declare
   routine regprocedure;
@@ -24,12 +24,12 @@ begin
 end $$`;
 
 /**
- * Takes advisory locks and temporary tables from all roles but superusers, in this database: BullMQ waits for advisory locks that
- * any role could hold, and both fill the server's table of locks. For a server that is the product's own, as its superuser.
- * Several processes may do so at once. The tables have to be there.
+ * Takes advisory locks and temporary tables from all roles but superusers, in this database. BullMQ waits for advisory locks
+ * that any role could hold, and both fill the server's table of locks. For a server that is the product's own, as its
+ * superuser. Several processes may do so at once. The tables have to be there.
  */
 export async function keepLocksToOwner(pool: pg.Pool): Promise<void> {
-  // It is done once for a database; all later starts need no lock.
+  // The revocation is done once for a database: later starts need no lock.
   const { rows } = await pool.query<{ is_open: boolean }>(isOpenSql);
   if (rows[0]?.is_open !== true) return;
   await retryTransient(patiently, async () =>

@@ -19,9 +19,9 @@ import {
 const migrationsFolder = fileURLToPath(new URL("../../../migrations", import.meta.url));
 
 export interface MigrationWaits {
-  /** For another process that migrates: a large table takes minutes. ms */
+  /** Wait for another process that migrates: a large table takes minutes. ms */
   readonly gateMs: number;
-  /** For tables that other programs use: all the product's statements queue up behind. ms */
+  /** Wait for tables that other programs use: all the product's statements queue up behind. ms */
   readonly lockMs: number;
   /** How often tables are tried, with a pause of a second in between. */
   readonly tries: number;
@@ -63,7 +63,7 @@ function connect(pool: pg.Pool, lockMs: number): pg.Client {
   return client;
 }
 
-/** What two processes that create the same at once meet: it is there, in one way or another. */
+/** Errors that two processes meet which create the same at once: it is there, in one way or another. */
 const alreadyThere = new Set<string>([uniqueViolation, duplicateSchema, duplicateTable, duplicateObject]);
 const createTries = 5;
 

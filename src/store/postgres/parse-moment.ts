@@ -4,8 +4,8 @@ import { firstMoment, lastMoment, toPlainMoment } from "../../lib/plain-moment.t
 const parseTimestamp = pg.types.getTypeParser(pg.types.builtins.TIMESTAMPTZ) as (text: string) => unknown;
 
 /**
- * The moment of a `timestamptz` as Postgres writes it. Always a valid date of the years 1 to 9999: what lies beyond, or is
- * infinite, is the first or the last of them.
+ * The moment of a `timestamptz` as Postgres writes it. Always a valid date of the years 1 to 9999: others, and infinite ones,
+ * become the first or the last.
  */
 export function parseMoment(text: string): Date {
   const parsed = parseTimestamp(text);

@@ -1,24 +1,27 @@
 import type pg from "pg";
 
 /**
- * For statements that probe the heads of indexes. Right after a large import, when the server has no statistics yet, it
- * would rather read and sort all of them: seconds instead of milliseconds. What else keeps it from that, and JIT away, is
- * set for all connections (database.ts).
+ * Settings for statements that probe the heads of indexes. Without statistics, right after a large import, the server would
+ * rather read and sort all: seconds instead of milliseconds. The other settings against that, and against JIT, are set for
+ * all connections (database.ts).
  */
 const probing = "set local enable_sort = off";
 
-/** For statements that count what an index holds of a large table. Without statistics the server would rather read the table. */
+/**
+ * Settings for statements that count what an index holds of a large table. Without statistics the server would rather read
+ * the table.
+ */
 const counting = "set local enable_seqscan = off";
 
 /**
- * For statements that count a good part of the contacts, many of which were changed since the last vacuum: for each of those an
- * index alone does not suffice, and in its order each costs the read of a page. Sorted by pages first, each page is read once.
- * The server cannot choose: what it knows of the visibility map is from the last vacuum.
+ * Settings for statements that count a good part of the contacts, many of them changed since the last vacuum. For those an
+ * index alone does not suffice, and in its order each costs the read of a page. Sorted by pages first, each page is read
+ * once. The server cannot choose: its knowledge of the visibility map is from the last vacuum.
  */
 const countingInPageOrder = `${counting}; set local enable_indexscan = off; set local enable_indexonlyscan = off;
   set local enable_bitmapscan = on; set local work_mem = '32MB'`;
 
-/** What a reading statement does, for the settings that it needs. */
+/** The kinds of reading statements, by the settings that they need. */
 export type Reading = "probes" | "counts" | "counts-in-page-order";
 
 const settings: Readonly<Record<Reading, string>> = {
@@ -35,7 +38,7 @@ export async function withReading<Result>(
 ): Promise<Result> {
   await client.query(`savepoint reading; ${settings[reading]}`);
   const result = await read();
-  // Takes the settings back, and nothing else: it was only read.
+  // The rollback takes the settings back, and nothing else: it was only read.
   await client.query("rollback to savepoint reading; release savepoint reading");
   return result;
 }

@@ -9,16 +9,16 @@ export interface RetryLimits {
   readonly limitMs: number;
 }
 
-/** Half a minute in all: a restart of the server does not end an import. */
+/** Tries for half a minute in all: a restart of the server does not end an import. */
 export const patiently: RetryLimits = { maxRetries: 8, limitMs: 30_000 };
-/** Somebody waits for an answer: what fails for longer is theirs to try again. */
+/** Tries for as long as a caller can wait for an answer. After that the caller may try again. */
 export const briefly: RetryLimits = { maxRetries: 8, limitMs: 2_000 };
 
-/** The caller has other work to do, and comes again. */
+/** Tries once: the caller has other work to do, and comes again. */
 export const once: RetryLimits = { maxRetries: 0, limitMs: 0 };
 
 /**
- * Tries again what failed by a deadlock, a lost connection, a server that restarts, or a lock that another transaction holds: in
+ * Tries again after a deadlock, a lost connection, a restart of the server, or a lock that another transaction holds. In
  * between, the connection is free for others.
  * @throws LockedError when that transaction does not end
  */

@@ -1,4 +1,4 @@
-/** Labels and external refs of older versions may have any length, where they came by SQL: 5 MB times a page is too much. */
+/** Labels and external refs that older versions took by SQL may have any length: megabytes, times a page of them. */
 const mostCharacters = 2_000;
 
 /**

@@ -1,6 +1,6 @@
 import type pg from "pg";
 
-/** Runs `work` on a connection of its own, which is given up when `work` fails: its state is in doubt then. */
+/** Runs `work` on a connection of its own. When `work` fails the connection is given up: its state is in doubt. */
 export async function withClient<Result>(
   pool: pg.Pool,
   work: (client: pg.PoolClient) => Promise<Result>,
@@ -17,14 +17,14 @@ export async function withClient<Result>(
 }
 
 /**
- * Runs `work` in a transaction of the connection's. When it resolves, that is committed. When it rejects with an error of
- * the connection, it may be committed or not; in any case the connection is good for nothing then.
+ * Runs `work` in a transaction of the connection's. When it resolves, that is committed. When it rejects with an error of the
+ * connection, it is open whether it was committed. The connection is good for nothing then.
  */
 export async function transact<Result>(client: pg.PoolClient, work: () => Promise<Result>): Promise<Result> {
   await client.query("begin isolation level read committed");
   const result = await work();
   const { command } = await client.query("commit");
-  // What a server answers to the commit of a transaction in which an error was overlooked.
+  // A server answers otherwise to the commit of a transaction in which an error was overlooked.
   if (command !== "COMMIT") throw new Error(`the transaction was not committed: ${command}`);
   return result;
 }

@@ -4,7 +4,7 @@ import type { RefreshCount } from "../../domain/resync/plan-resync.ts";
 import { queryWithin } from "../postgres/query-within.ts";
 import { hasRefreshSql } from "./refresh-sql.ts";
 
-/** Reads those alone that are due by the end of the window, about a fifth of all, and no steps without one. */
+/** Reads only contacts that are due by the end of the window, a fifth of all, and no empty steps. */
 const toSql = (which: string) => `
 select c.instance_id as "instanceId", c.refresh_step as step,
   count(*) filter (where c.refresh_at <= $1)::int as "dueNow",

@@ -4,8 +4,8 @@ import { withReading } from "../postgres/query-within.ts";
 import { hasRefreshSql, toStepsTable } from "./refresh-sql.ts";
 
 /**
- * How many contacts of an instance rest and are due at a moment, as an expression: from the index alone, since each step is
- * walked no further than that.
+ * The number of contacts of an instance that rest and are due at a moment, as an expression. From the index alone: each step
+ * is walked no further than that.
  * @param instanceId e.g. `$1::text`
  */
 export function dueCountSql(instanceId: string, now: string): string {
@@ -35,9 +35,9 @@ const endRunsSql = toEndSql(
 );
 
 /**
- * Ends all open runs of the instances, since another run takes over. Counts what they leave over first, some seconds for ten
- * million contacts: whoever saves answers must not wait that long for the rows of the runs. Of one that was opened meanwhile it
- * is not known.
+ * Ends all open runs of the instances, since another run takes over. Counts what they leave over before it locks them, some
+ * seconds for ten million contacts. Saves must not wait that long for the rows of the runs. What a run leaves over that was
+ * opened meanwhile is not known.
  */
 export async function endRunsOf(
   client: pg.PoolClient,
@@ -51,7 +51,7 @@ export async function endRunsOf(
   );
   const ids = rows.map(({ id }) => id);
   const due = await countDue(client, ids, now);
-  // By id, as saves lock them.
+  // The runs are locked by id, as saves lock them.
   await client.query(
     `select from avatars.resync_runs where instance_id = any ($1::text[]) and ended_at is null
      order by id for no key update`,

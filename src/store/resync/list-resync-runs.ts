@@ -69,7 +69,7 @@ order by i.id, r.id`;
 
 const noRuns: LatestRuns = { open: undefined, lastNight: undefined, lastManual: undefined };
 
-/** Of all instances, or of one. */
+/** The latest runs of all instances, or of one. */
 export async function findLatestRuns(pool: pg.Pool, only?: InstanceId): Promise<Map<InstanceId, LatestRuns>> {
   const { rows } = await pool.query<Row>(latestSql, [only]);
   const latest = new Map<InstanceId, LatestRuns>();

@@ -53,7 +53,7 @@ select c.id, c.chat_id, ${matchesSql} as matches from avatars.contacts c
 where c.instance_id = $1 and c.chat_id > $5
 order by c.chat_id limit $6`;
 
-/** Those that the filter still means when they are locked: who has been asked for meanwhile is asked anyway. */
+/** Marks contacts that the filter still means when they are locked. Those that were asked for meanwhile are asked anyway. */
 const markSql = `
 with locked as materialized (
   select c.id from avatars.contacts c where c.id = any ($1::bigint[]) and ${matchesSql}
@@ -82,8 +82,8 @@ export async function countMatching(
 }
 
 /**
- * Has an instance refreshed now: what is due, or what the filter means. Those are marked in steps that commit, and are worth more
- * than all others from then on; when it is interrupted, some of them are.
+ * Has an instance refreshed now: what is due, or what the filter means. The latter are marked in steps that commit, and are
+ * worth more than all others then. When it is interrupted, some are marked.
  */
 export async function openManualResync(pool: pg.Pool, request: ManualResync): Promise<OpenedResync> {
   const marked = request.filter && (await markAll(pool, request, request.filter));
@@ -109,7 +109,10 @@ async function markAll(pool: pg.Pool, request: ManualResync, filter: RefreshFilt
   };
   const mark = async (rows: readonly ContactRow[]) =>
     markIds(rows.flatMap(({ id, matches }) => (matches ? [id] : [])));
-  /** Who enqueues a contact holds it for a while, and has it asked; who rolls back may have done so by now. */
+  /**
+   * A transaction that enqueues a contact holds it for a while, and has it asked. One that rolls back may have done so by
+   * now.
+   */
   const markLeft = async () => {
     const ids = left;
     left = [];
@@ -138,7 +141,7 @@ async function openRun(
   marked: number | undefined,
 ): Promise<OpenedResync> {
   return inTransaction(pool, async (client) => {
-    // What follows sees the night that somebody has just opened.
+    // The lock is first: later statements see a night that another process has just opened.
     await lockGate(client, "opening runs");
     const { rows: open } = await client.query<{ id: number; kind: ResyncKind }>(
       // Not locked: what follows counts for seconds, and all who save answers would wait for the run meanwhile.
@@ -152,7 +155,7 @@ async function openRun(
     const due = marked ?? counts[0]?.due ?? 0;
     const contacts = Math.min(due, mostContacts ?? Infinity);
     const night = open.find(({ kind }) => kind === "night");
-    // One that is made up for by day goes at the share of the day, and "now" does not.
+    // A night that is made up for by day goes at the share of the day, and "now" does not.
     if (night && isInWindow) return { instanceId, runId: night.id, kind: night.kind, contacts };
     await endRunsOf(client, [instanceId], now, "manual");
     const { rows } = await client.query<{ id: number }>(

@@ -1,6 +1,6 @@
 import { hourMs, stepsPerOctave } from "../../domain/refresh/refresh-step.ts";
 
-/** A condition on a contact `c`: it rests, and the policy says when it is due again. That of the index. */
+/** A condition on a contact `c`: it rests, and the policy says when it is due again. The index has the same. */
 export const hasRefreshSql = "c.due_at is null and c.refresh_at is not null";
 
 /**
@@ -13,8 +13,8 @@ export function toIntervalSeconds(step: string): string {
 }
 
 /**
- * The steps of an instance that have contacts which rest, each found by one probe of the index: a recursive table `steps` with
- * one column, `step`. Some twenty probes, whatever the number of contacts.
+ * The steps of an instance that have contacts at rest, as a recursive table `steps` with one column, `step`. Each is found by
+ * one probe of the index: some twenty probes, whatever the number of contacts.
  * @param instanceId e.g. `$1`
  */
 export function toStepsTable(instanceId: string): string {

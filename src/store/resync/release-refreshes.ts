@@ -14,12 +14,12 @@ import { inTransaction } from "../postgres/in-transaction.ts";
 import { hasRefreshSql, toIntervalSeconds, toStepsTable } from "./refresh-sql.ts";
 import { toCallsAllowed } from "../work/pace-sql.ts";
 
-/** A resync is less urgent than all that somebody waits for. */
+/** A resync is less urgent than all that a batch waits for. */
 const resyncPriority = 2;
 
 /**
- * The run, locked, and what it has under way. Whoever else has it locked is at it; one that has just been seen to by another
- * process is left alone.
+ * The run, locked. A process that has it locked already is at work on it. A run that another process has just seen to is left
+ * alone.
  */
 const lockSql = `
 select r.id, r.kind, r.instance_id, r.ends_at, r.requested_only, r.most_contacts, r.released, r.next_release_at,
@@ -36,10 +36,10 @@ select count(*)::int as under_way, count(*) filter (where c.turn is not null and
 from avatars.contacts c where c.resync_run_id = $1`;
 
 /**
- * Makes the contacts due that are worth most: those of the lowest step below 0, and then those that are latest relative to their
- * intervals, but for a share that is always for these. Of each step only the oldest come into question, which the index has in
- * order. They get turns behind those of the run that have theirs already, beside those of other demand of their priority. Who
- * has been asked for meanwhile is left out.
+ * Makes the contacts due that are worth most. First come those of the lowest step below 0, then those that are latest
+ * relative to their intervals. A share is always for the latter. Of each step only the oldest come into question, which the
+ * index has in order. Their turns come behind those that the run has given already, beside other demand of their priority. A
+ * contact that was asked for meanwhile is left out.
  */
 const releaseSql = `
 with recursive ${toStepsTable("$1")}, heads as (
@@ -68,7 +68,7 @@ with recursive ${toStepsTable("$1")}, heads as (
   update avatars.contacts c
   set due_at = $3, priority = ${resyncPriority}, turn = $5 + p.place, attempts = 0, resync_run_id = $4
   from picked p
-  -- As an array: a join would have the planner, which cannot know the limits, read the whole table.
+  -- The ids are an array: a join would have the planner, which cannot know the limits, read the whole table.
   where c.id = any (array(select id from locked)) and p.id = c.id
   returning 1
 )
@@ -100,7 +100,7 @@ interface UnderWay {
   readonly turn: string | null;
 }
 
-/** What a share is where its instance sets none: within the window, and by day. */
+/** The shares of instances that set none: within the window, and by day. */
 export interface Shares {
   readonly share: number;
   readonly dayShare: number;
@@ -127,8 +127,8 @@ export interface Release {
 }
 
 /**
- * Makes as many contacts of a run due as may be called for in the next seconds, or ends it, in one transaction. Undefined: somebody
- * else has seen to it.
+ * Makes as many contacts of a run due as may be called in the next seconds, or ends it. One transaction. Undefined: another
+ * process has seen to it.
  */
 export async function releaseRefreshes(pool: pg.Pool, request: ReleaseRequest): Promise<Release | undefined> {
   return inTransaction(pool, async (client) => releaseSome(client, request));
@@ -189,7 +189,7 @@ function toFacts(run: RunRow, underWay: UnderWay, { isInWindow, shares }: Releas
     instanceState: run.state,
     mayBeProbed: run.may_be_probed,
     callsPerSecond: run.calls_per_second,
-    // Who says "now" means it.
+    // A person who says "now" means it.
     share: isInWindow || run.kind === "manual" ? share : dayShare,
   };
 }

@@ -40,8 +40,8 @@ export interface NewNight {
 }
 
 /**
- * Opens a night, with a run for each instance, in one transaction: whichever processes try it at the same time, it happens once.
- * Runs that are open end. False: somebody else was quicker.
+ * Opens a night, with a run for each instance, in one transaction. It happens once, however many processes try it at the same
+ * time. Runs that are open end. False: another process was quicker.
  */
 export async function openNight(pool: pg.Pool, night: NewNight): Promise<boolean> {
   const { slotAt, lastNightAt, now, endsAt } = night;
@@ -70,7 +70,7 @@ export async function openNight(pool: pg.Pool, night: NewNight): Promise<boolean
   });
 }
 
-/** What an instance has to do in a night, and how much of it fits in. */
+/** The work of an instance in a night, and how much of it fits in. */
 export interface RunPlan {
   readonly instanceId: InstanceId;
   readonly due: number;
@@ -85,8 +85,8 @@ export interface NightPreparation {
 }
 
 /**
- * Prepares the night that waits for it, if there is one, and lets its runs begin. Whoever does so holds a lock for as long, which
- * goes with its connection: where it dies, another process goes on. Returns which one this process has prepared.
+ * Prepares the night that waits for it, if there is one, and lets its runs begin. Its process holds a lock for as long, which
+ * goes with its connection. Where it dies, another process goes on. Returns which one this process has prepared.
  */
 export async function prepareNight(
   pool: pg.Pool,
@@ -105,7 +105,7 @@ export async function prepareNight(
 
 async function findUnprepared(pool: pg.Pool): Promise<Date | undefined> {
   const { rows } = await pool.query<{ slot_at: Date }>(
-    // Of those before the last one nothing is left to do.
+    // Nights before the last one have nothing left to do.
     `select slot_at from avatars.resync_nights
      where prepared_at is null and slot_at = (select max(slot_at) from avatars.resync_nights)`,
   );

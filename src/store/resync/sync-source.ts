@@ -23,8 +23,8 @@ export interface SourceSync {
    */
   add(chunk: readonly ListedContact[]): Promise<number>;
   /**
-   * The list has been read to its end: contacts that a list held before, and this one does not, are not refreshed any more; they
-   * and their avatars stay, and who asks for one is answered. Returns how many.
+   * Ends the list. Contacts that a list held before, and this one does not, are not refreshed any more. They and their
+   * avatars stay, and a request for one is answered. Returns how many.
    * @throws UserError `source-empty`, `too-many-gone`: then nothing has changed
    */
   stopGone(): Promise<number>;
@@ -83,7 +83,7 @@ from (
   select c.id, c.chat_id, c.is_listed from avatars.contacts c
   where c.instance_id = $1 and c.chat_id > $2 order by c.chat_id limit $3
 ) w
--- One probe for each: the list is as long as all of them.
+-- Probes once for each: the list is as long as all of them.
 left join lateral (select l.chat_id from pg_temp.listed l where l.chat_id = w.chat_id offset 0) l on true`;
 
 interface Window {
@@ -93,7 +93,10 @@ interface Window {
   readonly gone: string[] | null;
 }
 
-/** What another transaction holds is met again by the next list. Whoever somebody waits for, or has asked a resync for, is asked all the same, and rests then. */
+/**
+ * Stops contacts that are gone. The next list meets those again that another transaction holds. A contact that a batch or a
+ * person has asked for is asked all the same, and rests then.
+ */
 const stopSql = `
 with locked as materialized (
   select c.id from avatars.contacts c where c.id = any ($1::bigint[]) order by c.id for no key update skip locked
@@ -104,7 +107,7 @@ where c.id = any (array(select id from locked))`;
 
 const noteSql = `insert into listed values ($1) on conflict do nothing`;
 
-/** Once it is known that another transaction is adding some of the contacts, the others do not wait for each of them. */
+/** Wait for each contact once another transaction is known to be adding some of them, ms. */
 const briefLockMs = 20;
 
 interface Added {
@@ -113,8 +116,22 @@ interface Added {
 }
 
 const seenAtOnce = 5_000;
-/** A list that lacks more than this share of the contacts it had before is rather a fault of the query. */
+/** A list that lacks more than this share of its earlier contacts is rather a fault of the query. */
 const mostGone = 0.5;
+
+/** Which instance's contacts are brought in line, by which connection. */
+interface Target {
+  readonly client: pg.PoolClient;
+  readonly instanceId: InstanceId;
+  readonly now: Date;
+}
+
+/** The list as far as it has been read. */
+interface ListState {
+  readonly isEmpty: boolean;
+  /** Contacts that are in the list now, and were not in the one before. */
+  readonly newlyListed: number;
+}
 
 /** @param client for the whole time of the synchronization, outside of any transaction */
 export async function openSourceSync(
@@ -124,83 +141,20 @@ export async function openSourceSync(
 ): Promise<SourceSync> {
   await client.query(createTableSql);
   await client.query("truncate pg_temp.listed");
-  let isEmpty = true;
-  /** Contacts that are in the list now, and were not in the one before. */
-  let newlyListed = 0;
-
-  async function findGone(): Promise<string[]> {
-    const gone: string[] = [];
-    let listed = 0;
-    for (let after = ""; ;) {
-      const { rows } = await transact(client, async () =>
-        // With some 100,000 contacts the server would rather read them all for each window.
-        withReading(client, "counts", async () =>
-          client.query<Window>(windowSql, [instanceId, after, seenAtOnce]),
-        ),
-      );
-      const window = rows[0]!;
-      gone.push(...(window.gone ?? []));
-      ({ last: after } = window);
-      listed += window.listed;
-      if (window.seen < seenAtOnce) break;
-    }
-    const before = listed - newlyListed;
-    if (gone.length > mostGone * before) {
-      throw new UserError(
-        "too-many-gone",
-        `the source lacks ${gone.length} of ${before} contacts that it had before: is its query right? None of them is stopped`,
-      );
-    }
-    return gone;
-  }
-
-  /** `locked`: another transaction is adding one of them. Nothing is done then. */
-  async function addAtOnce(chunk: readonly ListedContact[]): Promise<Added | "locked"> {
-    const values = [
-      instanceId,
-      chunk.map(({ chatId }) => chatId),
-      chunk.map(({ externalRef }) => (externalRef === undefined ? null : toStorableText(externalRef))),
-      now,
-    ];
-    return retryTransient(patiently, async () => {
-      try {
-        const { rows } = await client.query<Added>({ name: "sync-source", text: addSql, values });
-        return rows[0]!;
-      } catch (error) {
-        if (codeOf(error) === lockNotAvailable) return "locked";
-        throw error;
-      }
-    });
-  }
-
-  /** By halves, so that what is locked costs the rest nothing but some tries. */
-  async function addInHalves(chunk: readonly ListedContact[]): Promise<Added> {
-    const whole = await addAtOnce(chunk);
-    if (whole !== "locked") return whole;
-    const [only, ...others] = chunk;
-    if (only === undefined || others.length === 0) {
-      // In the list it is, whatever becomes of it.
-      if (only) await client.query(noteSql, [only.chatId]);
-      return { added: 0, listedAgain: 0 };
-    }
-    await client.query(`set lock_timeout = ${briefLockMs}`);
-    const middle = Math.ceil(chunk.length / 2);
-    const first = await addInHalves(chunk.slice(0, middle));
-    const second = await addInHalves(chunk.slice(middle));
-    return { added: first.added + second.added, listedAgain: first.listedAgain + second.listedAgain };
-  }
-
+  const target = { client, instanceId, now };
+  let list: ListState = { isEmpty: true, newlyListed: 0 };
   return {
     async add(chunk) {
-      isEmpty &&= chunk.length === 0;
-      const { added, listedAgain } = await addInHalves(chunk);
+      list = { ...list, isEmpty: list.isEmpty && chunk.length === 0 };
+      const { added, listedAgain } = await addInHalves(target, chunk);
       await client.query("reset lock_timeout");
-      newlyListed += added + listedAgain;
+      list = { ...list, newlyListed: list.newlyListed + added + listedAgain };
       return added;
     },
     async stopGone() {
-      if (isEmpty) throw new UserError("source-empty", "the source has no contacts: is its query right?");
-      const gone = await findGone();
+      if (list.isEmpty)
+        throw new UserError("source-empty", "the source has no contacts: is its query right?");
+      const gone = await findGone(target, list.newlyListed);
       for (let at = 0; at < gone.length; at += seenAtOnce) {
         const ids = gone.slice(at, at + seenAtOnce);
         await retryTransient(patiently, async () => client.query(stopSql, [ids]));
@@ -211,4 +165,81 @@ export async function openSourceSync(
       await client.query("drop table pg_temp.listed");
     },
   };
+}
+
+/**
+ * Adds by halves where a contact of the chunk is locked: that costs the others nothing but some tries. Leaves the connection with
+ * a short `lock_timeout` then.
+ */
+async function addInHalves(target: Target, chunk: readonly ListedContact[]): Promise<Added> {
+  const whole = await addAtOnce(target, chunk);
+  if (whole !== "locked") return whole;
+  const { client } = target;
+  const [only, ...others] = chunk;
+  if (only === undefined || others.length === 0) {
+    // The list has the contact, whatever the other transaction makes of it.
+    if (only) await client.query(noteSql, [only.chatId]);
+    return { added: 0, listedAgain: 0 };
+  }
+  await client.query(`set lock_timeout = ${briefLockMs}`);
+  const middle = Math.ceil(chunk.length / 2);
+  const first = await addInHalves(target, chunk.slice(0, middle));
+  const second = await addInHalves(target, chunk.slice(middle));
+  return { added: first.added + second.added, listedAgain: first.listedAgain + second.listedAgain };
+}
+
+/** `locked`: another transaction is adding one of the contacts. Nothing is done then. */
+async function addAtOnce(
+  { client, instanceId, now }: Target,
+  chunk: readonly ListedContact[],
+): Promise<Added | "locked"> {
+  const values = [
+    instanceId,
+    chunk.map(({ chatId }) => chatId),
+    chunk.map(({ externalRef }) => (externalRef === undefined ? null : toStorableText(externalRef))),
+    now,
+  ];
+  return retryTransient(patiently, async () => {
+    try {
+      const { rows } = await client.query<Added>({ name: "sync-source", text: addSql, values });
+      return rows[0]!;
+    } catch (error) {
+      if (codeOf(error) === lockNotAvailable) return "locked";
+      throw error;
+    }
+  });
+}
+
+/**
+ * Contacts that a list held before, and this one does not.
+ * @throws UserError `too-many-gone`
+ */
+async function findGone(target: Target, newlyListed: number): Promise<string[]> {
+  const gone: string[] = [];
+  let listed = 0;
+  for (let after = ""; ;) {
+    const window = await readWindow(target, after);
+    gone.push(...(window.gone ?? []));
+    ({ last: after } = window);
+    listed += window.listed;
+    if (window.seen < seenAtOnce) break;
+  }
+  const before = listed - newlyListed;
+  if (gone.length > mostGone * before) {
+    throw new UserError(
+      "too-many-gone",
+      `the source lacks ${gone.length} of ${before} contacts that it had before: is its query right? None of them is stopped`,
+    );
+  }
+  return gone;
+}
+
+async function readWindow({ client, instanceId }: Target, after: string): Promise<Window> {
+  const { rows } = await transact(client, async () =>
+    // With some 100,000 contacts the server would rather read them all for each window.
+    withReading(client, "counts", async () =>
+      client.query<Window>(windowSql, [instanceId, after, seenAtOnce]),
+    ),
+  );
+  return rows[0]!;
 }

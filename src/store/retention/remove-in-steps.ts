@@ -7,20 +7,20 @@ const removable = ["changes", "batches", "members", "runs", "nights", "erasures"
 /** How many rows were removed, by what they were. */
 export type RemovedRows = Readonly<Partial<Record<(typeof removable)[number], number>>>;
 
-/** What one or several transactions have removed, and whether there is more to remove at once. */
+/** The rows that one or several transactions have removed, and whether there are more to remove at once. */
 export interface Removal {
   readonly removed: RemovedRows;
   readonly isMore: boolean;
 }
 
 /**
- * Removes a few thousand rows in the transaction of `client`, some 30 ms: those that nobody has locked, so that it waits for
- * nobody. What it remembers from one call to the next must be such that nothing is wrong where a transaction has failed.
+ * Removes a few thousand rows in the transaction of `client`, some 30 ms. Locked rows are passed over: it waits for no
+ * transaction. It may remember from one call to the next only what is right also where a transaction has failed.
  */
 export type RemoveSome = (client: pg.PoolClient) => Promise<Removal>;
 
 export interface RemovalOptions {
-  /** Whoever finds that another process removes the same has nothing to do. */
+  /** The gate that one process has at a time: the others have nothing to do. */
   readonly gate: Gate;
   readonly removeSome: RemoveSome;
   readonly signal: AbortSignal;
@@ -36,8 +36,8 @@ export interface RemovalOptions {
 const pauseShare = 4;
 
 /**
- * Row locks are not waited for; a lock on a whole table, such as a migration takes, not for long, since others would wait behind.
- * Where the server has no statistics it would rather read all of a table than the head of its index.
+ * Row locks are not waited for. A lock on a whole table, such as a migration takes, is not waited for long: others would wait
+ * behind. Where the server has no statistics it would rather read all of a table than the head of its index.
  */
 const beginSql =
   "select set_config('lock_timeout', '100ms', true), set_config('enable_seqscan', 'off', true)";

@@ -1,15 +1,22 @@
 import type pg from "pg";
-import { isWaitedForSql, removedSql } from "../batches/batch-sql.ts";
+import { isThereSql, isWaitedForSql } from "../batches/batch-sql.ts";
 import type { Removal, RemoveSome } from "./remove-in-steps.ts";
 import { lockNumberSql } from "../accept/request-locks.ts";
 
 const batchesAtOnce = 1_000;
 const membersAtOnce = 5_000;
 
-/** Those that are removed in part come first. */
-const pickSql = `
+/** Batches whose removal has begun, in this process or another. */
+const pickBegunSql = `
+select b.id, b.accepted, b.finished_at::text from avatars.batches b
+where b.removing_at is not null and b.id <> all ($1::uuid[])
+order by b.removing_at limit ${batchesAtOnce}`;
+
+/** Batches that have been over for long enough, by when they were over. */
+const pickOldSql = `
 select b.id, b.accepted, b.finished_at::text from avatars.batches b
 where b.finished_at >= $1::timestamptz and b.finished_at < now() - $2::float8 * interval '1 ms' and b.id <> all ($3::uuid[])
+  and ${isThereSql}
 order by b.finished_at limit ${batchesAtOnce}`;
 
 interface PickedBatch {
@@ -18,12 +25,16 @@ interface PickedBatch {
   readonly finished_at: string;
 }
 
-/** Whoever has it locked is about to try it again, or to remove it with its instance. */
+/** Another transaction that has a batch locked is about to retry it, or to remove it with its instance. */
 const lockSql = `
-select id from avatars.batches where id = any ($1::uuid[]) and finished_at < now() - $2::float8 * interval '1 ms'
+select id from avatars.batches where id = any ($1::uuid[])
+  and (removing_at is not null or finished_at < now() - $2::float8 * interval '1 ms')
 for update skip locked`;
 
-/** The next members of batches, in their order; of the first one those behind a contact. Whoever has one locked erases its contact. */
+/**
+ * The next members of batches, in their order; of the first one those behind a contact. A transaction that has a member
+ * locked erases its contact.
+ */
 const removeMembersSql = `
 with looked as materialized (
   select b.n, m.batch_id, m.contact_id
@@ -50,21 +61,24 @@ select (select count(*) from removed)::int as removed, (select n from reached)::
 
 interface RemovedMembers {
   readonly removed: number;
-  /** Of which batch there may be more, behind the contact `last`: 1 is the first. Null: all were read to their end. */
+  /** The batch that may have more members, behind the contact `last`: 1 is the first. Null: all were read to their end. */
   readonly unread: number | null;
   readonly last: string | null;
 }
 
-/** Only those that have no member left, whatever was thought of them. A probe for each, since a join may read all members. */
+/**
+ * Removes batches that have no member left, whatever was thought of them. Each is probed for, since a join may read all
+ * members.
+ */
 const removeBatchesSql = `
 delete from avatars.batches b
 where b.id = any ($1::uuid[]) and (select true from avatars.batch_members m where m.batch_id = b.id limit 1) is null
 returning b.id`;
 
 const markSql = `
-update avatars.batches set finished_at = ${removedSql} where id = any ($1::uuid[]) and finished_at > ${removedSql}`;
+update avatars.batches set removing_at = now() where id = any ($1::uuid[]) and removing_at is null`;
 
-/** The oldest one of some instance whose input never came to its end, and whether somebody waits for one of its contacts. */
+/** The oldest batch of some instance whose input never came to its end, and whether it waits for a contact. */
 const pickIncompleteSql = `
 select b.id, b.last_turn, b.accepted, exists (
     select from avatars.batch_members m
@@ -92,8 +106,8 @@ interface IncompleteBatch {
 const tryLockSql = `select pg_try_advisory_xact_lock(${lockNumberSql}) as locked`;
 
 /**
- * Nothing is added to it from here on: who is just doing so finds its input ended, at the latest. A retry since it was
- * looked at has moved its last turn, and contacts that have come have been counted.
+ * Ends a batch that was never complete. No contact is added from here on: a writer finds the input ended, at the latest. A
+ * retry since the look at the batch has moved its last turn. Contacts that have come have been counted.
  */
 const markIncompleteSql = `
 with abandoned as materialized (
@@ -102,20 +116,20 @@ with abandoned as materialized (
     and finished_at is null and cancelled_at is null and completed_intake_at is null
   for no key update skip locked
 )
-update avatars.batches b set finished_at = ${removedSql}, completed_intake_at = now()
+update avatars.batches b set removing_at = now(), finished_at = now(), completed_intake_at = now()
 from abandoned a where b.id = a.id`;
 
 /**
- * Makes the step that removes the batches that have been over for so long, with their members. Contacts stay as they are. Small
- * batches go as a whole, many in one transaction; of a large one each transaction removes a part, and from the first one on it
- * is marked, so that nobody sees the rest (`isThereSql`), nor tries it again. Those that are marked are gone on with by whoever
- * comes next.
+ * Makes the step that removes the batches that have been over for so long, with their members. Contacts stay as they are.
+ * Small batches go as a whole, many in one transaction. Of a large one each transaction removes a part. From the first part
+ * on it is marked (`removing_at`): no reader sees the rest, and no retry begins it anew. The next process goes on with marked
+ * ones.
  *
- * A batch whose input never came to its end is never over: it goes so long after it was asked for, unless somebody waits for one
- * of its contacts, or a stream is at work on it.
+ * A batch whose input never came to its end is never over. It goes so long after it was asked for, unless it waits for a
+ * contact or a stream writes to it.
  *
- * Goes upward by when the batches were over, behind what it has looked at, where the index may still be full of what is gone;
- * what somebody else has locked is left until it begins anew.
+ * Goes upward by when the batches were over. It goes on behind what it has looked at, since the index may still be full of
+ * what is gone. Locked batches are left until it begins anew.
  */
 export function createBatchRemover(keepMs: number): RemoveSome {
   const begin = "-infinity";
@@ -126,8 +140,10 @@ export function createBatchRemover(keepMs: number): RemoveSome {
 
   async function choose(client: pg.PoolClient): Promise<readonly string[]> {
     if (current) return [current.id];
-    const { rows } = await client.query<PickedBatch>(pickSql, [from, keepMs, [...skipped]]);
-    const chosen = takeSome(rows);
+    const { rows: begun } = await client.query<PickedBatch>(pickBegunSql, [[...skipped]]);
+    if (begun.length > 0) return takeSome(begun).map(({ id }) => id);
+    const { rows: old } = await client.query<PickedBatch>(pickOldSql, [from, keepMs, [...skipped]]);
+    const chosen = takeSome(old);
     from = chosen.at(-1)?.finished_at ?? from;
     return chosen.map(({ id }) => id);
   }

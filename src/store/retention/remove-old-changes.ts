@@ -2,7 +2,7 @@ import type { RemoveSome } from "./remove-in-steps.ts";
 
 const lookedAtAtOnce = 5_000;
 
-/** Only whoever erases a contact locks one: the erasure removes it. */
+/** A transaction that has a change locked erases its contact, and removes the change. */
 const sql = `
 with looked as materialized (
   select id, seen_at < now() - $2::float8 * interval '1 ms' as is_old
@@ -25,11 +25,11 @@ interface Row {
 }
 
 /**
- * Makes the step that removes the changes of avatars that were seen before a moment. Their ids are given in about the order of
- * time: a call may have been sent minutes before its answer was written down. So it goes up from the lowest id, over some that are
- * too young, too, and ends where none of the next 5,000 is old.
+ * Makes the step that removes the changes of avatars that were seen before a moment. Their ids are in about the order of
+ * time: a call may be sent minutes before its answer is written. So it goes up from the lowest id, also over some that are
+ * too young. It ends where none of the next 5,000 is old.
  *
- * It goes on behind what it has looked at, where the index may still be full of what is gone; at the end it begins anew.
+ * It goes on behind what it has looked at, since the index may still be full of what is gone. At the end it begins anew.
  */
 export function createChangeRemover(keepMs: number): RemoveSome {
   let after = "0";

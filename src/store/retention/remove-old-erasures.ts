@@ -3,8 +3,8 @@ import type { RemoveSome } from "./remove-in-steps.ts";
 const removedAtOnce = 1_000;
 
 /**
- * A spent quota lasts to the 1st of the next month: a provider that names a chat then has done with it within 31 days of the last
- * call for it. As long again for one that is late with the reset.
+ * A spent quota lasts to the 1st of the next month. The provider may name a chat for 31 days after the last call for it. As
+ * long again is for a provider that is late with the reset.
  */
 const keepMs = 62 * 86_400_000;
 
@@ -18,7 +18,7 @@ with removed as (
 )
 select count(*)::int as removed from removed`;
 
-/** Makes the step that removes the marks of chats that were erased so long ago that no spent quota can be from before. */
+/** Makes the step that removes marks of erased chats, once no spent quota can be from before the erasure. */
 export function createErasureRemover(): RemoveSome {
   return async (client) => {
     const { rows } = await client.query<{ removed: number }>(sql);

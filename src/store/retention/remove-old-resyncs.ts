@@ -2,7 +2,7 @@ import type { RemoveSome } from "./remove-in-steps.ts";
 
 const removedAtOnce = 1_000;
 
-/** What is open stays, however old; and the last night, since which nights are counted. */
+/** Open runs stay, however old; so does the last night, since which nights are counted. */
 const sql = `
 with runs as (
   delete from avatars.resync_runs where id = any (array(

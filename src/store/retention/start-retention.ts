@@ -18,13 +18,13 @@ export interface Retention {
   readonly onError: (what: string, error: unknown) => void;
 }
 
-/** As long as there is more to remove. */
+/** The interval as long as there is more to remove. */
 const busyIntervalMs = 10_000;
 const restMs = 600_000;
 
 /**
- * Removes what is older than it is to be kept: about a second of work every ten seconds or so, and a look every ten minutes where
- * nothing is left. Any number of processes may do so: whoever meets another one at it rests. Returns a function that stops it.
+ * Removes rows that are older than they are to be kept. It works about a second in ten, and looks every ten minutes where
+ * nothing is left. Any number of processes may do so: one that meets another at work rests. Returns a function that stops it.
  */
 export function startRetention(retention: Retention): () => Promise<void> {
   const { keepChangesMs, keepBatchesMs } = retention;

@@ -1,8 +1,9 @@
-import { index, jsonb, primaryKey, text, uuid } from "drizzle-orm/pg-core";
+import { sql } from "drizzle-orm";
+import { check, index, jsonb, primaryKey, text, uuid } from "drizzle-orm/pg-core";
 import { avatarsSchema } from "./avatars-schema.ts";
 import { bytes, moment } from "./columns.ts";
 
-/** Who may use the HTTP API. The secret itself is nowhere but with its owner. */
+/** The keys of the HTTP API. Their secrets are nowhere but with their owners. */
 export const apiKeys = avatarsSchema.table("api_keys", {
   /** Public: the part of the token before the dot. */
   id: text().primaryKey(),
@@ -19,20 +20,22 @@ export const apiKeys = avatarsSchema.table("api_keys", {
 });
 
 /**
- * What was answered to a request that came with an `Idempotency-Key`, for a day. That a request is still at work is an
- * advisory lock, and nothing here: it ends with its process.
+ * Answers to requests that came with an `Idempotency-Key`, for a day. A request that is still at work holds an advisory lock,
+ * which ends with its process; no column says so.
  */
 export const idempotencyKeys = avatarsSchema.table(
   "idempotency_keys",
   {
     apiKeyId: text("api_key_id").notNull(),
     key: text().notNull(),
-    /** Of the request and all of its body. Null: a stream that has not been read to its end. */
+    /** `cut-off`: a stream that was not read to its end, or is being read. */
+    kind: text({ enum: ["answered", "cut-off"] }).notNull(),
+    /** Digest of the request with all of its body. Null: the stream is cut off, and its body not known. */
     fingerprint: text(),
     batchId: uuid("batch_id").notNull(),
     /**
-     * Without chat ids, so that an erased contact is not kept here: the body in hand has them. Of a stream that has not been
-     * read to its end: the digest of its parameters.
+     * The answer without chat ids: a repeated request has them in its body, and erased ones must not stay here. Of a cut-off
+     * stream: the digest of its parameters.
      */
     answer: jsonb(),
     createdAt: moment("created_at").notNull().defaultNow(),
@@ -40,5 +43,10 @@ export const idempotencyKeys = avatarsSchema.table(
   (table) => [
     primaryKey({ columns: [table.apiKeyId, table.key] }),
     index("idempotency_keys_created_idx").on(table.createdAt),
+    check("idempotency_keys_kind_check", sql`${table.kind} in ('answered', 'cut-off')`),
+    check(
+      "idempotency_keys_fingerprint_check",
+      sql`(${table.kind} = 'answered') = (${table.fingerprint} is not null)`,
+    ),
   ],
 );

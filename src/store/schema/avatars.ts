@@ -11,7 +11,7 @@ export const avatars = avatarsSchema.table("avatars", {
   /** Null: no picture is set. */
   url: text(),
   urlExpiresAt: moment("url_expires_at"),
-  /** The same for all URLs of one picture. Null: no picture is set. */
+  /** A mark of the picture, the same for all its URLs. Null: no picture is set. */
   version: text(),
   /** When the call behind the first clear answer was sent: the contact has been watched since then. */
   firstSeenAt: moment("first_seen_at").notNull().defaultNow(),
@@ -36,6 +36,6 @@ export const avatarChanges = avatarsSchema.table(
     /** When the call that saw the change was sent. */
     seenAt: moment("seen_at").notNull(),
   },
-  // For the history of one contact, and for the cascade: without it each deleted contact reads the whole table.
+  // The index serves the history of one contact, and the cascade: each deleted contact would read the whole table.
   (table) => [index("avatar_changes_contact_idx").on(table.contactId)],
 );

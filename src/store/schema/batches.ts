@@ -4,7 +4,7 @@ import { avatarsSchema } from "./avatars-schema.ts";
 import { moment } from "./columns.ts";
 import { instances } from "./instances.ts";
 
-/** One bulk request. Its contacts are done when none of them waits for an answer to it. */
+/** A bulk request. It is done when none of its contacts waits for an answer to it. */
 export const batches = avatarsSchema.table(
   "batches",
   {
@@ -12,7 +12,7 @@ export const batches = avatarsSchema.table(
     instanceId: text("instance_id")
       .notNull()
       .references(() => instances.id),
-    /** Who asked: `file`, `sql`, `bullmq`, `api`, `refresh`. */
+    /** The way in: `file`, `sql`, `bullmq`, `api`, `refresh`. */
     source: text().notNull(),
     label: text(),
     priority: smallint().notNull().default(1),
@@ -31,34 +31,42 @@ export const batches = avatarsSchema.table(
     callbackUrl: text("callback_url"),
     /** The API key that asked. No foreign key: keys come and go. */
     apiKeyId: text("api_key_id"),
-    /** Nobody waits any more for those of its contacts that had no answer by then. */
+    /** Contacts that had no answer by then are not waited for any more. */
     cancelledAt: moment("cancelled_at"),
-    /** When it was first seen that nobody waits for its contacts any more; of a cancelled one: that all are given up. */
+    /** When it was first seen that none of its contacts waits; of a cancelled batch: that all are given up. */
     finishedAt: moment("finished_at"),
-    /** None of its contacts up to this id waits: they stay so until a retry, and need not be looked at again. */
+    /** Since when its members are being removed, in steps that commit: no reader is shown what is left of it. */
+    removingAt: moment("removing_at"),
+    /** A watermark: contacts up to this id do not wait, stay so until a retry, and need no second look. */
     settledThrough: bigint("settled_through", { mode: "number" }).notNull().default(0),
   },
   (table) => [
     check("batches_priority_check", sql`${table.priority} between 0 and 2`),
     index("batches_instance_idx").on(table.instanceId, table.requestedAt, table.id),
-    // Each refresh is a batch too: a list without them must not read past all of them.
+    // A refresh is a batch too: a list without refreshes must not read past all of them.
     index("batches_listed_idx")
       .on(table.instanceId, table.requestedAt, table.id)
       .where(sql`${table.source} <> 'refresh'`),
-    // The few that are not simply done: a cancellation asks who else waits, and somebody has to see when they end.
+    // The few batches that are not simply done: cancellations look for others that wait, and workers for those that end.
     index("batches_undone_idx")
       .on(table.instanceId, table.requestedAt, table.id)
       .where(sql`${table.finishedAt} is null or ${table.cancelledAt} is not null`),
-    // For their retention.
+    // Retention walks it.
     index("batches_finished_idx")
       .on(table.finishedAt)
       .where(sql`${table.finishedAt} is not null`),
+    // Retention goes on with these first. Nearly always empty.
+    index("batches_removing_idx")
+      .on(table.removingAt)
+      .where(sql`${table.removingAt} is not null`),
+    // A batch that is being removed is over: the statements that look for open batches need not know of removals.
+    check("batches_removing_check", sql`${table.removingAt} is null or ${table.finishedAt} is not null`),
   ],
 );
 
 /**
- * Which contacts a batch asked for, in the order of its input. Without foreign keys: their triggers took a third of
- * the time of an import. `avatars.accept` is its only writer, and who deletes a batch or a contact deletes its members.
+ * The contacts that a batch asked for, in the order of its input. Foreign keys are left out: their triggers took a third of
+ * the time of an import. `avatars.accept` is the only writer; statements that delete a batch or a contact delete its members.
  */
 export const batchMembers = avatarsSchema.table(
   "batch_members",

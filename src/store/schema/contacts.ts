@@ -5,8 +5,8 @@ import { moment } from "./columns.ts";
 import { instances } from "./instances.ts";
 
 /**
- * The contact table is the schedule. A contact rests (`due_at` null), or is due from `due_at` on, or is
- * claimed until `claimed_until`, after which it is simply due again: no state needs a repair.
+ * The contact table is the schedule. A contact rests (`due_at` null), or is due from `due_at` on, or is claimed until
+ * `claimed_until`. Then it is simply due again: no state needs a repair.
  */
 export const contacts = avatarsSchema.table(
   "contacts",
@@ -26,13 +26,13 @@ export const contacts = avatarsSchema.table(
     priority: smallint().notNull().default(1),
     dueAt: moment("due_at"),
     /**
-     * Its place among the contacts that wait for their first lookup: batches of one priority share by turns. Null for
-     * those that rest, wait for a backoff, or come back from one: they go by `due_at`, before all turns.
+     * The contact's place among those that wait for their first lookup: batches of one priority share by turns. Null where it
+     * rests, and in a backoff and after it: then it goes by `due_at`, before all turns.
      */
     turn: bigint({ mode: "number" }),
-    /** The oldest request for this contact that has no answer yet; null when nobody waits. */
+    /** The oldest request for this contact that has no answer yet; null: no batch waits. */
     wantedAt: moment("wanted_at"),
-    /** Only an answer that was asked for at or after this moment satisfies all who wait. */
+    /** An answer that was asked for at or after this moment satisfies all who wait, and no older one does. */
     freshAfter: moment("fresh_after"),
     /** Fence: the instance run that holds the claim. Only it may give up, put off or release the contact. */
     claimedBy: uuid("claimed_by"),
@@ -42,9 +42,9 @@ export const contacts = avatarsSchema.table(
     lastError: text("last_error"),
     /** When the call behind the current clear answer was sent. Fence: an older answer never replaces it. */
     checkedAt: moment("checked_at"),
-    /** When a contact that rests is due again by the refresh policy. Null: not unless somebody asks. */
+    /** When a contact that rests is due again by the refresh policy. Null: not before a request comes. */
     refreshAt: moment("refresh_at"),
-    /** What it is worth then: domain/refresh/refresh-step.ts. */
+    /** The worth of a refresh then, or its cause where it is below 0: domain/refresh/refresh-step.ts. */
     refreshStep: smallint("refresh_step").notNull().default(-2),
     /** The resync run that has made it due; null once that has led to an answer, or to none. */
     resyncRunId: bigint("resync_run_id", { mode: "number" }),
@@ -53,11 +53,11 @@ export const contacts = avatarsSchema.table(
     createdAt: moment("created_at").notNull().defaultNow(),
   },
   (table) => [
-    // A resync walks it, step by step, no further than it takes contacts; those that are due or claimed are not in it.
+    // A resync walks it, step by step, no further than it takes contacts. Due and claimed ones are not in it.
     index("contacts_refresh_idx")
       .on(table.instanceId, table.refreshStep, table.refreshAt, table.id)
       .where(sql`${table.dueAt} is null and ${table.refreshAt} is not null`),
-    // What a resync has made due and nobody has answered yet: at most some hundred per instance.
+    // Contacts that a resync has made due and that have no answer yet: at most some hundred per instance.
     index("contacts_resync_run_idx")
       .on(table.resyncRunId)
       .where(sql`${table.resyncRunId} is not null`),
@@ -77,7 +77,7 @@ export const contacts = avatarsSchema.table(
     check("contacts_priority_check", sql`${table.priority} between 0 and 2`),
     check("contacts_claim_check", sql`(${table.claimedBy} is null) = (${table.claimedUntil} is null)`),
     check("contacts_turn_check", sql`${table.turn} is null or ${table.dueAt} is not null`),
-    // Whoever is waited for is scheduled (I2).
+    // A contact that is waited for is scheduled (I2).
     check("contacts_wanted_check", sql`${table.wantedAt} is null or ${table.dueAt} is not null`),
   ],
 );

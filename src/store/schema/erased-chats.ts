@@ -4,9 +4,9 @@ import { moment } from "./columns.ts";
 import { instances } from "./instances.ts";
 
 /**
- * Marks of chats that were erased, for the provider may name one again among those that a spent quota leaves: it is not kept then,
- * unless it is a contact again. Kept for longer than such a quota lasts (store/retention/remove-old-erasures.ts). Of another secret key they
- * tell nothing.
+ * Marks of chats that were erased. The provider may name one again among those that a spent quota leaves. It is kept then
+ * only as a contact again. Marks stay for longer than such a quota lasts (store/retention/remove-old-erasures.ts). With
+ * another secret key they tell nothing.
  */
 export const erasedChats = avatarsSchema.table(
   "erased_chats",
@@ -20,7 +20,7 @@ export const erasedChats = avatarsSchema.table(
   },
   (table) => [
     primaryKey({ columns: [table.instanceId, table.chatHash] }),
-    // For their retention.
+    // Retention walks it.
     index("erased_chats_erased_idx").on(table.erasedAt),
   ],
 );

@@ -3,7 +3,7 @@ import { bigint, check, doublePrecision, integer, real, smallint, text, uuid } f
 import { avatarsSchema } from "./avatars-schema.ts";
 import { moment } from "./columns.ts";
 
-/** One GREEN-API instance: where it is, how fast it may be called, and whether it may be called now. */
+/** An instance of GREEN-API: where it is, how fast it may be called, and whether it may be called now. */
 export const instances = avatarsSchema.table(
   "instances",
   {
@@ -31,7 +31,7 @@ export const instances = avatarsSchema.table(
     holdCount: smallint("hold_count").notNull().default(0),
     /** While held for a spent quota of correspondents: the chats that may be asked all the same. */
     allowedChatIds: text("allowed_chat_ids").array(),
-    /** What getStateInstance said last, and when. */
+    /** The last answer of getStateInstance, and when it came. */
     stateSeen: text("state_seen"),
     stateSeenAt: moment("state_seen_at"),
     /** The next moment at which any process may call getStateInstance. */

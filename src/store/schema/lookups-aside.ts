@@ -5,8 +5,8 @@ import { moment } from "./columns.ts";
 import { contacts } from "./contacts.ts";
 
 /**
- * What could not be written to a contact because a transaction of another program holds its row (see
- * docs/lock-waits.md). Written without a lock on the contact; while a row is here the contact is not claimed. Nearly always empty.
+ * Records that could not be written to their contacts, whose rows a transaction of another program holds
+ * (docs/lock-waits.md). They are put here without a lock on the contact, which is not claimed meanwhile. Nearly always empty.
  */
 export const lookupsAside = avatarsSchema.table(
   "lookups_aside",

@@ -5,8 +5,8 @@ import { moment } from "./columns.ts";
 import { instances } from "./instances.ts";
 
 /**
- * Nights: the moments of the resync schedule that have come. A night that is in here has been opened, once, whatever number of
- * processes there are; the first row only says since when nights are counted.
+ * Nights: the moments of the resync schedule that have come. A night that is in here has been opened, once, whatever number
+ * of processes there are. The first row only says since when nights are counted.
  */
 export const resyncNights = avatarsSchema.table("resync_nights", {
   /** The moment of the schedule. */
@@ -14,7 +14,7 @@ export const resyncNights = avatarsSchema.table("resync_nights", {
   openedAt: moment("opened_at").notNull().defaultNow(),
   /** When the source query had been run, where there is one, and its resync runs began. */
   preparedAt: moment("prepared_at"),
-  /** What the source query brought: contacts that were new, and listed ones that are gone; null: it was not run. */
+  /** New contacts that the source query brought, and listed ones that are gone. Null: it was not run. */
   sourceAdded: integer("source_added"),
   sourceGone: integer("source_gone"),
   sourceRejected: integer("source_rejected"),
@@ -23,8 +23,8 @@ export const resyncNights = avatarsSchema.table("resync_nights", {
 });
 
 /**
- * A stretch of refreshing one instance: a night, what is due by day between two nights (`trickle`), or what a person has asked
- * for (`manual`). At most one of an instance is open; it survives all processes.
+ * A stretch of refreshing one instance: a night, the day between two nights (`trickle`), or a person's request (`manual`). At
+ * most one of an instance is open; it survives all processes.
  */
 export const resyncRuns = avatarsSchema.table(
   "resync_runs",
@@ -34,12 +34,12 @@ export const resyncRuns = avatarsSchema.table(
       .notNull()
       .references(() => instances.id, { onDelete: "cascade" }),
     kind: text({ enum: ["night", "trickle", "manual"] }).notNull(),
-    /** Of a night. */
+    /** The moment of its night; null: it is none. */
     nightAt: moment("night_at").references(() => resyncNights.slotAt, { onDelete: "cascade" }),
     openedAt: moment("opened_at").notNull().defaultNow(),
     /** A night that began within its window ends with it. Null: with the next night. */
     endsAt: moment("ends_at"),
-    /** Only contacts that a person has asked for; only so many of them. */
+    /** True: only contacts that a person has asked for. Below, how many contacts at most. */
     requestedOnly: boolean("requested_only").notNull().default(false),
     mostContacts: integer("most_contacts"),
     /** Contacts due when it was planned or until its end, and how many of them fit in. Null: not planned yet. */

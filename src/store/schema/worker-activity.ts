@@ -3,8 +3,8 @@ import { avatarsSchema } from "./avatars-schema.ts";
 import { moment } from "./columns.ts";
 
 /**
- * What each worker process does for each instance, written every few seconds: only for people and metrics to read. A
- * row that was not written lately is of a process that is gone.
+ * The calls of each worker process for each instance, written every few seconds: only for people and metrics to read. A row
+ * that was not written lately is of a process that is gone.
  */
 export const workerActivity = avatarsSchema.table(
   "worker_activity",

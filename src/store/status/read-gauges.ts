@@ -24,8 +24,8 @@ where i.id <> $2
 order by i.id`;
 
 /**
- * From the two due indexes alone: 0.3 s per million of due contacts, about 1 s right after an import. Whoever has a
- * turn is due.
+ * From the two due indexes alone: 0.3 s per million of due contacts, about 1 s right after an import. Contacts with a turn
+ * are due.
  */
 const backlogSql = `
 select instance_id as "instanceId", sum(due)::int as due, sum(waiting)::int as waiting
@@ -67,7 +67,7 @@ export async function readGauges(
   }));
 }
 
-/** Counts who waits for a call; instances where nobody does are left out. */
+/** Counts the contacts that wait for a call; instances without any are left out. */
 export async function countBacklog(pool: pg.Pool, deadlineMs: number): Promise<Backlog[]> {
   return queryWithin<Backlog>(pool, { deadlineMs, reading: "counts" }, backlogSql, [simulatedInstanceId]);
 }

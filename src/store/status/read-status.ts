@@ -14,7 +14,7 @@ export interface InstanceStatus {
   readonly heldReason: string | undefined;
   readonly heldSince: Date | undefined;
   readonly heldUntil: Date | undefined;
-  /** As it is set; undefined: the default. */
+  /** The rate that is set; undefined: the default. */
   readonly requestsPerSecond: number | undefined;
   /** Calls per second that its pace allows now: its rate, or less after refusals and after a hold. */
   readonly callsAllowed: number;
@@ -28,25 +28,25 @@ export interface InstanceStatus {
   readonly workers: number;
   readonly inFlight: number;
   readonly callsPerSecond: number;
-  /** Of the calls of the last ten minutes. */
+  /** Calls of the last ten minutes. */
   readonly recentCalls: number;
   /** The share of them that was refused for being over the rate; undefined where there were none. */
   readonly throttledShare: number | undefined;
   /** Mean time of an answer of late. */
   readonly latencyMs: number | undefined;
   readonly contacts: Readonly<Record<ContactStatus, number>>;
-  /** Due now and claimed by nobody. */
+  /** Due now and not claimed. */
   readonly due: number;
   /** Waiting for their backoff. */
   readonly waiting: number;
   /** Claimed: waiting for their slot, or in flight. */
   readonly claimed: number;
   readonly oldestDueAt: Date | undefined;
-  /** Until nobody waits any more, if all goes on as now; undefined where it does not go on. */
+  /** Until no contact waits any more, if all goes on as now; undefined where it does not go on. */
   readonly etaMs: number | undefined;
   /** When a call slot was last reserved; in the future while the instance is worked on. */
   readonly nextCallAt: Date;
-  /** Contacts are due, the instance may be called, and nobody has called it for two minutes. */
+  /** Contacts are due, the instance may be called, and no process has called it for two minutes. */
   readonly stalled: boolean;
 }
 
@@ -89,7 +89,7 @@ order by i.id`;
 const ofAllSql = toSql("instance_id is not null");
 const ofOneSql = toSql("instance_id = $2");
 
-/** As the driver gives it: null for what there is not. */
+/** A row as the driver gives it: null for what there is not. */
 type Row = {
   [K in keyof Omit<InstanceStatus, "stalled" | "etaMs">]:
     | Exclude<InstanceStatus[K], undefined>
@@ -97,7 +97,8 @@ type Row = {
 } & { maxInFlight: number | null };
 
 /**
- * One pass over the contacts, about a second per million: for people and for checks, not for a hot path.
+ * Reads where instances stand, in one pass over the contacts, about a second per million. For people and checks, not for a
+ * hot path.
  * @param defaultRate calls per second of instances that set none
  * @param only this instance
  */

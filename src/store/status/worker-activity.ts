@@ -2,8 +2,8 @@ import type pg from "pg";
 import type { InstanceActivity } from "../../domain/views/instance-activity.ts";
 
 /**
- * Replaces the rows of one process, and clears away those of processes that are gone. Several may do so at once: whoever
- * finds a row locked leaves it to the other.
+ * Replaces the rows of one process, and clears away those of processes that are gone. Several processes may do so at once:
+ * each leaves rows that another has locked.
  */
 const sql = `
 with gone as (
@@ -24,7 +24,7 @@ on conflict (process_id, instance_id) do update set
   in_flight = excluded.in_flight, calls_per_second = excluded.calls_per_second, recent_calls = excluded.recent_calls,
   recent_throttled = excluded.recent_throttled, latency_ms = excluded.latency_ms, reported_at = excluded.reported_at`;
 
-/** Writes what the process does now for each instance: all that it has to say, so that nothing takes its rows away. */
+/** Writes what the process does now, for all its instances: it takes away its rows of others. */
 export async function writeActivity(
   pool: pg.Pool,
   processId: string,
@@ -46,7 +46,7 @@ export async function writeActivity(
 }
 
 /**
- * What all living processes do, a row per instance: those that have reported within 10 s, five times their interval.
+ * The work of all living processes, a row per instance. Living ones have reported within 10 s, five times their interval.
  * `recent_calls` and `recent_throttled` are of the last ten minutes.
  */
 export const livingActivitySql = `

@@ -7,13 +7,13 @@ import { toAsideIds, toNotAside, toUnclaimed } from "./due-sql.ts";
 import type { PaceSettings } from "./pace-settings.ts";
 import { toPaceColumns, toReservation, toSlotColumns } from "./slots-sql.ts";
 
-/** Contacts that no run may claim though they are due: computed once, nearly always empty. */
+/** Leaves out contacts that no run may claim though they are due. Their ids are computed once, and are nearly always none. */
 const notAside = toNotAside("(select ids from aside)::bigint[]");
 
 /**
- * The heads of one of the two queues that each priority has: what waits for its backoff or comes back from it, by `due_at`;
- * and what goes by turns, which is due all of it. The conditions are those of the partial indexes, each of which is walked in
- * its order, no further than needed, past rows that somebody else has locked.
+ * The heads of one of the two queues that each priority has. Contacts in a backoff, or back from it, go by `due_at`. Contacts
+ * that wait for their first lookup go by turns; all of them are due. The conditions are those of the partial indexes. Each is
+ * walked in its order, no further than needed, past rows that another transaction has locked.
  */
 function toHeads(isTurned: boolean): string {
   const [condition, order] = isTurned
@@ -32,27 +32,51 @@ function toHeads(isTurned: boolean): string {
   ) c`;
 }
 
+/** How far the turns of a priority have come with this claim. The chats that a spent quota leaves were asked out of turn. */
+function toNextTurn(priority: number): string {
+  return `greatest(i.turns[${priority + 1}], (
+      select max(turn) from claimed where priority = ${priority} and id not in (select id from allowed)))`;
+}
+
 /**
- * One statement: lock the instance's row, take its due contacts in order, claim them, and reserve a call
- * slot for each. Two runs for one instance, by accident or as a zombie, queue up at the row and share one
- * budget (I3).
+ * The statement locks the instance's row, claims its due contacts in order, and reserves a call slot for each. Two runs of
+ * one instance, by accident or as a zombie, queue up there and share its budget (I3).
  *
  * - `for no key update` leaves inserting contacts free: their foreign key takes a key-share lock.
- * - A share of them, in the long run exactly the one that is set, is of the heads that have been due for longest, whatever
- *   their priority: nothing starves.
+ * - A share of the claimed contacts are those that have been due for longest, whatever their priority: nothing starves. In the
+ *   long run it is exactly the share that is set.
  * - A claim has run out when it had before the statement began (`now()`): due-sql.ts says why.
  * - A spent quota of correspondents leaves the chats that the provider has named.
- * - Slots that follow those of another lane keep a gap, so that calls which that lane sends late within its
- *   tolerance cannot meet ours in one second.
+ * - Slots that follow those of another lane keep a gap. Calls that it sends late, within its tolerance, cannot meet ours in
+ *   one second.
+ *
+ * The parameters:
+ *
+ * | parameter | what                                                                    |
+ * | --------- | ----------------------------------------------------------------------- |
+ * | `$1`      | the instance                                                            |
+ * | `$2`      | the run that claims                                                     |
+ * | `$3`      | the lane that reserves the slots                                        |
+ * | `$4`      | contacts at most                                                        |
+ * | `$5`      | how long the claim lasts, ms                                            |
+ * | `$6`      | calls per second of instances that set none                             |
+ * | `$7`      | the share, 0 to 1, that is of those that have been due for longest      |
+ * | `$8`      | no more than may be called for in this time, ms; null: no such bound    |
+ * | `$9`      | uniform in [0, 1): rounds the share of a small claim up or down         |
  */
 const sql = `
-with aside as materialized (
+with
+-- Contacts of which a record, or a claim, is put aside.
+aside as materialized (
   select ${toAsideIds("$1")} as ids
-), locked as materialized (
+),
+-- The instance's row: runs of one instance come one after the other from here on.
+locked as materialized (
   select * from avatars.instances where id = $1 for no key update
-), instance as materialized (
-  -- What follows from the row is computed when it is locked: others may have changed it while we waited.
-  -- A probe is always of whoever has waited longest: the last one that failed is not among them.
+),
+-- Pace, refusal, how many contacts to take, and how many of them by age. Computed when the row is locked: other runs may have
+-- changed it during the wait. A probe goes by age: the contact whose probe failed last is not the oldest.
+instance as materialized (
   select i.*, r.*, p.rate, p.margin, n.room, s.size,
     case when r.probing then 1 else floor(s.size * $7::float8 + $9::float8)::int end as favoured
   from (select *, clock_timestamp() as clock from locked) i
@@ -69,9 +93,15 @@ with aside as materialized (
   cross join lateral (
     select case when r.refusal is not null or r.restricted then 0 when r.probing then least(1, n.room) else n.room end as size
   ) s
-), retries as materialized (${toHeads(false)}
-), turned as materialized (${toHeads(true)}
-), allowed as materialized (
+),
+-- Candidates back from a backoff.
+retries as materialized (${toHeads(false)}
+),
+-- Candidates for their first lookup.
+turned as materialized (${toHeads(true)}
+),
+-- Candidates of an instance that is held for a spent quota: due ones among the chats that it allows.
+allowed as materialized (
   select c.id from avatars.contacts c
   where c.instance_id = $1
     and c.chat_id = any ((select allowed_chat_ids from instance where restricted and refusal is null)::text[])
@@ -79,7 +109,9 @@ with aside as materialized (
   order by c.priority, c.due_at
   limit (select room from instance)
   for no key update skip locked
-), due as (
+),
+-- The choice: first the oldest, as many as are favoured; then by priority, retries before turns.
+due as (
   select id from (
     select *, row_number() over (order by due_at, priority, turn nulls first, id) as age,
       case when turn is null then due_at end as retry_at
@@ -87,19 +119,24 @@ with aside as materialized (
   ) h
   order by age > (select favoured from instance), priority, turn nulls first, retry_at, id
   limit (select size from instance)
-), claimed as (
+),
+-- The claim. As an array: a join would have the planner, which cannot know the limits, read the whole table.
+claimed as (
   update avatars.contacts c
   set claimed_by = $2, claimed_until = i.clock + $5::float8 * interval '1 ms'
   from instance i
-  -- As an array: a join would have the planner, which cannot know the limits, read the whole table.
   where c.id = any (array(select id from due union all select id from allowed))
   returning c.id, c.chat_id, c.attempts, c.priority, c.due_at, c.turn, c.status, c.refresh_at, c.refresh_step
-), slots as materialized (
+),
+-- The first free slot, and how far slots are apart.
+slots as materialized (
   select i.id, i.margin, (select count(*) from claimed) as calls, ${toSlotColumns("$3")}
   from instance i
-), reserved as (
+),
+-- A slot for each claimed contact, and where new batches begin to share.
+reserved as (
   update avatars.instances i
-  set ${toReservation("s.calls", "$3")}, turns = array[${[0, 1, 2].map((priority) => `greatest(i.turns[${priority + 1}], (select max(turn) from claimed where priority = ${priority} and id not in (select id from allowed)))`).join(", ")}]
+  set ${toReservation("s.calls", "$3")}, turns = array[${[0, 1, 2].map(toNextTurn).join(", ")}]
   from slots s
   where i.id = s.id and s.calls > 0
 )
@@ -111,7 +148,7 @@ select i.refusal, i.restricted, i.api_url, i.sealed_token, i.rate, i.margin, i.m
       extract(epoch from a.first_seen_at)::float8 * 1000, a.changes, a.version)
       order by c.priority, c.turn nulls first, case when c.turn is null then c.due_at end, c.id)
     from claimed c
-    -- One probe for each: a planner without statistics would rather read them all.
+    -- Probes once for each: a planner without statistics would rather read all avatars.
     left join lateral (
       select a.first_seen_at, a.changes, a.version from avatars.avatars a where a.contact_id = c.id offset 0
     ) a on true) as contacts

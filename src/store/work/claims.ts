@@ -3,8 +3,8 @@ import type { ClaimFence } from "../../domain/ledger/run-ledger.ts";
 import { toStorableText } from "../postgres/storable-text.ts";
 
 /**
- * The claims that are still ours: `ours`, locked as far as no other transaction has the contact locked, and `busy`, the others.
- * These cannot be written to, and what is to be said of them is put aside (save-lookups.ts).
+ * The claims that are still the caller's: contacts in `ours` are locked now, contacts in `busy` another transaction has
+ * locked. The latter cannot be written to: records of them are put aside (save-lookups.ts).
  */
 const ours = `
 with claims as materialized (
@@ -19,7 +19,9 @@ with claims as materialized (
   order by c.id for key share skip locked
 )`;
 
-/** No run claims a contact while its claim is kept aside: it must be there before the claim in the contact's row has run out. */
+/**
+ * A claim that is put aside keeps runs from the contact. It must be there before the claim in the contact's row has run out.
+ */
 const extendSql = `${ours}, extended as (
   update avatars.contacts c set claimed_until = clock_timestamp() + $3::float8 * interval '1 ms'
   from ours where c.id = ours.id
@@ -29,7 +31,7 @@ select id, instance_id, run_id, clock_timestamp() + $3::float8 * interval '1 ms'
 on conflict (contact_id) do update set run_id = excluded.run_id, claimed_until = excluded.claimed_until
 where a.record is null`;
 
-/** As a record that gives the claim back, for the next sweep. */
+/** Puts a record aside that gives the claim back, for the next sweep. */
 const putReleaseSql = (error: string) => `
 insert into avatars.lookups_aside as a (contact_id, instance_id, run_id, record)
 select id, instance_id, run_id,
@@ -45,10 +47,10 @@ const releaseSql = `${ours}, released as (
   delete from avatars.lookups_aside a where a.contact_id = any (array(select id from ours)) and a.record is null
 ) ${putReleaseSql("null")}`;
 
-/** Contacts of its priority that go before one that was put off, where there are as many; of others, by `due_at`. */
+/** Contacts of its priority that go before one that was put off, where there are as many. */
 const putOffBehind = 100;
 
-/** One that cannot be written to now keeps its place. */
+/** A contact that cannot be written to now keeps its place. */
 const putOffSql = `${ours}, put_off as (
   update avatars.contacts c
   set claimed_by = null, claimed_until = null, due_at = clock_timestamp(),

@@ -1,20 +1,20 @@
 /**
- * A condition on a contact `c`: nobody has claimed it, or the claim has run out.
+ * A condition on a contact `c`: it is not claimed, or the claim has run out.
  * @param at a moment
  */
 export function toUnclaimed(at: string): string {
   return `(c.claimed_until is null or c.claimed_until <= ${at})`;
 }
 
-/** A condition on a contact `c`: it is due, and nobody has claimed it. */
+/** A condition on a contact `c`: it is due and not claimed. */
 export function toDue(at: string): string {
   return `c.due_at <= ${at} and ${toUnclaimed(at)}`;
 }
 
 /**
- * A select of `due_at` from the heads of the claim's two indexes, for each priority of the instance `i`: the oldest of those
- * that go by `due_at`, and the next hundred by turn. Whoever has a turn is due, but for how long is not in the order of the
- * turns. Cheap whatever the number of contacts.
+ * A select of `due_at` from the heads of the claim's two indexes, for each priority of the instance `i`. The heads are the
+ * oldest by `due_at`, and the next hundred by turn. The latter are all due, but not in the order of `due_at`. Cheap whatever
+ * the number of contacts.
  */
 export function toDueHeads(at: string): string {
   return `
@@ -39,11 +39,11 @@ export function toNotAside(aside: string): string {
 }
 
 /**
- * The contacts of an instance that must not be claimed although their claim may have run out in their row, as an array: another
+ * An array of contacts of an instance that must not be claimed, although their row's claim may have run out. Another
  * transaction has them locked, or had when a call was in flight or was answered.
  *
- * `now()`, not `clock_timestamp()`, as in the claim for the end of claims: what was put aside before a claim ran out is in the
- * snapshot of each statement that began after that, since its `now()` is older than its snapshot.
+ * `now()`, not `clock_timestamp()`, decides here and in the claim whether a claim has run out. A statement's `now()` is older
+ * than its snapshot. So each statement that finds a claim run out sees what was put aside before that.
  * @param instanceId e.g. `$1`
  */
 export function toAsideIds(instanceId: string): string {

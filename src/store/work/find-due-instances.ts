@@ -41,15 +41,15 @@ export interface HeldInstance {
   readonly reason: string;
 }
 
-/** Instances that may be called and have contacts that nobody has claimed. */
+/** Finds instances that may be called and have due contacts that are not claimed. */
 export async function findDueInstances(pool: pg.Pool): Promise<InstanceId[]> {
   const rows = await queryWithin<{ id: InstanceId }>(pool, probing, dueSql);
   return rows.map((row) => row.id);
 }
 
 /**
- * Instances with work that has been due for two minutes, without a single call in that time: nobody works. The
- * simulator's is never one of them: only `enrich --simulate` works on it.
+ * Finds instances whose contacts have been due for two minutes without a single call: no process works. The simulator's is
+ * never one of them: only `enrich --simulate` works on it.
  */
 export async function findStalledInstances(pool: pg.Pool): Promise<InstanceId[]> {
   const rows = await queryWithin<{ id: InstanceId }>(pool, probing, stalledSql, [simulatedInstanceId]);

@@ -13,14 +13,14 @@ const toUntil = (base: string, max: string) =>
 const hasAllowed = `i.state = 'held' and i.allowed_chat_ids is not null and i.held_until > clock_timestamp()`;
 
 /**
- * Opens a hold, or lengthens it when it has run out without a good answer. A call that was sent before `held_until` tells
- * of the trouble that we know, however late its answer is; so `held_until` stays when a hold ends. Only a hold that leaves
- * some chats to be asked is replaced before it runs out: by other trouble of theirs, or when fewer of them are left. Other
- * trouble is a hold of its own, which answers to their calls from before it must not end.
+ * Opens a hold, or lengthens it when it has run out without a good answer. A call that was sent before `held_until` tells of
+ * known trouble, however late its answer is. So `held_until` stays when a hold ends. Only a hold that leaves some chats to be
+ * asked is replaced early: by other trouble, or by fewer chats. Other trouble is a hold of its own, which answers to calls
+ * from before it must not end.
  *
- * Of a chat that the provider names and that is no contact, the id is kept too: it may become one during the hold. Left out are those
- * that were erased and are no contacts again. `$6` are the chat ids, `$7` their hashes. Contacts are looked up by an array: a join
- * may read them all.
+ * A named chat's id is kept also where it is no contact: it may become one during the hold. Erased chats are left out, unless
+ * they are contacts again. `$6` are the chat ids, `$7` their hashes. Contacts are looked up by an array: a join may read them
+ * all.
  */
 const holdSql = `
 with erased as materialized (
@@ -59,8 +59,8 @@ returning held_reason as reason, held_until as until,
   extract(epoch from clock_timestamp() - held_since)::float8 * 1000 as "heldForMs"`;
 
 /**
- * A chat that may be asked in spite of the hold proves nothing, before the month is over. Nor does one that has been erased
- * while its call was under way: it may have been one of those.
+ * A chat that may be asked in spite of the hold proves nothing before the month is over. An erased one proves nothing either:
+ * it may have been one of those.
  */
 const endHoldSql = `
 with instance as materialized (
@@ -99,7 +99,7 @@ export async function holdInstance(
   if (allowedChatIds === undefined) return (await open(pool)).rows[0];
   return inTransaction(pool, async (client) => {
     await client.query(lockInstanceSql, [id]);
-    // A statement of its own, which sees the marks of whom the lock waited for.
+    // A statement of its own sees the marks of the erasures that the lock waited for.
     return (await open(client)).rows[0];
   });
 }

@@ -1,8 +1,8 @@
-/** What the claim needs to know of the settings. */
+/** The settings that the claim needs. */
 export interface PaceSettings {
-  /** For an instance that sets none. */
+  /** The rate of instances that set none. */
   readonly requestsPerSecond: number;
-  /** The share of the calls, from 0 to 1, that goes to whatever has been due for longest, whatever its priority. */
+  /** The share of the calls, from 0 to 1, for contacts that have been due for longest, whatever their priority. */
   readonly oldestShare: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;

@@ -19,8 +19,8 @@ function toSecondsSince(moment: string, now: string): string {
 }
 
 /**
- * How much of its rate an instance uses at a moment after refusals, from 0 to 1: what it was slowed down to, and more with
- * each second since.
+ * The share of its rate that an instance uses at a moment after refusals, from 0 to 1. It was slowed down to a share, and
+ * recovers with each second since.
  * @param i the alias of the instance's row
  * @param now a moment
  */
@@ -30,8 +30,9 @@ export function toSlowdown(i: string, now = "clock_timestamp()"): string {
 }
 
 /**
- * Calls per second that an instance may make at a moment: its rate, less what refusals have taken of it, and from one a
- * second, doubling, after a hold. The only place that says so: claims, reservations, status and metrics have it from here.
+ * Calls per second that an instance may make at a moment: its rate, less what refusals have taken of it. After a hold it
+ * begins with one a second, and doubles. The only place that says so: claims, reservations, status and metrics have it from
+ * here.
  * @param i the alias of the instance's row
  * @param defaultRate the rate of instances that set none, e.g. `$5`
  */

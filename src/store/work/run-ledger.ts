@@ -11,7 +11,7 @@ import { saveLookups } from "./save-lookups.ts";
 import { throttle } from "./throttle.ts";
 
 export interface LedgerSettings extends PaceSettings {
-  /** Of chats that were erased: the same hash as their erasure writes (erase-contact.ts). */
+  /** Hashes the ids of erased chats, as their erasure does (erase-contact.ts). */
   readonly hashErased: ChatHash;
 }
 

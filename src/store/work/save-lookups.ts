@@ -4,9 +4,6 @@ import type { LookupRecord } from "../../domain/ledger/lookup-record.ts";
 import { assertNever } from "../../lib/errors.ts";
 import { toStorableText } from "../postgres/storable-text.ts";
 
-/** Nobody waits for a newer answer than this one: the contact may rest. */
-const settled = `(i.kind = 'give-up' or i.kind = 'answer' and i.asked_at >= coalesce(c.fresh_after, '-infinity'))`;
-
 /** A record as {@link toRow} makes it, read out of JSON. */
 const cellsSql = `i (
     contact_id bigint, run_id uuid, asked_at_ms float8, kind text, status text, error text, due_in_ms float8,
@@ -15,17 +12,18 @@ const cellsSql = `i (
 /**
  * Writes finished lookups, each of another contact, as far as no other transaction has the contact locked.
  *
- * - A clear answer is taken when it was asked for later than the one we have, whoever holds the claim (I4).
- * - Everything else is taken only from the holder of the claim: a zombie spends nobody's attempts.
- * - An answer that is too old for somebody who waits leaves the contact due.
- * - Whoever has had a lookup has had its turn, and goes by its due moment from then on; a release keeps it.
- * - Only `present` and `absent` touch the avatar (I5), with a fence of its own: one that comes after a newer `hidden`
- *   is still the last that was seen. Its history is written by a trigger.
+ * - A clear answer is taken when it was asked for later than the stored one, whatever run claims (I4).
+ * - Everything else is taken only from the holder of the claim: a zombie spends no attempts.
+ * - A contact rests after an answer that is fresh enough for all who wait, and after it was given up. An answer that is too old
+ *   for one of them leaves it due.
+ * - A contact that had a lookup has had its turn, and goes by its due moment from then on. A release keeps the turn.
+ * - Only `present` and `absent` touch the avatar (I5), with a fence of its own. After a newer `hidden` one of them is still
+ *   the last that was seen. Its history is written by a trigger.
  * - `clock_timestamp()`, not `now()`: the statement may be old when it comes to a row.
- * - Whoever comes to rest is due again by the refresh policy, unless the source query does not list it any more; the resync run
- *   that made it due counts it. A run that is removed meanwhile counts nothing.
+ * - A contact that comes to rest is due again by the refresh policy, unless the source query dropped it. The resync run that
+ *   made it due counts it. A run that is removed meanwhile counts nothing.
  *
- * Expects `incoming`, the records, and `locked`, the contacts that are ours until the end.
+ * Expects `incoming`, the records, and `locked`, the contacts that are ours until the end, with their `fresh_after`.
  */
 const writeSql = `
 saved as (
@@ -34,19 +32,23 @@ saved as (
     checked_at = case i.kind when 'answer' then i.asked_at else c.checked_at end,
     attempts = least(c.attempts + case when i.kind = 'release' then 0 else 1 end, 32767),
     last_error = case i.kind when 'answer' then i.error else coalesce(i.error, c.last_error) end,
-    wanted_at = case when ${settled} then null else c.wanted_at end,
-    due_at = case when ${settled} then null
+    wanted_at = case when not n.rests then c.wanted_at end,
+    due_at = case when n.rests then null
       when i.kind = 'retry' then clock_timestamp() + i.due_in_ms * interval '1 ms'
       when i.kind = 'answer' then clock_timestamp()
       else c.due_at end,
     turn = case when i.kind = 'release' then c.turn end,
-    refresh_at = case when not ${settled} or i.refresh is null then c.refresh_at
+    refresh_at = case when not n.rests or i.refresh is null then c.refresh_at
       when c.is_listed is not false then to_timestamp(i.refresh_at_ms / 1000) end,
-    refresh_step = case when ${settled} then coalesce(i.refresh_step, c.refresh_step) else c.refresh_step end,
-    resync_run_id = case when not ${settled} then c.resync_run_id end,
-    claimed_by = case when ${settled} or c.claimed_by = i.run_id then null else c.claimed_by end,
-    claimed_until = case when ${settled} or c.claimed_by = i.run_id then null else c.claimed_until end
-  from incoming i join locked l on l.id = i.contact_id
+    refresh_step = case when n.rests then coalesce(i.refresh_step, c.refresh_step) else c.refresh_step end,
+    resync_run_id = case when not n.rests then c.resync_run_id end,
+    claimed_by = case when not n.rests and c.claimed_by is distinct from i.run_id then c.claimed_by end,
+    claimed_until = case when not n.rests and c.claimed_by is distinct from i.run_id then c.claimed_until end
+  from incoming i
+  join locked l on l.id = i.contact_id
+  cross join lateral (
+    select i.kind = 'give-up' or i.kind = 'answer' and i.asked_at >= coalesce(l.fresh_after, '-infinity') as rests
+  ) n
   where c.id = i.contact_id
     and case when i.kind = 'answer' then i.asked_at >= coalesce(c.checked_at, '-infinity') else c.claimed_by = i.run_id end
   returning c.id, l.resync_run_id, c.resync_run_id is null as has_ended
@@ -75,10 +77,10 @@ saved as (
 )`;
 
 /**
- * One statement. A contact that another transaction holds, of whatever program, is not waited for: its record is put aside, at
- * once and with the rest, without a lock on the contact that could meet theirs. From then on the contact is not claimed.
+ * Saves in one statement. A contact that another transaction holds is not waited for: its record is put aside with the rest.
+ * That takes no lock on the contact that could meet one of theirs. From then on the contact is not claimed.
  *
- * - What is put aside already is replaced by a later record, but an answer only by an answer.
+ * - A record that is put aside already is replaced by a later one, but an answer only by an answer.
  * - A contact that is being erased cannot be referred to: its record is left to the caller.
  */
 const saveSql = `
@@ -86,7 +88,7 @@ with incoming as materialized (
   select i.*, to_timestamp(i.asked_at_ms / 1000) as asked_at, r.record
   from json_array_elements($1::json) as r (record) cross join lateral json_to_record(r.record) as ${cellsSql}
 ), locked as materialized (
-  select c.id, c.resync_run_id from avatars.contacts c
+  select c.id, c.resync_run_id, c.fresh_after from avatars.contacts c
   where c.id in (select contact_id from incoming)
   order by c.id for no key update skip locked
 ), ${writeSql}, unsaved as materialized (
@@ -114,12 +116,12 @@ from avatars.contacts c where c.id = any ((select ids from unsaved)::bigint[])`;
 const appliedAtOnce = 500;
 
 /**
- * The same for what was put aside, as far as its contacts are free again. What is locked is passed over, however much of it there
- * is. Claims of calls whose process is gone are cleared away.
+ * Writes records that were put aside, as far as their contacts are free again. Locked ones are passed over, however many
+ * there are. Claims of calls whose process is gone are cleared away.
  */
 const applySql = `
 with locked as materialized (
-  select c.id, c.resync_run_id, a.record
+  select c.id, c.resync_run_id, c.fresh_after, a.record
   from avatars.lookups_aside a join avatars.contacts c on c.id = a.contact_id
   where a.record is not null and ($1::bigint is null or a.contact_id = $1)
   limit ${appliedAtOnce}
@@ -154,10 +156,10 @@ export async function saveLookups(pool: pg.Pool, records: readonly LookupRecord[
   return { setAside: toIds(true), left: toIds(false) };
 }
 
-/** What became of records that were put aside. */
+/** The outcome for records that were put aside. */
 export interface AppliedLookups {
   readonly records: number;
-  /** Postgres never takes these: the contacts are due again. */
+  /** Records that Postgres never takes: their contacts are due again. */
   readonly refused: readonly { readonly contactId: number; readonly error: unknown }[];
 }
 
@@ -191,7 +193,7 @@ async function apply(pool: pg.Pool, contactId: number | null): Promise<number> {
   return rows[0]?.records ?? 0;
 }
 
-/** One record that Postgres refuses must not keep the others from their contacts, nor its own contact from being asked again. */
+/** A record that Postgres refuses must not keep back the others, nor keep its contact from being asked again. */
 async function applySingly(
   pool: pg.Pool,
   isTransient: (error: unknown) => boolean,

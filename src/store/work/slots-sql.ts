@@ -3,7 +3,7 @@ import { leastMarginMs, marginDecayPerMinute } from "../../domain/pace/refusal-c
 import { toCallsAllowed, toMarginMs } from "./pace-sql.ts";
 
 /**
- * Columns of a select from the row `i` of an instance: `rate`, the calls per second that it may make now, and `margin`, ms.
+ * Columns of a select from the row `i` of an instance: `rate`, its calls per second now, and `margin`, ms.
  * @param defaultRate the rate of instances that set none, e.g. `$5`
  */
 export function toPaceColumns(defaultRate: string): string {
@@ -11,9 +11,9 @@ export function toPaceColumns(defaultRate: string): string {
 }
 
 /**
- * Two columns of a select from the locked row `i` of an instance with its pace: `spacing_ms`, the same as
- * domain/pace/pacer.ts has it, and `slots_from`, the first free moment.
- * @param laneId who reserves, e.g. `$3`
+ * Columns of a select from the locked row `i` of an instance with its pace. `spacing_ms` is what domain/pace/pacer.ts has,
+ * `slots_from` the first free moment.
+ * @param laneId the lane that reserves, e.g. `$3`
  */
 export function toSlotColumns(laneId: string): string {
   return `(1000 + i.margin) / least(i.rate, greatest(1, floor(i.rate))) as spacing_ms,
@@ -26,8 +26,8 @@ export function toSlotColumns(laneId: string): string {
 }
 
 /**
- * What a reservation of `calls` slots sets in the row `i`, from the columns above in `s`. The margin shrinks with the time
- * that is spent on calls, not with time that passes: a night without calls teaches nothing.
+ * The settings of row `i` that reserve `calls` slots, from the columns above in `s`. The margin shrinks with time spent on
+ * calls, not with time that passes: a night without calls teaches nothing.
  */
 export function toReservation(calls: string, laneId: string): string {
   const decay = `${marginDecayPerMinute} * ${calls} * s.spacing_ms / 60000`;

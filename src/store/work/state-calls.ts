@@ -3,13 +3,13 @@ import type { InstanceId } from "../../domain/instance-id.ts";
 
 /**
  * The provider allows one getStateInstance a second, and one getContacts (provider contract, Budget); the rest is for the
- * network's jitter. Both share these turns: stricter than needed, and nobody asks for either often.
+ * network's jitter. Both share these turns: stricter than needed, and both calls are rare.
  */
 const stateCallsApartMs = 1_100;
 
 /**
- * One call at a time over all processes: the row is the queue. A clock that was set back must not stop the calls for as
- * long.
+ * Reserves one call at a time over all processes: the row is the queue. A clock that was set back must not stop the calls for
+ * as long.
  */
 const reserveSql = `
 update avatars.instances i

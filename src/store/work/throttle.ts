@@ -14,8 +14,8 @@ import {
 import { toCallsAllowed, toMarginMs, toSlowdown } from "./pace-sql.ts";
 
 /**
- * Only a call that was sent after the last change says something about the present pace: the others were on their way.
- * How long to wait is taken from all of them, and a resync that is under way counts them all.
+ * A call that was sent before the last change says nothing about the present pace: only later ones count. How long to wait is
+ * taken from all refusals, and a resync that is under way counts them all.
  */
 const sql = `
 with locked as materialized (
@@ -23,9 +23,9 @@ with locked as materialized (
 ), counted as (
   update avatars.resync_runs set throttled = throttled + 1 where instance_id = $1 and ended_at is null
 ), news as materialized (
-  -- What follows from the row is computed when it is locked: refusals that wait for each other must not all count.
+  -- Computed when the row is locked: refusals that wait for each other must not all count.
   select i.*, clock_timestamp() as clock,
-    -- One of the future: the clock was set back.
+    -- A moment of the future: the clock was set back.
     (i.throttled_at is null or to_timestamp($4::float8 / 1000) > i.throttled_at
       or i.throttled_at > clock_timestamp()) as is_new
   from locked i

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ChatId } from "../../src/domain/chat-id.ts";
 import { decide, type Decision } from "../../src/domain/lookup/decide.ts";
-import type { Finding } from "../../src/domain/trouble/health.ts";
+import type { Finding } from "../../src/domain/trouble/blame.ts";
 import { toHold, type Hold } from "../../src/domain/trouble/hold.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { ThrottledPace } from "../../src/domain/ledger/run-ledger.ts";

@@ -42,7 +42,7 @@ export type ContactFailure =
 export type Decision =
   /** The contact is answered, and the instance works. */
   | { readonly kind: "answer"; readonly contact: Extract<ContactDecision, { kind: "answer" }> }
-  /** The contact's fault or the instance's: `failure` once the instance is proven fine, else `hold` (health.ts). */
+  /** The contact's fault or the instance's: `failure` once the instance is proven fine, else `hold` (blame.ts). */
   | {
       readonly kind: "suspect";
       readonly ground: Ground;

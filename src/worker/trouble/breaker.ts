@@ -1,6 +1,6 @@
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { ContactDecision, ContactFailure, Decision } from "../../domain/lookup/decide.ts";
-import { createHealth, type Ruling } from "../../domain/trouble/health.ts";
+import { createHealth, type Ruling } from "../../domain/trouble/blame.ts";
 import type { Hold } from "../../domain/trouble/hold.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { ClaimFence, RunLedger } from "../../domain/ledger/run-ledger.ts";
@@ -51,7 +51,7 @@ interface OpenSuspect extends Suspect {
 }
 
 /**
- * The breaker of one instance in one process: carries out what domain/trouble/health.ts decides. Each call that did not bring an
+ * The breaker of one instance in one process: carries out what domain/trouble/blame.ts decides. Each call that did not bring an
  * answer is handed to it, and it sees to the call's record.
  */
 export interface Breaker {

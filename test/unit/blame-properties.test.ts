@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createHealth, type Finding, type Ruling } from "../../src/domain/trouble/health.ts";
+import { createHealth, type Finding, type Ruling } from "../../src/domain/trouble/blame.ts";
 import { toHold } from "../../src/domain/trouble/hold.ts";
 import { isSign, type Ground, type Suspect } from "../../src/domain/trouble/suspect.ts";
 import { toHoldReason } from "../support/suspects.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createHealth, type Finding, type Health } from "../../src/domain/trouble/health.ts";
+import { createHealth, type Finding, type Health } from "../../src/domain/trouble/blame.ts";
 import { toHold } from "../../src/domain/trouble/hold.ts";
 import type { Ground, Suspect } from "../../src/domain/trouble/suspect.ts";
 import { toHoldReason } from "../support/suspects.ts";

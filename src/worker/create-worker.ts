@@ -8,7 +8,7 @@ import type { ClaimFence, RunLedger } from "../domain/ledger/run-ledger.ts";
 import type { InstanceCredentials, Lookup, Outcome } from "../domain/outcome.ts";
 import { settleWithin } from "../lib/deadline.ts";
 import { assertNever } from "../lib/errors.ts";
-import { createBreaker, type Breaker, type BreakerEvents, type SentCall } from "./trouble/breaker.ts";
+import { createBreaker, type Breaker, type BreakerEvents } from "./trouble/breaker.ts";
 import {
   createInstanceCheck,
   type InstanceCheckEvents,
@@ -18,6 +18,7 @@ import type { Clock } from "./run/clocks.ts";
 import { createInstanceHolds, type InstanceHoldsEvents } from "./trouble/instance-holds.ts";
 import { runInstance, type Call, type RunEnd, type RunSettings } from "./run/instance-run.ts";
 import { createLane, type Lane } from "./run/lane.ts";
+import type { SentCall } from "./trouble/sent-call.ts";
 import { createProbes } from "./trouble/probes.ts";
 import { createSaveBuffer, type SaveEvents } from "./run/save-buffer.ts";
 

@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { createHealth, type Finding, type Ruling } from "../../src/domain/trouble/blame.ts";
+import type { Ruling } from "../../src/domain/trouble/blame.ts";
+import type { Finding } from "../../src/domain/trouble/finding.ts";
 import { toHold } from "../../src/domain/trouble/hold.ts";
 import { isSign, type Ground, type Suspect } from "../../src/domain/trouble/suspect.ts";
+import { openBlame } from "../support/blame.ts";
 import { toHoldReason } from "../support/suspects.ts";
 
 const policy = { probeBaseMs: 15_000, probeMaxMs: 600_000 };
@@ -47,7 +49,7 @@ type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 /** A lane as worker/trouble/breaker.ts drives it, with nobody asleep: each step is followed by the look that is due. */
 function simulate(findings: readonly Finding[]) {
   let told = findings;
-  const health = createHealth<Failed>();
+  const blame = openBlame<Failed>();
   const inFlight: Sent[] = [];
   const answers: Answer[] = [];
   const charged = new Map<Sent, number>();
@@ -74,10 +76,10 @@ function simulate(findings: readonly Finding[]) {
   }
 
   function drop(): void {
-    for (const suspect of health.drop(now)) release(suspect);
+    for (const suspect of blame.drop(now)) release(suspect);
     droppedAt = now;
-    expect([...health.open]).toEqual([]);
-    expect(health.checkDueAt()).toBeUndefined();
+    expect([...blame.open]).toEqual([]);
+    expect(blame.lookAt()).toBeUndefined();
   }
 
   function carryOut(ruling: Ruling<Failed>): void {
@@ -86,28 +88,28 @@ function simulate(findings: readonly Finding[]) {
   }
 
   function lookIfDue(): void {
-    const dueAt = health.checkDueAt();
+    const dueAt = blame.lookAt();
     if (dueAt === undefined || dueAt > now) return;
-    const isKnown = health.isSeenWorking(now);
+    const isKnown = blame.isSeenWorking(now);
     const finding = isKnown ? works : (told[looks % told.length] ?? works);
     if (!isKnown) {
       looks += 1;
       if (finding.kind === "works") sawWorkAt = now;
     }
-    carryOut(health.rule(finding, now));
+    carryOut(blame.rule(finding, now));
     // It never goes round in circles.
-    expect(health.checkDueAt() ?? Infinity).toBeGreaterThan(now);
+    expect(blame.lookAt() ?? Infinity).toBeGreaterThan(now);
   }
 
   function end(call: Sent, result: "answer" | Ground): void {
     if (result === "answer") {
       answers.push({ sentAt: call.sentAt, cameAt: now });
-      health.answered(call.contactId, call.sentAt, now).forEach(charge);
+      blame.answered(call.contactId, call.sentAt, now).forEach(charge);
       return;
     }
     const hold = toHold(toHoldReason(result), policy);
     const suspect: Failed = { ...call, call, endedAt: now, ground: result, hold };
-    const fate = health.failed(suspect);
+    const fate = blame.failed(suspect);
     if (fate === "charge") charge(suspect);
     if (fate === "release") release(suspect);
   }
@@ -129,7 +131,7 @@ function simulate(findings: readonly Finding[]) {
     /** Waits until nothing is open, with a state that can be had. Fails when it takes for ever. */
     finish() {
       if (told.every(({ kind }) => kind === "untold" || kind === "silent")) told = [works];
-      for (let rounds = 0; [...health.open].length > 0; rounds += 1) {
+      for (let rounds = 0; [...blame.open].length > 0; rounds += 1) {
         expect(rounds).toBeLessThan(1_000);
         perform({ kind: "wait", ms: 500 });
       }
@@ -175,7 +177,7 @@ test("contacts that always fail come to their end where the state is always fine
       fc.array(fc.option(fc.constantFrom<Ground>(...grounds)), { minLength: 1, maxLength: 40 }),
       fc.integer({ min: 1, max: 20 }),
       (fates, inParallel) => {
-        const health = createHealth<Suspect>();
+        const blame = openBlame<Suspect>();
         const spent = fates.map(() => 0);
         const isDone = (contactId: number) => (spent[contactId] ?? 0) >= attempts;
         let due = fates.map((_, contactId) => contactId);
@@ -188,14 +190,14 @@ test("contacts that always fail come to their end where the state is always fine
           }
         };
         const look = () => {
-          const dueAt = health.checkDueAt();
+          const dueAt = blame.lookAt();
           if (dueAt === undefined || dueAt > now) return;
-          const ruling = health.rule(works, now);
+          const ruling = blame.rule(works, now);
           if (ruling.kind === "charge") return charge(ruling.suspects);
           isHeld = true;
-          due = [...health.drop(now).map(({ contactId }) => contactId), ...due];
+          due = [...blame.drop(now).map(({ contactId }) => contactId), ...due];
         };
-        for (let rounds = 0; due.length > 0 || [...health.open].length > 0; rounds += 1) {
+        for (let rounds = 0; due.length > 0 || [...blame.open].length > 0; rounds += 1) {
           expect(rounds).toBeLessThan(10_000);
           now += 100;
           // As breaker.ts does it: one probe, which pays when the state is fine.
@@ -205,12 +207,12 @@ test("contacts that always fail come to their end where the state is always fine
             if (!ground) {
               isHeld = false;
               spent[contactId] = attempts;
-              charge(health.answered(contactId, now, now));
+              charge(blame.answered(contactId, now, now));
               continue;
             }
             const hold = toHold(toHoldReason(ground), policy);
             const suspect: Suspect = { contactId, sentAt: now, endedAt: now, ground, hold };
-            if (isHeld || health.failed(suspect) === "charge") charge([suspect]);
+            if (isHeld || blame.failed(suspect) === "charge") charge([suspect]);
             look();
           }
           look();

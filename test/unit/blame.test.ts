@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { createHealth, type Finding, type Health } from "../../src/domain/trouble/blame.ts";
+import type { Finding } from "../../src/domain/trouble/finding.ts";
 import { toHold } from "../../src/domain/trouble/hold.ts";
 import type { Ground, Suspect } from "../../src/domain/trouble/suspect.ts";
+import { openBlame, type Blame } from "../support/blame.ts";
 import { toHoldReason } from "../support/suspects.ts";
 
 const policy = { probeBaseMs: 15_000, probeMaxMs: 600_000 };
@@ -18,49 +19,49 @@ function toSuspect(contactId: number, sentAt: number, endedAt: number, ground: G
 
 /** Lets `count` calls fail, each of another contact, sent and ended at `at`. */
 function failMany(
-  health: Health<Suspect>,
+  blame: Blame<Suspect>,
   count: number,
   at: number,
   options: { readonly ground?: Ground; readonly firstId?: number; readonly contacts?: number } = {},
 ): void {
   const { ground = "silence", firstId = 1, contacts = count } = options;
   for (let index = 0; index < count; index += 1) {
-    health.failed(toSuspect(firstId + (index % contacts), at, at, ground));
+    blame.failed(toSuspect(firstId + (index % contacts), at, at, ground));
   }
 }
 
-const rule = (health: Health<Suspect>, finding: Finding, now: number) => {
-  const ruling = health.rule(finding, now);
+const rule = (blame: Blame<Suspect>, finding: Finding, now: number) => {
+  const ruling = blame.rule(finding, now);
   return ruling.kind === "charge" ? ruling.suspects.map(({ contactId }) => contactId) : ruling.hold.reason;
 };
 const idsOf = (suspects: Iterable<Suspect>) => [...suspects].map(({ contactId }) => contactId);
 
 describe("a failed lookup", () => {
   test("is the contact's fault at once when a call that was sent no earlier has been answered", () => {
-    const health = createHealth();
-    health.answered(1, 1_000, 1_100);
-    expect(health.failed(toSuspect(2, 1_000, 70_000))).toBe("charge");
-    expect(health.failed(toSuspect(3, 900, 70_000, "failure"))).toBe("charge");
-    expect(health.checkDueAt()).toBeUndefined();
+    const blame = openBlame<Suspect>();
+    blame.answered(1, 1_000, 1_100);
+    expect(blame.failed(toSuspect(2, 1_000, 70_000))).toBe("charge");
+    expect(blame.failed(toSuspect(3, 900, 70_000, "failure"))).toBe("charge");
+    expect(blame.lookAt()).toBeUndefined();
   });
 
   test("waits when only calls before it have been answered, and is the contact's fault with the next answer", () => {
-    const health = createHealth();
-    health.answered(1, 1_000, 1_100);
-    expect(health.failed(toSuspect(2, 1_001, 1_200))).toBe("wait");
-    expect(idsOf(health.answered(3, 1_000, 1_300))).toEqual([]);
-    expect(idsOf(health.answered(4, 1_001, 1_400))).toEqual([2]);
-    expect(idsOf(health.open)).toEqual([]);
-    expect(health.checkDueAt()).toBeUndefined();
+    const blame = openBlame<Suspect>();
+    blame.answered(1, 1_000, 1_100);
+    expect(blame.failed(toSuspect(2, 1_001, 1_200))).toBe("wait");
+    expect(idsOf(blame.answered(3, 1_000, 1_300))).toEqual([]);
+    expect(idsOf(blame.answered(4, 1_001, 1_400))).toEqual([2]);
+    expect(idsOf(blame.open)).toEqual([]);
+    expect(blame.lookAt()).toBeUndefined();
   });
 
   test("without an answer for 2 s has the state looked at, and is the contact's fault if that is fine", () => {
-    const health = createHealth();
-    health.failed(toSuspect(1, 0, 100, "failure"));
-    health.failed(toSuspect(2, 10, 300, "failure"));
-    expect(health.checkDueAt()).toBe(2_100);
-    expect(rule(health, works, 2_200)).toEqual([1, 2]);
-    expect(idsOf(health.open)).toEqual([]);
+    const blame = openBlame<Suspect>();
+    blame.failed(toSuspect(1, 0, 100, "failure"));
+    blame.failed(toSuspect(2, 10, 300, "failure"));
+    expect(blame.lookAt()).toBe(2_100);
+    expect(rule(blame, works, 2_200)).toEqual([1, 2]);
+    expect(idsOf(blame.open)).toEqual([]);
   });
 
   test.each([
@@ -71,9 +72,9 @@ describe("a failed lookup", () => {
   ] as const)(
     "by %s holds the instance when the state is answered no better: %j",
     (ground, finding, reason) => {
-      const health = createHealth();
-      health.failed(toSuspect(1, 0, 100, ground));
-      expect(rule(health, finding, 2_100)).toBe(reason);
+      const blame = openBlame<Suspect>();
+      blame.failed(toSuspect(1, 0, 100, ground));
+      expect(rule(blame, finding, 2_100)).toBe(reason);
     },
   );
 
@@ -83,120 +84,120 @@ describe("a failed lookup", () => {
     ["failure", untold],
     ["unauthorized", untold],
   ] as const)("by %s waits when the state tells nothing of it: %j", (ground, finding) => {
-    const health = createHealth();
-    health.failed(toSuspect(1, 0, 100, ground));
-    expect(rule(health, finding, 2_100)).toEqual([]);
-    expect(idsOf(health.open)).toEqual([1]);
-    expect(rule(health, works, health.checkDueAt() ?? 0)).toEqual([1]);
+    const blame = openBlame<Suspect>();
+    blame.failed(toSuspect(1, 0, 100, ground));
+    expect(rule(blame, finding, 2_100)).toEqual([]);
+    expect(idsOf(blame.open)).toEqual([1]);
+    expect(rule(blame, works, blame.lookAt() ?? 0)).toEqual([1]);
   });
 
   test("has the state looked at again after 15 s, 30 s and so on up to four minutes while nobody can tell", () => {
-    const health = createHealth();
-    health.failed(toSuspect(1, 0, 100));
+    const blame = openBlame<Suspect>();
+    blame.failed(toSuspect(1, 0, 100));
     const waits: number[] = [];
     for (let now = 2_100, looks = 0; looks < 6; looks += 1) {
-      rule(health, untold, now);
-      const dueAt = health.checkDueAt() ?? Number.NaN;
+      rule(blame, untold, now);
+      const dueAt = blame.lookAt() ?? Number.NaN;
       waits.push((dueAt - now) / 1_000);
       now = dueAt;
     }
     expect(waits).toEqual([15, 30, 60, 120, 240, 240]);
     // Others may be answered meanwhile.
-    expect(idsOf(health.answered(2, 500_000, 500_100))).toEqual([1]);
+    expect(idsOf(blame.answered(2, 500_000, 500_100))).toEqual([1]);
   });
 
   test("and others of five contacts hold the instance when nobody answers for the state, for whatever reason", () => {
-    const health = createHealth();
-    failMany(health, 5, 100);
-    expect(rule(health, silent, 2_100)).toBe("timing-out");
-    const another = createHealth();
+    const blame = openBlame<Suspect>();
+    failMany(blame, 5, 100);
+    expect(rule(blame, silent, 2_100)).toBe("timing-out");
+    const another = openBlame<Suspect>();
     failMany(another, 9, 100);
     expect(rule(another, untold, 2_100)).toEqual([]);
     failMany(another, 1, 3_000, { firstId: 50 });
-    expect(another.checkDueAt()).toBe(5_000);
+    expect(another.lookAt()).toBe(5_000);
     expect(rule(another, untold, 5_000)).toBe("timing-out");
   });
 
   test("holds the instance for what its state says", () => {
-    const health = createHealth();
-    health.failed(toSuspect(1, 0, 100));
-    expect(rule(health, loggedOut, 2_100)).toBe("blocked");
+    const blame = openBlame<Suspect>();
+    blame.failed(toSuspect(1, 0, 100));
+    expect(rule(blame, loggedOut, 2_100)).toBe("blocked");
   });
 
   test("that an answer has explained meanwhile holds nothing, whatever the state says", () => {
-    const health = createHealth();
-    health.failed(toSuspect(1, 0, 100, "not-authorized"));
-    health.answered(2, 50, 200);
-    expect(rule(health, loggedOut, 1_000)).toEqual([]);
-    expect(rule(health, silent, 1_000)).toEqual([]);
-    expect(rule(health, untold, 1_000)).toEqual([]);
+    const blame = openBlame<Suspect>();
+    blame.failed(toSuspect(1, 0, 100, "not-authorized"));
+    blame.answered(2, 50, 200);
+    expect(rule(blame, loggedOut, 1_000)).toEqual([]);
+    expect(rule(blame, silent, 1_000)).toEqual([]);
+    expect(rule(blame, untold, 1_000)).toEqual([]);
   });
 });
 
 describe("failures in numbers", () => {
   test("ten without an answer are looked into at once, and are the instance's fault even if its state is fine", () => {
-    const health = createHealth();
-    failMany(health, 9, 100);
-    expect(health.checkDueAt()).toBe(2_100);
-    failMany(health, 1, 200, { ground: "failure", firstId: 50 });
-    expect(health.checkDueAt()).toBe(-Infinity);
-    expect(rule(health, works, 200)).toBe("timing-out");
+    const blame = openBlame<Suspect>();
+    failMany(blame, 9, 100);
+    expect(blame.lookAt()).toBe(2_100);
+    failMany(blame, 1, 200, { ground: "failure", firstId: 50 });
+    expect(blame.lookAt()).toBe(-Infinity);
+    expect(rule(blame, works, 200)).toBe("timing-out");
   });
 
   test("are named after what most of them are", () => {
-    const health = createHealth();
-    failMany(health, 4, 100);
-    failMany(health, 6, 100, { ground: "failure", firstId: 50 });
-    expect(rule(health, works, 200)).toBe("failing");
+    const blame = openBlame<Suspect>();
+    failMany(blame, 4, 100);
+    failMany(blame, 6, 100, { ground: "failure", firstId: 50 });
+    expect(rule(blame, works, 200)).toBe("failing");
   });
 
   test("of a few contacts are theirs", () => {
-    const health = createHealth();
-    failMany(health, 12, 100, { contacts: 4 });
-    expect(rule(health, works, 200)).toHaveLength(12);
+    const blame = openBlame<Suspect>();
+    failMany(blame, 12, 100, { contacts: 4 });
+    expect(rule(blame, works, 200)).toHaveLength(12);
   });
 
   test("sixteen of the last twenty are the instance's fault although others are answered in between", () => {
-    const health = createHealth();
+    const blame = openBlame<Suspect>();
     for (let round = 0; round < 4; round += 1) {
-      health.answered(1_000 + round, 100 + round, 100 + round);
-      failMany(health, round < 3 ? 4 : 3, 100 + round, { firstId: 10 * round });
+      blame.answered(1_000 + round, 100 + round, 100 + round);
+      failMany(blame, round < 3 ? 4 : 3, 100 + round, { firstId: 10 * round });
     }
-    expect(health.checkDueAt()).toBeUndefined();
-    expect(health.failed(toSuspect(99, 103, 200))).toBe("charge");
-    expect(health.checkDueAt()).toBe(-Infinity);
-    expect(rule(health, works, 200)).toBe("timing-out");
+    expect(blame.lookAt()).toBeUndefined();
+    expect(blame.failed(toSuspect(99, 103, 200))).toBe("charge");
+    expect(blame.lookAt()).toBe(-Infinity);
+    expect(rule(blame, works, 200)).toBe("timing-out");
   });
 
   test("sixteen of the last twenty hold nothing by bad news of the state when an answer came while it was asked for", () => {
     for (const finding of [loggedOut, silent, untold]) {
-      const health = createHealth();
-      health.answered(1_000, 100, 100);
-      for (let id = 1; id <= 18; id += 1) health.failed(toSuspect(id, 50, 200));
-      expect(health.checkDueAt()).toBe(-Infinity);
-      expect(idsOf(health.open)).toEqual([]);
-      health.answered(1_001, 300, 300);
-      expect(rule(health, finding, 400)).toEqual([]);
+      const blame = openBlame<Suspect>();
+      blame.answered(1_000, 100, 100);
+      for (let id = 1; id <= 18; id += 1) blame.failed(toSuspect(id, 50, 200));
+      expect(blame.lookAt()).toBe(-Infinity);
+      expect(idsOf(blame.open)).toEqual([]);
+      blame.answered(1_001, 300, 300);
+      expect(rule(blame, finding, 400)).toEqual([]);
       // But for the next failure.
-      health.failed(toSuspect(99, 50, 500));
-      expect(rule(health, finding, 600)).not.toEqual([]);
+      blame.failed(toSuspect(99, 50, 500));
+      expect(rule(blame, finding, 600)).not.toEqual([]);
     }
   });
 
   test("that were charged one by one, because the state is fine, count as long as nobody is answered", () => {
-    const failSlowly = (health: Health<Suspect>, contacts: number) => {
+    const failSlowly = (blame: Blame<Suspect>, contacts: number) => {
       const told: unknown[] = [];
       for (let count = 0; count < 10; count += 1) {
         const at = 5_000 * count;
-        health.failed(toSuspect(1 + (count % contacts), at, at, count % 2 ? "silence" : "unauthorized"));
-        told.push(rule(health, works, at + 2_000), rule(health, works, at + 4_000));
+        blame.failed(toSuspect(1 + (count % contacts), at, at, count % 2 ? "silence" : "unauthorized"));
+        told.push(rule(blame, works, at + 2_000), rule(blame, works, at + 4_000));
       }
       return told.filter((ruling) => typeof ruling === "string");
     };
-    expect(failSlowly(createHealth(), 5)).not.toEqual([]);
-    expect(failSlowly(createHealth(), 4)).toEqual([]);
+    expect(failSlowly(openBlame<Suspect>(), 5)).not.toEqual([]);
+    expect(failSlowly(openBlame<Suspect>(), 4)).toEqual([]);
 
-    const answering = createHealth();
+    const answering = openBlame<Suspect>();
     failMany(answering, 9, 100);
     expect(rule(answering, works, 2_100)).toHaveLength(9);
     answering.answered(99, 3_000, 3_100);
@@ -205,27 +206,27 @@ describe("failures in numbers", () => {
   });
 
   test("are forgotten after ten minutes", () => {
-    const health = createHealth();
-    failMany(health, 9, 0);
-    rule(health, works, 0);
-    failMany(health, 9, 601_000, { firstId: 50 });
-    expect(health.checkDueAt()).toBe(603_000);
-    expect(rule(health, works, 603_000)).toHaveLength(9);
+    const blame = openBlame<Suspect>();
+    failMany(blame, 9, 0);
+    rule(blame, works, 0);
+    failMany(blame, 9, 601_000, { firstId: 50 });
+    expect(blame.lookAt()).toBe(603_000);
+    expect(rule(blame, works, 603_000)).toHaveLength(9);
   });
 
   test("of contacts that failed while others were answered say nothing of the instance", () => {
-    const health = createHealth();
-    failMany(health, 15, 100);
-    expect(health.answered(99, 100, 150)).toHaveLength(15);
+    const blame = openBlame<Suspect>();
+    failMany(blame, 15, 100);
+    expect(blame.answered(99, 100, 150)).toHaveLength(15);
     for (const at of [300, 400, 500]) {
-      failMany(health, 15, at);
-      expect(health.checkDueAt()).toBe(-Infinity);
-      expect(rule(health, works, at)).toHaveLength(15);
+      failMany(blame, 15, at);
+      expect(blame.lookAt()).toBe(-Infinity);
+      expect(rule(blame, works, at)).toHaveLength(15);
     }
     // Until they are answered themselves.
-    for (let id = 1; id <= 15; id += 1) health.answered(id, 600, 600);
-    failMany(health, 15, 700);
-    expect(rule(health, works, 800)).toBe("timing-out");
+    for (let id = 1; id <= 15; id += 1) blame.answered(id, 600, 600);
+    failMany(blame, 15, 700);
+    expect(rule(blame, works, 800)).toBe("timing-out");
   });
 });
 
@@ -233,84 +234,84 @@ describe("a sign of a broken instance", () => {
   test.each(["unauthorized", "not-authorized"] as const)(
     "(%s) has the state looked at by its first word",
     (ground) => {
-      const health = createHealth();
-      expect(health.failed(toSuspect(1, 0, 100, ground))).toBe("wait");
-      expect(health.checkDueAt()).toBe(100);
-      expect(rule(health, loggedOut, 1_300)).toBe("blocked");
+      const blame = openBlame<Suspect>();
+      expect(blame.failed(toSuspect(1, 0, 100, ground))).toBe("wait");
+      expect(blame.lookAt()).toBe(100);
+      expect(rule(blame, loggedOut, 1_300)).toBe("blocked");
     },
   );
 
   test("(404) has it looked at by the third in a row, or after 2 s", () => {
-    const health = createHealth();
-    health.failed(toSuspect(1, 0, 100, "not-found"));
-    health.failed(toSuspect(2, 10, 110, "not-found"));
-    expect(health.checkDueAt()).toBe(2_100);
-    health.failed(toSuspect(3, 20, 120, "not-found"));
-    expect(health.checkDueAt()).toBe(120);
+    const blame = openBlame<Suspect>();
+    blame.failed(toSuspect(1, 0, 100, "not-found"));
+    blame.failed(toSuspect(2, 10, 110, "not-found"));
+    expect(blame.lookAt()).toBe(2_100);
+    blame.failed(toSuspect(3, 20, 120, "not-found"));
+    expect(blame.lookAt()).toBe(120);
   });
 
   test("that comes late, from before later answers, waits for one more, since trouble may have begun in between", () => {
-    const health = createHealth();
-    health.answered(1, 500, 600);
-    expect(health.failed(toSuspect(2, 0, 30_000, "not-authorized"))).toBe("wait");
-    expect(health.checkDueAt()).toBe(32_000);
-    expect(idsOf(health.answered(3, 29_000, 30_050))).toEqual([2]);
+    const blame = openBlame<Suspect>();
+    blame.answered(1, 500, 600);
+    expect(blame.failed(toSuspect(2, 0, 30_000, "not-authorized"))).toBe("wait");
+    expect(blame.lookAt()).toBe(32_000);
+    expect(idsOf(blame.answered(3, 29_000, 30_050))).toEqual([2]);
   });
 
   test("that comes late is looked into with the second one", () => {
-    const health = createHealth();
-    health.answered(1, 500, 600);
-    health.failed(toSuspect(2, 0, 30_000, "not-authorized"));
-    health.failed(toSuspect(3, 10, 30_010, "not-authorized"));
-    expect(health.checkDueAt()).toBe(30_010);
+    const blame = openBlame<Suspect>();
+    blame.answered(1, 500, 600);
+    blame.failed(toSuspect(2, 0, 30_000, "not-authorized"));
+    blame.failed(toSuspect(3, 10, 30_010, "not-authorized"));
+    expect(blame.lookAt()).toBe(30_010);
   });
 
   test("that the state speaks against is the contact's fault if nothing else happens for 2 s", () => {
-    const health = createHealth();
-    health.failed(toSuspect(1, 0, 100, "unauthorized"));
-    health.failed(toSuspect(2, 0, 100));
-    expect(rule(health, works, 200)).toEqual([2]);
-    expect(idsOf(health.open)).toEqual([1]);
-    expect(health.checkDueAt()).toBe(2_200);
-    expect(health.isSeenWorking(2_200)).toBe(true);
-    expect(rule(health, works, 2_200)).toEqual([1]);
-    expect(idsOf(health.open)).toEqual([]);
+    const blame = openBlame<Suspect>();
+    blame.failed(toSuspect(1, 0, 100, "unauthorized"));
+    blame.failed(toSuspect(2, 0, 100));
+    expect(rule(blame, works, 200)).toEqual([2]);
+    expect(idsOf(blame.open)).toEqual([1]);
+    expect(blame.lookAt()).toBe(2_200);
+    expect(blame.isSeenWorking(2_200)).toBe(true);
+    expect(rule(blame, works, 2_200)).toEqual([1]);
+    expect(idsOf(blame.open)).toEqual([]);
   });
 
   test("that the state speaks against is believed when it comes three times in a row, from three contacts", () => {
-    const health = createHealth();
+    const blame = openBlame<Suspect>();
     for (const [times, contactId] of [1, 2].entries()) {
-      health.failed(toSuspect(contactId, 1_000 * times, 1_000 * times, "unauthorized"));
-      expect(health.isSeenWorking(1_000 * times)).toBe(false);
-      expect(rule(health, works, 1_000 * times)).toEqual([]);
+      blame.failed(toSuspect(contactId, 1_000 * times, 1_000 * times, "unauthorized"));
+      expect(blame.isSeenWorking(1_000 * times)).toBe(false);
+      expect(rule(blame, works, 1_000 * times)).toEqual([]);
     }
-    health.failed(toSuspect(3, 2_000, 2_000, "unauthorized"));
-    expect(rule(health, works, 2_000)).toBe("unauthorized");
+    blame.failed(toSuspect(3, 2_000, 2_000, "unauthorized"));
+    expect(rule(blame, works, 2_000)).toBe("unauthorized");
   });
 
   test.each([1, 2])(
     "of %i contacts, again and again, is theirs: each is charged, and none counts twice",
     (contacts) => {
-      const health = createHealth();
+      const blame = openBlame<Suspect>();
       for (let times = 0; times < 8; times += 1) {
         const contactId = 1 + (times % contacts);
         const at = 5_000 * times;
-        health.failed(toSuspect(contactId, at, at, "not-found"));
-        expect(rule(health, works, at)).toEqual([]);
-        expect(rule(health, works, at + 2_000)).toEqual([contactId]);
+        blame.failed(toSuspect(contactId, at, at, "not-found"));
+        expect(rule(blame, works, at)).toEqual([]);
+        expect(rule(blame, works, at + 2_000)).toEqual([contactId]);
       }
     },
   );
 
-  test("begins a new row after an answer, and after another sign", () => {
-    const health = createHealth();
+  test("begins a new streak after an answer, and after another sign", () => {
+    const blame = openBlame<Suspect>();
     const fail = (contactId: number, at: number, ground: Ground) => {
-      health.failed(toSuspect(contactId, at, at, ground));
-      return rule(health, works, at);
+      blame.failed(toSuspect(contactId, at, at, ground));
+      return rule(blame, works, at);
     };
     fail(1, 100, "unauthorized");
     fail(2, 200, "unauthorized");
-    expect(idsOf(health.answered(9, 300, 350))).toEqual([1, 2]);
+    expect(idsOf(blame.answered(9, 300, 350))).toEqual([1, 2]);
     expect(fail(3, 400, "unauthorized")).toEqual([]);
     expect(fail(4, 500, "unauthorized")).toEqual([]);
     expect(fail(5, 600, "not-authorized")).toEqual([]);
@@ -320,60 +321,60 @@ describe("a sign of a broken instance", () => {
   });
 
   test("while nobody can tell the state is looked into each time, and believed by the third", () => {
-    const health = createHealth();
+    const blame = openBlame<Suspect>();
     for (const contactId of [1, 2]) {
-      health.failed(toSuspect(contactId, 100, 100, "unauthorized"));
-      expect(health.checkDueAt()).toBe(100);
-      expect(rule(health, untold, 200)).toEqual([]);
+      blame.failed(toSuspect(contactId, 100, 100, "unauthorized"));
+      expect(blame.lookAt()).toBe(100);
+      expect(rule(blame, untold, 200)).toEqual([]);
     }
-    health.failed(toSuspect(3, 100, 300, "unauthorized"));
-    expect(rule(health, untold, 300)).toBe("unauthorized");
+    blame.failed(toSuspect(3, 100, 300, "unauthorized"));
+    expect(rule(blame, untold, 300)).toBe("unauthorized");
   });
 
   test("of which nobody could tell is the contact's fault 2 s after the state is seen to be fine", () => {
-    const health = createHealth();
-    health.failed(toSuspect(1, 100, 100, "unauthorized"));
-    for (const at of [200, 15_200, 45_200]) rule(health, untold, at);
-    health.failed(toSuspect(2, 50_000, 50_000));
-    expect(rule(health, works, 52_000)).toEqual([2]);
-    expect(health.checkDueAt()).toBe(54_000);
-    expect(rule(health, works, 54_000)).toEqual([1]);
+    const blame = openBlame<Suspect>();
+    blame.failed(toSuspect(1, 100, 100, "unauthorized"));
+    for (const at of [200, 15_200, 45_200]) rule(blame, untold, at);
+    blame.failed(toSuspect(2, 50_000, 50_000));
+    expect(rule(blame, works, 52_000)).toEqual([2]);
+    expect(blame.lookAt()).toBe(54_000);
+    expect(rule(blame, works, 54_000)).toEqual([1]);
   });
 });
 
 describe("a state that is fine", () => {
   test("need not be asked for again for 10 s, unless there is a sign that it is not", () => {
-    const health = createHealth();
-    failMany(health, 1, 0);
-    rule(health, works, 2_000);
-    failMany(health, 1, 5_000);
-    expect(health.isSeenWorking(11_999)).toBe(true);
-    expect(health.isSeenWorking(12_000)).toBe(false);
-    failMany(health, 1, 6_000, { ground: "unauthorized", firstId: 9 });
-    expect(health.isSeenWorking(7_000)).toBe(false);
+    const blame = openBlame<Suspect>();
+    failMany(blame, 1, 0);
+    rule(blame, works, 2_000);
+    failMany(blame, 1, 5_000);
+    expect(blame.isSeenWorking(11_999)).toBe(true);
+    expect(blame.isSeenWorking(12_000)).toBe(false);
+    failMany(blame, 1, 6_000, { ground: "unauthorized", firstId: 9 });
+    expect(blame.isSeenWorking(7_000)).toBe(false);
   });
 });
 
 describe("an instance whose calls stop", () => {
   test("releases those that wait, and whatever its calls in flight bring", () => {
-    const health = createHealth();
-    failMany(health, 3, 100);
-    expect(idsOf(health.drop(200))).toEqual([1, 2, 3]);
-    expect(idsOf(health.open)).toEqual([]);
-    expect(health.checkDueAt()).toBeUndefined();
-    expect(health.failed(toSuspect(4, 199, 70_000))).toBe("release");
-    expect(health.failed(toSuspect(5, 100, 70_000, "unauthorized"))).toBe("release");
-    expect(health.checkDueAt()).toBeUndefined();
+    const blame = openBlame<Suspect>();
+    failMany(blame, 3, 100);
+    expect(idsOf(blame.drop(200))).toEqual([1, 2, 3]);
+    expect(idsOf(blame.open)).toEqual([]);
+    expect(blame.lookAt()).toBeUndefined();
+    expect(blame.failed(toSuspect(4, 199, 70_000))).toBe("release");
+    expect(blame.failed(toSuspect(5, 100, 70_000, "unauthorized"))).toBe("release");
+    expect(blame.lookAt()).toBeUndefined();
   });
 
   test("begins anew with calls that are sent later", () => {
-    const health = createHealth();
-    failMany(health, 15, 100);
-    health.drop(200);
-    failMany(health, 9, 300, { firstId: 50 });
-    expect(rule(health, works, 2_300)).toHaveLength(9);
-    expect(health.isSeenWorking(2_300)).toBe(true);
-    health.drop(2_400);
-    expect(health.isSeenWorking(2_400)).toBe(false);
+    const blame = openBlame<Suspect>();
+    failMany(blame, 15, 100);
+    blame.drop(200);
+    failMany(blame, 9, 300, { firstId: 50 });
+    expect(rule(blame, works, 2_300)).toHaveLength(9);
+    expect(blame.isSeenWorking(2_300)).toBe(true);
+    blame.drop(2_400);
+    expect(blame.isSeenWorking(2_400)).toBe(false);
   });
 });

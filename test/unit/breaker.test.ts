@@ -1,12 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { ChatId } from "../../src/domain/chat-id.ts";
 import { decide, type Decision } from "../../src/domain/lookup/decide.ts";
-import type { Finding } from "../../src/domain/trouble/blame.ts";
+import type { Finding } from "../../src/domain/trouble/finding.ts";
 import { toHold, type Hold } from "../../src/domain/trouble/hold.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { ThrottledPace } from "../../src/domain/ledger/run-ledger.ts";
 import type { Outcome } from "../../src/domain/outcome.ts";
-import { createBreaker, type Breaker, type SentCall } from "../../src/worker/trouble/breaker.ts";
+import { createBreaker, type Breaker } from "../../src/worker/trouble/breaker.ts";
+import type { SentCall } from "../../src/worker/trouble/sent-call.ts";
 import { createInstanceHolds } from "../../src/worker/trouble/instance-holds.ts";
 import { createLane } from "../../src/worker/run/lane.ts";
 import { createProbes } from "../../src/worker/trouble/probes.ts";

@@ -1,12 +1,10 @@
 import { countContacts, type Suspect } from "./suspect.ts";
 
-/** The last results of an instance's calls. */
-export interface RecentResults<S> {
-  answered(now: number): void;
-  failed(suspect: S): void;
-  /** The failures, where they are too many of a few contacts or more, even with answers in between. */
-  findCluster(now: number): readonly S[] | undefined;
-  clear(): void;
+/** How one of the last calls ended. */
+export interface CallResult<S> {
+  readonly endedAt: number;
+  /** Undefined: the call brought a clear answer. */
+  readonly suspect: S | undefined;
 }
 
 const kept = 20;
@@ -16,24 +14,21 @@ const tooMany = 16;
 /** Failures of fewer contacts are theirs. */
 export const fewContacts = 5;
 
-export function createRecentResults<S extends Suspect>(): RecentResults<S> {
-  let results: { readonly endedAt: number; readonly suspect: S | undefined }[] = [];
+/** The last results with one more, oldest first. Pure. */
+export function addResult<S>(
+  results: readonly CallResult<S>[],
+  result: CallResult<S>,
+): readonly CallResult<S>[] {
+  return [...results, result].slice(-kept);
+}
 
-  function note(endedAt: number, suspect: S | undefined): void {
-    results.push({ endedAt, suspect });
-    if (results.length > kept) results.shift();
-  }
-
-  return {
-    answered: (now) => note(now, undefined),
-    failed: (suspect) => note(suspect.endedAt, suspect),
-    findCluster(now) {
-      results = results.filter(({ endedAt }) => endedAt > now - rememberedMs);
-      const failures = results.flatMap(({ suspect }) => suspect ?? []);
-      return failures.length >= tooMany && countContacts(failures) >= fewContacts ? failures : undefined;
-    },
-    clear() {
-      results = [];
-    },
-  };
+/** The failures among the last results, where they are too many, of five contacts or more, even with answers in between. Pure. */
+export function findCluster<S extends Suspect>(
+  results: readonly CallResult<S>[],
+  now: number,
+): readonly S[] | undefined {
+  const failures = results.flatMap(({ endedAt, suspect }) =>
+    suspect !== undefined && endedAt > now - rememberedMs ? [suspect] : [],
+  );
+  return failures.length >= tooMany && countContacts(failures) >= fewContacts ? failures : undefined;
 }

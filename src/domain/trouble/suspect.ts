@@ -6,18 +6,19 @@ import type { Hold } from "./hold.ts";
  */
 export type Ground = "silence" | "failure" | "unauthorized" | "not-found" | "not-authorized";
 
-/** A failed lookup of which nobody knows yet whether it is the contact's fault or the instance's. */
+/** A failed lookup that may be the contact's fault or the instance's. */
 export interface Suspect {
   readonly contactId: number;
-  /** Both in ms by the process's clock. */
+  /** When its call was sent, ms by the process's clock. */
   readonly sentAt: number;
+  /** When its call failed, ms by the process's clock. */
   readonly endedAt: number;
   readonly ground: Ground;
   /** What the instance is held for, should it be to blame. */
   readonly hold: Hold;
 }
 
-/** Words of a broken instance, not merely the lack of an answer. */
+/** Is the suspect a sign: words of a broken instance, not merely the lack of an answer? */
 export function isSign({ ground }: Pick<Suspect, "ground">): boolean {
   return ground !== "silence" && ground !== "failure";
 }
@@ -26,7 +27,7 @@ export function countContacts(suspects: readonly Suspect[]): number {
   return new Set(suspects.map(({ contactId }) => contactId)).size;
 }
 
-/** The one that was sent last. There must be one. */
+/** The suspect that was sent last. There must be one. */
 export function findLatest<S extends Suspect>(suspects: readonly S[]): S {
   return suspects.reduce((latest, suspect) => (suspect.sentAt > latest.sentAt ? suspect : latest));
 }

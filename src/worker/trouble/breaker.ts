@@ -1,16 +1,17 @@
 import type { ChatId } from "../../domain/chat-id.ts";
-import type { ContactDecision, ContactFailure, Decision } from "../../domain/lookup/decide.ts";
-import { createHealth, type Ruling } from "../../domain/trouble/blame.ts";
+import type { ContactDecision } from "../../domain/lookup/decide.ts";
+import type { Finding } from "../../domain/trouble/finding.ts";
 import type { Hold } from "../../domain/trouble/hold.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { ClaimFence, RunLedger } from "../../domain/ledger/run-ledger.ts";
-import type { Suspect } from "../../domain/trouble/suspect.ts";
 import type { InstanceCheck, LaneCredentials } from "./check-instance.ts";
 import type { Clock } from "../run/clocks.ts";
 import type { InstanceHolds } from "./instance-holds.ts";
 import type { Call, RunEnd } from "../run/instance-run.ts";
 import type { Lane } from "../run/lane.ts";
 import type { Probes } from "./probes.ts";
+import type { DecisionOf, SentCall } from "./sent-call.ts";
+import { createSuspects } from "./suspects.ts";
 
 export interface BreakerPorts {
   readonly ledger: Pick<RunLedger, "throttle">;
@@ -36,20 +37,6 @@ export interface BreakerEvents {
   ledgerFailed(fields: { where: string }, error: unknown): void;
 }
 
-/** A call that was sent. */
-export interface SentCall extends Call {
-  /** By the process's clock. */
-  readonly sentAt: number;
-  readonly credentials: LaneCredentials;
-}
-
-type DecisionOf<Kind extends Decision["kind"]> = Extract<Decision, { kind: Kind }>;
-
-interface OpenSuspect extends Suspect {
-  readonly call: SentCall;
-  readonly failure: ContactFailure;
-}
-
 /**
  * The breaker of one instance in one process: carries out what domain/trouble/blame.ts decides. Each call that did not bring an
  * answer is handed to it, and it sees to the call's record.
@@ -72,7 +59,7 @@ export interface Breaker {
 export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
   const { clock, events, holds } = ports;
   const { instanceId } = lane;
-  const health = createHealth<OpenSuspect>();
+  const suspects = createSuspects({ clock, settle });
   /** Held, for all we know: an answer to a call that was sent since then overrules it. */
   let mayBeHeld = false;
   /** The run ends by our own doing, though nobody holds the instance. */
@@ -85,14 +72,6 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
   function settle(call: Call, decision: ContactDecision): void {
     ports.save(call, decision);
     if (decision.kind === "retry") ports.wakeAfter(instanceId, decision.dueInMs);
-  }
-
-  function charge(suspects: readonly OpenSuspect[]): void {
-    for (const { call, failure } of suspects) settle(call, failure);
-  }
-
-  function dropAll(error: string | undefined): void {
-    for (const { call } of health.drop(clock.now())) settle(call, { kind: "release", error });
   }
 
   async function hold(reason: Hold, askedAtMs: number): Promise<boolean> {
@@ -109,7 +88,7 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
   /** Looks at the instance's state as soon as there is a need. */
   function watch(): void {
     clearTimeout(timer);
-    const dueAt = health.checkDueAt();
+    const dueAt = suspects.lookAt();
     if (dueAt === undefined || isChecking || isStopped) return;
     const waitMs = dueAt - clock.now();
     if (waitMs > 0) timer = setTimeout(watch, waitMs);
@@ -122,10 +101,10 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
     lane.pauseCalls();
     try {
       const finding = await findOut();
-      if (!isStopped) await carryOut(health.rule(finding, clock.now()));
+      if (!isStopped) await carryOut(finding);
     } catch (error) {
       events.ledgerFailed({ where: "check instance" }, error);
-      dropAll(undefined);
+      suspects.release(undefined);
     } finally {
       isChecking = false;
       lane.resumeCalls();
@@ -134,15 +113,16 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
   }
 
   async function findOut() {
-    if (health.isSeenWorking(clock.now())) return { kind: "works" } as const;
+    if (suspects.isSeenWorking()) return { kind: "works" } as const;
     if (credentials === undefined) return { kind: "untold" } as const;
-    return ports.check.confirm(credentials, () => health.checkDueAt() !== undefined);
+    return ports.check.confirm(credentials, () => suspects.lookAt() !== undefined);
   }
 
-  async function carryOut(ruling: Ruling<OpenSuspect>): Promise<void> {
-    if (ruling.kind === "charge") return charge(ruling.suspects);
-    await hold(ruling.hold, ruling.evidence.call.askedAtMs);
-    dropAll(ruling.hold.text);
+  async function carryOut(finding: Finding): Promise<void> {
+    const blamed = suspects.rule(finding);
+    if (blamed === undefined) return;
+    await hold(blamed.hold, blamed.askedAtMs);
+    suspects.release(blamed.hold.text);
   }
 
   async function slowDown(
@@ -159,36 +139,31 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
       endRun();
       ports.wakeAfter(instanceId, until.getTime() - Date.now());
     }
-    if (mustHold && (await hold(byHold, askedAtMs))) dropAll(byHold.text);
+    if (mustHold && (await hold(byHold, askedAtMs))) suspects.release(byHold.text);
   }
 
   return {
     async answered(call) {
-      charge(health.answered(call.contact.contactId, call.sentAt, clock.now()));
+      suspects.answered(call);
       watch();
       if (!call.instance.probing && !mayBeHeld) return;
       if (await holds.end(lane, call.contact.chatId, call.askedAtMs)) mayBeHeld = false;
     },
     async failed(call, decision) {
-      const { failure, ground } = decision;
-      if (isStopped) return settle(call, { kind: "release", error: failure.error });
+      if (isStopped) return settle(call, { kind: "release", error: decision.failure.error });
       if (call.instance.probing) {
         const charge = await ports.probes.failed(lane, call, decision);
         return charge && settle(call, charge);
       }
       ({ credentials } = call);
-      const { contactId } = call.contact;
-      const times = { sentAt: call.sentAt, endedAt: clock.now() };
-      const fate = health.failed({ contactId, ...times, ground, hold: decision.hold, call, failure });
-      if (fate === "charge") settle(call, failure);
-      if (fate === "release") settle(call, { kind: "release", error: failure.error });
+      suspects.failed(call, decision);
       watch();
     },
     async refused(call, reason) {
       if (call.instance.probing) return ports.probes.refused(lane, call, reason);
       const isHeld = await hold(withoutChat(reason, call.contact.chatId), call.askedAtMs);
       settle(call, { kind: "release", error: reason.text });
-      if (isHeld) dropAll(reason.text);
+      if (isHeld) suspects.release(reason.text);
     },
     async throttled(call, decision) {
       // Where the provider says how long to wait, nothing more is sent while that is being written down.
@@ -211,13 +186,13 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
       isEnding = false;
       // A run that ended otherwise was let in: what comes after it is news again.
       mayBeHeld = end === "held";
-      if (isNews || end === "paused" || end === "gone") dropAll(undefined);
+      if (isNews || end === "paused" || end === "gone") suspects.release(undefined);
     },
-    listWaiting: () => [...health.open].map(({ contactId, call }) => ({ contactId, runId: call.runId })),
+    listWaiting: suspects.listWaiting,
     stop() {
       isStopped = true;
       clearTimeout(timer);
-      dropAll(undefined);
+      suspects.release(undefined);
     },
   };
 }

@@ -1,4 +1,4 @@
-import type { Finding } from "../../domain/trouble/blame.ts";
+import type { Finding } from "../../domain/trouble/finding.ts";
 import { holdFor, holdForState, type ProbePolicy } from "../../domain/trouble/hold.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";

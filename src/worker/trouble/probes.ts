@@ -1,5 +1,5 @@
 import type { ContactFailure, Decision } from "../../domain/lookup/decide.ts";
-import type { Finding } from "../../domain/trouble/blame.ts";
+import type { Finding } from "../../domain/trouble/finding.ts";
 import type { Hold } from "../../domain/trouble/hold.ts";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
 import { isSign } from "../../domain/trouble/suspect.ts";

@@ -1,0 +1,12 @@
+import type { Decision } from "../../domain/lookup/decide.ts";
+import type { Call } from "../run/instance-run.ts";
+import type { LaneCredentials } from "./check-instance.ts";
+
+/** A call that was sent. */
+export interface SentCall extends Call {
+  /** By the process's clock. */
+  readonly sentAt: number;
+  readonly credentials: LaneCredentials;
+}
+
+export type DecisionOf<Kind extends Decision["kind"]> = Extract<Decision, { kind: Kind }>;

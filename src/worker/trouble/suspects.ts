@@ -1,0 +1,83 @@
+import { drop, onAnswer, onFailure, rule } from "../../domain/trouble/blame.ts";
+import {
+  createBlameState,
+  findLookAt,
+  isSeenWorking,
+  listOpen,
+  type BlameState,
+} from "../../domain/trouble/blame-state.ts";
+import type { Finding } from "../../domain/trouble/finding.ts";
+import type { Hold } from "../../domain/trouble/hold.ts";
+import type { Suspect } from "../../domain/trouble/suspect.ts";
+import type { ClaimFence } from "../../domain/ledger/run-ledger.ts";
+import type { ContactDecision, ContactFailure } from "../../domain/lookup/decide.ts";
+import type { Clock } from "../run/clocks.ts";
+import type { DecisionOf, SentCall } from "./sent-call.ts";
+
+export interface SuspectsPorts {
+  readonly clock: Clock;
+  /** Sees to a call's record: each call that failed is settled once. */
+  readonly settle: (call: SentCall, decision: ContactDecision) => void;
+}
+
+/** The failed calls of one instance in one process that are in doubt: settled when it is known who is to blame. */
+export interface Suspects {
+  /** A clear answer came: charges the suspects that it proves guilty. */
+  answered(call: SentCall): void;
+  failed(call: SentCall, decision: DecisionOf<"suspect">): void;
+  /** The state was looked at: charges contacts, or returns the hold that the instance's fault asks for. */
+  rule(finding: Finding): { readonly hold: Hold; readonly askedAtMs: number } | undefined;
+  /** Calls stop: releases all that wait. */
+  release(error: string | undefined): void;
+  /** When to look at the instance's state, ms by the process's clock; undefined: there is no need. */
+  lookAt(): number | undefined;
+  /** The state was seen to be fine just now: no need to ask. */
+  isSeenWorking(): boolean;
+  /** Contacts whose record is still to come: their claims must be kept. */
+  listWaiting(): ClaimFence[];
+}
+
+interface FailedCall extends Suspect {
+  readonly call: SentCall;
+  readonly failure: ContactFailure;
+}
+
+export function createSuspects({ clock, settle }: SuspectsPorts): Suspects {
+  let state: BlameState<FailedCall> = createBlameState();
+
+  function charge(suspects: readonly FailedCall[]): void {
+    for (const { call, failure } of suspects) settle(call, failure);
+  }
+
+  return {
+    answered({ contact, sentAt }) {
+      const answered = onAnswer(state, { contactId: contact.contactId, sentAt }, clock.now());
+      ({ state } = answered);
+      charge(answered.guilty);
+    },
+    failed(call, { failure, ground, hold }) {
+      const { contactId } = call.contact;
+      const times = { sentAt: call.sentAt, endedAt: clock.now() };
+      const failed = onFailure(state, { contactId, ...times, ground, hold, call, failure });
+      ({ state } = failed);
+      if (failed.fate === "charge") settle(call, failure);
+      if (failed.fate === "release") settle(call, { kind: "release", error: failure.error });
+    },
+    rule(finding) {
+      const ruled = rule(state, finding, clock.now());
+      ({ state } = ruled);
+      const { ruling } = ruled;
+      if (ruling.kind === "hold") return { hold: ruling.hold, askedAtMs: ruling.evidence.call.askedAtMs };
+      charge(ruling.suspects);
+      return undefined;
+    },
+    release(error) {
+      const dropped = drop(state, clock.now());
+      ({ state } = dropped);
+      for (const { call } of dropped.dropped) settle(call, { kind: "release", error });
+    },
+    lookAt: () => findLookAt(state),
+    isSeenWorking: () => isSeenWorking(state, clock.now()),
+    listWaiting: () => listOpen(state).map(({ contactId, call }) => ({ contactId, runId: call.runId })),
+  };
+}

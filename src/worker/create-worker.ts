@@ -140,7 +140,7 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
       token === undefined
         ? breaker.refused(call, toHold("token-unreadable", policy))
         : lookUp(breaker, sent).catch((error: unknown) => failCall(breaker, sent, error));
-    const end = lane.callStarted();
+    const end = lane.calls.start();
     const ended = asked
       .catch((error: unknown) => events.ledgerFailed({ where: "look up" }, error))
       .finally(() => {

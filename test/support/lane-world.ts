@@ -61,18 +61,18 @@ function* runProcess(world: World, clockOffsetMs: number, steps: readonly Step[]
     yield inside;
     const databaseNowMs = world.trueMs;
     yield back;
-    lane.addSlots({ ...slots, databaseNowMs }, slots.pace, sentAt, clock.now());
+    lane.slots.add({ ...slots, databaseNowMs }, slots.pace, sentAt, clock.now());
   }
 
   /** As the instance run waits: it looks again after each wait, and sends without a pause once it may. */
   function* sendOne(late: number, connecting: number): Generator<number, boolean> {
     for (let looks = 0; ; looks += 1) {
-      const at = lane.nextSlotAt();
+      const at = lane.slots.nextAt();
       if (at === undefined) return false;
       if (at <= clock.now()) break;
       yield at - clock.now() + (looks === 0 ? late : 0);
     }
-    const { onSent } = lane.takeSlot();
+    const { onSent } = lane.slots.take();
     yield connecting;
     onSent();
     world.sent.push(world.trueMs);
@@ -84,7 +84,7 @@ function* runProcess(world: World, clockOffsetMs: number, steps: readonly Step[]
     if (step.kind === "pace") {
       world.pace = { requestsPerSecond: world.limit * step.share, marginMs: step.marginMs };
       // Whoever was refused knows it at once; the others with their next reservation.
-      lane.adapt(world.pace);
+      lane.slots.adapt(world.pace);
     }
     if (step.kind === "crash") {
       yield step.ms;

@@ -187,7 +187,7 @@ describe("the breaker", () => {
     await settled();
     const released = Array.from({ length: 10 }, (_, index) => `${index + 1} release`);
     expect(log).toEqual(["held timing-out", ...released]);
-    expect(lane.holds).toBe(1);
+    expect(lane.epoch).toBe(1);
     expect(lane.whenResumed()).toBeUndefined();
     pass(5_000);
     await fail(breaker, inFlight);
@@ -200,7 +200,7 @@ describe("the breaker", () => {
     world.ledger.isAway = true;
     await failTen(world);
     await settled();
-    expect(world.lane.holds).toBe(1);
+    expect(world.lane.epoch).toBe(1);
     expect(world.log.slice(0, 2)).toEqual(["failed: hold instance", "1 release"]);
   });
 
@@ -352,14 +352,14 @@ describe("a refusal for the rate", () => {
     ledger.pace = pace;
     await breaker.throttled(toCall(1, now()), decision);
     expect(log).toEqual(["throttled", "1 release"]);
-    expect(lane.holds).toBe(0);
+    expect(lane.epoch).toBe(0);
   });
 
   test("that says how long to wait ends the run, and wakes the instance when the wait is over", async () => {
     const { breaker, lane, ledger, now, wakes } = open();
     ledger.pace = { ...pace, until: new Date(Date.now() + 3_000) };
     await breaker.throttled(toCall(1, now()), decision);
-    expect(lane.holds).toBe(1);
+    expect(lane.epoch).toBe(1);
     expect(wakes[0]).toBeGreaterThan(2_000);
   });
 
@@ -392,6 +392,6 @@ describe("a refusal for the rate", () => {
     ledger.isAway = true;
     await breaker.throttled(toCall(2, now()), decision);
     expect(log).toEqual(["1 release", "failed: throttle", "2 release"]);
-    expect(lane.holds).toBe(1);
+    expect(lane.epoch).toBe(1);
   });
 });

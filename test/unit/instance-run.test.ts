@@ -60,7 +60,7 @@ function openRuns(ledger: FakeRunLedger, onCall: (runs: Runs) => void = () => un
           random: () => 0,
           call(_, call) {
             const answered = new Promise<void>((resolve) => {
-              inFlight.push({ end: lane.callStarted(), resolve });
+              inFlight.push({ end: lane.calls.start(), resolve });
             });
             sent.push(call);
             onCall(runs);
@@ -124,7 +124,7 @@ describe("an instance run", () => {
         .slice(4)
         .map((contactId) => ({ contactId, runId: ledger.claims[0]?.runId })),
     );
-    expect(runs.lane.inFlight).toBe(4);
+    expect(runs.lane.calls.inFlight).toBe(4);
   });
 
   test("that is told to stop before it begins claims nothing", async () => {
@@ -152,7 +152,7 @@ describe("an instance run", () => {
   test("sends nothing more once an answer says that the instance is in trouble", async () => {
     const ledger = createFakeRunLedger({ requestsPerSecond: 100, maxInFlight: 100 }, 500);
     const runs = openRuns(ledger, ({ sent, lane }) => {
-      if (sent.length === 7) lane.holds += 1;
+      if (sent.length === 7) lane.stopRuns();
     });
     expect(await runs.run()).toBe("held");
     expect(runs.sent).toHaveLength(7);
@@ -196,7 +196,7 @@ describe("an instance run", () => {
     const runs = openRuns(ledger);
     expect(await runs.run(150)).toBe("sliced");
     expect(runs.sent.length).toBeGreaterThan(0);
-    expect(runs.lane.inFlight).toBe(runs.sent.length);
+    expect(runs.lane.calls.inFlight).toBe(runs.sent.length);
     expect(runs.sent.length + ledger.released.length).toBe(100_000 - ledger.due);
   });
 
@@ -264,7 +264,7 @@ describe("an instance run", () => {
     await eventually(() => expect(runs.sent).toHaveLength(3));
     ledger.instance = { requestsPerSecond: 2_000, maxInFlight: 100 };
     expect(await ended).toBe("idle");
-    expect(runs.lane.inFlight).toBe(8);
+    expect(runs.lane.calls.inFlight).toBe(8);
   });
 
   test("that is full ends when its instance is paused", async () => {
@@ -280,20 +280,20 @@ describe("an instance run", () => {
     const ledger = createFakeRunLedger({ requestsPerSecond: 2_000, maxInFlight: 3 }, 50);
     const runs = openRuns(ledger);
     expect(await runs.run(1_000)).toBe("sliced");
-    expect(runs.lane.inFlight).toBe(3);
+    expect(runs.lane.calls.inFlight).toBe(3);
   });
 
   test("never has more calls in flight than the instance allows, one run after the other", async () => {
     const ledger = createFakeRunLedger({ requestsPerSecond: 2_000, maxInFlight: 3 }, 40);
     let most = 0;
     const runs = openRuns(ledger, ({ lane }) => {
-      most = Math.max(most, lane.inFlight);
+      most = Math.max(most, lane.calls.inFlight);
     });
     for (let slices = 0; slices < 4; slices += 1) await runs.run(30);
-    expect(runs.lane.inFlight).toBe(3);
+    expect(runs.lane.calls.inFlight).toBe(3);
     const rest = runs.run();
-    while (runs.sent.length < 40 || runs.lane.inFlight > 0) {
-      if (runs.lane.inFlight > 0) runs.answer();
+    while (runs.sent.length < 40 || runs.lane.calls.inFlight > 0) {
+      if (runs.lane.calls.inFlight > 0) runs.answer();
       await new Promise(setImmediate);
     }
     expect(await rest).toBe("idle");
@@ -343,7 +343,7 @@ describe("a run that probes", () => {
     const runs = openRuns(ledger);
     const ended = runs.run();
     await eventually(() => expect(runs.sent).toHaveLength(1));
-    runs.lane.holds += 1;
+    runs.lane.stopRuns();
     runs.answer();
     expect(await ended).toBe("held");
     expect(runs.sent).toHaveLength(1);
@@ -352,14 +352,14 @@ describe("a run that probes", () => {
   test("does not wait for calls from before the hold", async () => {
     const ledger = createFakeRunLedger(probing, 2);
     const runs = openRuns(ledger);
-    runs.lane.callStarted();
+    runs.lane.calls.start();
     const ended = runs.run();
     for (const calls of [1, 2]) {
       await eventually(() => expect(runs.sent).toHaveLength(calls));
       runs.answer();
     }
     expect(await ended).toBe("idle");
-    expect(runs.lane.inFlight).toBe(1);
+    expect(runs.lane.calls.inFlight).toBe(1);
   });
 
   test("ends at once when it is told to stop while its probe is in flight", async () => {
@@ -369,6 +369,6 @@ describe("a run that probes", () => {
     await eventually(() => expect(runs.sent).toHaveLength(1));
     runs.stopping.abort();
     expect(await ended).toBe("stopped");
-    expect(runs.lane.inFlight).toBe(1);
+    expect(runs.lane.calls.inFlight).toBe(1);
   });
 });

@@ -152,82 +152,82 @@ describe("one lane whose timers are punctual", () => {
 
 describe("a lane", () => {
   test("without slots lets no call go", () => {
-    expect(openLane().lane.nextSlotAt()).toBeUndefined();
+    expect(openLane().lane.slots.nextAt()).toBeUndefined();
   });
 
   test("starts a slot only when the database's clock has surely reached it", () => {
     const { clock, lane } = openLane();
     // The statement was sent at 100 and answered at 140: the database's 5000 was somewhere in between.
     clock.at = 140;
-    lane.addSlots({ slotsFromMs: 5_200, slotsUntilMs: 5_300, databaseNowMs: 5_000 }, pace, 100, 140);
-    expect(lane.nextSlotAt()).toBe(340);
+    lane.slots.add({ slotsFromMs: 5_200, slotsUntilMs: 5_300, databaseNowMs: 5_000 }, pace, 100, 140);
+    expect(lane.slots.nextAt()).toBe(340);
   });
 
   test("forgets slots when they may have gone by on the database's clock, by more than we may be wrong", () => {
     const { clock, lane } = openLane();
-    lane.addSlots({ slotsFromMs: 5_200, slotsUntilMs: 5_300, databaseNowMs: 5_000 }, pace, 100, 140);
+    lane.slots.add({ slotsFromMs: 5_200, slotsUntilMs: 5_300, databaseNowMs: 5_000 }, pace, 100, 140);
     clock.at = 400 + slotToleranceMs + clockErrorMs;
-    expect(lane.nextSlotAt()).toBeLessThanOrEqual(clock.at);
+    expect(lane.slots.nextAt()).toBeLessThanOrEqual(clock.at);
     clock.at += 0.001;
-    expect(lane.nextSlotAt()).toBeUndefined();
+    expect(lane.slots.nextAt()).toBeUndefined();
   });
 
   test.each([0, 60, 200, 300])("sends a lone call although the database took %i ms to answer", (tookMs) => {
     const { clock, lane } = openLane();
     clock.at = 1_000 + tookMs;
-    lane.addSlots({ slotsFromMs: 5_000, slotsUntilMs: 5_000, databaseNowMs: 5_000 }, pace, 1_000, clock.at);
-    expect(lane.nextSlotAt()).toBeLessThanOrEqual(clock.at);
+    lane.slots.add({ slotsFromMs: 5_000, slotsUntilMs: 5_000, databaseNowMs: 5_000 }, pace, 1_000, clock.at);
+    expect(lane.slots.nextAt()).toBeLessThanOrEqual(clock.at);
   });
 
   test("sends nothing before the moment that it was told, and goes on from there in its spacing", () => {
     const { clock, lane } = openLane();
-    lane.addSlots({ slotsFromMs: 1_000, slotsUntilMs: 1_500, databaseNowMs: 1_000 }, pace, 0, 0);
-    lane.notBefore(70);
-    expect(lane.nextSlotAt()).toBe(70);
+    lane.slots.add({ slotsFromMs: 1_000, slotsUntilMs: 1_500, databaseNowMs: 1_000 }, pace, 0, 0);
+    lane.slots.notBefore(70);
+    expect(lane.slots.nextAt()).toBe(70);
     clock.at = 70;
-    lane.takeSlot();
-    expect(lane.nextSlotAt()).toBeCloseTo(70 + 101.2, 5);
-    lane.notBefore(10);
-    expect(lane.nextSlotAt()).toBeCloseTo(70 + 101.2, 5);
+    lane.slots.take();
+    expect(lane.slots.nextAt()).toBeCloseTo(70 + 101.2, 5);
+    lane.slots.notBefore(10);
+    expect(lane.slots.nextAt()).toBeCloseTo(70 + 101.2, 5);
   });
 
   test("goes on to the slots that were reserved next when the first ones have gone by", () => {
     const { clock, lane } = openLane();
-    lane.addSlots({ slotsFromMs: 1_000, slotsUntilMs: 1_100, databaseNowMs: 1_000 }, pace, 0, 0);
-    lane.addSlots({ slotsFromMs: 3_000, slotsUntilMs: 3_100, databaseNowMs: 1_000 }, pace, 0, 0);
+    lane.slots.add({ slotsFromMs: 1_000, slotsUntilMs: 1_100, databaseNowMs: 1_000 }, pace, 0, 0);
+    lane.slots.add({ slotsFromMs: 3_000, slotsUntilMs: 3_100, databaseNowMs: 1_000 }, pace, 0, 0);
     clock.at = 500;
-    expect(lane.nextSlotAt()).toBe(2_000);
+    expect(lane.slots.nextAt()).toBe(2_000);
   });
 
   test("stamps a call by the database's clock, rather too early than too late", () => {
     const { clock, lane } = openLane();
-    lane.addSlots({ slotsFromMs: 5_000, slotsUntilMs: 5_100, databaseNowMs: 5_000 }, pace, 100, 140);
+    lane.slots.add({ slotsFromMs: 5_000, slotsUntilMs: 5_100, databaseNowMs: 5_000 }, pace, 100, 140);
     clock.at = 150;
-    expect(lane.takeSlot().askedAtMs).toBe(5_010);
+    expect(lane.slots.take().askedAtMs).toBe(5_010);
   });
 
   test("wakes all who wait for the end of a call, once", async () => {
     const { lane } = openLane();
-    const end = lane.callStarted();
-    lane.callStarted();
-    const waiting = [lane.nextEnd(), lane.nextEnd()];
+    const end = lane.calls.start();
+    lane.calls.start();
+    const waiting = [lane.calls.nextEnd(), lane.calls.nextEnd()];
     end();
     await Promise.all(waiting);
-    expect(lane.inFlight).toBe(1);
+    expect(lane.calls.inFlight).toBe(1);
   });
 
   test("knows how long answers take, the latest ones counting most", () => {
     const { clock, lane } = openLane();
-    expect(lane.meanLatencyMs).toBeUndefined();
+    expect(lane.calls.meanLatencyMs).toBeUndefined();
     const answerIn = (ms: number) => {
-      const end = lane.callStarted();
+      const end = lane.calls.start();
       clock.at += ms;
       end();
     };
     answerIn(100);
-    expect(lane.meanLatencyMs).toBe(100);
+    expect(lane.calls.meanLatencyMs).toBe(100);
     for (let calls = 0; calls < 200; calls += 1) answerIn(3_000);
-    expect(lane.meanLatencyMs).toBeCloseTo(3_000, 0);
+    expect(lane.calls.meanLatencyMs).toBeCloseTo(3_000, 0);
   });
 
   test("may send when everybody who has paused it has resumed it", async () => {

@@ -5,7 +5,8 @@ import type { ClaimFence, RunLedger } from "../../domain/ledger/run-ledger.ts";
 import { slotSpacingMs, type Pace } from "../../domain/pace/pacer.ts";
 import { sleep } from "../../lib/deadline.ts";
 import type { Clock } from "./clocks.ts";
-import type { Lane, TakenSlot } from "./lane.ts";
+import type { TakenSlot } from "./lane-slots.ts";
+import type { Lane } from "./lane.ts";
 
 export interface RunSettings {
   /** A run hands over to the next instance after this long, if one waits. */
@@ -69,7 +70,7 @@ export async function runInstance(ports: RunPorts, lane: Lane, signal: AbortSign
   const runId = randomUUID();
   const startedAt = clock.now();
   let sliceEndsAt = startedAt + settings.sliceMs;
-  const holdsAtStart = lane.holds;
+  const epochAtStart = lane.epoch;
   const unsent = new Map<ClaimedContact, ClaimFence>();
   /** As the latest claim found it; a new run knows nothing yet. */
   let instance: ClaimedInstance | undefined;
@@ -85,14 +86,14 @@ export async function runInstance(ports: RunPorts, lane: Lane, signal: AbortSign
 
   const mustEnd = (): RunEnd | undefined => {
     if (stop.aborted) return "stopped";
-    return lane.holds === holdsAtStart ? undefined : "held";
+    return lane.epoch === epochAtStart ? undefined : "held";
   };
 
   /** Is there room for calls? As many may be in flight as the instance says, by the latest claim. */
   const getCapacity = () => {
     const { requestsPerSecond = 1, maxInFlight = settings.maxInFlight } = instance ?? {};
-    const most = maxInFlight ?? defaultMaxInFlight(requestsPerSecond, lane.meanLatencyMs);
-    return most - lane.inFlight - unsent.size;
+    const most = maxInFlight ?? defaultMaxInFlight(requestsPerSecond, lane.calls.meanLatencyMs);
+    return most - lane.calls.inFlight - unsent.size;
   };
 
   /** The slice is over, and another instance wants its turn, or another process may want this one. */
@@ -108,11 +109,11 @@ export async function runInstance(ports: RunPorts, lane: Lane, signal: AbortSign
       const end = mustEnd() ?? ((await isSliceOver()) ? "sliced" : undefined);
       if (end) return end;
       const capacity = getCapacity();
-      const isKnown = instance !== undefined || lane.inFlight === 0;
+      const isKnown = instance !== undefined || lane.calls.inFlight === 0;
       // How much room there is, the first claim tells.
       if (isKnown && capacity >= 1) return claim(instance ? Math.min(capacity, maxClaim) : 1);
       // Full, also of calls of the run before this one: the instance may be set otherwise by now.
-      if (isKnown) await waitFor(lane.nextEnd(), lookEveryMs);
+      if (isKnown) await waitFor(lane.calls.nextEnd(), lookEveryMs);
       const refused = getCapacity() < 1 || !isKnown ? await claim(0) : undefined;
       if (typeof refused === "string") return refused;
     }
@@ -132,7 +133,7 @@ export async function runInstance(ports: RunPorts, lane: Lane, signal: AbortSign
   function leaveStep(pace: Pace): void {
     if (isOutOfStep) return;
     isOutOfStep = true;
-    lane.notBefore(clock.now() + ports.random() * slotSpacingMs(pace));
+    lane.slots.notBefore(clock.now() + ports.random() * slotSpacingMs(pace));
   }
 
   /** Sent, or to be given back. */
@@ -154,7 +155,7 @@ export async function runInstance(ports: RunPorts, lane: Lane, signal: AbortSign
       unsent.set(contact, fence);
       lane.unsent.add(fence);
     }
-    if (limit > 0) lane.addSlots(result.claim, instance, sentAt, clock.now());
+    if (limit > 0) lane.slots.add(result.claim, instance, sentAt, clock.now());
     if (result.claim.contacts.length > 1) leaveStep(instance);
     return result.claim;
   }
@@ -167,19 +168,19 @@ export async function runInstance(ports: RunPorts, lane: Lane, signal: AbortSign
     for (;;) {
       await waitUntilResumed();
       if (mustEnd()) return undefined;
-      const at = lane.nextSlotAt();
+      const at = lane.slots.nextAt();
       if (at === undefined) {
         const sentAt = clock.now();
         const request = { instanceId: lane.instanceId, laneId: lane.id, calls: unsent.size };
         const reservation = await ledger.reserveCalls(request);
         if (reservation === undefined) return undefined;
-        lane.addSlots(reservation, reservation.pace, sentAt, clock.now());
+        lane.slots.add(reservation, reservation.pace, sentAt, clock.now());
         // The database is too slow for its slots to be of use: asking it again at once would not make it faster.
-        if (lane.nextSlotAt() === undefined) await sleep(slowDatabasePauseMs, signal);
+        if (lane.slots.nextAt() === undefined) await sleep(slowDatabasePauseMs, signal);
         continue;
       }
       const waitMs = at - clock.now();
-      if (waitMs <= 0) return lane.takeSlot();
+      if (waitMs <= 0) return lane.slots.take();
       await sleep(Math.min(waitMs, lookEveryMs), signal);
       const look = waitMs > lookEveryMs ? await claim(0) : undefined;
       if (typeof look === "string") {

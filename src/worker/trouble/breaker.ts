@@ -82,7 +82,7 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
 
   function endRun(): void {
     isEnding = true;
-    lane.holds += 1;
+    lane.stopRuns();
   }
 
   /** Looks at the instance's state as soon as there is a need. */
@@ -134,7 +134,7 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
     const { marginMs, callsAllowed, until, mustHold } = pace;
     const isSlower = callsAllowed < instance.requestsPerSecond;
     events.instanceThrottled({ instanceId, by, marginMs, callsAllowed, isSlower, until });
-    lane.adapt({ requestsPerSecond: callsAllowed, marginMs });
+    lane.slots.adapt({ requestsPerSecond: callsAllowed, marginMs });
     if (until) {
       endRun();
       ports.wakeAfter(instanceId, until.getTime() - Date.now());

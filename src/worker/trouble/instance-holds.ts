@@ -34,7 +34,7 @@ export function createInstanceHolds(ports: InstanceHoldsPorts): InstanceHolds {
   const { ledger, events } = ports;
 
   function stop(lane: Lane, waitMs: number): void {
-    lane.holds += 1;
+    lane.stopRuns();
     ports.wakeAfter(lane.instanceId, waitMs);
   }
 
@@ -51,7 +51,7 @@ export function createInstanceHolds(ports: InstanceHoldsPorts): InstanceHolds {
         else events.instanceStillHeld({ instanceId, reason: hold.reason, until });
       } catch (error) {
         // Not written down, so that no other process knows; but ours can stop.
-        lane.holds += 1;
+        lane.stopRuns();
         events.ledgerFailed({ where: "hold instance" }, error);
       }
       return true;
@@ -65,7 +65,7 @@ export function createInstanceHolds(ports: InstanceHoldsPorts): InstanceHolds {
         events.instanceStillHeld({ instanceId, reason: held.reason, until: held.until });
         return held;
       } catch (error) {
-        lane.holds += 1;
+        lane.stopRuns();
         events.ledgerFailed({ where: "prolong hold" }, error);
         return undefined;
       }

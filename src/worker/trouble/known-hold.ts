@@ -1,0 +1,48 @@
+import type { Hold } from "../../domain/trouble/hold.ts";
+import type { RunEnd } from "../run/instance-run.ts";
+import type { Lane } from "../run/lane.ts";
+import type { InstanceHolds } from "./instance-holds.ts";
+import type { SentCall } from "./sent-call.ts";
+
+/** What one process knows of whether its instance is held. */
+export interface KnownHold {
+  /** True: the instance is held from now on. False: what the call told is old news. */
+  open(hold: Hold, askedAtMs: number): Promise<boolean>;
+  /** A clear answer came: ends the hold that it overrules, where there may be one. */
+  answered(call: SentCall): Promise<void>;
+  /** Ends the run without a hold. */
+  endRun(): void;
+  /** A run has ended. True: it met a hold that other processes have found out. */
+  runEnded(end: RunEnd): boolean;
+}
+
+export function createKnownHold(holds: InstanceHolds, lane: Lane): KnownHold {
+  /** Held, as far as is known: an answer to a call that was sent since then overrules it. */
+  let mayBeHeld = false;
+  /** The run ends by our own doing, though the instance is not held. */
+  let isEnding = false;
+
+  return {
+    async open(hold, askedAtMs) {
+      const isHeld = await holds.open(lane, hold, askedAtMs);
+      if (isHeld) mayBeHeld = true;
+      return isHeld;
+    },
+    async answered({ contact, instance, askedAtMs }) {
+      if (!instance.probing && !mayBeHeld) return;
+      if (await holds.end(lane, contact.chatId, askedAtMs)) mayBeHeld = false;
+    },
+    endRun() {
+      isEnding = true;
+      lane.stopRuns();
+    },
+    runEnded(end) {
+      // A hold that leaves some chats to be asked is known already.
+      const isNews = end === "held" && !mayBeHeld && !isEnding;
+      isEnding = false;
+      // A run that ended otherwise was let in: what comes after it is news again.
+      mayBeHeld = end === "held";
+      return isNews;
+    },
+  };
+}

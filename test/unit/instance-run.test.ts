@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { sleep } from "../../src/lib/deadline.ts";
-import { runInstance, type Call } from "../../src/worker/run/instance-run.ts";
+import type { Call } from "../../src/worker/run/call.ts";
+import { runInstance } from "../../src/worker/run/instance-run.ts";
 import { createLane, type Lane } from "../../src/worker/run/lane.ts";
 import { eventually } from "../support/eventually.ts";
 import { createFakeRunLedger, type FakeRunLedger } from "../support/fake-run-ledger.ts";
@@ -58,7 +59,7 @@ function openRuns(ledger: FakeRunLedger, onCall: (runs: Runs) => void = () => un
           settings: { sliceMs, maxInFlight: undefined },
           othersWait: async () => runs.othersWait(),
           random: () => 0,
-          call(_, call) {
+          call(call) {
             const answered = new Promise<void>((resolve) => {
               inFlight.push({ end: lane.calls.start(), resolve });
             });

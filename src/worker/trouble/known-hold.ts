@@ -1,5 +1,5 @@
 import type { Hold } from "../../domain/trouble/hold.ts";
-import type { RunEnd } from "../run/instance-run.ts";
+import type { RunEnd } from "../run/run-stop.ts";
 import type { Lane } from "../run/lane.ts";
 import type { InstanceHolds } from "./instance-holds.ts";
 import type { SentCall } from "./sent-call.ts";

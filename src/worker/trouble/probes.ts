@@ -5,7 +5,7 @@ import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
 import { isSign } from "../../domain/trouble/suspect.ts";
 import type { InstanceCheck, LaneCredentials } from "./check-instance.ts";
 import type { InstanceHolds } from "./instance-holds.ts";
-import type { Call } from "../run/instance-run.ts";
+import type { Call } from "../run/call.ts";
 import type { Lane } from "../run/lane.ts";
 
 export interface ProbePorts {

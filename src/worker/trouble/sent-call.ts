@@ -1,5 +1,5 @@
 import type { Decision } from "../../domain/lookup/decide.ts";
-import type { Call } from "../run/instance-run.ts";
+import type { Call } from "../run/call.ts";
 import type { LaneCredentials } from "./check-instance.ts";
 
 /** A call that was sent. */

@@ -1,6 +1,6 @@
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
-import type { Call } from "../run/instance-run.ts";
+import type { Call } from "../run/call.ts";
 import type { Lane } from "../run/lane.ts";
 import type { KnownHold } from "./known-hold.ts";
 import type { DecisionOf } from "./sent-call.ts";

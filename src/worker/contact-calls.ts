@@ -1,0 +1,119 @@
+/*
+ * One call, from its slot to what follows. The run does not wait for it: by then it sends the next one. Only a probe is waited for.
+ *
+ *   run            contact calls        provider       breaker                     lane                  ledger
+ *    │                  │                   │             │                          │                      │
+ *    ├─ call ──────────►├─ getAvatar ──────►│             │                          │                      │
+ *    │                  ├─ calls.start() ───│─────────────│─────────────────────────►│ one more in flight   │
+ *    │ next contact     │                   │             │                          │                      │
+ *    │                  │◄───────── outcome ┤             │                          │                      │
+ *    │                  │ decide()          │             │                          │                      │
+ *    │   answer         ├─ save ────────────│─────────────│──────────────────────────│─ save buffer ───────►│
+ *    │                  ├─ answered ────────│────────────►│ charges the guilty       │      end of a hold ─►│
+ *    │   suspect        ├─ failed ──────────│────────────►│ waits for an answer, or  │                      │
+ *    │                  │                   │◄─ getState ─┤ looks at the state ─────►│ pauseCalls()         │
+ *    │                  │                   │             │ rules: charges … ────────│─ save buffer ───────►│
+ *    │◄ ends as held ───│───────────────────│─────────────│ … or holds ─────────────►│ stopRuns()    hold ─►│
+ *    │   instance       ├─ refused ─────────│────────────►│ holds, as above          │                      │
+ *    │   throttled      ├─ throttled ───────│────────────►│ slows down ─────────────►│ slots.adapt() pace ─►│
+ *    │                  │                   │             │                          │                      │
+ *    │                  ├─ its end ─────────│─────────────│─────────────────────────►│ room for a next one  │
+ */
+import { decide, type ContactDecision, type RetryPolicy } from "../domain/lookup/decide.ts";
+import { toHold, type ProbePolicy } from "../domain/trouble/hold.ts";
+import type { ChatId } from "../domain/chat-id.ts";
+import type { InstanceId } from "../domain/instance-id.ts";
+import type { InstanceCredentials, Lookup, Outcome } from "../domain/outcome.ts";
+import { assertNever } from "../lib/errors.ts";
+import type { Call } from "./run/call.ts";
+import type { Clock } from "./run/clocks.ts";
+import type { Lane } from "./run/lane.ts";
+import type { Breaker } from "./trouble/breaker.ts";
+import type { SentCall } from "./trouble/sent-call.ts";
+
+/** What one process has of an instance that it works on. */
+export interface GuardedLane {
+  readonly lane: Lane;
+  readonly breaker: Breaker;
+}
+
+export interface ContactCallsPorts {
+  /** Never rejects: whatever happens is an outcome. */
+  readonly getAvatar: (
+    instance: InstanceCredentials,
+    chatId: ChatId,
+    options: { signal: AbortSignal; onSent: () => void },
+  ) => Promise<Lookup>;
+  /** The token in clear, or undefined where this process cannot open it. */
+  readonly openToken: (
+    sealedToken: string,
+    context: { readonly id: InstanceId; readonly apiUrl: string },
+  ) => string | undefined;
+  /** Writes down what becomes of the contact. */
+  readonly save: (call: Call, decision: ContactDecision) => void;
+  readonly policy: RetryPolicy & ProbePolicy;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly events: ContactCallEvents;
+  /** Hangs up: contacts that have no answer yet are released. */
+  readonly signal: AbortSignal;
+}
+
+export interface ContactCallEvents {
+  lookedUp(fields: { instanceId: InstanceId; chatId: ChatId; lookup: Lookup }): void;
+  ledgerFailed(fields: { where: string }, error: unknown): void;
+}
+
+/** Sends the call of a contact. Resolves when all that follows from its answer is done; never rejects. */
+export type CallContact = (instance: GuardedLane, call: Call) => Promise<void>;
+
+export function createContactCalls(ports: ContactCallsPorts): CallContact {
+  const { save, policy, clock, random, events, signal } = ports;
+  const noteError = (error: unknown) => events.ledgerFailed({ where: "look up" }, error);
+
+  async function lookUp(breaker: Breaker, call: SentCall): Promise<void> {
+    const { contact, credentials } = call;
+    const lookup = await ports.getAvatar(credentials, contact.chatId, { signal, onSent: call.onSent });
+    if (signal.aborted && lookup.outcome.kind === "network-error") {
+      return save(call, { kind: "release", error: undefined });
+    }
+    events.lookedUp({ instanceId: credentials.instanceId, chatId: contact.chatId, lookup });
+    await carryOut(breaker, call, lookup.outcome);
+  }
+
+  async function carryOut(breaker: Breaker, call: SentCall, outcome: Outcome): Promise<void> {
+    const decision = decide(outcome, call.contact.attempts, policy, new Date(), random());
+    switch (decision.kind) {
+      case "answer":
+        save(call, decision.contact);
+        return breaker.answered(call);
+      case "suspect":
+        return breaker.failed(call, decision);
+      case "instance":
+        return breaker.refused(call, decision.hold);
+      case "throttled":
+        return breaker.throttled(call, decision);
+      default:
+        return assertNever(decision);
+    }
+  }
+
+  /** A fault of ours, and perhaps of this one contact: it must not take the process with it, again and again. */
+  function failCall(breaker: Breaker, call: SentCall, error: unknown): Promise<void> {
+    noteError(error);
+    const excerpt = "an unexpected error";
+    return carryOut(breaker, call, { kind: "unclear", scope: "call", status: 0, excerpt });
+  }
+
+  return ({ lane, breaker }, call) => {
+    const { instanceId } = lane;
+    const { apiUrl, sealedToken } = call.instance;
+    const token = ports.openToken(sealedToken, { id: instanceId, apiUrl });
+    const sent = { ...call, sentAt: clock.now(), credentials: { instanceId, apiUrl, token: token ?? "" } };
+    const asked =
+      token === undefined
+        ? breaker.refused(call, toHold("token-unreadable", policy))
+        : lookUp(breaker, sent).catch((error: unknown) => failCall(breaker, sent, error));
+    return asked.catch(noteError).finally(lane.calls.start());
+  };
+}

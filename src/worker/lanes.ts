@@ -1,0 +1,62 @@
+import type { InstanceId } from "../domain/instance-id.ts";
+import type { ClaimFence, RunLedger } from "../domain/ledger/run-ledger.ts";
+import type { ProbePolicy } from "../domain/trouble/hold.ts";
+import type { GuardedLane } from "./contact-calls.ts";
+import type { Clock } from "./run/clocks.ts";
+import { createLane } from "./run/lane.ts";
+import { createBreaker, type BreakerEvents, type BreakerPorts } from "./trouble/breaker.ts";
+import {
+  createInstanceCheck,
+  type InstanceCheckEvents,
+  type InstanceCheckPorts,
+} from "./trouble/check-instance.ts";
+import { createInstanceHolds, type InstanceHoldsEvents } from "./trouble/instance-holds.ts";
+import { createProbes } from "./trouble/probes.ts";
+
+export interface LanesPorts {
+  readonly ledger: RunLedger;
+  readonly clock: Clock;
+  readonly getState: InstanceCheckPorts["getState"];
+  readonly save: BreakerPorts["save"];
+  /** Asks for a run of the instance in `afterMs`: a retry is due then, or a hold ends. */
+  readonly wakeAfter: (instanceId: InstanceId, afterMs: number) => void;
+  readonly policy: ProbePolicy;
+  /** Ends looks at the state that are under way. */
+  readonly signal: AbortSignal;
+  readonly events: LaneEvents;
+}
+
+export interface LaneEvents extends BreakerEvents, InstanceCheckEvents, InstanceHoldsEvents {}
+
+/** The lanes of all instances that this process has worked on, each with its breaker. */
+export interface Lanes {
+  get(instanceId: InstanceId): GuardedLane;
+  /** Claims of contacts that wait for their slot, or for a ruling. */
+  listWaiting(): ClaimFence[];
+  /** Stops the breakers. */
+  stop(): void;
+}
+
+export function createLanes(ports: LanesPorts): Lanes {
+  const { ledger, clock, policy, signal, events, wakeAfter, getState, save } = ports;
+  const holds = createInstanceHolds({ ledger, policy, wakeAfter, events });
+  const check = createInstanceCheck({ ledger, getState, policy, clock, events, signal });
+  const probes = createProbes({ ledger, check, holds, events });
+  const lanes = new Map<InstanceId, GuardedLane>();
+  return {
+    get(instanceId) {
+      const known = lanes.get(instanceId);
+      if (known) return known;
+      const lane = createLane(instanceId, clock);
+      const breakerPorts = { ledger, clock, check, holds, probes, save, wakeAfter, events };
+      const created = { lane, breaker: createBreaker(breakerPorts, lane) };
+      lanes.set(instanceId, created);
+      return created;
+    },
+    listWaiting: () =>
+      [...lanes.values()].flatMap(({ lane, breaker }) => [...lane.unsent, ...breaker.listWaiting()]),
+    stop() {
+      for (const { breaker } of lanes.values()) breaker.stop();
+    },
+  };
+}

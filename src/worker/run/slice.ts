@@ -1,0 +1,24 @@
+import type { Clock } from "./clocks.ts";
+
+/** A run's turn on its instance. */
+export interface Slice {
+  /** The turn is over, and another instance wants its own, or another process may want this one. */
+  isOver(): Promise<boolean>;
+}
+
+/** As many slices at most where no instance waits: then the process that has least to do may take over. */
+const maxSlices = 10;
+
+/** @param othersWait does any instance wait for its turn? */
+export function beginSlice(clock: Clock, sliceMs: number, othersWait: () => Promise<boolean>): Slice {
+  const startedAt = clock.now();
+  let endsAt = startedAt + sliceMs;
+  return {
+    async isOver() {
+      if (clock.now() < endsAt) return false;
+      if (clock.now() >= startedAt + maxSlices * sliceMs || (await othersWait())) return true;
+      endsAt = clock.now() + sliceMs;
+      return false;
+    },
+  };
+}

@@ -13,7 +13,8 @@ import type { Call } from "./run/call.ts";
 import type { Clock } from "./run/clocks.ts";
 import { runInstance, type RunSettings } from "./run/instance-run.ts";
 import type { RunEnd } from "./run/run-stop.ts";
-import { createSaveBuffer, type SaveEvents } from "./run/save-buffer.ts";
+import { createSaveBuffer } from "./run/save-buffer.ts";
+import type { SaveEvents } from "./run/write-records.ts";
 
 export interface WorkerPorts
   extends Pick<ContactCallsPorts, "getAvatar" | "openToken">, Pick<LanesPorts, "getState" | "wakeAfter"> {

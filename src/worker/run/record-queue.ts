@@ -1,0 +1,59 @@
+import type { LookupRecord } from "../../domain/ledger/lookup-record.ts";
+import type { ClaimFence } from "../../domain/ledger/run-ledger.ts";
+
+/** Records that are not written yet, in the order in which they came. */
+export interface RecordQueue {
+  /** How many wait, without those that are being written. */
+  readonly size: number;
+  add(record: LookupRecord): void;
+  /** Takes the records that one statement can write. They count as unsaved until `settle`. */
+  take(): readonly LookupRecord[];
+  /** Records that were taken have to be written once more, by a later statement. */
+  putBack(records: readonly LookupRecord[]): void;
+  /** What was taken is written, or never will be. */
+  settle(): void;
+  /** Those that wait, and those that are being written. */
+  listUnsaved(): ClaimFence[];
+}
+
+export const maxBatch = 500;
+
+export function createRecordQueue(): RecordQueue {
+  let waiting: LookupRecord[] = [];
+  let taken: readonly LookupRecord[] = [];
+  return {
+    get size() {
+      return waiting.length;
+    },
+    add(record) {
+      waiting.push(record);
+    },
+    take() {
+      ({ batch: taken, later: waiting } = splitBatch(waiting));
+      return taken;
+    },
+    putBack(records) {
+      const back = new Set(records);
+      taken = taken.filter((record) => !back.has(record));
+      waiting.push(...records);
+    },
+    settle() {
+      taken = [];
+    },
+    listUnsaved: () => [...taken, ...waiting].map(({ contactId, runId }) => ({ contactId, runId })),
+  };
+}
+
+/** One statement can write a contact once: a second record waits for the next one. Pure. */
+export function splitBatch(records: readonly LookupRecord[]): {
+  readonly batch: readonly LookupRecord[];
+  readonly later: LookupRecord[];
+} {
+  const batch = new Map<number, LookupRecord>();
+  const later: LookupRecord[] = [];
+  for (const record of records) {
+    if (batch.size < maxBatch && !batch.has(record.contactId)) batch.set(record.contactId, record);
+    else later.push(record);
+  }
+  return { batch: [...batch.values()], later };
+}

@@ -1,0 +1,71 @@
+import type { LookupRecord } from "../../domain/ledger/lookup-record.ts";
+import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
+import { sleep } from "../../lib/deadline.ts";
+import type { RecordQueue } from "./record-queue.ts";
+
+export interface RecordWriterPorts {
+  readonly ledger: Pick<RunLedger, "saveLookups">;
+  readonly isTransient: (error: unknown) => boolean;
+  readonly events: SaveEvents;
+}
+
+export interface SaveEvents {
+  saved(records: readonly LookupRecord[]): void;
+  /** Another transaction holds their contacts: kept in Postgres, and written by a sweep when these are free. */
+  savesSetAside(fields: { records: number }): void;
+  /** Postgres does not take it now; it is tried again. */
+  saveDelayed(fields: { records: number; tries: number }, error: unknown): void;
+  /** Postgres never takes this one: its claim expires and the contact is asked again. */
+  saveRefused(record: LookupRecord, error: unknown): void;
+}
+
+export interface RecordWriter extends RecordWriterPorts {
+  /** Takes back what has to be written by a later statement. */
+  readonly queue: Pick<RecordQueue, "size" | "putBack">;
+  /** Ends all waits, and further tries; undefined while there is no end. */
+  readonly stop: () => AbortSignal | undefined;
+}
+
+const retryMaxMs = 5_000;
+/** A contact that is just being erased, or not after all. */
+const leftPauseMs = 250;
+
+/** Writes records with one statement, as often as it takes; with one each where one of them is refused for good. */
+export async function writeRecords(writer: RecordWriter, batch: readonly LookupRecord[]): Promise<void> {
+  const { isTransient, events, stop } = writer;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await save(writer, batch);
+      return;
+    } catch (error) {
+      if (!isTransient(error)) return saveSingly(writer, batch);
+      events.saveDelayed({ records: batch.length, tries }, error);
+      if (stop()?.aborted) return;
+      await sleep(Math.min(retryMaxMs, 100 * 2 ** tries), stop());
+    }
+  }
+}
+
+/** What other transactions hold costs the rest nothing. */
+async function save({ ledger, events, queue, stop }: RecordWriter, batch: readonly LookupRecord[]) {
+  const { setAside, left } = await ledger.saveLookups(batch);
+  const saved = batch.filter(({ contactId }) => !setAside.has(contactId) && !left.has(contactId));
+  if (saved.length > 0) events.saved(saved);
+  if (setAside.size > 0) events.savesSetAside({ records: setAside.size });
+  if (left.size === 0) return;
+  queue.putBack(batch.filter(({ contactId }) => left.has(contactId)));
+  // Only where nothing else is to be written: it must not hold up the rest.
+  if (queue.size === left.size) await sleep(leftPauseMs, stop());
+}
+
+/** One record that Postgres refuses must not cost the others their answers. */
+async function saveSingly(writer: RecordWriter, batch: readonly LookupRecord[]): Promise<void> {
+  for (const record of batch) {
+    try {
+      await save(writer, [record]);
+    } catch (error) {
+      if (writer.isTransient(error)) writer.queue.putBack([record]);
+      else writer.events.saveRefused(record, error);
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { LookupRecord } from "../../src/domain/ledger/lookup-record.ts";
+import { createRecordQueue, maxBatch, splitBatch } from "../../src/worker/run/record-queue.ts";
+
+const toRecord = (contactId: number, askedAtMs: number): LookupRecord => ({
+  contactId,
+  runId: "run",
+  askedAtMs,
+  decision: { kind: "give-up", error: "x" },
+  refresh: undefined,
+});
+
+test("a batch takes of each contact the first record, as many as it may, and leaves the rest in its order", () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(700), { maxLength: 1_500 }), (ids) => {
+      const records = ids.map((id, at) => toRecord(id, at));
+      const firsts = records.filter(({ contactId }, at) => ids.indexOf(contactId) === at);
+      const { batch, later } = splitBatch(records);
+      expect(batch).toEqual(firsts.slice(0, maxBatch));
+      expect(later).toEqual(records.filter((record) => !batch.includes(record)));
+    }),
+  );
+});
+
+test("a record counts as unsaved, once, until it is settled, also when it is put back", () => {
+  const queue = createRecordQueue();
+  const [first, second] = [toRecord(1, 1), toRecord(2, 2)];
+  queue.add(first);
+  queue.add(second);
+  expect(queue.take()).toEqual([first, second]);
+  expect(queue.size).toBe(0);
+  queue.putBack([first]);
+  expect(queue.size).toBe(1);
+  expect(queue.listUnsaved().map(({ contactId }) => contactId)).toEqual([2, 1]);
+  queue.settle();
+  expect(queue.listUnsaved().map(({ contactId }) => contactId)).toEqual([1]);
+});

@@ -31,18 +31,18 @@ interface Progress {
  * Brings the contacts of the configured query in. That a source fails is told, and the night goes on without it; rejects only
  * where our own database is away, or this process stops: then the night waits.
  * @param database of the ledger
+ * @returns a function that takes the moment of the night and a signal, which is aborted when this process stops
  */
 export function createNightSource(
   { config, events }: Pick<Base, "config" | "events">,
   database: Database,
-  signal: AbortSignal,
-): (now: Date) => Promise<SourceOutcome | undefined> {
+): (now: Date, signal: AbortSignal) => Promise<SourceOutcome | undefined> {
   const { source } = config.resync;
   if (source === undefined) return async () => undefined;
 
   let failingSince: number | undefined;
 
-  return async (now) => {
+  return async (now, signal) => {
     const progress: Progress = { added: 0, gone: 0, rejected: 0, rejectedRows: [] };
     const deadline = AbortSignal.timeout(wholeMs);
     const within = AbortSignal.any([signal, deadline]);

@@ -33,8 +33,9 @@ import {
   readClock,
   type NightPreparation,
 } from "../store/resync/resync-nights.ts";
+import type { BackgroundTask } from "../lib/start-tasks.ts";
 import type { Queues } from "../queue/queues.ts";
-import { createResync, startResync, type ResyncLedger } from "../worker/resync/resync.ts";
+import { createResync, listResyncTasks, type ResyncLedger } from "../worker/resync/resync.ts";
 
 /** What of an instance's rate is reached: a margin is kept on top of each second of calls. */
 const reachedShare = 0.98;
@@ -85,10 +86,10 @@ export function createResyncs({ config }: Base, database: Database): Resyncs {
 const resyncConnections = 5;
 
 /**
- * Starts the resync in a worker process, on connections of its own: planning takes seconds, and answers must not wait for it.
- * Returns a function that stops it.
+ * The tasks of the resync of a worker, on connections of their own: planning takes seconds, and answers must not wait for it. The
+ * closer of the process closes the connections.
  */
-export async function openResync(base: Base, queues: Queues): Promise<() => Promise<void>> {
+export async function openResyncTasks(base: Base, queues: Queues): Promise<BackgroundTask[]> {
   const { config, events, closer } = base;
   const database = await openDatabase({
     url: base.databaseUrl,
@@ -96,28 +97,20 @@ export async function openResync(base: Base, queues: Queues): Promise<() => Prom
     onConnectionLost: (error) => events.connectionLost(error),
   });
   closer.add("resync", () => database.close());
-  const stopping = new AbortController();
   const resync = createResync({
-    ledger: createResyncLedger(base, database, createNightSource(base, database, stopping.signal)),
+    ledger: createResyncLedger(base, database, createNightSource(base, database)),
     schedule: config.resync.schedule,
     wakeInstances: queues.wakeInstances,
     events,
   });
-  const stop = startResync(resync, {
-    random: Math.random,
-    onError: (where, error) => events.ledgerFailed({ where }, error),
-  });
-  return () => {
-    stopping.abort();
-    return stop();
-  };
+  return listResyncTasks(resync);
 }
 
 /** The ledger as the resync of a worker sees it. */
 function createResyncLedger(
   { config, events }: Base,
   database: Database,
-  readSource: (now: Date) => Promise<NightPreparation["source"]>,
+  readSource: (now: Date, signal: AbortSignal) => Promise<NightPreparation["source"]>,
 ): ResyncLedger {
   const { pool } = database;
   const { share, dayShare } = config.resync;
@@ -138,9 +131,9 @@ function createResyncLedger(
     findLastNightAt: () => findLastNightAt(pool),
     beginNights: (slotAt, now) => beginNights(pool, slotAt, now),
     openNight: (night) => openNight(pool, night),
-    prepareNight: (now) =>
+    prepareNight: (now, signal) =>
       prepareNight(pool, async () => {
-        const source = await readSource(now);
+        const source = await readSource(now, signal);
         return { source, plans: await planNight(source === undefined ? now : await readClock(pool)) };
       }),
     openTrickles: (now) => openTrickles(pool, now, dayShare),

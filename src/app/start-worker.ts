@@ -19,7 +19,7 @@ import { createWakeTimers, type WakeTimers } from "../worker/wake-timers.ts";
 import { acceptRequest } from "./accept-job.ts";
 import type { Base } from "./base.ts";
 import { checkTokens, createTokenCache } from "./tokens.ts";
-import { listWorkerTasks } from "./worker-tasks.ts";
+import { openWorkerTasks } from "./worker-tasks.ts";
 
 /** Hundreds of instances claim, each twice a second, and a claim takes milliseconds. */
 const claimConnections = 6;
@@ -52,8 +52,8 @@ export async function startWorker(
   const { worker, timers, greenApi, activity } = await openEngine(base, queues, metrics);
   const isOurs = (id: InstanceId) => (id === simulatedInstanceId) === simulated;
   const consumers = await startConsumers(base, queues, worker, isOurs);
-  const tasks = listWorkerTasks(base, queues, { isOurs, isService: metrics !== undefined });
-  const stopTasks = await startTasks(tasks, {
+  const tasks = await openWorkerTasks(base, queues, { isOurs, isService: metrics !== undefined });
+  const stopTasks = startTasks(tasks, {
     random: Math.random,
     onError: (where, error) => events.ledgerFailed({ where }, error),
     stopWithinMs: tasksStopMs,

@@ -3,12 +3,12 @@ import type { BackgroundTask } from "../lib/start-tasks.ts";
 import type { Queues } from "../queue/queues.ts";
 import { createBatchFinisher } from "../store/batches/finish-batches.ts";
 import { isTransient } from "../store/postgres/database.ts";
-import { startRetention } from "../store/retention/start-retention.ts";
+import { listRemovalTasks } from "../store/retention/removal-tasks.ts";
 import { findDueInstances } from "../store/work/find-due-instances.ts";
 import { applyLookupsAside } from "../store/work/save-lookups.ts";
-import { startSweep } from "../worker/sweep.ts";
+import { createSweep } from "../worker/sweep.ts";
 import type { Base } from "./base.ts";
-import { openResync } from "./resyncs.ts";
+import { openResyncTasks } from "./resyncs.ts";
 
 /** An answer that was put aside is seen this long, at most, after its contact is free. */
 const asideIntervalMs = 1_000;
@@ -25,30 +25,34 @@ export interface WorkerScope {
 
 /**
  * What a worker does beside its instance runs, in the order in which it starts: what finds work, what follows from answers,
- * what makes work, what removes. The tasks stop at the same time, while runs and calls in flight end.
+ * what makes work, what removes. All stop at the same time, while runs and calls in flight end. Opens the connections that the
+ * tasks of the resync have to themselves; the closer of the process closes them.
  */
-export function listWorkerTasks(base: Base, queues: Queues, scope: WorkerScope): BackgroundTask[] {
-  const { database, events } = base;
+export async function openWorkerTasks(
+  base: Base,
+  queues: Queues,
+  scope: WorkerScope,
+): Promise<BackgroundTask[]> {
+  const { config, database, events } = base;
   const { pool } = database;
   return [
-    {
-      name: "sweep",
-      start: () =>
-        startSweep({
-          findDueInstances: async () => (await findDueInstances(pool)).filter(scope.isOurs),
-          wakeInstances: queues.wakeInstances,
-          random: Math.random,
-          onError: (error) => events.ledgerFailed({ where: "sweep" }, error),
-        }),
-    },
+    createSweep({
+      findDueInstances: async () => (await findDueInstances(pool)).filter(scope.isOurs),
+      wakeInstances: queues.wakeInstances,
+    }),
     {
       name: "save lookups that were put aside",
       everyMs: asideIntervalMs,
       run: async () => applyAside(base),
     },
     { name: "finish batches", everyMs: finishIntervalMs, run: createBatchFinisher(pool) },
-    ...(scope.isService ? [{ name: "resync", start: async () => openResync(base, queues) }] : []),
-    { name: "retention", start: () => startRemoval(base) },
+    ...(scope.isService ? await openResyncTasks(base, queues) : []),
+    ...listRemovalTasks({
+      pool,
+      keepChangesMs: config.keepChangesMs,
+      keepBatchesMs: config.keepBatchesMs,
+      onRemoved: (removed) => events.oldRowsRemoved(removed),
+    }),
   ];
 }
 
@@ -56,15 +60,4 @@ async function applyAside({ database, events }: Base): Promise<void> {
   const { records, refused } = await applyLookupsAside(database.pool, isTransient);
   if (records > 0) events.asideSaved({ records });
   for (const { contactId, error } of refused) events.asideRefused({ contactId }, error);
-}
-
-function startRemoval({ config, database, events }: Base): () => Promise<void> {
-  return startRetention({
-    pool: database.pool,
-    keepChangesMs: config.keepChangesMs,
-    keepBatchesMs: config.keepBatchesMs,
-    random: Math.random,
-    onRemoved: (removed) => events.oldRowsRemoved(removed),
-    onError: (what, error) => events.ledgerFailed({ where: `remove ${what}` }, error),
-  });
 }

@@ -1,7 +1,8 @@
 import { sleep } from "./deadline.ts";
 
 export interface Recurring {
-  readonly run: () => Promise<unknown>;
+  /** @param signal aborted when it is stopped */
+  readonly run: (signal: AbortSignal) => Promise<unknown>;
   /** From the end of one run to the beginning of the next, give or take a tenth: many processes must not keep step. */
   readonly intervalMs: number;
   readonly random: () => number;
@@ -14,7 +15,7 @@ export function startEvery({ run, intervalMs, random, onError }: Recurring): () 
   const running = (async () => {
     while (!stopping.signal.aborted) {
       try {
-        await run();
+        await run(stopping.signal);
       } catch (error) {
         onError(error);
       }

@@ -54,7 +54,7 @@ function readNightly(env: Record<string, string> = {}, signal = new AbortControl
     ...env,
   });
   const events = { sourceRead: note, sourceFailed: note, ledgerFailed: note } as never;
-  return createNightSource({ config, events }, database, signal)(now);
+  return createNightSource({ config, events }, database)(now, signal);
 }
 
 async function readContacts() {

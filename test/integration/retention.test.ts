@@ -25,10 +25,11 @@ import {
 } from "../../src/store/retention/remove-in-steps.ts";
 import { createBatchRemover } from "../../src/store/retention/remove-old-batches.ts";
 import { createChangeRemover } from "../../src/store/retention/remove-old-changes.ts";
+import { startTasks } from "../../src/lib/start-tasks.ts";
 import { createRequestLocks } from "../../src/store/accept/request-locks.ts";
 import { retryBatch } from "../../src/store/batches/retry-batch.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
-import { startRetention } from "../../src/store/retention/start-retention.ts";
+import { listRemovalTasks } from "../../src/store/retention/removal-tasks.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   acceptContacts,
@@ -723,13 +724,11 @@ describe("a removal", () => {
 const run = (keepChangesMs: number | undefined, keepBatchesMs: number | undefined) => {
   const told: RemovedRows[] = [];
   const errors: string[] = [];
-  const stop = startRetention({
-    pool,
-    keepChangesMs,
-    keepBatchesMs,
+  const onRemoved = (removed: RemovedRows) => told.push(removed);
+  const stop = startTasks(listRemovalTasks({ pool, keepChangesMs, keepBatchesMs, onRemoved }), {
     random: Math.random,
-    onRemoved: (removed) => told.push(removed),
-    onError: (what) => errors.push(what),
+    onError: (task) => errors.push(task),
+    stopWithinMs: 60_000,
   });
   return { told, errors, stop };
 };
@@ -754,7 +753,9 @@ describe("a worker", () => {
     const { errors, stop } = await inOpenTransaction(async (client) => {
       await client.query("lock table avatars.batches, avatars.avatar_changes in access exclusive mode");
       const running = run(day, day);
-      await eventually(() => expect(running.errors.toSorted()).toEqual(["old batches", "old changes"]));
+      await eventually(() =>
+        expect(running.errors.toSorted()).toEqual(["remove old batches", "remove old changes"]),
+      );
       return running;
     });
     await stop();

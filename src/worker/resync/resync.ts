@@ -3,7 +3,7 @@ import type { InstanceId } from "../../domain/instance-id.ts";
 import { findNight, nextNightAt, type ResyncSchedule } from "../../domain/resync/resync-schedule.ts";
 import { findNightEnd, isInWindow } from "../../domain/resync/resync-window.ts";
 import type { ResyncEnd, ResyncKind } from "../../domain/resync/resync-run.ts";
-import { startEvery } from "../../lib/start-every.ts";
+import type { BackgroundTask } from "../../lib/start-tasks.ts";
 
 /** The part of the store that a resync lives on. Every function rejects when Postgres is away. */
 export interface ResyncLedger {
@@ -12,7 +12,7 @@ export interface ResyncLedger {
   findLastNightAt(): Promise<Date | undefined>;
   /** Nights count from this one on, which itself is not made up for. */
   beginNights(slotAt: Date, now: Date): Promise<void>;
-  /** False: somebody else was quicker. */
+  /** False: another process was quicker. */
   openNight(night: {
     readonly slotAt: Date;
     readonly lastNightAt: Date;
@@ -20,15 +20,15 @@ export interface ResyncLedger {
     readonly endsAt: Date | undefined;
   }): Promise<boolean>;
   /**
-   * Runs the source query and plans the night that waits for it. Returns which; undefined: there is none, or somebody else is at
+   * Runs the source query and plans the night that waits for it. Returns which; undefined: there is none, or another process is at
    * it.
    */
-  prepareNight(now: Date): Promise<Date | undefined>;
+  prepareNight(now: Date, signal: AbortSignal): Promise<Date | undefined>;
   openTrickles(now: Date): Promise<void>;
   /** Ends what was not asked for by a person. */
   switchOff(now: Date): Promise<void>;
   findReleasableRuns(until: Date): Promise<readonly number[]>;
-  /** Undefined: somebody else has seen to it. */
+  /** Undefined: another process has seen to it. */
   release(runId: number, now: Date, isInWindow: boolean): Promise<ReleasedContacts | undefined>;
 }
 
@@ -48,7 +48,7 @@ export interface ResyncEvents {
 
 export interface ResyncPorts {
   readonly ledger: ResyncLedger;
-  /** Undefined: there are no nights, and what is due by policy is not asked unless somebody asks. */
+  /** Undefined: there are no nights, and what is due by policy is asked only on request. */
   readonly schedule: ResyncSchedule | undefined;
   readonly wakeInstances: (ids: readonly InstanceId[]) => Promise<void>;
   readonly events: ResyncEvents;
@@ -58,7 +58,8 @@ export interface ResyncPorts {
 export interface Resync {
   /** Opens the night that has come, if it is not open yet. */
   openNight(): Promise<void>;
-  prepareNight(): Promise<void>;
+  /** @param signal ends it early: another process, or this one when it starts again, goes on with the night */
+  prepareNight(signal: AbortSignal): Promise<void>;
   /** Or ends those that are open, where there are no nights. */
   openTrickles(): Promise<void>;
   /** Makes contacts due for each run that may have more of them. */
@@ -91,9 +92,9 @@ export function createResync({ ledger, schedule, wakeInstances, events }: Resync
       if (await ledger.openNight({ slotAt, lastNightAt, now, endsAt }))
         events.nightOpened({ slotAt, endsAt });
     },
-    async prepareNight() {
+    async prepareNight(signal) {
       if (schedule === undefined) return;
-      const slotAt = await ledger.prepareNight(await ledger.readClock());
+      const slotAt = await ledger.prepareNight(await ledger.readClock(), signal);
       if (slotAt) events.nightPrepared({ slotAt });
     },
     async openTrickles() {
@@ -125,25 +126,12 @@ export function createResync({ ledger, schedule, wakeInstances, events }: Resync
 const tickMs = 2_000;
 const trickleMs = 30_000;
 
-export interface ResyncClockwork {
-  readonly random: () => number;
-  readonly onError: (where: string, error: unknown) => void;
-}
-
-/**
- * Keeps a resync going: each process by its own timers, since what they do is harmless to do twice. Returns a function that stops
- * them.
- */
-export function startResync(resync: Resync, { random, onError }: ResyncClockwork): () => Promise<void> {
-  const every = (where: string, intervalMs: number, run: () => Promise<void>) =>
-    startEvery({ run, intervalMs, random, onError: (error) => onError(where, error) });
-  const stops = [
-    every("open night", tickMs, resync.openNight),
-    every("prepare night", tickMs, resync.prepareNight),
-    every("open trickles", trickleMs, resync.openTrickles),
-    every("release refreshes", tickMs, resync.release),
+/** What keeps a resync going. Each process has its own timers, since what the tasks do is harmless to do twice. */
+export function listResyncTasks(resync: Resync): BackgroundTask[] {
+  return [
+    { name: "open night", everyMs: tickMs, run: resync.openNight },
+    { name: "prepare night", everyMs: tickMs, run: resync.prepareNight },
+    { name: "open trickles", everyMs: trickleMs, run: resync.openTrickles },
+    { name: "release refreshes", everyMs: tickMs, run: resync.release },
   ];
-  return async () => {
-    await Promise.all(stops.map((stop) => stop()));
-  };
 }

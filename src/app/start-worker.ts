@@ -39,8 +39,8 @@ export interface RunningWorker {
 }
 
 /**
- * Starts to take instance runs and requests from the queue, then a worker's background tasks, and last the report of what it
- * does. When it stops, runs, calls and tasks end side by side; after them the connections to GREEN-API and the report.
+ * Starts to take instance runs and requests from the queue, then the background tasks, and last the report of its activity.
+ * When it stops, runs, calls and tasks end side by side; after them the connections to GREEN-API and the report.
  * @throws UserError `wrong-secret-key`
  */
 export async function startWorker(
@@ -78,7 +78,7 @@ export async function startWorker(
   return { activity, backend: queues.backend, stop };
 }
 
-/** What works on an instance when its run comes. */
+/** The parts that work on an instance when its run comes. */
 interface Engine {
   readonly worker: AvatarWorker;
   readonly timers: WakeTimers;

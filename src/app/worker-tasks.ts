@@ -16,17 +16,17 @@ const asideIntervalMs = 1_000;
 /** A reader of one batch sees at once that it is done; this is for lists. */
 const finishIntervalMs = 5_000;
 
-/** What this process works for. */
+/** The work that this process is for. */
 export interface WorkerScope {
   readonly isOurs: (id: InstanceId) => boolean;
-  /** It runs for good, and sees to the nights. */
+  /** The process runs for good, and sees to the nights. */
   readonly isService: boolean;
 }
 
 /**
- * What a worker does beside its instance runs, in the order in which it starts: what finds work, what follows from answers,
- * what makes work, what removes. All stop at the same time, while runs and calls in flight end. Opens the connections that the
- * tasks of the resync have to themselves; the closer of the process closes them.
+ * The tasks of a worker beside its instance runs, in the order in which they start: what finds work, what follows from answers, what
+ * makes work, what removes. All stop at the same time, while runs and calls in flight end. Opens the connections that the tasks of
+ * the resync have to themselves; the closer of the process closes them.
  */
 export async function openWorkerTasks(
   base: Base,

@@ -14,7 +14,7 @@ import {
 
 type GetAvatar = WorkerPorts["getAvatar"];
 
-/** What this process has done since it started, per instance. */
+/** The work of this process since it started, per instance. */
 export interface Activity {
   calls(instanceId: InstanceId): number;
   /** Calls answered in the last 10 s, per second; 0 in the first two. */
@@ -25,7 +25,7 @@ export interface Activity {
 
 export interface ObservedActivity {
   readonly activity: Activity;
-  /** To be told what the worker does. */
+  /** The listener to be told what the worker does. */
   readonly events: WorkerEvents;
   /** Counts calls while they are in flight. */
   watch(getAvatar: GetAvatar): GetAvatar;

@@ -1,5 +1,6 @@
 /*
- * One call, from its slot to what follows. The run does not wait for it: by then it sends the next one. Only a probe is waited for.
+ * The way of one call, from its slot to what follows. A run does not wait for its calls: it sends the next one. Only a probe is
+ * waited for.
  *
  *   run            contact calls        provider       breaker                     lane                  ledger
  *    │                  │                   │             │                          │                      │
@@ -31,7 +32,7 @@ import type { Lane } from "./run/lane.ts";
 import type { Breaker } from "./trouble/breaker.ts";
 import type { SentCall } from "./trouble/sent-call.ts";
 
-/** What one process has of an instance that it works on. */
+/** An instance that this process works on: its lane, and the breaker that guards it. */
 export interface GuardedLane {
   readonly lane: Lane;
   readonly breaker: Breaker;
@@ -98,7 +99,7 @@ export function createContactCalls(ports: ContactCallsPorts): CallContact {
     }
   }
 
-  /** A fault of ours, and perhaps of this one contact: it must not take the process with it, again and again. */
+  /** The fault is our own, and perhaps of this one contact: it must not take the process with it, again and again. */
   function failCall(breaker: Breaker, call: SentCall, error: unknown): Promise<void> {
     noteError(error);
     const excerpt = "an unexpected error";

@@ -37,24 +37,24 @@ export interface WorkerEvents extends SaveEvents, ContactCallEvents, LaneEvents 
 
 /** The instance runs of one process. */
 export interface AvatarWorker {
-  /** One instance run; resolves when it has handed over or found nothing to do. */
+  /** Has one instance run; resolves when the run has handed over or found nothing to do. */
   run(instanceId: InstanceId, signal: AbortSignal): Promise<RunEnd>;
   callsInFlight(): number;
   /**
    * Waits for calls in flight as long as `graceMs`, then abandons them: their contacts are due again, with no
-   * attempt spent. Saves what there is to save. Runs must have been stopped before. Twice is harmless.
+   * attempt spent. Saves what there is to save. Runs must have been stopped before. To stop twice is harmless.
    */
   stop(graceMs: number): Promise<void>;
 }
 
-/** For what has to be written after the grace period is over. */
+/** The time for what has to be written after the grace period is over. */
 const lastSaveMs = 5_000;
 
 export function createWorker(ports: WorkerPorts): AvatarWorker {
   const { ledger, clock, settings, events, random, othersWait } = ports;
   const abandoning = new AbortController();
   const { signal } = abandoning;
-  // Every call in flight listens: that is no leak.
+  // The signal has a listener for every call in flight: that is no leak.
   setMaxListeners(0, signal);
   const policy = { ...settings.retry, ...settings.probe };
   const saves = createSaveBuffer({ ledger, isTransient: ports.isTransient, events });
@@ -93,7 +93,7 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
     callsInFlight: () => inFlight.size,
     stop: once(async (graceMs: number) => {
       await inFlight.settle(graceMs);
-      // First: what is abandoned says nothing of the instance.
+      // The breakers come first: a call that is abandoned says nothing of its instance.
       lanes.stop();
       abandoning.abort();
       await inFlight.settle(lastSaveMs);

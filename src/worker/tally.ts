@@ -1,7 +1,7 @@
 import type { InstanceActivity } from "../domain/views/instance-activity.ts";
 import type { Lookup } from "../domain/outcome.ts";
 
-/** What one process has done for one instance. Seconds are whole ones of a monotonic clock. */
+/** The work of one process for one instance. Seconds are whole ones of a monotonic clock. */
 export interface Tally {
   /** Calls answered since the process started. */
   total: number;
@@ -14,7 +14,7 @@ export interface Tally {
   lastAt: number;
   /** Answers per whole second, for those of the window. */
   readonly seconds: Map<number, number>;
-  /** The last 10 minutes. */
+  /** The calls of the last 10 minutes. */
   readonly buckets: Map<number, Bucket>;
 }
 
@@ -29,7 +29,7 @@ const restSeconds = 60;
 /** Recent calls are counted in buckets of this many seconds. */
 const bucketSeconds = 10;
 const recentSeconds = 600;
-/** What one more answer weighs in the mean: about the last 40 of them count. */
+/** The weight of one more answer in the mean: about the last 40 of them count. */
 const latencyWeight = 0.05;
 
 export function createTally(second: number): Tally {
@@ -65,8 +65,8 @@ export function countAnswer(tally: Tally, { outcome, tookMs }: Lookup): void {
 }
 
 /**
- * Calls answered in the last 10 s, per second. Whole seconds only: those that have just begun, or were half over when the process
- * started, would make it flicker.
+ * Calls answered in the last 10 s, per second. Only whole seconds count: one that has just begun, or was half over when the process
+ * started, would make the figure flicker.
  */
 export function toCallsPerSecond(
   { seconds, busyFrom }: Tally,

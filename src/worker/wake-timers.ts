@@ -8,12 +8,12 @@ export interface WakeTimers {
 
 /** Longer waits are left to the sweep. */
 const maxWaitMs = 10 * 60_000;
-/** Whatever falls due within this time shares one wake-up. */
+/** Contacts that fall due within this time share one wake-up. */
 const granularityMs = 100;
 
 /**
- * Wakes instances when a retry falls due or a hold ends, so that nobody waits for the next sweep. One timer
- * per instance; what is lost with the process is found by the sweep.
+ * Wakes instances when a retry falls due or a hold ends, so that no contact waits for the next sweep. Each instance has one timer;
+ * what is lost with the process is found by the sweep.
  */
 export function createWakeTimers(wake: (instanceId: InstanceId) => void): WakeTimers {
   const timers = new Map<InstanceId, { readonly at: number; readonly timer: NodeJS.Timeout }>();

@@ -6,7 +6,7 @@ import { findBeginAt } from "../../src/worker/run/claim-ahead.ts";
 function toClaim(contacts: number, requestsPerSecond: number, probing = false): Claim {
   return {
     instance: { requestsPerSecond, probing } as Claim["instance"],
-    contacts: Array(contacts).fill({}),
+    contacts: Array.from({ length: contacts }, () => ({}) as Claim["contacts"][number]),
     slotsFromMs: 0,
     slotsUntilMs: 0,
     databaseNowMs: 0,

@@ -20,9 +20,9 @@ export interface DrainFacts {
 const leastShare = 0.1;
 
 /**
- * How long it takes, in ms, until nobody waits any more if all goes on as now: at its rate, or what the calls in flight that
- * are set for it leave of that, or what is really reached. Undefined where that cannot be told: a held or paused instance
- * waits for somebody, and one that nobody works on for ever. A limit of calls in flight that a process has for all
+ * The time, in ms, until no contact waits any more if all goes on as now. The speed is the least of three: the rate, the
+ * calls in flight that are set over the time of an answer, and what is really reached. Undefined where that cannot be told: a held or
+ * paused instance waits for a person, and one without a worker for ever. The limit of calls in flight that a process has for all
  * instances (AVATARS_MAX_IN_FLIGHT) is not known here: it shows in what is reached. Pure.
  */
 export function drainMs(facts: DrainFacts): number | undefined {

@@ -38,8 +38,8 @@ function callsPerWindow(pace: Pace): number {
  *
  * Two rules, and the later one wins:
  * - slots lie `slotSpacingMs` apart; a call that is late by more than the tolerance pushes those behind it;
- * - the n-th call waits for a full second and the margin after the (n − rate)-th one as it was *really*
- *   sent, so that no sliding second holds more than the rate, whatever the timers do.
+ * - the n-th call waits for a full second and the margin after the (n − rate)-th was *really* sent. So no sliding second
+ *   has more calls than the rate, whatever the timers do.
  */
 export interface Pacer {
   /** The earliest moment for the next call. */

@@ -2,8 +2,8 @@ import { rememberedMs, type CallResult } from "./recent-results.ts";
 import { isSign, type Suspect } from "./suspect.ts";
 
 /**
- * What one process knows of the failed lookups of one instance. Plain data: the transitions are in blame.ts. Moments are ms by
- * the process's clock.
+ * The failed lookups of one instance, as far as one process knows of them. Plain data: the transitions are in blame.ts. Moments are
+ * ms by the process's clock.
  */
 export interface BlameState<S extends Suspect> {
   /** The suspects that wait for a ruling, in the order in which they failed. */
@@ -33,11 +33,11 @@ export interface OpenSuspect<S> {
   readonly isPostponed: boolean;
 }
 
-/** As many failures without an answer are looked into at once; of five contacts, they are the instance's fault. */
+/** Ten failures without an answer are looked into at once; of five contacts, they are the instance's fault. */
 export const manyFailures = 10;
 /** The state that was seen is believed for so long. */
 const worksForMs = 10_000;
-/** While no look tells the state, the next one comes after this long, and each further one after twice as long. */
+/** While no look tells the state, the next one comes after this long, then each after twice as long. */
 export const firstPauseMs = 15_000;
 
 export function createBlameState<S extends Suspect>(): BlameState<S> {

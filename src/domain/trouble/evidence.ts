@@ -4,7 +4,7 @@ import type { Finding } from "./finding.ts";
 import { fewContacts, findCluster } from "./recent-results.ts";
 import { countContacts, isSign, type Ground, type Suspect } from "./suspect.ts";
 
-/** As many contacts bring the same sign, with no answer in between: then it is believed. */
+/** A sign is believed when so many contacts bring it, with no answer in between. */
 const signsInStreak = 3;
 
 /**
@@ -16,7 +16,7 @@ export function findEvidence<S extends Suspect>(
   finding: Finding,
   now: number,
 ): readonly S[] | undefined {
-  // An answer that came during the look speaks against bad news, not against failures that go on while all looks well.
+  // An answer during the look speaks against bad news, not against failures that go on while all looks well.
   const counts = state.isCluster || finding.kind === "works";
   const cluster = counts ? findCluster(state.results, now) : undefined;
   switch (finding.kind) {
@@ -33,8 +33,8 @@ export function findEvidence<S extends Suspect>(
 }
 
 /**
- * Is the state to be looked at for this suspect at once? The first sign is, unless a later call has been answered; of 404s, which a
- * single chat may bring, it takes a streak.
+ * Tells whether the state is to be looked at for this suspect at once. So it is for the first sign, unless a later call has been
+ * answered; for 404s, which a single chat may bring, it takes a streak.
  */
 export function isUrgent<S extends Suspect>(state: BlameState<S>, suspect: S): boolean {
   if (!isSign(suspect) || !isTelling(state, suspect)) return false;

@@ -1,6 +1,6 @@
 import type { Hold } from "./hold.ts";
 
-/** What a look at getStateInstance tells of the instance. */
+/** The word of a look at getStateInstance on the instance. */
 export type Finding =
   | { readonly kind: "works" }
   | { readonly kind: "trouble"; readonly hold: Hold }

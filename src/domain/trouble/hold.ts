@@ -24,7 +24,7 @@ export interface Hold {
   readonly reason: HoldReason;
   readonly baseMs: number;
   readonly maxMs: number;
-  /** For people: what happened. */
+  /** What happened, for people. */
   readonly text: string;
   /** The chats that may be asked all the same. Other people's ids: never log them. */
   readonly allowedChatIds?: readonly ChatId[];
@@ -38,7 +38,7 @@ export interface ProbePolicy {
 
 interface HoldRule {
   readonly text: string;
-  /** What a person has to do; undefined where waiting is enough. */
+  /** The advice to a person; undefined where waiting is enough. */
   readonly advice: string | undefined;
 }
 
@@ -117,7 +117,7 @@ export function holdForState(state: string, verdict: "waits" | "needs-person", p
   return toHold(/^blocked$/i.test(state) ? "blocked" : "not-authorized", policy);
 }
 
-/** What a held instance means to a person: what happened, and what to do where waiting does not help. */
+/** A hold in words for a person: what happened, and what to do where waiting does not help. */
 export function explainHold(reason: string): { readonly text: string; readonly advice: string | undefined } {
   const rule = rules[reason as HoldReason] as HoldRule | undefined;
   return rule ?? { text: reason, advice: undefined };

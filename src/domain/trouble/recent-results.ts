@@ -22,7 +22,7 @@ export function addResult<S>(
   return [...results, result].slice(-kept);
 }
 
-/** The failures among the last results, where they are too many, of five contacts or more, even with answers in between. Pure. */
+/** The failures among the last results, where they are too many for whatever answers came in between. Pure. */
 export function findCluster<S extends Suspect>(
   results: readonly CallResult<S>[],
   now: number,

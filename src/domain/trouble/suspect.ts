@@ -1,7 +1,7 @@
 import type { Hold } from "./hold.ts";
 
 /**
- * What a failed lookup may be a sign of. `silence`: nothing came in time; `failure`: something that is no answer; the
+ * The kind of a failure: what it may say of the instance. `silence`: nothing came in time; `failure`: something that is no answer; the
  * others are what a broken instance says, and now and then a provider of a single chat.
  */
 export type Ground = "silence" | "failure" | "unauthorized" | "not-found" | "not-authorized";
@@ -14,11 +14,11 @@ export interface Suspect {
   /** When its call failed, ms by the process's clock. */
   readonly endedAt: number;
   readonly ground: Ground;
-  /** What the instance is held for, should it be to blame. */
+  /** The hold of the instance, should it be to blame. */
   readonly hold: Hold;
 }
 
-/** Is the suspect a sign: words of a broken instance, not merely the lack of an answer? */
+/** Tells a sign, which is words of a broken instance, from the mere lack of an answer. */
 export function isSign({ ground }: Pick<Suspect, "ground">): boolean {
   return ground !== "silence" && ground !== "failure";
 }

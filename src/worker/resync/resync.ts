@@ -10,7 +10,7 @@ export interface ResyncLedger {
   /** The clock that all processes share. */
   readClock(): Promise<Date>;
   findLastNightAt(): Promise<Date | undefined>;
-  /** Nights count from this one on, which itself is not made up for. */
+  /** Nights count from this one on; it is not made up for itself. */
   beginNights(slotAt: Date, now: Date): Promise<void>;
   /** False: another process was quicker. */
   openNight(night: {
@@ -25,7 +25,7 @@ export interface ResyncLedger {
    */
   prepareNight(now: Date, signal: AbortSignal): Promise<Date | undefined>;
   openTrickles(now: Date): Promise<void>;
-  /** Ends what was not asked for by a person. */
+  /** Ends the runs that no person has asked for. */
   switchOff(now: Date): Promise<void>;
   findReleasableRuns(until: Date): Promise<readonly number[]>;
   /** Undefined: another process has seen to it. */
@@ -54,13 +54,13 @@ export interface ResyncPorts {
   readonly events: ResyncEvents;
 }
 
-/** The resync of all instances, as one process sees it: what has to be done is in Postgres, and any process may do it. */
+/** The resync of all instances, as one process sees it: the work to be done is in Postgres, and any process may do it. */
 export interface Resync {
   /** Opens the night that has come, if it is not open yet. */
   openNight(): Promise<void>;
   /** @param signal ends it early: another process, or this one when it starts again, goes on with the night */
   prepareNight(signal: AbortSignal): Promise<void>;
-  /** Or ends those that are open, where there are no nights. */
+  /** Opens what is due between nights; where there are no nights, ends what is open. */
   openTrickles(): Promise<void>;
   /** Makes contacts due for each run that may have more of them. */
   release(): Promise<void>;
@@ -109,7 +109,7 @@ export function createResync({ ledger, schedule, wakeInstances, events }: Resync
       const seeToNext = async (): Promise<void> => {
         for (let runId = runs.shift(); runId !== undefined; runId = runs.shift()) {
           const done = await ledger.release(runId, now, isNight).catch((error: unknown) => {
-            // One instance's trouble is not the others': its run is looked at again with the next tick.
+            // Trouble of one instance must not stop the others: its run is looked at again with the next tick.
             events.ledgerFailed({ where: "release refreshes" }, error);
           });
           if (done === undefined) continue;
@@ -126,7 +126,7 @@ export function createResync({ ledger, schedule, wakeInstances, events }: Resync
 const tickMs = 2_000;
 const trickleMs = 30_000;
 
-/** What keeps a resync going. Each process has its own timers, since what the tasks do is harmless to do twice. */
+/** The tasks that keep a resync going. Each process has its own timers, since what the tasks do is harmless to do twice. */
 export function listResyncTasks(resync: Resync): BackgroundTask[] {
   return [
     { name: "open night", everyMs: tickMs, run: resync.openNight },

@@ -33,10 +33,10 @@ export interface RunPorts {
 }
 
 /**
- * Works on one instance until its slice is over and other instances wait, nothing is due, or it must not be called: claims due
- * contacts in small batches, each with its call slots, and sends each call in its slot. The next claim is
- * under way while the end of the last one is being sent, so that no slot passes unused. Contacts that
- * were claimed and not sent are given back.
+ * Works on one instance: claims due contacts in small batches, each with its call slots, and sends each call in its slot. While the
+ * end of a claim is sent the next one is under way, so that no slot passes unused. The run ends when nothing is due or the instance
+ * must not be called, or when the slice is over and other instances wait. It gives back the contacts that were claimed and not
+ * sent.
  *
  * @throws what the ledger throws when Postgres is away; claims then expire by themselves
  */

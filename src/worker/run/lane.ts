@@ -7,13 +7,12 @@ import { createLaneSlots, type LaneSlots } from "./lane-slots.ts";
 import { createRecurringEvent } from "./recurring-event.ts";
 
 /**
- * What one process knows of one instance beyond a single run: how it was called of late, and what is in
- * flight. Runs come and go; their calls stay in the lane until they are answered, so that a run may hand
- * over while a call takes its 70 s.
+ * One instance in one process, beyond a single run: how it was called of late, and what is in flight. Runs come and go; their calls
+ * stay in the lane until they are answered. So a run may hand over while a call takes its 70 s.
  */
 export interface Lane {
   readonly instanceId: InstanceId;
-  /** Who reserved slots: the same as long as this process lives. */
+  /** The name under which slots are reserved: the same as long as this process lives. */
   readonly id: string;
   readonly calls: LaneCalls;
   readonly slots: LaneSlots;

@@ -10,9 +10,9 @@ export interface RecordQueue {
   take(): readonly LookupRecord[];
   /** Records that were taken have to be written once more, by a later statement. */
   putBack(records: readonly LookupRecord[]): void;
-  /** What was taken is written, or never will be. */
+  /** The records that were taken are written, or never will be. */
   settle(): void;
-  /** Those that wait, and those that are being written. */
+  /** The claims of records that wait or are being written. */
   listUnsaved(): ClaimFence[];
 }
 
@@ -44,7 +44,7 @@ export function createRecordQueue(): RecordQueue {
   };
 }
 
-/** One statement can write a contact once: a second record waits for the next one. Pure. */
+/** The records that one statement can write: of each contact the first one, since it can write a contact once. Pure. */
 export function splitBatch(records: readonly LookupRecord[]): {
   readonly batch: readonly LookupRecord[];
   readonly later: LookupRecord[];

@@ -1,8 +1,8 @@
 /** An event that happens again and again. */
 export interface RecurringEvent {
-  /** It happens now: wakes all that wait. */
+  /** The event happens now: wakes all that wait. */
   fire(): void;
-  /** Resolves when it happens the next time. */
+  /** Resolves when the event happens the next time. */
   next(): Promise<void>;
 }
 

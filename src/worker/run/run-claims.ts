@@ -15,9 +15,9 @@ export interface RunClaimsPorts {
   readonly random: () => number;
 }
 
-/** What one run asks the ledger, and what the answers tell of the instance. */
+/** The claims of one run, and what their answers tell of the instance. */
 export interface RunClaims {
-  /** As the latest answer told; a new run knows nothing yet. */
+  /** The instance as the latest answer told; a new run knows nothing yet. */
   readonly instance: ClaimedInstance | undefined;
   /** How long the ledger takes to answer, ms: the slowest of late. */
   readonly takesMs: number;
@@ -52,8 +52,8 @@ export function createRunClaims({ ledger, clock, lane, unsent, runId, random }: 
   }
 
   /**
-   * Instances that are woken together would go on in step, with hundreds of calls in one moment and none in the next. Each
-   * run that has more than a call to send begins somewhere within a slot.
+   * Instances that are woken together would go on in step: hundreds of calls in one moment and none in the next. Each run that has
+   * more than a call to send begins somewhere within a slot.
    */
   function leaveStep(pace: Pace): void {
     if (isOutOfStep) return;

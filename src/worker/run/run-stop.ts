@@ -5,7 +5,7 @@ import type { Lane } from "./lane.ts";
 /** Why a run ended. Only after `sliced` does work surely remain. */
 export type RunEnd = ClaimRefusal | "sliced" | "stopped";
 
-/** What stops a run before its work is done: its process, or trouble of its instance. */
+/** The stop of a run before its work is done: for its process, or for trouble of its instance. */
 export interface RunStop {
   /** Aborted when the process stops, and when the run is over. */
   readonly signal: AbortSignal;
@@ -17,7 +17,7 @@ export interface RunStop {
   end(): void;
 }
 
-/** While no call is sent for longer than this, a run looks whether the instance is held, paused, or set otherwise. */
+/** While no call is sent for so long, a run looks whether its instance is held, paused, or set otherwise. */
 export const lookEveryMs = 1_000;
 
 /** @param stopping of the process */

@@ -7,13 +7,13 @@ import { writeRecords, type RecordWriterPorts } from "./write-records.ts";
 export interface SaveBuffer {
   /** Takes a finished lookup; it is written within about `flushIntervalMs`. */
   add(record: LookupRecord): void;
-  /** What is not written yet: the claims must not run out, or the contacts would be asked again. */
+  /** Claims whose records are not written yet: they must not run out, or the contacts would be asked again. */
   listUnsaved(): ClaimFence[];
-  /** Writes what there is. Resolves when all of it is written, or when the signal is aborted. */
+  /** Writes what there is, now. Resolves when all of it is written, or when the signal is aborted. */
   drain(signal: AbortSignal): Promise<void>;
 }
 
-/** One statement for all instances of the process: the batch grows with the load by itself. */
+/** All instances of a process share one statement: its batch grows with the load by itself. */
 const flushIntervalMs = 100;
 
 export function createSaveBuffer(ports: RecordWriterPorts): SaveBuffer {

@@ -6,7 +6,7 @@ export interface Slice {
   isOver(): Promise<boolean>;
 }
 
-/** As many slices at most where no instance waits: then the process that has least to do may take over. */
+/** A run goes on for so many slices where no instance waits: then the process that has least to do may take over. */
 const maxSlices = 10;
 
 /** @param othersWait does any instance wait for its turn? */

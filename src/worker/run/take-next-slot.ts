@@ -38,7 +38,7 @@ export async function takeNextSlot(ports: SlotPorts): Promise<TakenSlot | RunEnd
   }
 }
 
-/** Whether the instance is in trouble is being found out: what follows depends on it. */
+/** Waits while it is being found out whether the instance is in trouble: what follows depends on it. */
 async function waitUntilResumed(lane: Lane, stop: RunStop): Promise<void> {
   for (
     let resumed = lane.whenResumed();
@@ -49,7 +49,7 @@ async function waitUntilResumed(lane: Lane, stop: RunStop): Promise<void> {
   }
 }
 
-/** False: the instance may not be called. */
+/** Reserves slots anew. False: the instance may not be called. */
 async function reserveSlots({ ledger, clock, lane, stop, unsent }: SlotPorts): Promise<boolean> {
   const sentAt = clock.now();
   const request = { instanceId: lane.instanceId, laneId: lane.id, calls: unsent.size };

@@ -11,11 +11,11 @@ export interface RecordWriterPorts {
 
 export interface SaveEvents {
   saved(records: readonly LookupRecord[]): void;
-  /** Another transaction holds their contacts: kept in Postgres, and written by a sweep when these are free. */
+  /** Another transaction has their contacts locked: the records are kept in Postgres, and written when these are free. */
   savesSetAside(fields: { records: number }): void;
-  /** Postgres does not take it now; it is tried again. */
+  /** Postgres does not take the records now; they are tried again. */
   saveDelayed(fields: { records: number; tries: number }, error: unknown): void;
-  /** Postgres never takes this one: its claim expires and the contact is asked again. */
+  /** Postgres never takes this record: its claim expires and the contact is asked again. */
   saveRefused(record: LookupRecord, error: unknown): void;
 }
 
@@ -27,7 +27,7 @@ export interface RecordWriter extends RecordWriterPorts {
 }
 
 const retryMaxMs = 5_000;
-/** A contact that is just being erased, or not after all. */
+/** The pause before a contact is tried again that is just being erased, or not after all. */
 const leftPauseMs = 250;
 
 /** Writes records with one statement, as often as it takes; with one each where one of them is refused for good. */
@@ -46,7 +46,7 @@ export async function writeRecords(writer: RecordWriter, batch: readonly LookupR
   }
 }
 
-/** What other transactions hold costs the rest nothing. */
+/** Saves once. Contacts that other transactions have locked cost the rest nothing. */
 async function save({ ledger, events, queue, stop }: RecordWriter, batch: readonly LookupRecord[]) {
   const { setAside, left } = await ledger.saveLookups(batch);
   const saved = batch.filter(({ contactId }) => !setAside.has(contactId) && !left.has(contactId));
@@ -54,11 +54,11 @@ async function save({ ledger, events, queue, stop }: RecordWriter, batch: readon
   if (setAside.size > 0) events.savesSetAside({ records: setAside.size });
   if (left.size === 0) return;
   queue.putBack(batch.filter(({ contactId }) => left.has(contactId)));
-  // Only where nothing else is to be written: it must not hold up the rest.
+  // A pause only where nothing else is to be written: it must not keep the rest waiting.
   if (queue.size === left.size) await sleep(leftPauseMs, stop());
 }
 
-/** One record that Postgres refuses must not cost the others their answers. */
+/** Saves one by one: a record that Postgres refuses must not cost the others their answers. */
 async function saveSingly(writer: RecordWriter, batch: readonly LookupRecord[]): Promise<void> {
   for (const record of batch) {
     try {

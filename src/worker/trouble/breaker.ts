@@ -28,16 +28,17 @@ export interface BreakerPorts extends SlowDownPorts {
 export type BreakerEvents = SlowDownEvents;
 
 /**
- * The breaker of one instance in one process: carries out what domain/trouble/blame.ts decides. Each call that did not bring an
- * answer is handed to it, and it sees to the call's record.
+ * The breaker of one instance in one process: carries out what domain/trouble/blame.ts decides. Each call that brought no answer is
+ * handed to it, and it sees to the call's record.
  */
 export interface Breaker {
   /** A clear answer came; its record is the caller's business. Resolves when a hold that it overrules has ended. */
   answered(call: SentCall): Promise<void>;
-  /** The contact's fault or the instance's: the record follows when that is known. */
+  /** The call failed by the contact's fault or the instance's: the record follows when that is known. */
   failed(call: SentCall, decision: DecisionOf<"suspect">): Promise<void>;
-  /** Surely the instance's fault. */
+  /** The call failed, surely by the instance's fault. */
   refused(call: Call, hold: Hold): Promise<void>;
+  /** The call was refused for the rate. */
   throttled(call: Call, decision: DecisionOf<"throttled">): Promise<void>;
   runEnded(end: RunEnd): void;
   /** Contacts whose record is still to come: their claims must be kept. */

@@ -18,7 +18,7 @@ export interface InstanceCheckPorts {
   readonly policy: ProbePolicy;
   readonly events: InstanceCheckEvents;
   readonly clock: Clock;
-  /** Ends all that is under way, as `untold`. */
+  /** Ends the looks that are under way, as `untold`. */
   readonly signal: AbortSignal;
 }
 
@@ -33,11 +33,11 @@ export interface LaneCredentials extends InstanceCredentials {
 
 /** Asks getStateInstance, once a second over all processes. Nothing here rejects. */
 export interface InstanceCheck {
-  /** Asks once. */
+  /** Asks for the state once. */
   ask(instance: LaneCredentials): Promise<Finding>;
   /**
-   * Asks, and asks again before it believes in trouble: the reported state is sometimes wrong (provider contract).
-   * @param isNeeded does anybody still want to know, when the first report tells of trouble?
+   * Asks, and asks again before trouble is believed: the reported state is sometimes wrong (provider contract).
+   * @param isNeeded is the state still in question, when the first report tells of trouble?
    */
   confirm(instance: LaneCredentials, isNeeded: () => boolean): Promise<Finding>;
 }
@@ -79,7 +79,7 @@ export function createInstanceCheck(ports: InstanceCheckPorts): InstanceCheck {
   };
 }
 
-/** What a report means for the lookups that have failed. An unknown state is tried, carefully. Pure. */
+/** The finding of a report: its meaning for the lookups that have failed. An unknown state is tried, carefully. Pure. */
 export function toFinding(report: StateReport, now: Date, policy: ProbePolicy): Finding {
   switch (report.kind) {
     case "state": {

@@ -14,7 +14,7 @@ export interface InstanceHoldsPorts {
 export interface InstanceHoldsEvents {
   /** Once per hold, however often it is reported again. */
   instanceHeld(fields: { instanceId: InstanceId; hold: Hold; until: Date }): void;
-  /** For longer, perhaps for another reason. */
+  /** The hold goes on for longer, perhaps for another reason. */
   instanceStillHeld(fields: { instanceId: InstanceId; reason: string; until: Date }): void;
   instanceRecovered(fields: { instanceId: InstanceId }): void;
   ledgerFailed(fields: { where: string }, error: unknown): void;
@@ -22,9 +22,9 @@ export interface InstanceHoldsEvents {
 
 /** Opens, prolongs and ends the holds of this process's instances. Nothing here rejects. */
 export interface InstanceHolds {
-  /** True: the instance is held from now on, and its run ends. False: what the call told is old news. */
+  /** The instance is to be held. True: it is from now on, and its run ends. False: what the call told is old news. */
   open(lane: Lane, hold: Hold, askedAtMs: number): Promise<boolean>;
-  /** A probe has told nothing new: the hold goes on for longer. Undefined: there is none, or nobody knows. */
+  /** A probe has told nothing new: the hold goes on for longer. Undefined: there is none, or the ledger is away. */
   prolong(lane: Lane, askedAtMs: number): Promise<ProlongedHold | undefined>;
   /** A clear answer came. True: the instance is held no longer, or was not. */
   end(lane: Lane, chatId: ChatId, askedAtMs: number): Promise<boolean>;
@@ -50,7 +50,7 @@ export function createInstanceHolds(ports: InstanceHoldsPorts): InstanceHolds {
         if (isNew) events.instanceHeld({ instanceId, hold, until });
         else events.instanceStillHeld({ instanceId, reason: hold.reason, until });
       } catch (error) {
-        // Not written down, so that no other process knows; but ours can stop.
+        // The hold is not written down, so that no other process knows of it; but this one can stop.
         lane.stopRuns();
         events.ledgerFailed({ where: "hold instance" }, error);
       }

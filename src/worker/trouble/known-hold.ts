@@ -4,9 +4,9 @@ import type { Lane } from "../run/lane.ts";
 import type { InstanceHolds } from "./instance-holds.ts";
 import type { SentCall } from "./sent-call.ts";
 
-/** What one process knows of whether its instance is held. */
+/** The hold of an instance, as far as one process knows of it. */
 export interface KnownHold {
-  /** True: the instance is held from now on. False: what the call told is old news. */
+  /** The instance is to be held. True: it is from now on. False: what the call told is old news. */
   open(hold: Hold, askedAtMs: number): Promise<boolean>;
   /** A clear answer came: ends the hold that it overrules, where there may be one. */
   answered(call: SentCall): Promise<void>;
@@ -17,9 +17,9 @@ export interface KnownHold {
 }
 
 export function createKnownHold(holds: InstanceHolds, lane: Lane): KnownHold {
-  /** Held, as far as is known: an answer to a call that was sent since then overrules it. */
+  /** The instance is held, as far as is known: an answer to a call that was sent since then overrules it. */
   let mayBeHeld = false;
-  /** The run ends by our own doing, though the instance is not held. */
+  /** The run ends by this process's own doing, though the instance is not held. */
   let isEnding = false;
 
   return {

@@ -17,29 +17,29 @@ export interface ProbePorts {
 
 /** The calls that find out whether a held instance works again. Nothing here rejects. */
 export interface Probes {
-  /** It may be the contact's fault or the instance's. Returns what the contact is charged with, if anything. */
+  /** The probe failed by the contact's fault or the instance's. Returns what the contact is charged with, if anything. */
   failed(
     lane: Lane,
     call: Call & { readonly credentials: LaneCredentials },
     decision: Extract<Decision, { kind: "suspect" }>,
   ): Promise<ContactFailure | undefined>;
-  /** It is surely the instance's fault. */
+  /** The probe failed, surely by the instance's fault. */
   refused(lane: Lane, call: Call, hold: Hold): Promise<void>;
 }
 
 /**
- * Held for this long although the state is fine, it is rather the contacts that always fail: each must come to its end.
- * One contact pays per probe.
+ * A hold of this length, although the state is fine, is rather the fault of contacts that always fail. Each of them must come to its
+ * end: one contact pays per probe.
  */
 const inDoubtMs = 60 * 60_000;
 
 export function createProbes({ ledger, check, holds, events }: ProbePorts): Probes {
-  /** No attempt is spent, and the next probe takes another contact: this one may be one that always fails. */
+  /** Puts the contact off with no attempt spent. The next probe takes another one, since this one may always fail. */
   async function putOff({ contact, runId }: Call, error: string): Promise<undefined> {
     try {
       await ledger.putOff({ contactId: contact.contactId, runId }, error);
     } catch (failure) {
-      // Its claim expires.
+      // The claim of the contact expires then.
       events.ledgerFailed({ where: "put off" }, failure);
     }
   }
@@ -63,7 +63,7 @@ export function createProbes({ ledger, check, holds, events }: ProbePorts): Prob
   };
 }
 
-/** What the instance is held for from now on, where that is news: the state is surer than what a single call brings. */
+/** The hold from now on, where its reason is news: the state is surer than what a single call brings. */
 function findReason(finding: Finding, decision: Extract<Decision, { kind: "suspect" }>): Hold | undefined {
   if (finding.kind === "trouble") return finding.hold;
   return isSign(decision) && finding.kind !== "works" ? decision.hold : undefined;

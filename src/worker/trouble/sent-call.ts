@@ -4,7 +4,7 @@ import type { LaneCredentials } from "./check-instance.ts";
 
 /** A call that was sent. */
 export interface SentCall extends Call {
-  /** By the process's clock. */
+  /** When it was sent, by the process's clock. */
   readonly sentAt: number;
   readonly credentials: LaneCredentials;
 }

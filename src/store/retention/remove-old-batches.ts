@@ -125,76 +125,100 @@ from abandoned a where b.id = a.id`;
  * on it is marked (`removing_at`): no reader sees the rest, and no retry begins it anew. The next process goes on with marked
  * ones.
  *
- * A batch whose input never came to its end is never over. It goes so long after it was asked for, unless it waits for a
- * contact or a stream writes to it.
+ * A batch whose input never came to its end is never over. It goes so long after its request, unless it waits for a contact
+ * or a stream writes to it.
  *
  * Goes upward by when the batches were over. It goes on behind what it has looked at, since the index may still be full of
  * what is gone. Locked batches are left until it begins anew.
  */
 export function createBatchRemover(keepMs: number): RemoveSome {
-  const begin = "-infinity";
-  let from: string = begin;
-  const skipped = new Set<string>();
-  /** A large one, and its contact up to which the members are gone. */
-  let current: { readonly id: string; readonly after: string } | undefined;
-
-  async function choose(client: pg.PoolClient): Promise<readonly string[]> {
-    if (current) return [current.id];
-    const { rows: begun } = await client.query<PickedBatch>(pickBegunSql, [[...skipped]]);
-    if (begun.length > 0) return takeSome(begun).map(({ id }) => id);
-    const { rows: old } = await client.query<PickedBatch>(pickOldSql, [from, keepMs, [...skipped]]);
-    const chosen = takeSome(old);
-    from = chosen.at(-1)?.finished_at ?? from;
-    return chosen.map(({ id }) => id);
-  }
-
-  async function remove(client: pg.PoolClient, ids: readonly string[]): Promise<Removal> {
-    const after = current?.after ?? "0";
-    current = undefined;
-    const ours = await lock(client, ids);
-    const { rows } = await client.query<RemovedMembers>(removeMembersSql, [ours, after]);
-    const { removed: members = 0, unread = null, last = null } = rows[0] ?? {};
-    const read = unread === null ? ours : ours.slice(0, unread - 1);
-    const { rows: gone } = await client.query<{ id: string }>(removeBatchesSql, [read]);
-    if (gone.length < ours.length) await client.query(markSql, [ours]);
-    const goneIds = new Set(gone.map(({ id }) => id));
-    for (const id of ids) if (!goneIds.has(id)) skipped.add(id);
-    const next = unread === null ? undefined : ours[unread - 1];
-    if (next !== undefined) current = { id: next, after: last ?? after };
-    return { removed: { batches: gone.length, members }, isMore: true };
-  }
-
-  async function lock(client: pg.PoolClient, ids: readonly string[]): Promise<readonly string[]> {
-    const { rows } = await client.query<{ id: string }>(lockSql, [ids, keepMs]);
-    const locked = new Set(rows.map(({ id }) => id));
-    return ids.filter((id) => locked.has(id));
-  }
-
-  async function markIncomplete(client: pg.PoolClient): Promise<boolean> {
-    const { rows } = await client.query<IncompleteBatch>(pickIncompleteSql, [keepMs, [...skipped]]);
-    const batch = rows[0];
-    if (batch === undefined) return false;
-    skipped.add(batch.id);
-    if (batch.waits) return true;
-    // Held by a stream that writes to it (receive-stream.ts).
-    const { rows: locks } = await client.query<{ locked: boolean }>(tryLockSql, [`batch:${batch.id}`]);
-    if (!locks[0]?.locked) return true;
-    const { rowCount } = await client.query(markIncompleteSql, [batch.id, batch.last_turn, batch.accepted]);
-    if (rowCount) current = { id: batch.id, after: "0" };
-    return true;
-  }
-
-  return async (client) => {
-    const ids = await choose(client);
-    if (ids.length > 0) return remove(client, ids);
-    if (await markIncomplete(client)) return { removed: {}, isMore: true };
-    from = begin;
-    skipped.clear();
-    return { removed: {}, isMore: false };
-  };
+  const progress: Progress = { from: begin, skipped: new Set(), current: undefined };
+  return async (client) => removeSome(client, keepMs, progress);
 }
 
-/** The first of them, and the next ones as long as all their members together are removed at once. */
+/**
+ * How far a remover has come, from one step to the next. A step that fails may have changed it. Its batches are passed over
+ * then, and come again when the remover begins anew.
+ */
+interface Progress {
+  /** The moment from which batches that were over are looked at. */
+  from: string;
+  /** Batches that were looked at and are still there, until the remover begins anew. */
+  readonly skipped: Set<string>;
+  /** A large batch, and its contact up to which the members are gone. */
+  current: { readonly id: string; readonly after: string } | undefined;
+}
+
+const begin = "-infinity";
+
+async function removeSome(client: pg.PoolClient, keepMs: number, progress: Progress): Promise<Removal> {
+  const ids = await choose(client, keepMs, progress);
+  if (ids.length > 0) return remove(client, keepMs, progress, ids);
+  if (await markIncomplete(client, keepMs, progress)) return { removed: {}, isMore: true };
+  progress.from = begin;
+  progress.skipped.clear();
+  return { removed: {}, isMore: false };
+}
+
+async function choose(client: pg.PoolClient, keepMs: number, progress: Progress): Promise<readonly string[]> {
+  const { current, from, skipped } = progress;
+  if (current) return [current.id];
+  const { rows: begun } = await client.query<PickedBatch>(pickBegunSql, [[...skipped]]);
+  if (begun.length > 0) return takeSome(begun).map(({ id }) => id);
+  const { rows: old } = await client.query<PickedBatch>(pickOldSql, [from, keepMs, [...skipped]]);
+  const chosen = takeSome(old);
+  progress.from = chosen.at(-1)?.finished_at ?? from;
+  return chosen.map(({ id }) => id);
+}
+
+async function remove(
+  client: pg.PoolClient,
+  keepMs: number,
+  progress: Progress,
+  ids: readonly string[],
+): Promise<Removal> {
+  const after = progress.current?.after ?? "0";
+  progress.current = undefined;
+  const ours = await lock(client, keepMs, ids);
+  const { rows } = await client.query<RemovedMembers>(removeMembersSql, [ours, after]);
+  const { removed: members = 0, unread = null, last = null } = rows[0] ?? {};
+  const read = unread === null ? ours : ours.slice(0, unread - 1);
+  const { rows: gone } = await client.query<{ id: string }>(removeBatchesSql, [read]);
+  if (gone.length < ours.length) await client.query(markSql, [ours]);
+  const goneIds = new Set(gone.map(({ id }) => id));
+  for (const id of ids) if (!goneIds.has(id)) progress.skipped.add(id);
+  const next = unread === null ? undefined : ours[unread - 1];
+  if (next !== undefined) progress.current = { id: next, after: last ?? after };
+  return { removed: { batches: gone.length, members }, isMore: true };
+}
+
+async function lock(
+  client: pg.PoolClient,
+  keepMs: number,
+  ids: readonly string[],
+): Promise<readonly string[]> {
+  const { rows } = await client.query<{ id: string }>(lockSql, [ids, keepMs]);
+  const locked = new Set(rows.map(({ id }) => id));
+  return ids.filter((id) => locked.has(id));
+}
+
+/** Marks the next batch that never was complete, if it may go. False: there is none to look at. */
+async function markIncomplete(client: pg.PoolClient, keepMs: number, progress: Progress): Promise<boolean> {
+  const { skipped } = progress;
+  const { rows } = await client.query<IncompleteBatch>(pickIncompleteSql, [keepMs, [...skipped]]);
+  const batch = rows[0];
+  if (batch === undefined) return false;
+  skipped.add(batch.id);
+  if (batch.waits) return true;
+  // A stream that writes to the batch holds this lock (receive-stream.ts).
+  const { rows: locks } = await client.query<{ locked: boolean }>(tryLockSql, [`batch:${batch.id}`]);
+  if (!locks[0]?.locked) return true;
+  const { rowCount } = await client.query(markIncompleteSql, [batch.id, batch.last_turn, batch.accepted]);
+  if (rowCount) progress.current = { id: batch.id, after: "0" };
+  return true;
+}
+
+/** The first batch, and the next ones as long as all their members together are removed at once. */
 function takeSome(batches: readonly PickedBatch[]): readonly PickedBatch[] {
   let members = 0;
   const end = batches.findIndex(({ accepted }) => (members += accepted) >= membersAtOnce);

@@ -130,11 +130,19 @@ function addSimulateCommand(program: Command, io: CommandIo, setExitCode: SetExi
       "of the chats, whose first calls fail: 0 to 1 (default: 0.06)",
       toShare,
     )
+    .option("--no-pictures", "URLs of WhatsApp's CDN, instead of pictures that are served here")
+    .option(
+      "--picture-faults <shares>",
+      "of the requests of pictures: name=share,… e.g. expired-403=0.02,slow=0.01",
+      toShares,
+    )
+    .option("--base64-share <share>", "of the pictures, told in base64 without a URL (default: 0)", toShare)
     .addHelpText(
       "after",
       `
 Examples:
   avatars simulate --port 8080
+  avatars simulate --port 8080 --picture-faults expired-403=0.02,not-found-404=0.01
   avatars instance add 1101000001 --url http://127.0.0.1:8080 --token anything`,
     )
     .action(async (options) => {
@@ -147,4 +155,13 @@ function toPort(text: string): number {
   const port = toWholeNumber(text);
   if (port > 65_535) throw new InvalidArgumentError("Expected a port from 0 to 65535.");
   return port;
+}
+
+/** Reads `name=share,…`; which names there are the simulator knows. */
+function toShares(text: string): Record<string, number> {
+  const shares = text.split(",").map((part) => {
+    const [name = "", share = ""] = part.split("=", 2);
+    return [name.trim(), toShare(share)] as const;
+  });
+  return Object.fromEntries(shares);
 }

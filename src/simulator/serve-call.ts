@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { methods } from "./control/control-input.ts";
-import { decideReply, type WireBody } from "./world/decide-reply.ts";
+import { decideReply, type WireBody, type WireCall } from "./world/decide-reply.ts";
+import { findAvatar } from "./world/find-avatar.ts";
 import { Exchange } from "./exchange.ts";
 import { type BodyRead, parseJson, readBody } from "./read-body.ts";
 import type { Method } from "./world/simulator-options.ts";
@@ -63,7 +64,15 @@ function receiveCall(
     if (read.kind !== "aborted") {
       const body = toWireBody(read);
       if (body.kind === "json") world.log.setChatId(logIndex, body.chatId ?? "");
-      const wire = { method, token, requestPath: request.url ?? "", body, accepted };
+      const origin = simulation.pictures.findOrigin(request.headers.host);
+      const wire: WireCall = {
+        method,
+        token,
+        requestPath: request.url ?? "",
+        body,
+        accepted,
+        findAvatar: (chat, random) => findAvatar(world, simulation.pictures, origin, chat, random),
+      };
       exchange.perform(decideReply(world, instance, wire, Date.now()));
     }
     return undefined;

@@ -15,6 +15,7 @@ import {
 } from "./control/control-input.ts";
 import { sendAnswer } from "./exchange.ts";
 import { getOutcome, outcomeNames } from "./outcomes/outcomes.ts";
+import { defaultLogLimit, type Order, pictureOrders } from "./picture-orders.ts";
 import { parseJson, readBody } from "./read-body.ts";
 import { toJson } from "./outcomes/reply.ts";
 import type { Truth, TruthChange } from "./world/truth.ts";
@@ -22,10 +23,6 @@ import type { Truth, TruthChange } from "./world/truth.ts";
 export const controlPrefix = "/__control";
 
 const maxBodyBytes = 1024 * 1024;
-const defaultLogLimit = 10_000;
-
-/** Carries out one order; `body` is the JSON that came with it, or the query for GET and DELETE. */
-type Order = (control: SimulatorControl, body: unknown, request: IncomingMessage) => unknown;
 
 /** Every order by verb and path below `/__control`. What returns nothing is answered `{"ok": true}`. */
 const orders: Readonly<Record<string, Order>> = {
@@ -47,6 +44,7 @@ const orders: Readonly<Record<string, Order>> = {
   "DELETE /log": (control) => control.clearLog(),
   "GET /stats": (control) => control.stats(),
   "POST /reset": (control) => control.reset(),
+  ...pictureOrders,
 };
 
 /** Serves one request to the control endpoint: 200 and JSON, or 4xx and `{"error": …}`. */
@@ -116,11 +114,12 @@ function setToken(control: SimulatorControl, body: unknown): void {
 }
 
 function parseTruthChange(body: unknown): TruthChange {
-  const input = new Input(body, ["chatId", "instanceId", "kind", "picture"]);
+  const input = new Input(body, ["chatId", "instanceId", "kind", "picture", "address"]);
   const rest = {
     instanceId: input.findText("instanceId"),
     kind: input.findOneOf("kind", clearKinds),
     picture: input.findNumber("picture", 0),
+    address: input.findNumber("address", 0),
   };
   return { chatId: input.getText("chatId"), ...omitUndefined(rest) };
 }

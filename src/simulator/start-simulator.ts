@@ -3,12 +3,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Socket } from "node:net";
 import { createControl, type SimulatorControl } from "./control/control.ts";
 import { parseFaults } from "./control/control-input.ts";
+import { parsePictureFaults } from "./control/picture-input.ts";
 import { watchEventLoopLag } from "./control/event-loop-lag.ts";
 import { sendAnswer } from "./exchange.ts";
 import { toApiError, toText } from "./outcomes/reply.ts";
+import { Painter } from "./pictures/painter.ts";
 import { findCallRoute, serveCall } from "./serve-call.ts";
+import { findPictureRoute, servePicture } from "./serve-picture.ts";
 import { controlPrefix, serveControl } from "./serve-control.ts";
-import { type SimulatorOptions, toSettings } from "./world/simulator-options.ts";
+import { type Settings, type SimulatorOptions, toSettings } from "./world/simulator-options.ts";
 import { createWorld, type Simulation } from "./world/world.ts";
 
 /** A running simulator of GREEN-API. */
@@ -23,6 +26,9 @@ export interface Simulator extends SimulatorControl {
 /** Longer than clients keep a connection in their pools, so that it is never the server who ends it first. */
 const keepAliveTimeoutMs = 75_000;
 
+const everyAddress: ReadonlySet<string> = new Set(["0.0.0.0", "::"]);
+const hostPattern = /^(?:[\w.-]{1,253}|\[[\da-f:.]{2,45}\])(?::\d{1,5})?$/i;
+
 const greeting = `A simulator of GREEN-API for contact-avatars: getAvatar, getStateInstance and getContacts, no real WhatsApp behind it.
 POST /waInstance{id}/getAvatar/{token}, GET /waInstance{id}/getStateInstance/{token},
 GET /waInstance{id}/getContacts/{token}; GET ${controlPrefix} lists the controls.
@@ -35,21 +41,23 @@ GET /waInstance{id}/getContacts/{token}; GET ${controlPrefix} lists the controls
 export async function startSimulator(options: SimulatorOptions = {}): Promise<Simulator> {
   const settings = toSettings(options);
   parseFaults(settings.defaultFaults);
-  const simulation: Simulation = { world: createWorld(settings), inFlight: 0, peakInFlight: 0 };
+  parsePictureFaults(settings.pictureFaults);
   const sockets = new Set<Socket>();
   const dropConnections = (except?: Socket) => resetAll(sockets, except);
   const server = createServer({ keepAliveTimeout: keepAliveTimeoutMs });
   await listen(server, settings.port, settings.host);
+  const port = getPort(server);
+  const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host;
+  const url = `http://${host}:${port}`;
+  const simulation = createSimulation(settings, url);
   const lag = watchEventLoopLag();
   const control = createControl({ simulation, settings, lag, dropConnections });
   server.on("connection", (socket) => trackSocket(sockets, socket));
   server.on("request", (request, response) => serve(simulation, control, request, response));
-  const port = getPort(server);
-  const host = settings.host.includes(":") ? `[${settings.host}]` : settings.host;
   let closing: Promise<void> | undefined;
   return {
     ...control,
-    url: `http://${host}:${port}`,
+    url,
     port,
     close() {
       lag.stop();
@@ -57,6 +65,16 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       return closing;
     },
   };
+}
+
+function createSimulation(settings: Settings, url: string): Simulation {
+  const findOrigin = (host: string | undefined) => {
+    if (!settings.pictures) return undefined;
+    // An address that stands for all of this machine leads nowhere: clients know a name that led here.
+    return everyAddress.has(settings.host) && hostPattern.test(host ?? "") ? `http://${host}` : url;
+  };
+  const pictures = { painter: new Painter(), findOrigin, inFlight: 0, peakInFlight: 0 };
+  return { world: createWorld(settings), inFlight: 0, peakInFlight: 0, pictures };
 }
 
 function serve(
@@ -68,6 +86,9 @@ function serve(
   const { method: verb = "", url: requestPath = "" } = request;
   const route = findCallRoute(verb, requestPath);
   if (route !== undefined) return serveCall(simulation, route, request, response);
+  const isCdn = simulation.pictures.findOrigin(request.headers.host) !== undefined;
+  const picture = isCdn ? findPictureRoute(verb, requestPath) : undefined;
+  if (picture !== undefined) return servePicture(simulation, picture, request, response);
   if (requestPath === controlPrefix || /^\/__control[/?]/.test(requestPath)) {
     void serveControl(control, request, response);
     return;

@@ -117,6 +117,12 @@ const arrivals: Record<OutcomeName, object | typeof fails> = {
   }),
   "present-expired": ok({ urlAvatar: picture, available: true }),
   "present-without-expiry": ok({ urlAvatar: expect.not.stringContaining("oe=") as unknown, available: true }),
+  "present-base64": ok({
+    urlAvatar: "",
+    base64Avatar: expect.stringMatching(/^iVBOR/) as unknown,
+    available: true,
+  }),
+  "present-raw-base64": ok({ urlAvatar: expect.stringMatching(/^iVBOR/) as unknown, available: true }),
   "html-200": { status: 200, json: undefined, text: expect.stringMatching(/^<html>/) as unknown },
   "truncated-200": { status: 200, json: undefined, text: expect.stringMatching(/^{"urlAvatar"/) as unknown },
   "empty-200": { status: 200, text: "" },

@@ -15,7 +15,13 @@ test("simulate serves GREEN-API on a free port, says how to use it, and ends wel
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ chatId: "79001990001@c.us" }),
   });
-  expect(await answer.json()).toMatchObject({ available: true });
+  const told = (await answer.json()) as { urlAvatar: string };
+  expect(told).toMatchObject({ available: true, urlAvatar: expect.stringContaining(`${url}/v/`) as unknown });
+  const picture = await fetch(told.urlAvatar);
+  expect([picture.status, picture.headers.get("content-type")]).toEqual([
+    200,
+    expect.stringMatching(/^image\//),
+  ]);
   const state = await fetch(`${url}/waInstance1101000001/getStateInstance/anything`);
   expect(await state.json()).toEqual({ stateInstance: "authorized" });
   run.child.kill("SIGINT");
@@ -26,6 +32,38 @@ test("simulate refuses a share that is none", async () => {
   const refused = await runCli(["simulate", "--port", "0", "--troubled-share", "1.5"]);
   expect(refused).toMatchObject({ code: 2, stdout: "" });
   expect(refused.stderr).toContain("Expected a number from 0 to 1.");
+});
+
+/** Starts it and asks for one chat that has a picture. */
+async function askOnce(...args: string[]) {
+  const run = startCli(["simulate", "--port", "0", "--latency-ms", "1", ...args]);
+  await printedBy(run, "instance add");
+  const [url = ""] = /http:\/\/127\.0\.0\.1:\d+/.exec(run.printed()) ?? [];
+  const body = JSON.stringify({ chatId: "79001990001@c.us" });
+  const answer = await fetch(`${url}/waInstance1101000001/getAvatar/anything`, { method: "POST", body });
+  return { run, told: (await answer.json()) as { urlAvatar: string } };
+}
+
+test("simulate gives pictures the faults that it is told, or WhatsApp's URLs", async () => {
+  const faulty = await askOnce("--picture-faults", "gone-410=1,slow=0");
+  expect((await fetch(faulty.told.urlAvatar)).status).toBe(410);
+  const without = await askOnce("--no-pictures");
+  expect(without.told.urlAvatar).toMatch(/^https:\/\/pps\.whatsapp\.net\//);
+  for (const { run } of [faulty, without]) {
+    run.child.kill("SIGINT");
+    expect(await run.ended).toMatchObject({ code: 0, stderr: "" });
+  }
+});
+
+test.each([
+  ["nonsense=0.1", 'unknown outcome of a picture "nonsense"'],
+  ["gone-410=0.6,slow=0.6", "add up to 1.2"],
+  ["gone-410=2", "Expected a number from 0 to 1."],
+  ["gone-410", "Expected a number from 0 to 1."],
+])("simulate refuses %j as faults of pictures", async (faults, why) => {
+  const refused = await runCli(["simulate", "--port", "0", "--picture-faults", faults]);
+  expect(refused).toMatchObject({ code: 2, stdout: "" });
+  expect(refused.stderr).toContain(why);
 });
 
 test("simulate on a port in use says so in one line, and exits with 2", async () => {

@@ -11,11 +11,15 @@ export interface SimulateOptions {
   readonly latencyMs?: number;
   readonly jitterMs?: number;
   readonly troubledShare?: number;
+  readonly pictures: boolean;
+  /** The share of each outcome that a picture may have, by name. */
+  readonly pictureFaults?: Readonly<Record<string, number>>;
+  readonly base64Share?: number;
 }
 
 /** `avatars simulate` */
 export async function simulate(options: SimulateOptions, io: CommandIo): Promise<number> {
-  const { port, host, seed, rps, latencyMs, jitterMs, troubledShare } = options;
+  const { port, host, seed, rps, latencyMs, jitterMs, troubledShare, base64Share } = options;
   const simulator = await startSimulator({
     port,
     host,
@@ -24,7 +28,13 @@ export async function simulate(options: SimulateOptions, io: CommandIo): Promise
     ...(latencyMs !== undefined && { latencyMs }),
     ...(jitterMs !== undefined && { jitterMs }),
     ...(troubledShare !== undefined && { troubledShare }),
+    pictures: options.pictures,
+    ...(options.pictureFaults && { pictureFaults: options.pictureFaults }),
+    ...(base64Share !== undefined && { base64Share }),
   }).catch((cause: unknown) => {
+    if (cause instanceof Error && cause.name === "ControlInputError") {
+      throw new UserError("wrong-faults", `--picture-faults: ${cause.message}`, { cause });
+    }
     const code = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown cause";
     throw new UserError(
       "port-not-free",

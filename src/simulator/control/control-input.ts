@@ -99,15 +99,24 @@ export function parseScript(value: unknown): Script {
 }
 
 export function parseFaults(value: unknown): FaultShares {
+  return parseShares(value, parseOutcomeName);
+}
+
+/** Reads an object of names and shares; `parseName` throws for a name that is none. */
+export function parseShares<Name extends string>(
+  value: unknown,
+  parseName: (text: string) => Name,
+): { readonly [Key in Name]?: number } {
   const where = "the faults";
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new ControlInputError(`${where} must be an object of outcome names and shares`);
   }
-  const input = new Input(value, Object.keys(value).map(parseOutcomeName), where);
-  const shares = Object.fromEntries(Object.keys(value).map((name) => [name, input.getNumber(name, 0, 1)]));
-  const total = Object.values(shares).reduce((sum, share) => sum + share, 0);
+  const names = Object.keys(value).map(parseName);
+  const input = new Input(value, names, where);
+  const shares = names.map((name) => [name, input.getNumber(name, 0, 1)] as const);
+  const total = shares.reduce((sum, [, share]) => sum + share, 0);
   if (total > 1 + 1e-9) throw new ControlInputError(`${where} add up to ${total}: at most 1`);
-  return shares;
+  return Object.fromEntries(shares) as { [Key in Name]?: number };
 }
 
 export function parseContactListSize(value: unknown): ContactListSize {
@@ -139,7 +148,7 @@ function parseOutcomeName(text: string): OutcomeName {
   throw new ControlInputError(`unknown outcome "${text}": GET /__control/outcomes lists them`);
 }
 
-function parseHeaders(value: unknown = {}): Record<string, string> {
+export function parseHeaders(value: unknown = {}): Record<string, string> {
   if (typeof value !== "object" || value === null) throw new ControlInputError(`"headers" must be an object`);
   const headers = Object.entries(value).map(([name, text]) => [name, String(text)] as const);
   for (const [name, text] of headers) {
@@ -154,6 +163,6 @@ function parseHeaders(value: unknown = {}): Record<string, string> {
 }
 
 /** A text is sent as it is, anything else as JSON. */
-function toBody(value: unknown = ""): string {
+export function toBody(value: unknown = ""): string {
   return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -5,6 +5,7 @@ import { parseContactListSize, parseFaults, parseScript } from "./control-input.
 import type { Latency } from "../world/latency.ts";
 import type { Script, ScriptTarget } from "../world/scripts.ts";
 import type { FaultShares, Settings } from "../world/simulator-options.ts";
+import { clearPictureCounts, createPictureControl, type PictureControl } from "./picture-control.ts";
 import { type SimulatorStats, readStats } from "./stats.ts";
 import type { EventLoopLag } from "./event-loop-lag.ts";
 import type { Truth, TruthChange } from "../world/truth.ts";
@@ -14,7 +15,7 @@ import { createWorld, getContactList, getInstance, type Simulation } from "../wo
  * What a test or a demo may do to the simulator; the control endpoint offers the same over HTTP. Scripts
  * and faults that make no sense throw a `ControlInputError`.
  */
-export interface SimulatorControl {
+export interface SimulatorControl extends PictureControl {
   /** Sets the answers for a chat, an instance or everything, in place of an earlier script for the same. */
   script(script: Script): void;
   /** Removes the scripts for this target and for parts of it; all without a target. */
@@ -41,9 +42,9 @@ export interface SimulatorControl {
   truth(instanceId: string, chatId: string): Truth;
   /** Resets every open connection at once, idle and stalled ones too, `except` one; tells how many. */
   dropConnections(except?: Socket): number;
-  /** Calls in the order of their arrival. */
+  /** Calls in the order of their arrival; requests of pictures have a log of their own. */
   readLog(filter?: LogFilter): LoggedCall[];
-  /** Empties the log and starts the statistics anew. */
+  /** Empties both logs and starts the statistics anew. */
   clearLog(): void;
   stats(): SimulatorStats;
   /** Everything as at the start. Calls in flight end as they were decided, outside the new log. */
@@ -67,6 +68,7 @@ export function createControl({
   const owner = (instanceId: string | undefined) =>
     instanceId === undefined ? simulation.world : getInstance(simulation.world, instanceId);
   return {
+    ...createPictureControl(simulation),
     script: (script) => simulation.world.scripts.set(parseScript(script)),
     clearScripts: (target) => simulation.world.scripts.clear(target),
     setState(instanceId, state, reportedState) {
@@ -113,4 +115,5 @@ function clearCounts(simulation: Simulation): void {
     for (const limiter of Object.values(instance.limiters)) limiter.clearCounts();
   }
   simulation.peakInFlight = simulation.inFlight;
+  clearPictureCounts(simulation);
 }

@@ -30,9 +30,25 @@ export interface SimulatorStats {
   /** Calls that no longer fit into the log. */
   readonly forgottenCalls: number;
   readonly instances: Readonly<Record<string, InstanceStats>>;
+  /** Requests of pictures, which none of the numbers above has in it. */
+  readonly pictures: PictureStats;
 }
 
-export function readStats({ world, inFlight, peakInFlight }: Simulation, lag: EventLoopLag): SimulatorStats {
+interface PictureStats {
+  readonly requests: number;
+  readonly inFlight: number;
+  readonly peakInFlight: number;
+  /** Bytes of bodies that were given to connections. */
+  readonly bytes: number;
+  /** By HTTP status; 499 where the client hung up first, 0 where the simulator sent none. */
+  readonly byStatus: Readonly<Record<string, number>>;
+  readonly byOutcome: Readonly<Record<string, number>>;
+  /** Requests that no longer fit into their log. */
+  readonly forgotten: number;
+}
+
+export function readStats(simulation: Simulation, lag: EventLoopLag): SimulatorStats {
+  const { world, inFlight, peakInFlight } = simulation;
   const entries = [...world.instances.values()].map((instance) => [instance.id, toStats(instance)] as const);
   const all = entries.map(([, stats]) => stats);
   const sum = (key: keyof InstanceStats) => all.reduce((total, stats) => total + stats[key], 0);
@@ -48,6 +64,20 @@ export function readStats({ world, inFlight, peakInFlight }: Simulation, lag: Ev
     eventLoopLagMs: lag.read(),
     forgottenCalls: world.log.forgotten,
     instances: Object.fromEntries(entries),
+    pictures: toPictureStats(simulation),
+  };
+}
+
+function toPictureStats({ world, pictures }: Simulation): PictureStats {
+  const { totals, log } = world.pictures;
+  return {
+    requests: totals.requests,
+    inFlight: pictures.inFlight,
+    peakInFlight: pictures.peakInFlight,
+    bytes: totals.bytes,
+    byStatus: Object.fromEntries(totals.byStatus),
+    byOutcome: Object.fromEntries(totals.byOutcome),
+    forgotten: log.forgotten,
   };
 }
 

@@ -1,4 +1,3 @@
-import { drawExpiryMs, pixelBase64, toAvatarUrl } from "./avatar-url.ts";
 import type { Call, OutcomeSpec } from "./outcome-spec.ts";
 import { toHtml, toJson, toText } from "./reply.ts";
 
@@ -107,31 +106,44 @@ export const answeredOutcomes = {
     digits: "990032",
     means: "a picture, in the shape of 2026 with `base64Avatar`",
     clear: "present",
-    respond: (call) => toJson({ urlAvatar: toFreshUrl(call), base64Avatar: pixelBase64, available: true }),
+    respond: (call) =>
+      toJson({ urlAvatar: toFreshUrl(call), base64Avatar: call.avatar.draw().base64, available: true }),
   },
   "present-data-uri": {
     digits: "990033",
     means: "a picture as a `data:` URI",
     clear: "present",
-    respond: () => toJson({ urlAvatar: `data:image/png;base64,${pixelBase64}`, available: true }),
+    inline: true,
+    respond: (call) => {
+      const { type, base64 } = call.avatar.draw();
+      return toJson({ urlAvatar: `data:${type};base64,${base64}`, available: true });
+    },
   },
   "present-expired": {
     digits: "990034",
     means: "a picture whose URL ran out an hour ago",
     clear: "present",
-    respond: (call) => {
-      const url = toAvatarUrl(call.avatarPath, call.nowMs - hourMs, call.random);
-      return toJson({ urlAvatar: url, available: true });
-    },
+    respond: (call) => toJson({ urlAvatar: call.avatar.toUrl(call.nowMs - hourMs), available: true }),
   },
   "present-without-expiry": {
     digits: "990035",
     means: "a picture whose URL has no `oe`",
     clear: "present",
-    respond: (call) => {
-      const url = toAvatarUrl(call.avatarPath, undefined, call.random);
-      return toJson({ urlAvatar: url, available: true });
-    },
+    respond: (call) => toJson({ urlAvatar: call.avatar.toUrl(undefined), available: true }),
+  },
+  "present-base64": {
+    digits: "990036",
+    means: "a picture in `base64Avatar`, with an empty URL",
+    clear: "present",
+    inline: true,
+    respond: (call) => toJson({ urlAvatar: "", base64Avatar: call.avatar.draw().base64, available: true }),
+  },
+  "present-raw-base64": {
+    digits: "990037",
+    means: "a picture as base64 in the place of the URL",
+    clear: "present",
+    inline: true,
+    respond: (call) => toJson({ urlAvatar: call.avatar.draw().base64, available: true }),
   },
   "html-200": {
     digits: "990040",
@@ -150,7 +162,7 @@ export const answeredOutcomes = {
 } satisfies Record<string, OutcomeSpec>;
 
 function toFreshUrl(call: Call): string {
-  return toAvatarUrl(call.avatarPath, drawExpiryMs(call.nowMs, call.random), call.random);
+  return call.avatar.toUrl(call.nowMs + call.avatar.lifetimeMs());
 }
 
 function toReason(reason: string) {

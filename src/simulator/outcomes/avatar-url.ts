@@ -14,9 +14,9 @@ export function toAvatarPath(seed: number, chatId: string, picture: number): str
   return `/v/t61.24694-24/${digits(9)}_${digits(15)}_${digits(15)}_n.jpg`;
 }
 
-/** Until when a URL is valid, in ms since the epoch: 2 to 10 days, as in the samples. */
-export function drawExpiryMs(nowMs: number, random: Random): number {
-  return nowMs + (2 + 8 * random()) * dayMs;
+/** How long a URL is valid, in ms: 2 to 10 days, as in the samples. */
+export function drawLifetimeMs(random: Random): number {
+  return (2 + 8 * random()) * dayMs;
 }
 
 /** A URL as WhatsApp hands it out: two for one path differ in `oh`, `oe` and `_nc_cat`. */
@@ -27,7 +27,7 @@ export function toAvatarUrl(path: string, expiresAtMs: number | undefined, rando
   return `https://pps.whatsapp.net${path}?ccb=11-4&oh=01_Q5Aa${signature}${expiry}&_nc_sid=5e03e0&_nc_cat=${category}`;
 }
 
-function toHexSeconds(moment: number): string {
+export function toHexSeconds(moment: number): string {
   return Math.floor(moment / 1000)
     .toString(16)
     .toUpperCase();

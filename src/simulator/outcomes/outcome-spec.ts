@@ -7,9 +7,19 @@ export interface Call {
   /** As requested, with the token in it: the real API echoes it in its 400 bodies. */
   readonly requestPath: string;
   readonly nowMs: number;
-  /** Where the chat's present picture lies. */
-  readonly avatarPath: string;
+  /** The chat's present picture. */
+  readonly avatar: Avatar;
   readonly random: Random;
+}
+
+/** A picture as an answer may hold it. */
+export interface Avatar {
+  /** How long a URL of it is valid, in ms. */
+  readonly lifetimeMs: () => number;
+  /** `expiresAtMs` is undefined for a URL without an end. */
+  readonly toUrl: (expiresAtMs: number | undefined) => string;
+  /** Its file. */
+  readonly draw: () => { readonly type: string; readonly base64: string };
 }
 
 /** A clear answer about a chat. */
@@ -22,5 +32,7 @@ export interface OutcomeSpec {
   readonly means: string;
   /** What a caller must conclude; undefined where the outcome says nothing for sure of the chat. */
   readonly clear?: ClearKind;
+  /** The answer has the picture itself, and no URL of it. */
+  readonly inline?: true;
   readonly respond: (call: Call) => Reply;
 }

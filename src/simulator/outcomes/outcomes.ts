@@ -33,7 +33,8 @@ import { refusedOutcomes } from "./refused-outcomes.ts";
  * | 990040 | html-200 | 995040 | gateway-timeout-504 |
  * | 990041 | truncated-200 | 990090 | connection-reset |
  * | 990042 | empty-200 | 990091 | connection-cut |
- * | | | 990092 | stall |
+ * | 990036 | present-base64 | 990092 | stall |
+ * | 990037 | present-raw-base64 | | |
  */
 const outcomes = { ...answeredOutcomes, ...refusedOutcomes, ...brokenOutcomes };
 

@@ -30,3 +30,16 @@ export function createRandom(seed: number): Random {
 export function createRandomOf(subject: string, seed: number): Random {
   return createRandom(hashText(subject, seed));
 }
+
+/** One of the names, each with its share of all draws, 0 to 1; undefined for the rest. */
+export function drawShare<Name extends string>(
+  shares: { readonly [Key in Name]?: number },
+  random: Random,
+): Name | undefined {
+  let draw = random();
+  for (const [name, share] of Object.entries<number | undefined>(shares)) {
+    if (draw < (share ?? 0)) return name as Name;
+    draw -= share ?? 0;
+  }
+  return undefined;
+}

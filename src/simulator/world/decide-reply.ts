@@ -1,11 +1,11 @@
 import { selectContacts } from "./contact-list.ts";
 import { drawLatencyMs } from "./latency.ts";
-import type { Call } from "../outcomes/outcome-spec.ts";
+import type { Avatar, Call } from "../outcomes/outcome-spec.ts";
 import { getOutcome, type OutcomeName } from "../outcomes/outcomes.ts";
-import { createRandomOf, type Random } from "../outcomes/random.ts";
+import { createRandomOf, drawShare, type Random } from "../outcomes/random.ts";
 import { type Reply, toApiError, toJson } from "../outcomes/reply.ts";
 import { playAnswer } from "./scripts.ts";
-import type { FaultShares, Method } from "./simulator-options.ts";
+import type { Method } from "./simulator-options.ts";
 import { getContactList, type Instance, type World } from "./world.ts";
 
 /** A call as it came off the wire. */
@@ -16,7 +16,15 @@ export interface WireCall {
   readonly body: WireBody;
   /** Whether the limiter let it through. */
   readonly accepted: boolean;
+  /** How the call is told of the chat's picture. */
+  readonly findAvatar: AvatarFinder;
 }
+
+/** Tells of the picture of a call's chat; `random` is the call's. */
+export type AvatarFinder = (
+  chat: { readonly instanceId: string; readonly chatId: string },
+  random: Random,
+) => Avatar;
 
 /** The request's body: `chatId` is undefined where it is missing or not a text. */
 export type WireBody =
@@ -43,8 +51,8 @@ export function decideReply(world: World, instance: Instance, wire: WireCall, no
     ? instance.attempts.count(wire.method === "getAvatar" ? chatId : wire.method)
     : 0;
   const random = createRandomOf(`${wire.method} ${instance.id} ${chatId} ${attempt}`, world.seed);
-  const avatarPath = world.truths.getAvatarPath(instance.id, chatId);
-  const call: Call = { chatId, requestPath: wire.requestPath, nowMs, avatarPath, random };
+  const avatar = wire.findAvatar({ instanceId: instance.id, chatId }, random);
+  const call: Call = { chatId, requestPath: wire.requestPath, nowMs, avatar, random };
   if (!wire.accepted) {
     return { name: "limited", reply: getOutcome("throttled-429").respond(call), delayMs: 0 };
   }
@@ -125,19 +133,14 @@ function findBodyRefusal(body: WireBody, call: Call): NamedReply | undefined {
 function decideOutcome(world: World, instance: Instance, call: Call, attempt: number): OutcomeName {
   const plan = world.truths.plan(instance.id, call.chatId);
   if (plan.source === "digits") return plan.outcome;
-  const fault = drawFault(instance.faults ?? world.faults, call.random);
+  const fault = drawShare(instance.faults ?? world.faults, call.random);
   if (fault !== undefined) return fault;
-  if (plan.source === "change") return plan.outcome;
-  return drawTrouble(world, call.chatId, attempt) ?? plan.outcome;
-}
-
-function drawFault(shares: FaultShares, random: Random): OutcomeName | undefined {
-  let draw = random();
-  for (const [name, share] of Object.entries(shares)) {
-    if (draw < share) return name as OutcomeName;
-    draw -= share;
-  }
-  return undefined;
+  const trouble = plan.source === "change" ? undefined : drawTrouble(world, call.chatId, attempt);
+  if (trouble !== undefined) return trouble;
+  const { base64Share } = world.pictures.tuning;
+  // No draw without a share: what follows from the same seed stays as it was.
+  if (plan.outcome !== "present" || base64Share === 0) return plan.outcome;
+  return call.random() < base64Share ? "present-base64" : "present";
 }
 
 /** A troubled chat fails once or twice, the same way each time, before its truth is told. */

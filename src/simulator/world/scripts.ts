@@ -1,6 +1,7 @@
 import { getOutcome, type OutcomeName } from "../outcomes/outcomes.ts";
 import type { Call } from "../outcomes/outcome-spec.ts";
 import type { Reply } from "../outcomes/reply.ts";
+import { RunningAnswers } from "./running-answers.ts";
 import type { Method } from "./simulator-options.ts";
 
 /** One answer of a script: an outcome by name, or an answer of its own. */
@@ -40,46 +41,23 @@ export interface ScriptedReply {
   readonly delayMs: number | undefined;
 }
 
-interface RunningScript {
-  readonly target: ScriptTarget;
-  readonly answers: readonly ScriptedAnswer[];
-  played: number;
-  readonly ends: number;
-}
-
 /** The scripts that still have something to say. */
 export class Scripts {
-  readonly #running = new Map<string, RunningScript>();
+  readonly #running = new RunningAnswers<ScriptTarget, ScriptedAnswer>(toKey);
 
-  set(script: Script): void {
-    const { answers, times = 1 } = script;
-    const target = { ...script, method: script.method ?? "getAvatar" };
-    const ends = times === "forever" ? Infinity : answers.length * times;
-    if (answers.length === 0 || ends <= 0) this.#running.delete(toKey(script));
-    else this.#running.set(toKey(script), { target, answers, played: 0, ends });
+  set({ answers, times, ...target }: Script): void {
+    this.#running.set({ ...target, method: target.method ?? "getAvatar" }, answers, times);
   }
 
   /** Removes the scripts that speak for this target or a part of it; all of them without a target. */
   clear(target: ScriptTarget = {}): void {
-    for (const [key, script] of this.#running) {
-      if (covers(target, script.target)) this.#running.delete(key);
-    }
+    this.#running.clear((script) => covers(target, script));
   }
 
   /** The next scripted answer for a call, which is then used up. */
   take(method: Method, instanceId: string, chatId: string): ScriptedAnswer | undefined {
-    if (this.#running.size === 0) return undefined;
     const targets = [{ instanceId, chatId }, { chatId }, { instanceId }, {}];
-    for (const target of targets) {
-      const key = toKey({ ...target, method });
-      const script = this.#running.get(key);
-      if (script === undefined) continue;
-      const answer = script.answers[script.played % script.answers.length];
-      script.played += 1;
-      if (script.played >= script.ends) this.#running.delete(key);
-      return answer;
-    }
-    return undefined;
+    return this.#running.take(targets.map((target) => ({ ...target, method })));
   }
 }
 

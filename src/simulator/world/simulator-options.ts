@@ -1,6 +1,8 @@
 import type { ContactListSize } from "./contact-list.ts";
 import type { Latency } from "./latency.ts";
 import type { OutcomeName } from "../outcomes/outcomes.ts";
+import type { PictureShares } from "./picture-scripts.ts";
+import type { PictureTuning } from "./picture-tuning.ts";
 
 /** The methods that are simulated. */
 export type Method = "getAvatar" | "getStateInstance" | "getContacts";
@@ -8,7 +10,7 @@ export type Method = "getAvatar" | "getStateInstance" | "getContacts";
 /** For each outcome the share of calls, 0 to 1, that suffer it instead of the truth. Together at most 1. */
 export type FaultShares = { readonly [Name in OutcomeName]?: number };
 
-export interface SimulatorOptions extends Partial<Latency> {
+export interface SimulatorOptions extends Partial<Latency>, Partial<PictureTuning> {
   /** 0, the default, takes a free one. */
   readonly port?: number;
   readonly host?: string;
@@ -31,12 +33,22 @@ export interface SimulatorOptions extends Partial<Latency> {
   readonly troubledShare?: number;
   /** How many calls the log keeps; a million unless told. */
   readonly logCapacity?: number;
+  /** Whether URLs lead to pictures that the simulator serves, instead of to WhatsApp's CDN; false unless told. */
+  readonly pictures?: boolean;
+  readonly pictureFaults?: PictureShares;
+  /** How many requests of pictures their log keeps; 100,000 unless told. */
+  readonly pictureLogCapacity?: number;
 }
 
 /** The options of a run with every gap filled. */
-export type Settings = Required<Omit<SimulatorOptions, "token">> & { readonly token: string | undefined };
+export type Settings = Required<Omit<SimulatorOptions, OpenOption>> & {
+  readonly [Name in OpenOption]: SimulatorOptions[Name] | undefined;
+};
 
-const defaults: Omit<Settings, "token"> = {
+/** Options that mean something where they are not given. */
+type OpenOption = "token" | "urlLifetimeMs";
+
+const defaults: Omit<Settings, OpenOption> = {
   port: 0,
   host: "127.0.0.1",
   seed: 1,
@@ -52,8 +64,14 @@ const defaults: Omit<Settings, "token"> = {
   defaultFaults: {},
   troubledShare: 0.06,
   logCapacity: 1_000_000,
+  pictures: false,
+  pictureFaults: {},
+  pictureLogCapacity: 100_000,
+  pictureLatencyMs: 20,
+  dripMs: 250,
+  base64Share: 0,
 };
 
 export function toSettings(options: SimulatorOptions): Settings {
-  return { ...defaults, ...options, token: options.token };
+  return { ...defaults, ...options, token: options.token, urlLifetimeMs: options.urlLifetimeMs };
 }

@@ -1,13 +1,14 @@
 import { toAvatarPath } from "../outcomes/avatar-url.ts";
 import type { ClearKind } from "../outcomes/outcome-spec.ts";
 import { findOutcomeByDigits, getOutcome, type OutcomeName } from "../outcomes/outcomes.ts";
+import { findPictureOutcomeByDigits } from "../outcomes/picture-outcomes.ts";
 import { createRandomOf } from "../outcomes/random.ts";
 
 /** What a lookup of a chat must end in when it is tried often enough. */
 export type Truth =
   | {
       readonly kind: "present";
-      /** The URL's path without the query; undefined for a `data:` URI. */
+      /** The URL's path without the query; undefined where the answer has the picture itself. */
       readonly version: string | undefined;
     }
   | { readonly kind: Exclude<ClearKind, "present"> }
@@ -23,6 +24,11 @@ export interface TruthChange {
   readonly kind?: ClearKind;
   /** Which of the chat's pictures: 0 is the first, each other number is another picture. */
   readonly picture?: number;
+  /**
+   * The number of the picture at whose path this one lies; its own unless told. Another one is the same path with other
+   * bytes, or another path with the same bytes.
+   */
+  readonly address?: number;
 }
 
 /** What the next answer about a chat is before any fault. */
@@ -35,14 +41,23 @@ export interface TruthPlan {
 /** The truth about each chat: changed by hand, or asked for by its number, or drawn from the seed. */
 export class Truths {
   readonly #changes = new Map<string, TruthChange>();
+  /** Paths where another picture lies than their own, with the path of that one. */
+  readonly #moved = new Map<string, string>();
   readonly #seed: number;
+  readonly #pictures: boolean;
 
-  constructor(seed: number) {
+  /** With `pictures`, a number may ask for a fault of its picture. */
+  constructor(seed: number, pictures: boolean) {
     this.#seed = seed;
+    this.#pictures = pictures;
   }
 
   change(change: TruthChange): void {
     this.#changes.set(`${change.instanceId ?? "*"} ${change.chatId}`, change);
+    const { chatId, picture = 0, address = picture } = change;
+    const path = toAvatarPath(this.#seed, chatId, address);
+    if (address === picture) this.#moved.delete(path);
+    else this.#moved.set(path, toAvatarPath(this.#seed, chatId, picture));
   }
 
   plan(instanceId: string, chatId: string): TruthPlan {
@@ -50,22 +65,33 @@ export class Truths {
     if (changed !== undefined) {
       return { outcome: this.#toOutcome(changed.kind ?? "present", chatId), source: "change" };
     }
-    const asked = findOutcomeByDigits(chatId);
+    const asked = this.#findAsked(chatId);
     if (asked !== undefined) return { outcome: asked, source: "digits" };
     return { outcome: this.#toOutcome(drawKind(chatId, this.#seed), chatId), source: "seed" };
   }
 
   get(instanceId: string, chatId: string): Truth {
     const { outcome } = this.plan(instanceId, chatId);
-    const kind = getOutcome(outcome).clear;
+    const { clear: kind, inline } = getOutcome(outcome);
     if (kind === undefined) return { kind: "unanswered" };
     if (kind !== "present") return { kind };
-    const version = outcome === "present-data-uri" ? undefined : this.getAvatarPath(instanceId, chatId);
+    const version = inline === true ? undefined : this.getAvatarPath(instanceId, chatId);
     return { kind, version };
   }
 
   getAvatarPath(instanceId: string, chatId: string): string {
-    return toAvatarPath(this.#seed, chatId, this.#findChange(instanceId, chatId)?.picture ?? 0);
+    const { picture = 0, address = picture } = this.#findChange(instanceId, chatId) ?? {};
+    return toAvatarPath(this.#seed, chatId, address);
+  }
+
+  /** From what the picture is drawn that lies at a path: another text is another picture. */
+  getPictureSeed(path: string): string {
+    return `${this.#seed} ${this.#moved.get(path) ?? path}`;
+  }
+
+  #findAsked(chatId: string): OutcomeName | undefined {
+    if (this.#pictures && findPictureOutcomeByDigits(chatId) !== undefined) return "present";
+    return findOutcomeByDigits(chatId);
   }
 
   #findChange(instanceId: string, chatId: string): TruthChange | undefined {

@@ -3,6 +3,8 @@ import { toContactList, type ContactListSize, type ListedContact } from "./conta
 import type { Latency } from "./latency.ts";
 import { Limiter } from "./limiter.ts";
 import { createRandom, type Random } from "../outcomes/random.ts";
+import type { Painter } from "../pictures/painter.ts";
+import { createPictureWorld, type PictureWorld } from "./picture-world.ts";
 import { Scripts } from "./scripts.ts";
 import type { FaultShares, Method, Settings } from "./simulator-options.ts";
 import { Truths } from "./truth.ts";
@@ -41,12 +43,27 @@ export interface World {
   readonly log: CallLog;
   /** How many calls ended with each HTTP status; 0 stands for those that ended without one. */
   readonly callsByStatus: Map<number, number>;
+  readonly pictures: PictureWorld;
 }
 
 /** What a running simulator holds on to. `world` is replaced as a whole; a call stays in the world it arrived in. */
 export interface Simulation {
   world: World;
   /** Calls that have arrived and are not answered yet. */
+  inFlight: number;
+  peakInFlight: number;
+  readonly pictures: PictureService;
+}
+
+/** The part of the simulator that stands for WhatsApp's CDN. */
+export interface PictureService {
+  readonly painter: Painter;
+  /**
+   * Where a client that asked with this `Host` finds the pictures, e.g. `http://127.0.0.1:40123`; undefined where URLs are
+   * WhatsApp's and no picture is served.
+   */
+  readonly findOrigin: (host: string | undefined) => string | undefined;
+  /** Requests of pictures that have arrived and are not answered to the end. */
   inFlight: number;
   peakInFlight: number;
 }
@@ -66,9 +83,10 @@ export function createWorld(settings: Settings): World {
     contacts: settings.contacts,
     instances: new Map(),
     scripts: new Scripts(),
-    truths: new Truths(settings.seed),
+    truths: new Truths(settings.seed, settings.pictures),
     log: new CallLog(settings.logCapacity),
     callsByStatus: new Map(),
+    pictures: createPictureWorld(settings),
   };
 }
 

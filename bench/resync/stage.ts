@@ -45,7 +45,7 @@ export async function openStage(base: Base, instanceIds: readonly InstanceId[]):
     database,
     ledger: createRunLedger(
       database,
-      { requestsPerSecond, oldestShare, claimLeaseMs, random: Math.random, hashErased: (chatId) => chatId },
+      { requestsPerSecond, oldestShare, claimLeaseMs, random: Math.random, hashErased: (chatId) => chatId, keepsImages: false },
       claims,
     ),
     instanceIds,

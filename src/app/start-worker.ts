@@ -136,6 +136,7 @@ async function openRunLedger(base: Base): Promise<RunLedger> {
     random: Math.random,
     claimLeaseMs,
     hashErased: createChatHash(base.secretKey(), "erased chats"),
+    keepsImages: false,
   };
   return createRunLedger(database, settings, claims);
 }

@@ -57,7 +57,7 @@ export async function openWorkerTasks(
 }
 
 async function applyAside({ database, events }: Base): Promise<void> {
-  const { records, refused } = await applyLookupsAside(database.pool, isTransient);
+  const { records, refused } = await applyLookupsAside(database.pool, false, isTransient);
   if (records > 0) events.asideSaved({ records });
   for (const { contactId, error } of refused) events.asideRefused({ contactId }, error);
 }

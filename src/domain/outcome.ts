@@ -13,11 +13,13 @@ export type ChatOutcome =
   | {
       readonly kind: "present";
       readonly scope: "chat";
-      /** `https://…`, or a `data:image/…` URI from compatible servers. */
-      readonly url: string;
+      /** `https://…`, or a `data:image/…` URI from compatible servers. Undefined: the answer has the image alone. */
+      readonly url: string | undefined;
+      /** The image itself, where the answer has it: raw base64 or a `data:` URI, not looked at beyond its first characters. */
+      readonly base64?: string | undefined;
       /** The `oe` parameter (hex UNIX seconds); undefined where the URL carries none. May lie in the past. */
       readonly urlExpiresAt: Date | undefined;
-      /** The same for two URLs of one picture: origin-free CDN path without the query, or a hash of the data. */
+      /** The same for two URLs of one picture: origin-free CDN path without the query; without a URL a hash of the data. */
       readonly version: string;
     }
   | { readonly kind: "absent"; readonly scope: "chat" }

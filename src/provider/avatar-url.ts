@@ -1,8 +1,11 @@
 import { createHash } from "node:crypto";
 
-/** What the URL of an avatar says about itself. */
-export interface AvatarUrl {
-  readonly url: string;
+/** An avatar as an answer tells it, and what its URL says about itself. */
+export interface ToldAvatar {
+  /** Undefined: the image came without one. */
+  readonly url: string | undefined;
+  /** The image itself: raw base64 or a `data:` URI. */
+  readonly base64?: string | undefined;
   /** From `oe`, which is hex UNIX seconds (seen in samples and in mautrix/whatsapp, `userinfo.go`). */
   readonly urlExpiresAt: Date | undefined;
   /** The CDN path without the query: the rest (`oh`, `oe`, `_nc_*`) differs at every answer. Data: its hash. */
@@ -18,20 +21,42 @@ const maxUrlChars = 8_192;
 const start = /^https?:\/\/[^/\\?#]{1,300}(?:[/\\?#]|$)/i;
 const dataUriPattern = /^data:image\/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,(?<payload>[\w+/=%\s-]+)$/i;
 
-/** Reads `text` as an avatar: an http(s) URL or a base64 image; undefined for any other text. */
-export function parseAvatarUrl(text: string): AvatarUrl | undefined {
+/** Reads `urlAvatar` as an avatar: an http(s) URL, a `data:` URI, or raw base64; undefined for any other text. */
+export function parseAvatarUrl(text: string): ToldAvatar | undefined {
   const payload = dataUriPattern.exec(text)?.groups?.["payload"]?.replace(/\s+/g, "");
-  if (payload !== undefined) return payload === "" ? undefined : toDataAvatar(text, payload);
+  if (payload !== undefined)
+    return payload === "" ? undefined : { ...toDataAvatar(payload), url: text, base64: text };
+  if (isRawImage(text)) return parseBase64Avatar(text);
   // Parsers drop line ends and tabs and encode blanks: with them it is not a URL that somebody meant.
   if (text.length > maxUrlChars || /[\s\p{C}]/u.test(text) || !start.test(text)) return undefined;
   if (!URL.canParse(text)) return undefined;
   const { pathname, searchParams } = new URL(text);
-  return { url: text, urlExpiresAt: parseExpiry(searchParams.get("oe")), version: pathname };
+  return {
+    url: text,
+    base64: undefined,
+    urlExpiresAt: parseExpiry(searchParams.get("oe")),
+    version: pathname,
+  };
 }
 
-function toDataAvatar(url: string, payload: string): AvatarUrl {
+/** Reads `base64Avatar` as an image without a URL; undefined where it is none, or one that is never stored, such as SVG. */
+export function parseBase64Avatar(text: string): ToldAvatar | undefined {
+  const payload = dataUriPattern.exec(text)?.groups?.["payload"] ?? text;
+  const digits = payload.replace(/\s+/g, "");
+  if (!isRawImage(digits)) return undefined;
+  return { ...toDataAvatar(digits), url: undefined, base64: text };
+}
+
+/** First characters of JPEG, PNG, WebP, GIF and BMP in base64; the contract's C3. */
+const imageStart = /^(?:\/9j\/|iVBOR|UklGR|R0lGOD|Qk0)/;
+
+function isRawImage(text: string): boolean {
+  return imageStart.test(text) && /^[\w+/=\s-]+$/.test(text);
+}
+
+function toDataAvatar(payload: string): Pick<ToldAvatar, "urlExpiresAt" | "version"> {
   const version = `sha256:${createHash("sha256").update(payload).digest("hex")}`;
-  return { url, urlExpiresAt: undefined, version };
+  return { urlExpiresAt: undefined, version };
 }
 
 /** WhatsApp's first year, and a year that no signature lives to see: outside it is not a date. */

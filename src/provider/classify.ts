@@ -1,5 +1,5 @@
 import type { CallOutcome, InstanceOutcome, Outcome } from "../domain/outcome.ts";
-import { parseAvatarUrl } from "./avatar-url.ts";
+import { parseAvatarUrl, parseBase64Avatar, type ToldAvatar } from "./avatar-url.ts";
 import { toQuotaOutcome } from "./quota.ts";
 import { isMasked, redact } from "./redact.ts";
 import { parseReplyBody, type ReplyBody, type ReplyFields } from "./reply-body.ts";
@@ -53,6 +53,8 @@ function judgeAnswer(reply: Reply): Outcome {
   const { fields } = reply.body;
   if (fields === undefined) return judgeTexts(reply);
   if (typeof fields.urlAvatar === "string") return judgeUrl(fields.urlAvatar, reply);
+  const image = parseImage(fields);
+  if (image !== undefined) return { kind: "present", scope: "chat", ...image };
   const codes = [fields.statusCode, fields.code, fields.status];
   const status = codes.map(Number).find((code) => Number.isInteger(code) && code >= 400 && code <= 599);
   if (status !== undefined) return judgeError(status, reply);
@@ -68,12 +70,21 @@ function isHarmless(code: ReplyFields["code"]): boolean {
 
 function judgeUrl(text: string, reply: Reply): Outcome {
   const avatar = isMasked(text) ? undefined : parseAvatarUrl(text);
-  return avatar === undefined ? toUnclear(reply) : { kind: "present", scope: "chat", ...avatar };
+  if (avatar === undefined) return toUnclear(reply);
+  // Beside a URL the image saves the download, and is no more than that: what is no image there is passed over.
+  const base64 = avatar.base64 ?? (reply.body.fields && parseImage(reply.body.fields)?.base64);
+  return { kind: "present", scope: "chat", ...avatar, base64 };
+}
+
+function parseImage({ base64Avatar }: ReplyFields): ToldAvatar | undefined {
+  if (typeof base64Avatar !== "string" || isMasked(base64Avatar)) return undefined;
+  return parseBase64Avatar(base64Avatar);
 }
 
 /** No URL and no error. `existsWhatsapp` says nothing: in 2020 it was wrong for users without a photo. */
 function judgeEmpty(fields: ReplyFields, reply: Reply): Outcome {
-  if (fields.base64Avatar === "garbled" || fields.available === "garbled") return toUnclear(reply);
+  // An image was sent, and none that is known: the answer tells no absence.
+  if ((fields.base64Avatar ?? null) !== null || fields.available === "garbled") return toUnclear(reply);
   if (fields.available === true) return { kind: "absent", scope: "chat" };
   if (fields.available === false) return { kind: "hidden", scope: "chat", told: true };
   // `{}` is not an answer to the question; an empty `urlAvatar` is.

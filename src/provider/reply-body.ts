@@ -27,7 +27,7 @@ const fieldsSchema = z.looseObject({
   /** null where it is empty in one of the API's ways, undefined where the key is missing. */
   urlAvatar: z.union([z.null(), blank, z.string().trim(), garbled]).optional(),
   available: z.union([flag, garbled]).nullish(),
-  base64Avatar: z.union([z.null(), blank, garbled]).optional(),
+  base64Avatar: z.union([z.null(), blank, z.string().trim(), garbled]).optional(),
   statusCode: code,
   code,
   status: code,

@@ -585,7 +585,7 @@ async function createPlay() {
   /** Whoever waits gets an answer in the end, and nobody is waited for after that. */
   async function workOff(): Promise<void> {
     // What a save has met locked.
-    await applyLookupsAside(database.pool, isTransient);
+    await applyLookupsAside(database.pool, false, isTransient);
     await database.pool.query(
       `update avatars.contacts set claimed_by = null, claimed_until = null, due_at = least(due_at, now()) where instance_id = $1`,
       [instanceId],

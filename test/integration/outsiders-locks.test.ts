@@ -41,7 +41,7 @@ afterEach(async () => {
   await database.pool.query("delete from avatars.lookups_aside");
 });
 
-const apply = async () => applyLookupsAside(database.pool, isTransient);
+const apply = async () => applyLookupsAside(database.pool, false, isTransient);
 const ledgerWith = (claimLeaseMs: number) => createRunLedger(database, { ...paceSettings, claimLeaseMs });
 const ledger = createLazily(() => ledgerWith(30_000));
 
@@ -75,7 +75,7 @@ describe("the ledger, while another program holds a contact", () => {
     const unsaved = await ledger().saveLookups(
       [held, free].map((id) => toRecord(id, runId, nowMs, present("/a.jpg"))),
     );
-    expect(unsaved).toEqual({ setAside: new Set([held]), left: new Set() });
+    expect(unsaved).toEqual({ setAside: new Set([held]), left: new Set(), imageWanted: new Set() });
     expect((await readContacts(database.pool, instanceId)).map(({ status }) => status)).toEqual([
       "unknown",
       "present",
@@ -183,12 +183,17 @@ describe("the ledger, while another program holds a contact", () => {
       expect(await ledger().saveLookups([record])).toEqual({
         setAside: new Set(),
         left: new Set([record.contactId]),
+        imageWanted: new Set(),
       });
       await eraser.query("commit");
     } finally {
       eraser.release();
     }
-    expect(await ledger().saveLookups([record])).toEqual({ setAside: new Set(), left: new Set() });
+    expect(await ledger().saveLookups([record])).toEqual({
+      setAside: new Set(),
+      left: new Set(),
+      imageWanted: new Set(),
+    });
     expect(await listAside()).toEqual([]);
   });
 });

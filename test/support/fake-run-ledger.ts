@@ -89,7 +89,7 @@ export function createFakeRunLedger(instance: FakeInstance, due: number): FakeRu
     async releaseClaims(claims) {
       ledger.released.push(...claims);
     },
-    saveLookups: async () => ({ setAside: new Set(), left: new Set() }),
+    saveLookups: async () => ({ setAside: new Set(), left: new Set(), imageWanted: new Set() }),
     extendClaims: async () => undefined,
     holdInstance: async () => undefined,
     putOff: async () => undefined,

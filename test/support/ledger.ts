@@ -26,6 +26,7 @@ export const paceSettings: LedgerSettings = {
   random: () => 0,
   claimLeaseMs: 30_000,
   hashErased,
+  keepsImages: false,
 };
 
 let instances = 0;

@@ -15,7 +15,11 @@ const outcomeSchema = z.discriminatedUnion("kind", [
   z.strictObject({
     kind: z.literal("present"),
     scope: chat,
-    url: z.string().regex(/^(https?:|data:image\/)/i),
+    url: z
+      .string()
+      .regex(/^(https?:|data:image\/)/i)
+      .optional(),
+    base64: z.string().optional(),
     urlExpiresAt: z.date().optional(),
     version: z.string().min(1),
   }),

@@ -66,6 +66,11 @@ describe("a 200 with an answer", () => {
     [
       "the 2026 form with a photo",
       { urlAvatar: url, available: true, base64Avatar: "/9j/4AAQSkZJRg" },
+      { ...present, base64: "/9j/4AAQSkZJRg" },
+    ],
+    [
+      "a photo beside what is no image",
+      { urlAvatar: url, available: true, base64Avatar: "PHN2ZyB4bWxucz0i" },
       present,
     ],
     ["the 2026 form, none set", { urlAvatar: "", available: true, base64Avatar: "" }, absent],
@@ -101,6 +106,34 @@ describe("a 200 with an answer", () => {
   });
 });
 
+describe("an image without a URL is present, its version a hash of it", () => {
+  const image = "/9j/4AAQSkZJRg==";
+  test.each<[string, unknown, string]>([
+    ["beside an empty URL", { urlAvatar: "", available: false, base64Avatar: image }, image],
+    ["beside no URL at all", { available: true, base64Avatar: image }, image],
+    [
+      "beside the word undefined",
+      { urlAvatar: "undefined", base64Avatar: `data:image/jpeg;base64,${image}` },
+      `data:image/jpeg;base64,${image}`,
+    ],
+    ["in place of the URL", { urlAvatar: image, available: true }, image],
+    ["a PNG", { urlAvatar: null, base64Avatar: "iVBORw0KGgo=" }, "iVBORw0KGgo="],
+    ["a WebP", { urlAvatar: "", base64Avatar: "UklGRiQAAABXRUJQ" }, "UklGRiQAAABXRUJQ"],
+  ])("%s", (_, body, base64) => {
+    const outcome = read(200, body);
+    expect(outcome).toMatchObject({ kind: "present", base64, urlExpiresAt: undefined });
+    expect(outcome).toHaveProperty("url", undefined);
+    expect(outcome).toHaveProperty("version", expect.stringMatching(/^sha256:[0-9a-f]{64}$/));
+  });
+
+  test("is the same image in all its spellings", () => {
+    const versions = [image, `data:image/jpeg;base64,${image}`, "/9j/4AAQ\nSkZJRg=="].map(
+      (base64Avatar) => (read(200, { urlAvatar: "", base64Avatar }) as { version?: string }).version,
+    );
+    expect(new Set(versions).size).toBe(1);
+  });
+});
+
 describe("a 200 that is not an answer is unclear", () => {
   test.each<[string, unknown]>([
     ["empty", ""],
@@ -127,7 +160,9 @@ describe("a 200 that is not an answer is unclear", () => {
     ["a URL with something taken out", { urlAvatar: "https://cdn.test/***/a.jpg" }],
     ["an available of another kind", { urlAvatar: "", available: "perhaps" }],
     ["an available of another type", { urlAvatar: "", available: 1 }],
-    ["an image beside an empty URL", { urlAvatar: "", available: false, base64Avatar: "/9j/4AAQ" }],
+    ["an SVG beside an empty URL", { urlAvatar: "", available: true, base64Avatar: "PHN2ZyB4bWxucz0i" }],
+    ["no image beside an empty URL", { urlAvatar: "", available: true, base64Avatar: "aGVsbG8gd29ybGQ=" }],
+    ["an SVG as URL", { urlAvatar: "PHN2ZyB4bWxucz0i", available: true }],
     ["an unknown reason", { urlAvatar: "", available: false, reason: "the moon is full" }],
     ["a failure without a reason", { status: false }],
     ["a failure beside an empty URL", { urlAvatar: "", available: true, status: "error" }],

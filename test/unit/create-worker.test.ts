@@ -26,7 +26,7 @@ test("a worker that is stopped while it looks at an instance's state releases wh
       ...ledger,
       async saveLookups(records) {
         saved.push(...records);
-        return { setAside: new Set(), left: new Set() };
+        return { setAside: new Set(), left: new Set(), imageWanted: new Set() };
       },
       async holdInstance() {
         held += 1;
@@ -90,7 +90,7 @@ test("the claim of an answer that cannot be saved now is extended as that of a c
         if (isAway) throw away;
         saved.push(...records.map(({ contactId }) => contactId));
         back.open();
-        return { setAside: new Set(), left: new Set() };
+        return { setAside: new Set(), left: new Set(), imageWanted: new Set() };
       },
       extendClaims: async (claims) => void extended.push(...claims.map(({ contactId }) => contactId)),
     },

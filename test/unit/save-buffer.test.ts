@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { UnsavedLookups } from "../../src/domain/lookup/claim.ts";
+import type { SaveReport } from "../../src/domain/lookup/claim.ts";
 import type { LookupRecord } from "../../src/domain/ledger/lookup-record.ts";
 import { createSaveBuffer } from "../../src/worker/run/save-buffer.ts";
 import { eventually } from "../support/eventually.ts";
@@ -23,7 +23,7 @@ function openBuffer(
   answer: (
     records: readonly LookupRecord[],
     call: number,
-  ) => Promise<Partial<UnsavedLookups> | void> | Partial<UnsavedLookups> | void,
+  ) => Promise<Partial<SaveReport> | void> | Partial<SaveReport> | void,
 ) {
   const calls: LookupRecord[][] = [];
   const saved: LookupRecord[] = [];
@@ -34,7 +34,12 @@ function openBuffer(
     ledger: {
       async saveLookups(records) {
         calls.push([...records]);
-        return { setAside: new Set(), left: new Set(), ...(await answer(records, calls.length)) };
+        return {
+          setAside: new Set(),
+          left: new Set(),
+          imageWanted: new Set(),
+          ...(await answer(records, calls.length)),
+        };
       },
     },
     isTransient: (error) => error === transient,

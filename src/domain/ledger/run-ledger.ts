@@ -1,5 +1,5 @@
 import type { ChatId } from "../chat-id.ts";
-import type { Claim, ClaimResult, UnsavedLookups } from "../lookup/claim.ts";
+import type { Claim, ClaimResult, SaveReport } from "../lookup/claim.ts";
 import type { LookupRecord } from "./lookup-record.ts";
 import type { Hold, HoldReason, ProbePolicy } from "../trouble/hold.ts";
 import type { InstanceId } from "../instance-id.ts";
@@ -15,7 +15,7 @@ export interface RunLedger {
   /** Reserves slots anew for contacts whose slots went by unused. Undefined: the instance may not be called now. */
   reserveCalls(request: ReserveRequest): Promise<(Reservation & { readonly pace: Pace }) | undefined>;
   /** Saves finished lookups, each fenced; idempotent, in any order. Waits for no transaction that has a contact locked. */
-  saveLookups(records: readonly LookupRecord[]): Promise<UnsavedLookups>;
+  saveLookups(records: readonly LookupRecord[]): Promise<SaveReport>;
   /**
    * Keeps claims alive while their calls are in flight, or waiting for their slot, or answered and not saved; also those of
    * contacts that another transaction has locked. None of them must have run out before.

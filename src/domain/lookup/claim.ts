@@ -59,9 +59,11 @@ export type ClaimResult =
   | { readonly kind: ClaimRefusal };
 
 /** Records that were not written to their contacts, by contact id, since another transaction has these locked. */
-export interface UnsavedLookups {
+export interface SaveReport {
   /** Kept in the ledger, and written by the next sweep that finds the contact free; no run asks for it until then. */
   readonly setAside: ReadonlySet<number>;
   /** The contact is being erased: to be saved again, in case it is not. */
   readonly left: ReadonlySet<number>;
+  /** Saved, and the image of the avatar is to be taken: at once, since its URL dies. A process that does not leaves it to a task. */
+  readonly imageWanted: ReadonlySet<number>;
 }

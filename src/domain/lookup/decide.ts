@@ -15,7 +15,10 @@ export interface RetryPolicy {
 export type AvatarFinding =
   | {
       readonly kind: "seen";
-      readonly url: string;
+      /** Undefined: the answer had the image alone. */
+      readonly url: string | undefined;
+      /** The image, where the answer had it. */
+      readonly base64?: string | undefined;
       readonly urlExpiresAt: Date | undefined;
       readonly version: string;
     }
@@ -116,11 +119,11 @@ function toAnswer(
 ): Extract<ContactDecision, { kind: "answer" }> | undefined {
   switch (outcome.kind) {
     case "present": {
-      const { url, urlExpiresAt, version } = outcome;
+      const { url, base64, urlExpiresAt, version } = outcome;
       return {
         kind: "answer",
         status: "present",
-        avatar: { kind: "seen", url, urlExpiresAt, version },
+        avatar: { kind: "seen", url, base64, urlExpiresAt, version },
         note: undefined,
       };
     }

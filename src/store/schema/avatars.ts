@@ -1,29 +1,63 @@
-import { bigint, index, integer, text } from "drizzle-orm/pg-core";
+import { sql } from "drizzle-orm";
+import { bigint, boolean, index, integer, smallint, text } from "drizzle-orm/pg-core";
 import { avatarsSchema } from "./avatars-schema.ts";
-import { moment } from "./columns.ts";
+import { bytes, moment } from "./columns.ts";
 import { contacts } from "./contacts.ts";
+import { images } from "./images.ts";
 
-/** The last good avatar of each contact that ever had a clear answer about it (`present` or `absent`). */
-export const avatars = avatarsSchema.table("avatars", {
-  contactId: bigint("contact_id", { mode: "number" })
-    .primaryKey()
-    .references(() => contacts.id, { onDelete: "cascade" }),
-  /** Null: no picture is set. */
-  url: text(),
-  urlExpiresAt: moment("url_expires_at"),
-  /** A mark of the picture, the same for all its URLs. Null: no picture is set. */
-  version: text(),
-  /** When the call behind the first clear answer was sent: the contact has been watched since then. */
-  firstSeenAt: moment("first_seen_at").notNull().defaultNow(),
-  /** How many of the answers since then differed from the one before. */
-  changes: integer().notNull().default(0),
-  /** When the call that first saw this picture was sent. */
-  changedAt: moment("changed_at").notNull(),
-  /** When the call that last saw it was sent. Fence: an older answer never replaces it. */
-  seenAt: moment("seen_at").notNull(),
-});
+/** The last good avatar of each contact that ever had a clear answer about it (`present` or `absent`), and its image. */
+export const avatars = avatarsSchema.table(
+  "avatars",
+  {
+    contactId: bigint("contact_id", { mode: "number" })
+      .primaryKey()
+      .references(() => contacts.id, { onDelete: "cascade" }),
+    /** Null: no picture is set, or it was told without a URL. */
+    url: text(),
+    urlExpiresAt: moment("url_expires_at"),
+    /** A mark of the picture, the same for all its URLs. Null: no picture is set. */
+    version: text(),
+    /** When the call behind the first clear answer was sent: the contact has been watched since then. */
+    firstSeenAt: moment("first_seen_at").notNull().defaultNow(),
+    /** How many of the answers since then differed from the one before. */
+    changes: integer().notNull().default(0),
+    /** When the call that first saw this picture was sent. */
+    changedAt: moment("changed_at").notNull(),
+    /** When the call that last saw it was sent. Fence: an older answer never replaces it. */
+    seenAt: moment("seen_at").notNull(),
+    /** When the call that first saw `version` was sent. Null: before images were kept. */
+    versionAt: moment("version_at"),
+    /**
+     * The feed of changes has not been told of `version` yet: its image is being taken, and may turn out to be the one that is
+     * known. Until then the feed stands at `told_version`.
+     */
+    isUntold: boolean("is_untold").notNull().default(false),
+    toldVersion: text("told_version"),
+    /** The image that is shown. Null: none was taken, or no picture is set. */
+    imageSha256: bytes("image_sha256").references(() => images.sha256),
+    /** The version that it was taken of. Another one than `version`: the shown image is an older one. */
+    imageVersion: text("image_version"),
+    /** When its bytes were taken. */
+    imageAt: moment("image_at"),
+    /** When the image of `version` is to be taken. Null: there is nothing to take. */
+    imageWantedAt: moment("image_wanted_at"),
+    /** Tries to take it in vain. */
+    imageAttempts: smallint("image_attempts").notNull().default(0),
+    /** Why the last try failed, or the image was refused: a code of domain/image-fault.ts. */
+    imageError: text("image_error"),
+  },
+  (table) => [
+    index("avatars_image_wanted_idx")
+      .on(table.imageWantedAt)
+      .where(sql`${table.imageWantedAt} is not null`),
+    // Who else shows an image: before it is removed, and for the foreign key.
+    index("avatars_image_idx")
+      .on(table.imageSha256)
+      .where(sql`${table.imageSha256} is not null`),
+  ],
+);
 
-/** Append-only, written by a trigger on `avatars` whenever the version changes. */
+/** Append-only, written by a trigger on `avatars` whenever what the feed is told differs from before. */
 export const avatarChanges = avatarsSchema.table(
   "avatar_changes",
   {
@@ -35,7 +69,19 @@ export const avatarChanges = avatarsSchema.table(
     toVersion: text("to_version"),
     /** When the call that saw the change was sent. */
     seenAt: moment("seen_at").notNull(),
+    /** The images of both. Null: none was taken. Their bytes may be gone (AVATARS_KEEP_IMAGES). */
+    fromSha256: bytes("from_sha256"),
+    toSha256: bytes("to_sha256"),
   },
-  // The index serves the history of one contact, and the cascade: each deleted contact would read the whole table.
-  (table) => [index("avatar_changes_contact_idx").on(table.contactId)],
+  (table) => [
+    // The index serves the history of one contact, and the cascade: each deleted contact would read the whole table.
+    index("avatar_changes_contact_idx").on(table.contactId),
+    // Who else has an image in its history, before it is removed.
+    index("avatar_changes_from_image_idx")
+      .on(table.fromSha256)
+      .where(sql`${table.fromSha256} is not null`),
+    index("avatar_changes_to_image_idx")
+      .on(table.toSha256)
+      .where(sql`${table.toSha256} is not null`),
+  ],
 );

@@ -13,6 +13,8 @@ import { throttle } from "./throttle.ts";
 export interface LedgerSettings extends PaceSettings {
   /** Hashes the ids of erased chats, as their erasure does (erase-contact.ts). */
   readonly hashErased: ChatHash;
+  /** Are the images of avatars taken, beside their URLs? */
+  readonly keepsImages: boolean;
 }
 
 /**
@@ -27,7 +29,7 @@ export function createRunLedger(
   return {
     claimDueContacts: (request) => claimDueContacts(claims.pool, settings, request),
     reserveCalls: (request) => reserveCalls(claims.pool, settings, request),
-    saveLookups: (records) => saveLookups(pool, records),
+    saveLookups: (records) => saveLookups(pool, records, settings.keepsImages),
     extendClaims: (fences) => extendClaims(claims.pool, settings.claimLeaseMs, fences),
     releaseClaims: (fences) => releaseClaims(claims.pool, fences),
     putOff: (claim, error) => putOff(pool, claim, error),

@@ -1,8 +1,9 @@
 import type pg from "pg";
-import type { UnsavedLookups } from "../../domain/lookup/claim.ts";
+import type { SaveReport } from "../../domain/lookup/claim.ts";
 import type { LookupRecord } from "../../domain/ledger/lookup-record.ts";
 import { assertNever } from "../../lib/errors.ts";
 import { toStorableText } from "../postgres/storable-text.ts";
+import { writeAvatarsSql } from "./write-avatars-sql.ts";
 
 /** A record as {@link toRow} makes it, read out of JSON. */
 const cellsSql = `i (
@@ -52,19 +53,7 @@ saved as (
   where c.id = i.contact_id
     and case when i.kind = 'answer' then i.asked_at >= coalesce(c.checked_at, '-infinity') else c.claimed_by = i.run_id end
   returning c.id, l.resync_run_id, c.resync_run_id is null as has_ended
-), seen as (
-  insert into avatars.avatars as a (contact_id, url, url_expires_at, version, first_seen_at, changed_at, seen_at)
-  select i.contact_id, i.url, to_timestamp(i.url_expires_at_ms / 1000), i.version, i.asked_at, i.asked_at, i.asked_at
-  from incoming i join locked l on l.id = i.contact_id
-  where i.avatar in ('seen', 'none')
-  order by i.contact_id
-  on conflict (contact_id) do update set
-    url = excluded.url, url_expires_at = excluded.url_expires_at, version = excluded.version, seen_at = excluded.seen_at,
-    changed_at = case when a.version is distinct from excluded.version then excluded.changed_at else a.changed_at end,
-    changes = a.changes + case when a.version is distinct from excluded.version then 1 else 0 end
-  where a.seen_at <= excluded.seen_at
-  returning a.contact_id, a.changed_at = a.seen_at and a.first_seen_at < a.seen_at as has_changed
-), counts as (
+), ${writeAvatarsSql}, counts as (
   select s.resync_run_id as id, count(*) as asked, count(*) filter (where v.has_changed) as changed
   from saved s left join seen v on v.contact_id = s.id
   where s.resync_run_id is not null and s.has_ended
@@ -110,8 +99,10 @@ with incoming as materialized (
   -- The claims of calls that could not be extended: they are over now.
   delete from avatars.lookups_aside a where a.contact_id = any (array(select id from locked)) and a.record is null
 )
-select c.id::float8 as id, c.id in (select id from busy) as is_aside
-from avatars.contacts c where c.id = any ((select ids from unsaved)::bigint[])`;
+select c.id::float8 as id, case when c.id in (select id from busy) then 'aside' else 'left' end as what
+from avatars.contacts c where c.id = any ((select ids from unsaved)::bigint[])
+union all
+select contact_id::float8, 'image-wanted' from seen where is_wanted`;
 
 const appliedAtOnce = 500;
 
@@ -143,17 +134,23 @@ select count(*)::int as records from locked`;
 const listSql = `
 select contact_id::float8 as id from avatars.lookups_aside where record is not null limit ${appliedAtOnce}`;
 
-/** See {@link RunLedger.saveLookups}. No two records may be of one contact. */
-export async function saveLookups(pool: pg.Pool, records: readonly LookupRecord[]): Promise<UnsavedLookups> {
-  if (records.length === 0) return { setAside: new Set(), left: new Set() };
-  const { rows } = await pool.query<{ id: number; is_aside: boolean }>({
+/**
+ * See {@link RunLedger.saveLookups}. No two records may be of one contact.
+ * @param keepsImages are the images of avatars taken, beside their URLs?
+ */
+export async function saveLookups(
+  pool: pg.Pool,
+  records: readonly LookupRecord[],
+  keepsImages: boolean,
+): Promise<SaveReport> {
+  if (records.length === 0) return { setAside: new Set(), left: new Set(), imageWanted: new Set() };
+  const { rows } = await pool.query<{ id: number; what: "aside" | "left" | "image-wanted" }>({
     name: "save-lookups",
     text: saveSql,
-    values: [JSON.stringify(records.map(toRow))],
+    values: [JSON.stringify(records.map((record) => toRow(record, keepsImages))), keepsImages],
   });
-  const toIds = (isAside: boolean) =>
-    new Set(rows.flatMap((row) => (row.is_aside === isAside ? [row.id] : [])));
-  return { setAside: toIds(true), left: toIds(false) };
+  const toIds = (what: string) => new Set(rows.flatMap((row) => (row.what === what ? [row.id] : [])));
+  return { setAside: toIds("aside"), left: toIds("left"), imageWanted: toIds("image-wanted") };
 }
 
 /** The outcome for records that were put aside. */
@@ -170,25 +167,26 @@ export interface AppliedLookups {
  */
 export async function applyLookupsAside(
   pool: pg.Pool,
+  keepsImages: boolean,
   isTransient: (error: unknown) => boolean,
 ): Promise<AppliedLookups> {
   let records = 0;
   try {
     for (let applied = appliedAtOnce; applied === appliedAtOnce; records += applied) {
-      applied = await apply(pool, null);
+      applied = await apply(pool, null, keepsImages);
     }
     return { records, refused: [] };
   } catch (error) {
     if (isTransient(error)) throw error;
-    return applySingly(pool, isTransient, records);
+    return applySingly(pool, keepsImages, isTransient, records);
   }
 }
 
-async function apply(pool: pg.Pool, contactId: number | null): Promise<number> {
+async function apply(pool: pg.Pool, contactId: number | null, keepsImages: boolean): Promise<number> {
   const { rows } = await pool.query<{ records: number }>({
     name: "apply-lookups-aside",
     text: applySql,
-    values: [contactId],
+    values: [contactId, keepsImages],
   });
   return rows[0]?.records ?? 0;
 }
@@ -196,6 +194,7 @@ async function apply(pool: pg.Pool, contactId: number | null): Promise<number> {
 /** A record that Postgres refuses must not keep back the others, nor keep its contact from being asked again. */
 async function applySingly(
   pool: pg.Pool,
+  keepsImages: boolean,
   isTransient: (error: unknown) => boolean,
   before: number,
 ): Promise<AppliedLookups> {
@@ -204,7 +203,7 @@ async function applySingly(
   const { rows } = await pool.query<{ id: number }>(listSql);
   for (const { id: contactId } of rows) {
     try {
-      records += await apply(pool, contactId);
+      records += await apply(pool, contactId, keepsImages);
     } catch (error) {
       if (isTransient(error)) throw error;
       await pool.query("delete from avatars.lookups_aside where contact_id = $1", [contactId]);
@@ -214,7 +213,7 @@ async function applySingly(
   return { records, refused };
 }
 
-function toRow({ contactId, runId, askedAtMs, decision, refresh }: LookupRecord) {
+function toRow({ contactId, runId, askedAtMs, decision, refresh }: LookupRecord, keepsImages: boolean) {
   const fence = {
     contact_id: contactId,
     run_id: runId,
@@ -229,7 +228,11 @@ function toRow({ contactId, runId, askedAtMs, decision, refresh }: LookupRecord)
       if (avatar.kind !== "seen") return answer;
       return {
         ...answer,
-        url: toStorableText(avatar.url),
+        // A `data:` URI is the image itself, which is kept elsewhere.
+        url:
+          avatar.url && !(keepsImages && avatar.url === avatar.base64)
+            ? toStorableText(avatar.url)
+            : undefined,
         url_expires_at_ms: avatar.urlExpiresAt?.getTime(),
         version: toStorableText(avatar.version),
       };

@@ -1,0 +1,15 @@
+/** The types of images that are kept, by their own bytes; others are refused. */
+export const imageTypes = ["image/jpeg", "image/png", "image/webp"] as const;
+
+export type ImageType = (typeof imageTypes)[number];
+
+/** An image as it was found by looking at its bytes. */
+export interface ImageFacts {
+  /** Of its bytes, 32 bytes. */
+  readonly sha256: Buffer;
+  readonly type: ImageType;
+  readonly bytes: number;
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+}

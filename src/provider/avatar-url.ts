@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { parseHttpUrl } from "../outbound/http-url.ts";
 
 /** What the URL of an avatar says about itself. */
 export interface AvatarUrl {
@@ -9,23 +10,15 @@ export interface AvatarUrl {
   readonly version: string;
 }
 
-/** The longest that browsers and proxies take; the provider's have about 250 characters. */
-const maxUrlChars = 8_192;
-/**
- * A name of a host has 253 at most, and a port beside it. Of one that is not ASCII the time to read it grows with the square
- * of its length.
- */
-const start = /^https?:\/\/[^/\\?#]{1,300}(?:[/\\?#]|$)/i;
 const dataUriPattern = /^data:image\/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,(?<payload>[\w+/=%\s-]+)$/i;
 
 /** Reads `text` as an avatar: an http(s) URL or a base64 image; undefined for any other text. */
 export function parseAvatarUrl(text: string): AvatarUrl | undefined {
   const payload = dataUriPattern.exec(text)?.groups?.["payload"]?.replace(/\s+/g, "");
   if (payload !== undefined) return payload === "" ? undefined : toDataAvatar(text, payload);
-  // Parsers drop line ends and tabs and encode blanks: with them it is not a URL that somebody meant.
-  if (text.length > maxUrlChars || /[\s\p{C}]/u.test(text) || !start.test(text)) return undefined;
-  if (!URL.canParse(text)) return undefined;
-  const { pathname, searchParams } = new URL(text);
+  const parsed = parseHttpUrl(text);
+  if (parsed === undefined) return undefined;
+  const { pathname, searchParams } = parsed;
   return { url: text, urlExpiresAt: parseExpiry(searchParams.get("oe")), version: pathname };
 }
 

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { ApiHost } from "./domain/api-host.ts";
+import type { HostPort } from "./domain/host-port.ts";
 import type { InstanceId } from "./domain/instance-id.ts";
 import type { RefreshIntervals, RefreshPolicy } from "./domain/refresh/refresh-policy.ts";
 import type { ResyncSchedule } from "./domain/resync/resync-schedule.ts";
@@ -73,6 +74,8 @@ export interface Config {
     /** Where an apiUrl may point that comes over HTTP, beside GREEN-API's own hosts. */
     readonly hosts: readonly ApiHost[];
   };
+  /** Where pictures are taken from beside the messengers' hosts: by http too, and wherever they are. */
+  readonly imageHosts: readonly HostPort[];
   /** Undefined: no metrics are served. 0: on a free port. */
   readonly metricsPort: number | undefined;
   readonly metricsHost: string;
@@ -163,6 +166,7 @@ function toConfig(settings: Settings, path: string): Config {
       trustedProxies: settings.AVATARS_TRUSTED_PROXIES ?? [],
       hosts: settings.AVATARS_API_HOSTS ?? [],
     },
+    imageHosts: settings.AVATARS_IMAGE_HOSTS ?? [],
     metricsPort: settings.METRICS_PORT,
     metricsHost: settings.METRICS_HOST,
     logLevel: settings.LOG_LEVEL,

@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { z } from "zod";
 import { parseApiHosts } from "./domain/api-host.ts";
+import { parseHostPorts } from "./domain/host-port.ts";
 import { parseWindow } from "./domain/resync/daily-window.ts";
 import { instanceTokenForm, isInstanceToken } from "./domain/instance-token.ts";
 import { parseTimeZone } from "./domain/resync/time-zone.ts";
@@ -97,6 +98,7 @@ export const settingsSchema = z.object({
   AVATARS_API_REQUESTS_PER_MINUTE: wholeNumber(1, 1_000_000).default(3_000),
   AVATARS_TRUSTED_PROXIES: parsedBy(parseTrustedProxies).optional(),
   AVATARS_API_HOSTS: parsedBy(parseApiHosts).optional(),
+  AVATARS_IMAGE_HOSTS: parsedBy(parseHostPorts).optional(),
   METRICS_PORT: wholeNumber(0, 65_535).optional(),
   METRICS_HOST: z.string().trim().default("127.0.0.1"),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).optional(),

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { parseHttpUrl } from "../outbound/http-url.ts";
 
 /** An avatar as an answer tells it, and what its URL says about itself. */
 export interface ToldAvatar {
@@ -12,13 +13,6 @@ export interface ToldAvatar {
   readonly version: string;
 }
 
-/** The longest that browsers and proxies take; the provider's have about 250 characters. */
-const maxUrlChars = 8_192;
-/**
- * A name of a host has 253 at most, and a port beside it. Of one that is not ASCII the time to read it grows with the square
- * of its length.
- */
-const start = /^https?:\/\/[^/\\?#]{1,300}(?:[/\\?#]|$)/i;
 const dataUriPattern = /^data:image\/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,(?<payload>[\w+/=%\s-]+)$/i;
 
 /** Reads `urlAvatar` as an avatar: an http(s) URL, a `data:` URI, or raw base64; undefined for any other text. */
@@ -27,10 +21,9 @@ export function parseAvatarUrl(text: string): ToldAvatar | undefined {
   if (payload !== undefined)
     return payload === "" ? undefined : { ...toDataAvatar(payload), url: text, base64: text };
   if (isRawImage(text)) return parseBase64Avatar(text);
-  // Parsers drop line ends and tabs and encode blanks: with them it is not a URL that somebody meant.
-  if (text.length > maxUrlChars || /[\s\p{C}]/u.test(text) || !start.test(text)) return undefined;
-  if (!URL.canParse(text)) return undefined;
-  const { pathname, searchParams } = new URL(text);
+  const parsed = parseHttpUrl(text);
+  if (parsed === undefined) return undefined;
+  const { pathname, searchParams } = parsed;
   return {
     url: text,
     base64: undefined,

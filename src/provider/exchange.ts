@@ -1,7 +1,8 @@
 import { type Dispatcher, errors, type Pool } from "undici";
+import { createByteCollector } from "../outbound/byte-collector.ts";
+import { toNetworkErrorCode } from "../outbound/network-error-code.ts";
 import type { ReplyHeaders } from "./classify.ts";
 import type { RawReply } from "./judge-reply.ts";
-import { toNetworkErrorCode } from "./network-error-code.ts";
 
 /** One HTTP request. */
 export interface ExchangeRequest {
@@ -43,7 +44,7 @@ export function exchange(
     let isOver = false;
     let status = 0;
     let headers: ReplyHeaders = {};
-    const chunks: Buffer[] = [];
+    const body = createByteCollector();
 
     const end = (by: ExchangeEnd): void => {
       if (isOver) return;
@@ -60,7 +61,7 @@ export function exchange(
     const onAbort = (): void => giveUp(aborted);
     const timer = setTimeout(giveUp, timeoutMs, { kind: "deadline", afterMs: timeoutMs });
     signal?.addEventListener("abort", onAbort, { once: true });
-    const reply = (body: string): void => end({ kind: "replied", reply: { status, headers, body } });
+    const reply = (text: string): void => end({ kind: "replied", reply: { status, headers, body: text } });
 
     const handler: Dispatcher.DispatchHandler = {
       onRequestStart(started) {
@@ -73,9 +74,9 @@ export function exchange(
         headers = responseHeaders;
       },
       onResponseData(_controller, chunk) {
-        chunks.push(chunk);
+        body.add(chunk);
       },
-      onResponseEnd: () => reply(new TextDecoder().decode(Buffer.concat(chunks))),
+      onResponseEnd: () => reply(new TextDecoder().decode(body.take())),
       onResponseError(_controller, error) {
         // undici drops the connection at the limit. What the status says without a body holds all the same.
         if (status > 0 && error instanceof errors.ResponseExceededMaxSizeError)
@@ -83,7 +84,7 @@ export function exchange(
         else end({ kind: "failed", code: toNetworkErrorCode(error) });
       },
     };
-    const { method, path, headers: requestHeaders, body } = request;
-    pool.dispatch({ method, path, headers: { ...requestHeaders }, body: body ?? null }, handler);
+    const { method, path, headers: requestHeaders } = request;
+    pool.dispatch({ method, path, headers: { ...requestHeaders }, body: request.body ?? null }, handler);
   });
 }

@@ -7,7 +7,7 @@ import { exchange, type ExchangeEnd, type ExchangeOptions } from "./exchange.ts"
 import { judgeContactsReply } from "./judge-contacts-reply.ts";
 import { judgeReply } from "./judge-reply.ts";
 import { judgeStateReply } from "./judge-state-reply.ts";
-import { toNetworkErrorCode } from "./network-error-code.ts";
+import { toNetworkErrorCode } from "../outbound/network-error-code.ts";
 import { createOriginPools, type OriginPools } from "./origin-pools.ts";
 
 /** GREEN-API, the only door to it. */

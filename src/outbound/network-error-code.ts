@@ -2,7 +2,7 @@ import { errors } from "undici";
 
 /**
  * The stable code of what undici or Node threw, e.g. `ECONNREFUSED`, `UND_ERR_SOCKET` or
- * `CERT_HAS_EXPIRED`. Never its message, which may hold the URL and with it the token.
+ * `CERT_HAS_EXPIRED`. Never its message, which may hold the URL, and with it a token or a signature.
  */
 export function toNetworkErrorCode(error: unknown): string {
   return findCode(error, 3) ?? "UNKNOWN";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createFetchLimits } from "../../src/pictures/fetch/create-fetch-limits.ts";
+import { createFetchLimits } from "../../src/images/fetch/create-fetch-limits.ts";
 
 /** A gate of two places a host, three in all and 1,000 bytes a second, with its clock in hand. */
 function openGate() {

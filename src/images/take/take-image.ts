@@ -5,7 +5,7 @@ import { backoffMs } from "../../domain/lookup/decide.ts";
 import { assertNever } from "../../lib/errors.ts";
 import { decodeBase64Image } from "../decode-base64-image.ts";
 import type { FetchOutcome } from "../fetch/fetch-outcome.ts";
-import type { TakenImage } from "../image-bytes.ts";
+import type { TakenImage } from "../image.ts";
 import type { ImageWish } from "./waiting-images.ts";
 
 /** From the first failure on: 30 s, doubling, each time at random up to that; a server that is away for a day is not hammered. */

@@ -1,18 +1,17 @@
-/** The media type by the picture's own bytes, never by what its sender says. */
-export type PictureType = "image/jpeg" | "image/png" | "image/webp";
+import type { ImageType } from "../domain/images/image.ts";
 
-/** A picture to keep: of a known type, complete, within all limits. */
-export interface TakenPicture {
+/** An image to keep: of a known type, complete, within all limits. */
+export interface TakenImage {
   readonly kind: "taken";
   readonly bytes: Buffer;
-  readonly type: PictureType;
+  readonly type: ImageType;
   /** Pixels, as the header says: before the turn that EXIF may ask for. */
   readonly width: number;
   readonly height: number;
 }
 
-/** Why bytes, or the text that should hold them, are no picture to keep. The same bytes are refused again at any time. */
-export type PictureFault =
+/** Why bytes, or the text that should hold them, are no image to keep. The same bytes are refused again at any time. */
+export type ImageFault =
   | "empty"
   /** Begins like nothing that is known. */
   | "not-an-image"
@@ -35,10 +34,10 @@ export type PictureFault =
   /** A text that is neither base64 nor a `data:` URI with it. */
   | "not-base64";
 
-export interface RefusedPicture {
+export interface RefusedImage {
   readonly kind: "refused";
-  readonly reason: PictureFault;
+  readonly reason: ImageFault;
 }
 
 /** WhatsApp's own have at most 640 × 640 pixels, and some 100 KiB. */
-export const maxPictureBytes = 5 * 1024 * 1024;
+export const maxImageBytes = 5 * 1024 * 1024;

@@ -3,17 +3,17 @@
  * (https://green-api.com/v3/docs/api/service/GetAvatar). Telegram has none of its own there; what the vendor keeps for it is
  * taken from the vendor's hosts, others have to be named in AVATARS_IMAGE_HOSTS.
  */
-const pictureDomains = {
+const imageDomains = {
   whatsapp: ["whatsapp.net"],
   max: ["oneme.ru"],
   greenApi: ["green-api.com", "greenapi.com"],
 } as const;
 
-const suffixes = Object.values(pictureDomains)
+const suffixes = Object.values(imageDomains)
   .flat()
   .map((domain) => `.${domain}`);
 
 /** Is this a host that avatars are served from? `hostname` as URLs have it. */
-export function isPictureHost(hostname: string): boolean {
+export function isImageHost(hostname: string): boolean {
   return suffixes.some((suffix) => hostname.endsWith(suffix));
 }

@@ -6,26 +6,26 @@ import { judgeTarget } from "../../outbound/judge-target.ts";
 import { download } from "./download.ts";
 import type { FetchOutcome } from "./fetch-outcome.ts";
 import { judgeDownload, toBodyLimit } from "./judge-download.ts";
-import { isPictureHost } from "./picture-hosts.ts";
+import { isImageHost } from "./image-hosts.ts";
 
-/** Takes pictures from their URLs. */
-export interface PictureFetcher {
+/** Takes images from their URLs. */
+export interface ImageFetcher {
   /**
-   * Tries once to take the picture at `url`. Never rejects for anything that a URL, a server or the network does: that is an
+   * Tries once to take the image at `url`. Never rejects for anything that a URL, a server or the network does: that is an
    * outcome, and so is the caller's abort.
    */
-  fetchPicture(url: string, options?: FetchOptions): Promise<FetchOutcome>;
+  fetchImage(url: string, options?: FetchOptions): Promise<FetchOutcome>;
   /** Waits for the fetches at work, which end at their deadline at the latest. Twice is harmless. */
   close(): Promise<void>;
 }
 
 export interface FetchOptions {
   readonly signal?: AbortSignal;
-  /** Told of each piece of a body as it comes, in bytes, also where the picture is refused: to be charged against a limit. */
+  /** Told of each piece of a body as it comes, in bytes, also where the image is refused: to be charged against a limit. */
   readonly onBytes?: (count: number) => void;
 }
 
-export interface PictureFetcherOptions {
+export interface ImageFetcherOptions {
   /** Hosts that are taken from beside the messengers' own: by http too, and wherever they are. */
   readonly named: readonly HostPort[];
   /** Of each origin; 8 unless told. A fetch that waits for one uses up its own time. */
@@ -45,7 +45,7 @@ const connectTimeoutMs = 5_000;
 const mostIdleMs = 10_000;
 
 /** Does no I/O: connections open with the first fetches. */
-export function createPictureFetcher(options: PictureFetcherOptions): PictureFetcher {
+export function createImageFetcher(options: ImageFetcherOptions): ImageFetcher {
   const { named, resolve, ca, timeoutMs = defaultTimeoutMs } = options;
   const agent = new Agent({
     connections: options.connectionsPerOrigin ?? defaultConnections,
@@ -62,8 +62,8 @@ export function createPictureFetcher(options: PictureFetcherOptions): PictureFet
     return judgeDownload(end, new Date());
   };
   return {
-    async fetchPicture(text, fetchOptions = {}) {
-      const target = judgeTarget(text, { named, mayReach: isPictureHost });
+    async fetchImage(text, fetchOptions = {}) {
+      const target = judgeTarget(text, { named, mayReach: isImageHost });
       if (target.kind === "refused") return target;
       const fetching = fetchAllowed(target.url, fetchOptions);
       working.add(fetching);

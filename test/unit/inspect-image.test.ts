@@ -1,14 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { inspectPicture } from "../../src/pictures/inspect-picture.ts";
-import { maxPictureBytes } from "../../src/pictures/picture.ts";
+import { inspectImage } from "../../src/images/inspect-image.ts";
+import { maxImageBytes } from "../../src/images/image.ts";
 import {
   makeAnimatedPng,
   makeJpegOfSize,
   readSample,
   resize,
   type SampleName,
-} from "../support/picture-samples.ts";
+} from "../support/image-samples.ts";
 
 const samples: readonly (readonly [SampleName, string])[] = [
   ["jpegBaseline", "image/jpeg"],
@@ -22,30 +22,30 @@ const samples: readonly (readonly [SampleName, string])[] = [
 
 const refused = (reason: string) => ({ kind: "refused", reason });
 
-describe("a picture", () => {
+describe("an image", () => {
   test.each(samples)("%s is taken as %s, with its size", (name, type) => {
     const bytes = readSample(name);
-    expect(inspectPicture(bytes)).toEqual({ kind: "taken", bytes, type, width: 16, height: 9 });
+    expect(inspectImage(bytes)).toEqual({ kind: "taken", bytes, type, width: 16, height: 9 });
   });
 
   test.each(samples)("%s is refused at whatever byte it is cut", (name) => {
     const bytes = readSample(name);
     for (let length = 12; length < bytes.length; length += 1)
-      expect(inspectPicture(bytes.subarray(0, length)), `${length} bytes`).toEqual(refused("truncated"));
+      expect(inspectImage(bytes.subarray(0, length)), `${length} bytes`).toEqual(refused("truncated"));
     for (let length = 0; length < 12; length += 1)
-      expect(inspectPicture(bytes.subarray(0, length)).kind).toBe("refused");
+      expect(inspectImage(bytes.subarray(0, length)).kind).toBe("refused");
   });
 
   test.each(samples)("%s may have padding behind its end, and no other bytes", (name) => {
     const padded = Buffer.concat([readSample(name), Buffer.from([0, 0xff, 0x0d, 0x0a])]);
-    expect(inspectPicture(padded).kind).toBe("taken");
+    expect(inspectImage(padded).kind).toBe("taken");
     const page = Buffer.concat([readSample(name), Buffer.from("<script>alert(1)</script>")]);
-    expect(inspectPicture(page).kind).toBe("refused");
+    expect(inspectImage(page).kind).toBe("refused");
   });
 
   test("may have 5 MiB, and not a byte more", () => {
-    expect(inspectPicture(makeJpegOfSize(maxPictureBytes)).kind).toBe("taken");
-    expect(inspectPicture(makeJpegOfSize(maxPictureBytes + 1))).toEqual(refused("too-large"));
+    expect(inspectImage(makeJpegOfSize(maxImageBytes)).kind).toBe("taken");
+    expect(inspectImage(makeJpegOfSize(maxImageBytes + 1))).toEqual(refused("too-large"));
   });
 
   test.each([
@@ -58,7 +58,7 @@ describe("a picture", () => {
     ["webpLossless", 5_000, 5_000, "taken"],
     ["webpLossless", 16_384, 16_384, "refused"],
   ] as const)("%s of %i × %i pixels is %s", (name, width, height, kind) => {
-    const verdict = inspectPicture(resize(name, width, height));
+    const verdict = inspectImage(resize(name, width, height));
     expect(verdict).toMatchObject(kind === "taken" ? { kind, width, height } : refused("too-many-pixels"));
   });
 
@@ -68,18 +68,18 @@ describe("a picture", () => {
     ["png", 0, 9],
     ["png", 0x80000000, 9],
   ] as const)("%s of %i × %i pixels is malformed", (name, width, height) => {
-    expect(inspectPicture(resize(name, width, height))).toEqual(refused("malformed"));
+    expect(inspectImage(resize(name, width, height))).toEqual(refused("malformed"));
   });
 
   test("that moves is refused", () => {
-    expect(inspectPicture(makeAnimatedPng())).toEqual(refused("animated"));
-    expect(inspectPicture(readSample("webpAnimated"))).toEqual(refused("animated"));
+    expect(inspectImage(makeAnimatedPng())).toEqual(refused("animated"));
+    expect(inspectImage(readSample("webpAnimated"))).toEqual(refused("animated"));
   });
 
   test("does not hide a large image behind a small canvas", () => {
     const webp = readSample("webpAlpha");
     webp.writeUIntLE(0, 24, 3);
-    expect(inspectPicture(webp)).toEqual(refused("malformed"));
+    expect(inspectImage(webp)).toEqual(refused("malformed"));
   });
 
   test("has one frame, of a kind that browsers show", () => {
@@ -87,13 +87,13 @@ describe("a picture", () => {
     const frame = jpeg.indexOf(Buffer.from([0xff, 0xc0]));
     const scan = jpeg.indexOf(Buffer.from([0xff, 0xda]));
     const twice = [jpeg.subarray(0, scan), jpeg.subarray(frame, frame + 19), jpeg.subarray(scan)];
-    expect(inspectPicture(Buffer.concat(twice))).toEqual(refused("malformed"));
+    expect(inspectImage(Buffer.concat(twice))).toEqual(refused("malformed"));
     const none = [jpeg.subarray(0, frame), jpeg.subarray(frame + 19)];
-    expect(inspectPicture(Buffer.concat(none))).toEqual(refused("malformed"));
+    expect(inspectImage(Buffer.concat(none))).toEqual(refused("malformed"));
     for (const kind of [0xc3, 0xc9, 0xd0, 0xd8, 0xd9]) {
       const other = Buffer.from(jpeg);
       other[frame + 1] = kind;
-      expect(inspectPicture(other), kind.toString(16)).toEqual(refused("malformed"));
+      expect(inspectImage(other), kind.toString(16)).toEqual(refused("malformed"));
     }
   });
 
@@ -107,13 +107,13 @@ describe("a picture", () => {
       [signature, header, end],
       [signature, header, header, png.subarray(33)],
     ])
-      expect(inspectPicture(Buffer.concat(parts))).toEqual(refused("malformed"));
+      expect(inspectImage(Buffer.concat(parts))).toEqual(refused("malformed"));
   });
 });
 
 const box = (brands: string) => Buffer.from(`\0\0\0\u0018ftyp${brands}`, "latin1");
 
-describe("what is no picture is called by its name:", () => {
+describe("what is no image is called by its name:", () => {
   test.each<[string, Buffer, string]>([
     ["nothing", Buffer.alloc(0), "empty"],
     ["a GIF", readSample("gif"), "gif"],
@@ -139,7 +139,7 @@ describe("what is no picture is called by its name:", () => {
     ["a sound", Buffer.from("RIFF\u0010\0\0\0WAVEfmt "), "not-an-image"],
     ["one byte", Buffer.from([0xff]), "not-an-image"],
   ])("%s", (_, bytes, reason) => {
-    expect(inspectPicture(bytes)).toEqual(refused(reason));
+    expect(inspectImage(bytes)).toEqual(refused(reason));
   });
 });
 
@@ -153,11 +153,11 @@ function countReads(bytes: Buffer): number {
       return typeof value === "function" ? (value.bind(target) as unknown) : value;
     },
   });
-  inspectPicture(counted);
+  inspectImage(counted);
   return reads;
 }
 
-/** Pictures with some of their bytes replaced, left out or repeated: the headers mostly hold, and what follows does not. */
+/** Images with some of their bytes replaced, left out or repeated: the headers mostly hold, and what follows does not. */
 const spoilt = fc
   .tuple(
     fc.constantFrom(...samples.map(([name]) => name), "webpAnimated" as const),
@@ -188,7 +188,7 @@ const madeUp = fc
 test("any bytes are judged without an error, in steps that do not outnumber them", () => {
   fc.assert(
     fc.property(fc.oneof(spoilt, madeUp), (bytes) => {
-      const verdict = inspectPicture(bytes);
+      const verdict = inspectImage(bytes);
       if (verdict.kind === "taken") expect(verdict.width * verdict.height).toBeLessThanOrEqual(25_000_000);
       expect(countReads(bytes)).toBeLessThanOrEqual(4 * bytes.length + 40);
     }),

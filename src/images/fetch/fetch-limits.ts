@@ -1,4 +1,4 @@
-/** How much taking pictures may use of the network and of others' servers. */
+/** How much taking images may use of the network and of others' servers. */
 export interface FetchLimits {
   /** At a time, of all hosts. */
   readonly inFlight: number;
@@ -13,7 +13,7 @@ export interface FetchUse {
   readonly inFlight: number;
   /** Hosts without a fetch are not in it. */
   readonly byHost: ReadonlyMap<string, number>;
-  /** Below 0: more was taken than the rate gives, since the size of a picture is known when it is there. */
+  /** Below 0: more was taken than the rate gives, since the size of an image is known when it is there. */
   readonly bytesLeft: number;
   /** The moment of `bytesLeft`, ms. */
   readonly at: number;

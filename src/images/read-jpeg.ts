@@ -1,4 +1,4 @@
-import { malformed, type PictureHeader, truncated } from "./picture-header.ts";
+import { malformed, type ImageHeader, truncated } from "./image-header.ts";
 import { skipPadding } from "./skip-padding.ts";
 
 /** The second byte of a marker: ITU T.81, table B.1. */
@@ -12,8 +12,8 @@ const otherFrames = new Set([0xc3, 0xc5, 0xc6, 0xc7, 0xc9, 0xca, 0xcb, 0xcd, 0xc
  * Walks the segments up to the first scan, and looks whether the file ends as the last one must. Each step goes on by a byte at
  * least. `bytes` begin with the start of an image.
  */
-export function readJpeg(bytes: Buffer): PictureHeader {
-  let size: PictureHeader | undefined;
+export function readJpeg(bytes: Buffer): ImageHeader {
+  let size: ImageHeader | undefined;
   let offset = 2;
   while (offset + 4 <= bytes.length) {
     if (bytes[offset] !== 0xff) return malformed;
@@ -44,14 +44,14 @@ function isBarred(code: number): boolean {
 }
 
 /** Precision, height, width: two bytes each of the latter. A height of 0 is told behind the scan, which no browser reads. */
-function readFrame(bytes: Buffer, offset: number): PictureHeader {
+function readFrame(bytes: Buffer, offset: number): ImageHeader {
   const height = bytes.readUInt16BE(offset + 1);
   const width = bytes.readUInt16BE(offset + 3);
   return width === 0 || height === 0 ? malformed : { kind: "read", width, height };
 }
 
 /** Within a scan no other byte than 0 follows 0xff, but for markers: the end of the image is found at the end alone. */
-function readEnd(bytes: Buffer, scan: number, size: PictureHeader): PictureHeader {
+function readEnd(bytes: Buffer, scan: number, size: ImageHeader): ImageHeader {
   const end = skipPadding(bytes, scan);
   const isWhole = end - 2 >= scan && bytes[end - 2] === 0xff && bytes[end - 1] === marker.endOfImage;
   return isWhole ? size : truncated;

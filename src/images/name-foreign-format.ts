@@ -1,4 +1,4 @@
-import type { PictureFault } from "./picture.ts";
+import type { ImageFault } from "./image.ts";
 
 /** So far it is looked for a name. */
 const headBytes = 1_024;
@@ -7,8 +7,8 @@ const headBytes = 1_024;
 const avifBrands = /avi[fos]/;
 const heicBrands = /he[iv][cmsx]|mif1|msf1/;
 
-/** What bytes are that are no JPEG, PNG or WebP: said for people who wonder why a contact has no picture. */
-export function nameForeignFormat(bytes: Buffer): PictureFault {
+/** What bytes are that are no JPEG, PNG or WebP: said for people who wonder why a contact has no image. */
+export function nameForeignFormat(bytes: Buffer): ImageFault {
   if (bytes.length === 0) return "empty";
   const head = bytes.toString("latin1", 0, headBytes);
   if (head.startsWith("GIF8")) return "gif";
@@ -18,14 +18,14 @@ export function nameForeignFormat(bytes: Buffer): PictureFault {
 }
 
 /** The brand comes first, and then those that the file is compatible with. */
-function nameBrand(head: string): PictureFault {
+function nameBrand(head: string): ImageFault {
   const brands = head.slice(8, 64);
   if (avifBrands.test(brands)) return "avif";
   return heicBrands.test(brands) ? "heic" : "not-an-image";
 }
 
 /** Behind a byte order mark, blanks, and whatever comes before the first element. */
-function nameMarkup(head: string): PictureFault {
+function nameMarkup(head: string): ImageFault {
   const text = head
     .replace(/^\u00ef\u00bb\u00bf/, "")
     .trimStart()

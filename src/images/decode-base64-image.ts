@@ -1,25 +1,25 @@
-import { inspectPicture } from "./inspect-picture.ts";
-import { maxPictureBytes, type RefusedPicture, type TakenPicture } from "./picture.ts";
+import { inspectImage } from "./inspect-image.ts";
+import { maxImageBytes, type RefusedImage, type TakenImage } from "./image.ts";
 
 /** Four characters for three bytes, and a tenth more for line ends and the head of a `data:` URI. */
-const maxChars = Math.ceil((maxPictureBytes * 4 * 1.1) / 3);
+const maxChars = Math.ceil((maxImageBytes * 4 * 1.1) / 3);
 /** The longest head of a `data:` URI that is read. */
 const maxHeadChars = 200;
-/** Words that were seen in place of a picture. One of them would pass as base64. */
-const noPicture = new Set(["", "undefined", "null"]);
+/** Words that were seen in place of an image. One of them would pass as base64. */
+const noImage = new Set(["", "undefined", "null"]);
 
 /**
- * Reads a picture out of raw base64 or a `data:` URI, as `base64Avatar` and `urlAvatar` may hold it. The media type that a URI
+ * Reads an image out of raw base64 or a `data:` URI, as `base64Avatar` and `urlAvatar` may hold it. The media type that a URI
  * names is not believed. Pure, total, and linear in the length of the text. Undefined where the text says that there is none:
  * blanks, `undefined`, or `null`.
  */
-export function decodeBase64Picture(text: string): TakenPicture | RefusedPicture | undefined {
+export function decodeBase64Image(text: string): TakenImage | RefusedImage | undefined {
   if (text.length > maxChars) return { kind: "refused", reason: "too-large" };
   const trimmed = text.trim();
-  if (noPicture.has(trimmed)) return undefined;
+  if (noImage.has(trimmed)) return undefined;
   const base64 = readPayload(trimmed);
   if (base64 === undefined) return { kind: "refused", reason: "not-base64" };
-  return inspectPicture(Buffer.from(base64, "base64"));
+  return inspectImage(Buffer.from(base64, "base64"));
 }
 
 /** The base64 alone; undefined: it is none. Node's own decoder skips what it does not know. */

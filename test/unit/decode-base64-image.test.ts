@@ -1,16 +1,16 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { decodeBase64Picture } from "../../src/pictures/decode-base64-picture.ts";
-import { maxPictureBytes } from "../../src/pictures/picture.ts";
+import { decodeBase64Image } from "../../src/images/decode-base64-image.ts";
+import { maxImageBytes } from "../../src/images/image.ts";
 import { nastyString } from "../support/nasty-values.ts";
-import { makeJpegOfSize, readSample } from "../support/picture-samples.ts";
+import { makeJpegOfSize, readSample } from "../support/image-samples.ts";
 
 const bytes = readSample("png");
 const base64 = bytes.toString("base64");
 const taken = { kind: "taken", bytes, type: "image/png", width: 16, height: 9 };
 const refused = (reason: string) => ({ kind: "refused", reason });
 
-describe("a picture is read", () => {
+describe("an image is read", () => {
   test.each([
     ["raw base64", base64],
     ["base64 in lines", base64.replace(/.{76}/g, "$&\r\n")],
@@ -24,19 +24,19 @@ describe("a picture is read", () => {
     ["a data: URI without a type", `data:;base64,${base64}`],
     ["a data: URI with percent signs", `data:image/png;base64,${encodeURIComponent(base64)}`],
   ])("from %s", (_, text) => {
-    expect(decodeBase64Picture(text)).toEqual(taken);
+    expect(decodeBase64Image(text)).toEqual(taken);
   });
 
   test("of 5 MiB, and not of a byte more", () => {
-    const [whole, over] = [0, 1].map((more) => makeJpegOfSize(maxPictureBytes + more).toString("base64"));
-    expect(decodeBase64Picture(whole ?? "")?.kind).toBe("taken");
-    expect(decodeBase64Picture(over ?? "")).toEqual(refused("too-large"));
-    expect(decodeBase64Picture("A".repeat(100_000_000))).toEqual(refused("too-large"));
+    const [whole, over] = [0, 1].map((more) => makeJpegOfSize(maxImageBytes + more).toString("base64"));
+    expect(decodeBase64Image(whole ?? "")?.kind).toBe("taken");
+    expect(decodeBase64Image(over ?? "")).toEqual(refused("too-large"));
+    expect(decodeBase64Image("A".repeat(100_000_000))).toEqual(refused("too-large"));
   });
 });
 
 test.each(["", " \n", "undefined", " null "])("%j says that there is none", (text) => {
-  expect(decodeBase64Picture(text)).toBeUndefined();
+  expect(decodeBase64Image(text)).toBeUndefined();
 });
 
 test.each([
@@ -54,7 +54,7 @@ test.each([
   ["another percent sign", `data:image/png;base64,%41${base64}`],
   ["a half of a pair", `\ud800${base64}`],
 ])("%s is no base64", (_, text) => {
-  expect(decodeBase64Picture(text)).toEqual(refused("not-base64"));
+  expect(decodeBase64Image(text)).toEqual(refused("not-base64"));
 });
 
 test.each([
@@ -65,10 +65,10 @@ test.each([
     `data:image/jpeg;base64,${Buffer.from("<html>").toString("base64")}`,
     "html",
   ],
-  ["a cut picture", base64.slice(0, 200), "truncated"],
+  ["a cut image", base64.slice(0, 200), "truncated"],
   ["a word", "unavailable=", "not-an-image"],
 ])("%s in base64 is refused as the bytes are", (_, text, reason) => {
-  expect(decodeBase64Picture(text)).toEqual(refused(reason));
+  expect(decodeBase64Image(text)).toEqual(refused(reason));
 });
 
 test("any text is judged without an error", () => {
@@ -80,7 +80,7 @@ test("any text is judged without an error", () => {
         nastyString.map((text) => `data:${text};base64,`),
       ),
       (text) => {
-        expect(["taken", "refused", undefined]).toContain(decodeBase64Picture(text)?.kind);
+        expect(["taken", "refused", undefined]).toContain(decodeBase64Image(text)?.kind);
       },
     ),
   );
@@ -94,5 +94,5 @@ test.each([
   ["line ends", "A\r\n"],
 ])("a text full of %s is judged at once", (_, piece) => {
   const text = `data:image/png;base64,${piece.repeat(2_000_000)}`.slice(0, 6_000_000);
-  expect(decodeBase64Picture(`${text}!`)).toEqual(refused("not-base64"));
+  expect(decodeBase64Image(`${text}!`)).toEqual(refused("not-base64"));
 });

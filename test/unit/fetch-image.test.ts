@@ -4,13 +4,13 @@ import { createServer, type AddressInfo, type Server, type Socket } from "node:n
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { parseHostPorts } from "../../src/domain/host-port.ts";
-import type { FetchOutcome } from "../../src/pictures/fetch/fetch-outcome.ts";
+import type { FetchOutcome } from "../../src/images/fetch/fetch-outcome.ts";
 import {
-  createPictureFetcher,
+  createImageFetcher,
   type FetchOptions,
-  type PictureFetcherOptions,
-} from "../../src/pictures/fetch/picture-fetcher.ts";
-import { maxPictureBytes } from "../../src/pictures/picture.ts";
+  type ImageFetcherOptions,
+} from "../../src/images/fetch/image-fetcher.ts";
+import { maxImageBytes } from "../../src/images/image.ts";
 import { eventually } from "../support/eventually.ts";
 import {
   cutOff,
@@ -21,7 +21,7 @@ import {
 } from "../support/flawed-server.ts";
 import { hostileAnswers, hostileRedirects, hostileUrls } from "../support/hostile-addresses.ts";
 import { loopbackCertificate, loopbackKey } from "../support/loopback-certificate.ts";
-import { makeJpegOfSize, readSample } from "../support/picture-samples.ts";
+import { makeJpegOfSize, readSample } from "../support/image-samples.ts";
 
 /** In the query of each URL, and in what servers say: none of it may come back in an outcome. */
 const signature = "oh=01_Q5AaSIGNATURE";
@@ -48,8 +48,8 @@ const name = (text: string) => {
   return named.value;
 };
 
-function openFetcher(options: Partial<PictureFetcherOptions> = {}) {
-  const fetcher = createPictureFetcher({ named: name(new URL(server.url).host), ...options });
+function openFetcher(options: Partial<ImageFetcherOptions> = {}) {
+  const fetcher = createImageFetcher({ named: name(new URL(server.url).host), ...options });
   onTestFinished(() => fetcher.close());
   return fetcher;
 }
@@ -57,18 +57,18 @@ function openFetcher(options: Partial<PictureFetcherOptions> = {}) {
 /** Fetches, and looks that the outcome tells nothing that came from outside. */
 async function fetchFrom(
   base: string,
-  { signal, onBytes, ...options }: Partial<PictureFetcherOptions> & FetchOptions = {},
+  { signal, onBytes, ...options }: Partial<ImageFetcherOptions> & FetchOptions = {},
 ): Promise<FetchOutcome> {
   const url = `${base}/v/1_n.jpg?${signature}`;
   const fetchOptions = { ...(signal && { signal }), ...(onBytes && { onBytes }) };
-  const outcome = await openFetcher(options).fetchPicture(url, fetchOptions);
+  const outcome = await openFetcher(options).fetchImage(url, fetchOptions);
   const { bytes: _, ...told } = { bytes: undefined, ...outcome };
   for (const secret of ["SIGNATURE", foreignText, "127.0.0.1", "_n.jpg"])
     expect(JSON.stringify(told)).not.toContain(secret);
   return outcome;
 }
 
-async function fetchReply(reply: Reply, options: Partial<PictureFetcherOptions> & FetchOptions = {}) {
+async function fetchReply(reply: Reply, options: Partial<ImageFetcherOptions> & FetchOptions = {}) {
   server.script(reply);
   return fetchFrom(server.url, options);
 }
@@ -98,7 +98,7 @@ async function listen(opened: Server): Promise<string> {
 
 const namedUrl = (url: string) => ({ named: name(new URL(url).host) });
 
-describe("a picture is taken", () => {
+describe("an image is taken", () => {
   test.each([
     ["with its length", send(200, jpeg, { "content-length": String(jpeg.length) })],
     ["in pieces", send(200, jpeg, { "transfer-encoding": "chunked" })],
@@ -129,10 +129,10 @@ describe("a picture is taken", () => {
 
   test("of 5 MiB, each byte of which is told as it comes", async () => {
     let count = 0;
-    const body = makeJpegOfSize(maxPictureBytes);
+    const body = makeJpegOfSize(maxImageBytes);
     const outcome = await fetchReply(send(200, body), { onBytes: (more) => (count += more) });
     expect(outcome.kind).toBe("taken");
-    expect(count).toBe(maxPictureBytes);
+    expect(count).toBe(maxImageBytes);
   });
 
   test("by TLS, from a server whose certificate is trusted", async () => {
@@ -160,11 +160,11 @@ describe("an answer is understood:", () => {
     ["401", send(401, "URL signature expired"), { kind: "forbidden", status: 401 }],
     ["451", send(451, foreignText), { kind: "forbidden", status: 451 }],
     ["404", send(404, foreignText), { kind: "gone", status: 404 }],
-    ["404 with a picture", send(404, jpeg), { kind: "gone", status: 404 }],
+    ["404 with an image", send(404, jpeg), { kind: "gone", status: 404 }],
     ["410", send(410, ""), { kind: "gone", status: 410 }],
     ["429", send(429, foreignText, { "retry-after": "7" }), failed("throttled", "HTTP_429", 7_000)],
     ["429 without a time", send(429, ""), failed("throttled", "HTTP_429")],
-    ["500 with a picture", send(500, jpeg), failed("server-error", "HTTP_500")],
+    ["500 with an image", send(500, jpeg), failed("server-error", "HTTP_500")],
     [
       "503",
       send(503, foreignText, { "retry-after": "86400" }),
@@ -183,12 +183,12 @@ describe("an answer is understood:", () => {
     ["a GIF", send(200, readSample("gif")), refused("gif")],
     ["JSON", send(200, `{"error":"${foreignText}"}`), refused("not-an-image")],
     ["nothing", send(200, ""), refused("empty")],
-    ["a picture that is cut before it was sent", send(200, jpeg.subarray(0, -9)), refused("truncated")],
+    ["an image that is cut before it was sent", send(200, jpeg.subarray(0, -9)), refused("truncated")],
     ["an encoding", send(200, gzipSync(jpeg), { "content-encoding": "gzip" }), refused("encoding")],
     ["an unknown encoding", send(200, jpeg, { "content-encoding": foreignText }), refused("encoding")],
     ["two encodings", send(200, jpeg, { "content-encoding": "identity, br" }), refused("encoding")],
     ["an encoding that is not told", send(200, gzipSync(jpeg)), refused("not-an-image")],
-    ["a byte more than 5 MiB", send(200, makeJpegOfSize(maxPictureBytes + 1)), refused("too-large")],
+    ["a byte more than 5 MiB", send(200, makeJpegOfSize(maxImageBytes + 1)), refused("too-large")],
     ["no answer", cutOff, failed("connection", "UND_ERR_SOCKET")],
   ])("%s", async (_, reply, outcome) => {
     expect(await fetchReply(reply)).toEqual(outcome);
@@ -262,8 +262,8 @@ describe("a body that is too large", () => {
     let count = 0;
     const options = { ...namedUrl(huge.url), onBytes: (more: number) => (count += more) };
     expect(await fetchFrom(huge.url, options)).toEqual(refused("too-large"));
-    expect(count).toBeGreaterThan(maxPictureBytes);
-    expect(count).toBeLessThan(maxPictureBytes + 1_000_000);
+    expect(count).toBeGreaterThan(maxImageBytes);
+    expect(count).toBeLessThan(maxImageBytes + 1_000_000);
     // What the system's buffers at both ends hold was written, too.
     expect(await huge.readWritten()).toBeLessThan(hugeBytes / 3);
   });
@@ -305,7 +305,7 @@ describe("a fetch has an end:", () => {
   test("where it waits for a connection that another one has", async () => {
     server.script(saySilence, saySilence);
     const fetcher = openFetcher({ connectionsPerOrigin: 1, timeoutMs });
-    const outcomes = await Promise.all([fetcher.fetchPicture(server.url), fetcher.fetchPicture(server.url)]);
+    const outcomes = await Promise.all([fetcher.fetchImage(server.url), fetcher.fetchImage(server.url)]);
     expect(outcomes).toEqual([deadline, deadline]);
   });
 
@@ -321,11 +321,11 @@ describe("a fetch has an end:", () => {
   test("closing waits for it, and what comes later fails", async () => {
     const fetcher = openFetcher();
     server.script(send(200, jpeg));
-    const fetching = fetcher.fetchPicture(server.url);
+    const fetching = fetcher.fetchImage(server.url);
     await fetcher.close();
     await fetcher.close();
     expect(await fetching).toEqual(taken);
-    expect(await fetcher.fetchPicture(server.url)).toEqual(failed("connection", "UND_ERR_DESTROYED"));
+    expect(await fetcher.fetchImage(server.url)).toEqual(failed("connection", "UND_ERR_DESTROYED"));
   });
 });
 
@@ -349,13 +349,13 @@ describe("a redirect is not followed", () => {
 describe("a URL that is not to be fetched", () => {
   /** Names that a name server was asked for: it sends all to this machine. */
   const asked: string[] = [];
-  const resolve: PictureFetcherOptions["resolve"] = (hostname, _options, callback) => {
+  const resolve: ImageFetcherOptions["resolve"] = (hostname, _options, callback) => {
     asked.push(hostname);
     callback(null, [{ address: "127.0.0.1", family: 4 }]);
   };
 
   test.each(hostileUrls)("is refused unasked: with $what, $value", async ({ value, reason }) => {
-    expect(await openFetcher({ resolve }).fetchPicture(value)).toEqual(refused(reason));
+    expect(await openFetcher({ resolve }).fetchImage(value)).toEqual(refused(reason));
     expect(asked).toEqual([]);
   });
 
@@ -370,7 +370,7 @@ describe("a URL that is not to be fetched", () => {
     "https://example.com/?.whatsapp.net",
     "https://example.com/#.whatsapp.net",
   ])("is refused unasked: %s", async (url) => {
-    expect(await openFetcher({ resolve }).fetchPicture(url)).toEqual(refused("host-not-allowed"));
+    expect(await openFetcher({ resolve }).fetchImage(url)).toEqual(refused("host-not-allowed"));
     expect(asked).toEqual([]);
   });
 
@@ -382,12 +382,12 @@ describe("a URL that is not to be fetched", () => {
     "https://7103.api.greenapi.com/a.jpg",
     "https://media.green-api.com/a.jpg",
   ])("is one of a messenger's host that leads to this machine: %s", async (url) => {
-    expect(await openFetcher({ resolve }).fetchPicture(url)).toEqual(refused("private-address"));
+    expect(await openFetcher({ resolve }).fetchImage(url)).toEqual(refused("private-address"));
     expect(asked.splice(0)).toEqual([new URL(url).hostname]);
   });
 
   test.each(hostileAnswers)("is one whose name server says $what", async ({ addresses }) => {
-    const answer: PictureFetcherOptions["resolve"] = (_hostname, _options, callback) =>
+    const answer: ImageFetcherOptions["resolve"] = (_hostname, _options, callback) =>
       callback(null, addresses);
     expect(await fetchFrom("https://pps.whatsapp.net", { resolve: answer })).toEqual(
       refused("private-address"),
@@ -405,7 +405,7 @@ describe("a URL that is not to be fetched", () => {
   test("is one of this machine at another port than the named one", async () => {
     const trap = await openRawServer((socket) => socket.destroy());
     for (const url of [trap.url, trap.url.replace("127.0.0.1", "localhost")])
-      expect(await openFetcher().fetchPicture(url)).toEqual(refused("not-https"));
+      expect(await openFetcher().fetchImage(url)).toEqual(refused("not-https"));
     expect(trap.sockets).toEqual([]);
   });
 });

@@ -1,4 +1,4 @@
-import { animated, malformed, type PictureHeader, truncated } from "./picture-header.ts";
+import { animated, malformed, type ImageHeader, truncated } from "./image-header.ts";
 import { skipPadding } from "./skip-padding.ts";
 
 /** Types of chunks, as numbers of four letters. */
@@ -15,8 +15,8 @@ const chunkFrame = 12;
 const maxLength = 0x7fffffff;
 
 /** Walks the chunks up to the last one. Each step goes on by 12 bytes at least. `bytes` begin with the signature. */
-export function readPng(bytes: Buffer): PictureHeader {
-  let size: PictureHeader | undefined;
+export function readPng(bytes: Buffer): ImageHeader {
+  let size: ImageHeader | undefined;
   let hasData = false;
   let offset = 8;
   while (offset + chunkFrame <= bytes.length) {
@@ -38,7 +38,7 @@ export function readPng(bytes: Buffer): PictureHeader {
   return truncated;
 }
 
-function readSize(bytes: Buffer, offset: number): PictureHeader {
+function readSize(bytes: Buffer, offset: number): ImageHeader {
   const width = bytes.readUInt32BE(offset);
   const height = bytes.readUInt32BE(offset + 4);
   const isSize = width > 0 && height > 0 && width <= maxLength && height <= maxLength;

@@ -1,4 +1,4 @@
-import { animated, malformed, type PictureHeader, truncated } from "./picture-header.ts";
+import { animated, malformed, type ImageHeader, truncated } from "./image-header.ts";
 import { skipPadding } from "./skip-padding.ts";
 
 /** Types of chunks, as numbers of four letters: https://developers.google.com/speed/webp/docs/riff_container. */
@@ -25,7 +25,7 @@ interface Size {
  * of its canvas beside that of its image: they must be the same, or a small header could hide a large image.
  * `bytes` begin with `RIFF`, a length, and `WEBP`.
  */
-export function readWebp(bytes: Buffer): PictureHeader {
+export function readWebp(bytes: Buffer): ImageHeader {
   const fileEnd = 8 + bytes.readUInt32LE(4);
   if (fileEnd > bytes.length) return truncated;
   if (skipPadding(bytes, fileEnd) !== fileEnd) return malformed;
@@ -53,7 +53,7 @@ interface Found {
 }
 
 /** The first chunk is an image, or says that others come before it. Returns why the file is refused, if it is. */
-function takeChunk(found: Found, type: number, data: Buffer): PictureHeader | undefined {
+function takeChunk(found: Found, type: number, data: Buffer): ImageHeader | undefined {
   const isFirst = found.canvas === undefined && found.image === undefined;
   switch (type) {
     case chunk.extended:

@@ -1,12 +1,12 @@
 import type { TargetRefusal } from "../../outbound/judge-target.ts";
-import type { PictureFault, TakenPicture } from "../picture.ts";
+import type { ImageFault, TakenImage } from "../image.ts";
 
 /**
- * What came of one try to take a picture from its URL. Holds no text of others: neither the URL, whose query is a signature, nor
+ * What came of one try to take an image from its URL. Holds no text of others: neither the URL, whose query is a signature, nor
  * what a server said.
  */
 export type FetchOutcome =
-  | TakenPicture
+  | TakenImage
   /** The URL has died, as all of WhatsApp's do: a new one has to be asked for. */
   | { readonly kind: "expired" }
   /** HTTP 401, 403 or 451, for another reason than a signature's age. */
@@ -24,7 +24,7 @@ export interface RefusedFetch {
 
 export type RefusalReason =
   | TargetRefusal
-  | PictureFault
+  | ImageFault
   /** HTTP 3xx. Its target would be a URL that the provider has not told. */
   | "redirect"
   /** A `Content-Encoding` that was not asked for. */

@@ -1,8 +1,8 @@
 import { toNetworkErrorCode } from "../../outbound/network-error-code.ts";
 import { RefusedAddressError } from "../../outbound/refused-address-error.ts";
 import { parseRetryAfter } from "../../lib/retry-after.ts";
-import { inspectPicture } from "../inspect-picture.ts";
-import { maxPictureBytes } from "../picture.ts";
+import { inspectImage } from "../inspect-image.ts";
+import { maxImageBytes } from "../image.ts";
 import type { DownloadEnd, ResponseHead } from "./download.ts";
 import type { FailedFetch, FailureReason, FetchOutcome } from "./fetch-outcome.ts";
 
@@ -13,7 +13,7 @@ const expiredPattern = /url signature expired/i;
 /** How many bytes of a body are worth reading: none where the head tells all. */
 export function toBodyLimit(head: ResponseHead): number {
   if (head.status === 403) return maxRefusalBytes;
-  return judgeHead(head, new Date(0)) === undefined ? maxPictureBytes : 0;
+  return judgeHead(head, new Date(0)) === undefined ? maxImageBytes : 0;
 }
 
 /** What a download means. Pure and total. */
@@ -35,7 +35,7 @@ export function judgeDownload(end: DownloadEnd, now: Date): FetchOutcome {
 /** Undefined: it depends on the body. */
 function judgeHead(head: ResponseHead, now: Date): FetchOutcome | undefined {
   const { status, headers } = head;
-  if (status === 200) return judgePictureHead(headers);
+  if (status === 200) return judgeImageHead(headers);
   if (status === 403) return undefined;
   if (status === 401 || status === 451) return { kind: "forbidden", status };
   if (status === 404 || status === 410) return { kind: "gone", status };
@@ -46,11 +46,11 @@ function judgeHead(head: ResponseHead, now: Date): FetchOutcome | undefined {
   return fail("unexpected-status", `HTTP_${status}`);
 }
 
-function judgePictureHead(headers: ResponseHead["headers"]): FetchOutcome | undefined {
+function judgeImageHead(headers: ResponseHead["headers"]): FetchOutcome | undefined {
   const encoding = String(headers["content-encoding"] ?? "identity");
   if (!/^(?:identity)?$/i.test(encoding)) return { kind: "refused", reason: "encoding" };
   // What is announced in another way than by a number is counted as it comes.
-  const isTooLarge = Number(headers["content-length"] ?? 0) > maxPictureBytes;
+  const isTooLarge = Number(headers["content-length"] ?? 0) > maxImageBytes;
   return isTooLarge ? { kind: "refused", reason: "too-large" } : undefined;
 }
 
@@ -59,7 +59,7 @@ function judgeBody({ kind, head, body }: Extract<DownloadEnd, { kind: "whole" | 
     return expiredPattern.test(body.toString("latin1"))
       ? { kind: "expired" }
       : { kind: "forbidden", status: 403 };
-  return kind === "cut" ? { kind: "refused", reason: "too-large" } : inspectPicture(body);
+  return kind === "cut" ? { kind: "refused", reason: "too-large" } : inspectImage(body);
 }
 
 function fail(reason: FailureReason, code: string, retryAfterMs?: number): FailedFetch {

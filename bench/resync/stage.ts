@@ -45,7 +45,14 @@ export async function openStage(base: Base, instanceIds: readonly InstanceId[]):
     database,
     ledger: createRunLedger(
       database,
-      { requestsPerSecond, oldestShare, claimLeaseMs, random: Math.random, hashErased: (chatId) => chatId, keepsImages: false },
+      {
+        requestsPerSecond,
+        oldestShare,
+        claimLeaseMs,
+        random: Math.random,
+        hashErased: (chatId) => chatId,
+        keepsImages: false,
+      },
       claims,
     ),
     instanceIds,

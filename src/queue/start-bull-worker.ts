@@ -1,8 +1,7 @@
 import { settleWithin } from "../lib/deadline.ts";
 import type { BullWorker } from "./backend.ts";
+import { closeDeadlineMs } from "./deadlines.ts";
 import { readyOrThrow } from "./ready-or-throw.ts";
-
-const closeDeadlineMs = 3_000;
 
 /**
  * Starts taking jobs, once the connection stands: a BullMQ worker whose first connection is refused would try again

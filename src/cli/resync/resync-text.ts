@@ -1,4 +1,5 @@
 import type { App, ResyncForecast } from "../../app/app.ts";
+import { simulatedInstanceId } from "../../domain/instance-id.ts";
 import { total, type ResyncPlan } from "../../domain/resync/plan-resync.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { formatMoment, formatShare } from "../terminal/format.ts";
@@ -42,9 +43,13 @@ export function formatForecast({ now, window, instances }: ResyncForecast, confi
 }
 
 /** What does not fit, and what there is to know about it, as the end of a sentence that begins with the instance. */
-function toRemarks({ state, leftOver, waitsUntil, due, stretch }: ResyncPlan): string[] {
+function toRemarks({ instanceId, state, leftOver, waitsUntil, due, stretch }: ResyncPlan): string[] {
   const remarks: string[] = [];
-  if (state === "paused") remarks.push("is paused: nothing is asked until avatars instance resume");
+  if (instanceId === simulatedInstanceId) {
+    remarks.push("is the built-in simulator's, not GREEN-API's: only enrich --simulate calls it");
+  } else if (state === "paused") {
+    remarks.push("is paused: nothing is asked until avatars instance resume");
+  }
   if (state === "held") remarks.push("is held now: the plan is for when it works again");
   const left = total(leftOver);
   if (left > 0) {

@@ -11,8 +11,8 @@ import { addServiceCommands } from "./service-commands.ts";
 import { addFileCommands } from "./file-commands.ts";
 
 /**
- * Runs one command line and returns its exit code. Whatever goes wrong ends as one line on standard error that
- * says what, where and what to do; only LOG_LEVEL=debug shows a stack.
+ * Runs one command line and returns its exit code. Each failure ends as one line on standard error that says what, where and
+ * what to do. Only LOG_LEVEL=debug shows a stack.
  */
 export async function runProgram(io: CommandIo): Promise<number> {
   let exitCode: number = exitCodes.done;
@@ -72,7 +72,7 @@ export function reportFailure(
   return exitCodes.wrong;
 }
 
-/** One line, in our words' order: what is wrong, then where help is. A mistyped --source-url=… comes here with its password. */
+/** A usage error in one line: what is wrong, then where help is. A mistyped --source-url=… comes here with its password. */
 function toUsageError(text: string): string {
   const words = text
     .replace(/^error: /, "")

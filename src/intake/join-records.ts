@@ -43,11 +43,11 @@ interface Joining {
 }
 
 /**
- * Finds where CSV records end. A broken quote costs its own line alone: the lines behind it, taken for
- * part of the record until then, are looked at again.
+ * Finds where CSV records end. A broken quote costs its own line alone: the lines behind it, held until then, are looked at
+ * again.
  *
- * No line is scanned more than twice, once from outside and once from inside a quoted field: where the one before it is
- * given up, what is known of it stays true.
+ * No line is scanned more than twice: once from outside, and once from inside a quoted field. What is known of a line stays
+ * true when the line before it is given up.
  * @param scan for tests that count what is read
  */
 export function createRecordJoiner(delimiter: string, scan: ScanQuotes = scanQuotes): RecordJoiner {

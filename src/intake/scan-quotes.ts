@@ -1,4 +1,4 @@
-/** Where the reading of a line ends: behind its record, inside a quoted field, or at a quote that cannot be there. */
+/** The end of a line's reading: behind its record, inside a quoted field, or at a misplaced quote. */
 export type QuoteState = "complete" | "open" | "broken";
 
 /** Reads one line, from outside or inside a quoted field. */

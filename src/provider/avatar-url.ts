@@ -22,7 +22,7 @@ const dataUriPattern = /^data:image\/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,(?<p
 export function parseAvatarUrl(text: string): AvatarUrl | undefined {
   const payload = dataUriPattern.exec(text)?.groups?.["payload"]?.replace(/\s+/g, "");
   if (payload !== undefined) return payload === "" ? undefined : toDataAvatar(text, payload);
-  // Parsers drop line ends and tabs and encode blanks: with them it is not a URL that somebody meant.
+  // Parsers drop line ends and tabs and encode blanks: a text with them was not meant as a URL.
   if (text.length > maxUrlChars || /[\s\p{C}]/u.test(text) || !start.test(text)) return undefined;
   if (!URL.canParse(text)) return undefined;
   const { pathname, searchParams } = new URL(text);

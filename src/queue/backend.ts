@@ -45,7 +45,7 @@ export interface ChosenBackend {
     process: Processor<Data, Result>,
     options: BullWorkerOptions,
   ): Promise<BullWorker<Data, Result>>;
-  /** Takes the events of a queue away that have the text in them: results, reasons and ids of jobs are told there. */
+  /** Removes a queue's events that have the text in them: they tell results, reasons and ids of jobs. */
   forgetEvents(queue: BullQueue, text: string): Promise<void>;
 }
 

@@ -38,7 +38,7 @@ export async function stopWorker<Data, Result>(
   active: ActiveJobs,
   graceMs: number,
 ): Promise<void> {
-  // One that is closed while it connects leaves the connection to Postgres behind.
+  // A worker that is closed while it connects leaves the connection to Postgres behind.
   await settleWithin(worker.waitUntilReady(), readyDeadlineMs).catch(() => false);
   await worker.pause(true);
   const haveEnded = await settleWithin(active.allEnded(), graceMs);

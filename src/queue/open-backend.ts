@@ -23,7 +23,7 @@ export async function openBackend(options: BackendOptions, events: QueueEvents):
   const report: Report = (where) => (error) => {
     if (mayReport()) events.queueFailed({ where, code: toQueueCode(error) });
   };
-  // One that is late says nothing: the process ends, and the server with which it would talk has been reported.
+  // A close that is late says nothing: the process ends, and its server's silence has been reported.
   const closer = createCloser((_name, error) => report("close")(error), {
     deadlineMs: closeDeadlineMs,
     onLate: () => undefined,

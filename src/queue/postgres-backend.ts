@@ -14,7 +14,7 @@ import { startBullWorker } from "./start-bull-worker.ts";
  */
 export function createPostgresBackend(databaseUrl: string, report: Report, closer: Closer): ChosenBackend {
   const { Queue, Worker } = withBackend(createFactory);
-  // A pool of its own for each queue and worker: a shared one that is too small hangs without a word.
+  // Each queue and worker has its own pool: a shared one that is too small hangs without a word.
   const connection = {
     ...toConnection(databaseUrl, ""),
     schema: bullmqSchema,

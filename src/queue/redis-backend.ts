@@ -17,8 +17,8 @@ export interface RedisOptions {
 /** Producers fail fast: they must neither queue up offline nor wait for a Redis that is away. */
 const producing = { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: 1_000 };
 /**
- * Workers wait for Redis as long as it takes. The socket timeout finds half-open connections, silent for over 75 s
- * otherwise; a command timeout would keep a worker from recovering.
+ * Workers wait for Redis as long as it takes. The socket timeout finds half-open connections, which are silent for over 75 s
+ * otherwise. A command timeout would keep a worker from recovering.
  */
 const consuming = { maxRetriesPerRequest: null, socketTimeout: 15_000 };
 

@@ -4,8 +4,8 @@ import { closeDeadlineMs } from "./deadlines.ts";
 import { readyOrThrow } from "./ready-or-throw.ts";
 
 /**
- * Starts taking jobs, once the connection stands: a BullMQ worker whose first connection is refused would try again
- * without end and without a pause.
+ * Starts taking jobs, once the connection stands. A BullMQ worker whose first connection is refused would try again without end
+ * or pause.
  * @param worker made with `autorun: false`; closed where it does not get ready
  * @throws UserError `queue-unreachable`, `queue-not-migrated`
  */

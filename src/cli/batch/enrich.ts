@@ -52,7 +52,7 @@ export async function enrich(options: EnrichOptions, io: CommandIo): Promise<num
     const instance = options.simulate
       ? await openSimulatedInstance(app)
       : await resolveInstance(app, options.instance);
-    // A person is here and wants it now: a hold from an earlier run is put to the test at once.
+    // A person waits: a hold from an earlier run is put to the test at once.
     await app.instances.probeNow(instance.id);
     const target = { source, instance, priority: 1, rejectsPath };
     return await runBatch(app, options, { target, resultsPath }, io);
@@ -116,7 +116,7 @@ function announce({ simulate }: EnrichOptions, config: Config, io: CommandIo): v
   );
 }
 
-/** The simulator on a free port, as an instance that no other process calls: it is paused when the simulator goes. */
+/** The simulator on a free port, as an instance that no other process calls. The instance is paused when the simulator goes. */
 async function openSimulatedInstance(app: App): Promise<InstanceView> {
   const simulator = await startSimulator({ requestsPerSecond: app.config.requestsPerSecond });
   app.onClose("simulator", async () => {
@@ -134,8 +134,8 @@ async function openSimulatedInstance(app: App): Promise<InstanceView> {
 }
 
 /**
- * Reads the file while the first of its contacts are being asked for already. The worker starts when the batch is
- * there: an answer to what an earlier run left over would count as fresh otherwise.
+ * Reads the file while the first of its contacts are being asked for already. The worker starts when the batch is there:
+ * before, answers for an earlier run's rest would count as fresh.
  */
 async function readAndWorkOff(
   app: App,

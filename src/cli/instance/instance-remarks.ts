@@ -8,7 +8,7 @@ import { formatRate, formatMoment } from "../terminal/format.ts";
 /** Whatever its state: the next `enrich --simulate` takes it up as it is, so that there is nothing to advise. */
 const simulatedRemark = "is the built-in simulator's, not GREEN-API's: only enrich --simulate calls it";
 
-/** What is out of the ordinary, as the end of a sentence that begins with the instance. */
+/** Remarks on what is out of the ordinary. Each is the end of a sentence that begins with the instance. */
 export function toRemarks(status: InstanceStatus): string[] {
   const { instanceId, state, heldReason, heldSince, heldUntil, throttledUntil } = status;
   if (instanceId === simulatedInstanceId) return [simulatedRemark];

@@ -5,7 +5,7 @@ import { formatDuration } from "../../lib/duration.ts";
 import { formatMoment, formatShare } from "../terminal/format.ts";
 import { formatTable } from "../terminal/table.ts";
 
-/** The plan of the next window, for people: what is due by cause, how far the calls get, and what waits longer. */
+/** The plan of the next window, for people: contacts due by cause, how far calls get, what waits longer. */
 export function formatForecast({ now, window, instances }: ResyncForecast, config: App["config"]): string[] {
   if (instances.length === 0) return ["no instances yet: add one with avatars instance add"];
   const { share, dayShare } = config.resync;
@@ -42,7 +42,7 @@ export function formatForecast({ now, window, instances }: ResyncForecast, confi
   ];
 }
 
-/** What does not fit, and what there is to know about it, as the end of a sentence that begins with the instance. */
+/** Remarks on contacts that do not fit. Each is the end of a sentence that begins with the instance. */
 function toRemarks({ instanceId, state, leftOver, waitsUntil, due, stretch }: ResyncPlan): string[] {
   const remarks: string[] = [];
   if (instanceId === simulatedInstanceId) {

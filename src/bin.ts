@@ -1,8 +1,9 @@
 #!/usr/bin/env node
-import { readLogLevel } from "./config.ts";
+import { isStartedByNpm, readLogLevel } from "./config.ts";
 import { exitAtOnce } from "./cli/terminal/exit-at-once.ts";
 import { exitCodes, toStoppedCode, writeLine } from "./cli/terminal/io.ts";
 import { removeOpenDrafts } from "./cli/terminal/output-file.ts";
+import { findTypedCommand } from "./cli/terminal/typed-command.ts";
 import { UserError } from "./lib/errors.ts";
 import { reportFailure, runProgram } from "./cli/program.ts";
 
@@ -33,8 +34,9 @@ for (const stream of [process.stdout, process.stderr]) {
 }
 
 const { stdout, stderr, stdin } = process;
-const args = process.argv.slice(2);
-const io = { args, stdout, stderr, stdin, signal: stopping.signal, stopSignal: () => stopSignal };
+const [, script = "avatars", ...args] = process.argv;
+const command = findTypedCommand({ script, byNpm: isStartedByNpm(), cwd: process.cwd() });
+const io = { command, args, stdout, stderr, stdin, signal: stopping.signal, stopSignal: () => stopSignal };
 const showStack = ["trace", "debug"].includes(readLogLevel() ?? "");
 
 process.on("uncaughtException", (error) => process.exit(reportFailure(io, error, showStack)));

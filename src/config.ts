@@ -235,3 +235,8 @@ function toRefreshPolicy(settings: Settings): RefreshPolicy {
 export function readLogLevel(env: NodeJS.ProcessEnv = process.env): string | undefined {
   return env["LOG_LEVEL"];
 }
+
+/** Was this process started by npm: by npx, or by a script of a package.json? */
+export function isStartedByNpm(env: NodeJS.ProcessEnv = process.env): boolean {
+  return env["npm_command"] !== undefined;
+}

@@ -48,6 +48,31 @@ const loggedHashLength = 12;
 /** @param hashChat a keyed hash (lib/secrets/chat-hash.ts), of which a part is logged */
 export function createLogEvents(logger: Logger, hashChat: (chatId: string) => string): LogEvents {
   return {
+    ...createCallLog(logger, hashChat),
+    ...createNightLog(logger),
+    ...createServiceLog(logger),
+    ...createApiLog(logger),
+    asideSaved: (fields) => logger.info(fields, "lookups saved that were put aside"),
+    asideRefused: ({ contactId }, error) =>
+      logger.error({ contactId, ...toErrorFields(error) }, "lookup that was put aside cannot be saved"),
+    ledgerFailed: (fields, error) => logger.warn({ ...fields, ...toErrorFields(error) }, "ledger failed"),
+    queueFailed: (fields) => logger.warn(fields, "queue failed"),
+    requestRejected: (fields) => logger.warn(fields, "request rejected"),
+    contactsAsked: ({ instanceId, report }) =>
+      logger.info({ instanceId, ...toReportFields(report) }, "instance contacts asked"),
+    connectionLost: (error) => logger.warn(toErrorFields(error), "database connection lost"),
+    oldRowsRemoved: (removed) => logger.info(removed, "old rows removed"),
+    closeFailed: (name, error) => logger.warn({ name, ...toErrorFields(error) }, "close failed"),
+    embedded: (event, fields) => logger.debug(fields, event),
+  };
+}
+
+/** Calls to the provider, what is saved of them, and the state of their instances. */
+function createCallLog(
+  logger: Logger,
+  hashChat: (chatId: string) => string,
+): Omit<WorkerEvents, "ledgerFailed"> {
+  return {
     lookedUp({ instanceId, chatId, lookup }) {
       if (!logger.isLevelEnabled("debug")) return;
       const { kind, scope } = lookup.outcome;
@@ -64,9 +89,6 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
     },
     saved: (records) => logger.debug({ records: records.length }, "lookups saved"),
     savesSetAside: (fields) => logger.info(fields, "lookups put aside"),
-    asideSaved: (fields) => logger.info(fields, "lookups saved that were put aside"),
-    asideRefused: ({ contactId }, error) =>
-      logger.error({ contactId, ...toErrorFields(error) }, "lookup that was put aside cannot be saved"),
     saveDelayed: (fields, error) => logger.warn({ ...fields, ...toErrorFields(error) }, "saving delayed"),
     saveRefused: ({ contactId, decision }, error) =>
       logger.error({ contactId, decision: decision.kind, ...toErrorFields(error) }, "lookup cannot be saved"),
@@ -82,17 +104,36 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
       logger[level]({ ...fields, ...pace }, "instance throttled");
     },
     instanceRecovered: (fields) => logger.info(fields, "instance works again"),
-    ledgerFailed: (fields, error) => logger.warn({ ...fields, ...toErrorFields(error) }, "ledger failed"),
+  };
+}
+
+/** Nights, and the source query that they begin with. */
+function createNightLog(
+  logger: Logger,
+): Omit<ResyncEvents, "ledgerFailed"> & Pick<LogEvents, "sourceRead" | "sourceFailed"> {
+  return {
     nightOpened: (fields) => logger.info(fields, "night opened"),
     nightPrepared: (fields) => logger.info(fields, "night prepared"),
     sourceRead: (fields) => logger.info(fields, "source read"),
     sourceFailed: (fields) => logger.warn(fields, "source failed"),
     resyncEnded: (fields) => logger.info(fields, "resync ended"),
-    queueFailed: (fields) => logger.warn(fields, "queue failed"),
-    requestRejected: (fields) => logger.warn(fields, "request rejected"),
-    contactsAsked: ({ instanceId, report }) =>
-      logger.info({ instanceId, ...toReportFields(report) }, "instance contacts asked"),
-    connectionLost: (error) => logger.warn(toErrorFields(error), "database connection lost"),
+  };
+}
+
+/** The worker of this process, and the port of its metrics. */
+function createServiceLog(
+  logger: Logger,
+): Pick<
+  LogEvents,
+  | "workerStarted"
+  | "workerStopping"
+  | "workerStopped"
+  | "tokenUnusual"
+  | "runEnded"
+  | "metricsServed"
+  | "metricsFailed"
+> {
+  return {
     workerStarted: (fields) => logger.info(fields, "worker started"),
     workerStopping: (fields) => logger.info(fields, "worker stopping"),
     workerStopped: () => logger.info("worker stopped"),
@@ -101,6 +142,17 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
         { ...fields, expected: instanceTokenForm },
         "instance has a token of a form that is not taken any more: it is used as it is, and could not be added again",
       ),
+    runEnded: (fields) => logger.debug(fields, "instance run ended"),
+    metricsServed: (fields) => logger.info(fields, "metrics served"),
+    metricsFailed: (error) => logger.warn(toErrorFields(error), "metrics connection failed"),
+  };
+}
+
+/** The HTTP API and each of its answers. */
+function createApiLog(
+  logger: Logger,
+): ApiEvents & Pick<LogEvents, "apiServed" | "apiStopping" | "apiStopped" | "apiConnectionFailed"> {
+  return {
     apiServed: (fields) => logger.info(fields, "api served"),
     apiStopping: (fields) => logger.info(fields, "api stopping"),
     apiStopped: () => logger.info("api stopped"),
@@ -110,16 +162,10 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
       logger[level]({ ...fields, ...toErrorFields(error) }, "api failed");
     },
     apiConnectionFailed: (error) => logger.warn(toErrorFields(error), "api connection failed"),
-    metricsServed: (fields) => logger.info(fields, "metrics served"),
-    metricsFailed: (error) => logger.warn(toErrorFields(error), "metrics connection failed"),
-    oldRowsRemoved: (removed) => logger.info(removed, "old rows removed"),
-    runEnded: (fields) => logger.debug(fields, "instance run ended"),
-    closeFailed: (name, error) => logger.warn({ name, ...toErrorFields(error) }, "close failed"),
-    embedded: (event, fields) => logger.debug(fields, event),
   };
 }
 
-/** Who only looks whether it works does so every few seconds. */
+/** Probes ask these every few seconds, and only to see whether the service works. */
 const probedRoutes = /^(\/v1)?\/(healthz|readyz|metrics)$/;
 
 function toAnswerLevel({ route, status }: { route: string; status: number }): "debug" | "info" | "warn" {

@@ -24,7 +24,10 @@ function addEnrichCommand(program: Command, io: CommandIo, setExitCode: SetExitC
       "where the results go, .csv or .ndjson (default: NAME.avatars.csv in this folder)",
     )
     .option("--rejects <file>", "where lines that are no contacts go (default: beside the results)")
-    .option("--allow-incomplete", "exit with 0 also when some contacts have no clear answer")
+    .option(
+      "--allow-incomplete",
+      "exit with 0 also when some contacts have no clear answer, or some lines are no contacts",
+    )
     .option("--json", "the summary as JSON on standard output")
     .addHelpText(
       "after",
@@ -32,8 +35,8 @@ function addEnrichCommand(program: Command, io: CommandIo, setExitCode: SetExitC
 Running the same file again continues, and asks only for contacts without a clear answer or with one older than
 --max-age.
 
-Exit codes: 0 done; 1 finished, but some contacts have no clear answer; 2 wrong usage, input or settings; 130 stopped
-by Ctrl-C, everything done so far kept (a second Ctrl-C stops at once).
+Exit codes: 0 done; 1 finished, but some contacts have no clear answer, or some lines are no contacts; 2 wrong usage,
+input or settings; 130 stopped by Ctrl-C, everything done so far kept (a second Ctrl-C stops at once).
 
 Examples:
   avatars enrich examples/contacts.csv --simulate
@@ -70,6 +73,9 @@ function addImportCommand(program: Command, io: CommandIo, setExitCode: SetExitC
       `
 A query is read in a read-only transaction, as one statement. Give the URL in AVATARS_SOURCE_URL rather than on the command
 line, where others on this machine may see its password.
+
+Exit codes: 0 done; 1 done, but some lines or rows are no contacts; 2 wrong usage, input or settings; 130 stopped by Ctrl-C,
+what was read before is kept.
 
 Examples:
   avatars import contacts.csv --instance 1101000001

@@ -4,14 +4,15 @@ import { LockedError, UserError } from "../lib/errors.ts";
 import { readVersion } from "../lib/version.ts";
 import { addApiKeyCommands } from "./apikey/apikey-commands.ts";
 import { addInstanceCommands } from "./instance/instance-commands.ts";
-import { exitCodes, writeLine, type CommandIo, type SetExitCode } from "./terminal/io.ts";
+import { exitCodes, writeHint, writeLine, type CommandIo, type SetExitCode } from "./terminal/io.ts";
+import { spellCommands } from "./terminal/typed-command.ts";
 import { addResyncCommand } from "./resync/resync-command.ts";
 import { addServiceCommands } from "./service-commands.ts";
 import { addFileCommands } from "./file-commands.ts";
 
 /**
- * Runs one command line and returns its exit code. Whatever goes wrong ends as one line on standard error that
- * says what, where and what to do; only LOG_LEVEL=debug shows a stack.
+ * Runs one command line and returns its exit code. Each failure ends as one line on standard error that says what, where and
+ * what to do. Only LOG_LEVEL=debug shows a stack.
  */
 export async function runProgram(io: CommandIo): Promise<number> {
   let exitCode: number = exitCodes.done;
@@ -32,8 +33,8 @@ function createProgram(io: CommandIo, setExitCode: SetExitCode): Command {
   const program = new Command("avatars")
     .description("Keeps the WhatsApp avatars of your contacts fresh in your own Postgres, through GREEN-API.")
     .configureOutput({
-      writeOut: (text) => io.stdout.write(text),
-      writeErr: (text) => io.stderr.write(text),
+      writeOut: (text) => io.stdout.write(spellCommands(text, io.command)),
+      writeErr: (text) => io.stderr.write(spellCommands(text, io.command)),
       outputError: (text, write) => write(toUsageError(text)),
     })
     .version(readVersion(), "-V, --version", "print the version")
@@ -57,17 +58,21 @@ Examples:
 }
 
 /** The last line of a command that failed. */
-export function reportFailure(io: Pick<CommandIo, "stderr">, error: unknown, showStack: boolean): number {
+export function reportFailure(
+  io: Pick<CommandIo, "stderr" | "command">,
+  error: unknown,
+  showStack: boolean,
+): number {
   const text =
     error instanceof UserError || error instanceof LockedError
       ? error.message
       : "an unexpected error; LOG_LEVEL=debug shows more. Nothing that was accepted is lost: run it again";
-  writeLine(io.stderr, `avatars: ${text}`);
+  writeHint(io, io.stderr, `avatars: ${text}`);
   if (showStack && error instanceof Error) writeLine(io.stderr, error.stack);
   return exitCodes.wrong;
 }
 
-/** One line, in our words' order: what is wrong, then where help is. A mistyped --source-url=… comes here with its password. */
+/** A usage error in one line: what is wrong, then where help is. A mistyped --source-url=… comes here with its password. */
 function toUsageError(text: string): string {
   const words = text
     .replace(/^error: /, "")

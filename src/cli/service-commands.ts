@@ -93,7 +93,7 @@ function addStatusCommand(program: Command, io: CommandIo, setExitCode: SetExitC
     .option("--json", "as JSON")
     .option(
       "--check",
-      "exit with 1 when contacts are due and nobody works on them, or a person must: for alarms",
+      "exit with 1 when contacts are due and no worker works on them, or a person must act: for alarms",
     )
     .option("--ignore-held", "with --check: held instances are no reason to fail")
     .addHelpText(

@@ -2,7 +2,7 @@ import { readFile, stat } from "node:fs/promises";
 import { UserError } from "../lib/errors.ts";
 import { hasCode } from "./process-mark.ts";
 
-/** Whom Postgres runs as when we are root, which Postgres refuses to be. */
+/** An account for Postgres when we are root, as which Postgres refuses to run. */
 export interface Account {
   readonly uid: number;
   readonly gid: number;
@@ -12,11 +12,10 @@ export interface Account {
 const NOBODY: Account = { uid: 65_534, gid: 65_534 };
 
 /**
- * The account for Postgres, or nothing when it can simply run as ourselves. Root takes the owner of the
- * cluster that is there, else of the folder around it, else `postgres`, else `nobody`: accounts that exist
- * already, nothing on the system is changed.
+ * The account for Postgres, or nothing when it can simply run as ourselves. Root takes the owner of the cluster that is there,
+ * else of the folder around it, else `postgres`, else `nobody`. These accounts exist already: nothing on the system is changed.
  *
- * @throws UserError when the cluster belongs to somebody else and we are not root.
+ * @throws UserError when the cluster belongs to another user and we are not root.
  */
 export async function chooseAccount(dataDir: string, clusterDir: string): Promise<Account | undefined> {
   const ownUid = process.geteuid?.();
@@ -59,7 +58,7 @@ async function readAccounts(): Promise<Map<string, Account>> {
   const accounts = new Map<string, Account>();
   for (const line of text.split("\n")) {
     const [name, , uid, gid] = line.split(":");
-    // macOS writes nobody's as -2; spawn takes them unsigned.
+    // macOS writes ids of `nobody` as -2; spawn takes them unsigned.
     if (name && uid && gid && !name.startsWith("#")) {
       accounts.set(name, { uid: Number(uid) >>> 0, gid: Number(gid) >>> 0 });
     }

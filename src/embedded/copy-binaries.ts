@@ -16,9 +16,9 @@ import type { Binaries } from "./find-binaries.ts";
 import { hasCode } from "./process-mark.ts";
 
 /**
- * Puts the binaries into a folder below `parent` that every account can read, for root whose copy of this
- * project lies below a folder closed to others (/root usually is). It is code that will be run, so only
- * root may be able to write there. Made once per build, and mended when a cleaner of old files was there.
+ * Puts the binaries into a folder below `parent` that every account can read. Root needs it where this project lies below a
+ * folder closed to others, as /root usually is. The copy is code that will be run, so only root may be able to write there.
+ * Made once per build, and mended when a cleaner of old files was there.
  *
  * @returns nothing when `parent` or what is there already cannot be trusted.
  */
@@ -29,7 +29,7 @@ export async function copyBinaries(binaries: Binaries, parent: string): Promise<
   return (await isOnlyRoots(directory)) ? { ...binaries, directory } : undefined;
 }
 
-/** A sticky folder such as /tmp will do as a parent: what root made there, nobody else can move. */
+/** A sticky folder such as /tmp will do as a parent: no other user can move what root made there. */
 async function isOnlyRoots(directory: string, allowed: { sticky?: boolean } = {}): Promise<boolean> {
   const found = await lstat(directory);
   const closed = (found.mode & 0o022) === 0 || (allowed.sticky === true && (found.mode & 0o1000) !== 0);
@@ -62,7 +62,7 @@ async function replaceCopy(from: string, to: string): Promise<void> {
     try {
       await rename(fresh, to);
     } catch (error) {
-      // Another process was faster; else what is there is broken, or somebody else's.
+      // Another process was faster, or the folder that is there is broken, or another user's.
       if (await isComplete(from, to)) return;
       if (!hasCode(error, "ENOTEMPTY", "EEXIST", "ENOTDIR")) throw error;
       await rename(to, path.join(draft, "broken"));

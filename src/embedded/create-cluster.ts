@@ -17,8 +17,8 @@ const DRAFT_PREFIX = "postgres.new-";
 const TIMEOUT_MS = 120_000;
 
 /**
- * Makes a new cluster with the database `avatars`. It gets its name when it is complete: one that was
- * interrupted in the making is never taken for a real one, and is swept away here.
+ * Makes a new cluster with the database `avatars`. A cluster gets its name when it is complete. One that was interrupted in the
+ * making is never taken for it, and is swept away here.
  *
  * @throws UserError with Postgres's own reason.
  */
@@ -77,7 +77,7 @@ export async function readPassword(installation: Installation, clusterDir: strin
     );
   }
   try {
-    // It is sent to the server: it must not be the text of a file which that server's account may not read.
+    // The password is sent to the server: no text may be sent so which the server's account could not read.
     return await readPlainFile(path.join(clusterDir, PASSWORD_FILE), 1);
   } catch (error) {
     if (error instanceof UserError) throw error;
@@ -97,8 +97,8 @@ async function removeDrafts(parent: string, account: Account | undefined): Promi
 }
 
 /**
- * As root in a folder of another account's it is left to `rm`, which walks by open folders: Node walks by names, and could
- * be led elsewhere by a link that takes a folder's place.
+ * In another account's folder root leaves it to `rm`, which walks by open folders. Node walks by names: a link that takes a
+ * folder's place could lead it elsewhere.
  */
 async function removeDraft(draft: string, account: Account | undefined): Promise<void> {
   if (account === undefined) {
@@ -169,7 +169,7 @@ async function createDatabase(
   }
 }
 
-/** As root we write in a folder of another account's: no link of its making is followed. */
+/** The folder may be another account's, and we root: no link of its making is followed. */
 async function append(file: string, text: string): Promise<void> {
   const handle = await openPlainFile(file, constants.O_APPEND | constants.O_WRONLY);
   try {

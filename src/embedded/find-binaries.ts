@@ -21,8 +21,8 @@ export function programPath(binaries: Binaries, program: Program): string {
 }
 
 /**
- * Finds the package of this platform and makes good what its install script would have done: npm may have
- * been told to run no scripts.
+ * Finds the package of this platform, and does what its install script would have done. npm may have been told to run no
+ * scripts.
  *
  * @throws UserError when there is no package for this platform, or it is incomplete and read-only.
  */

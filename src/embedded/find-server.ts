@@ -9,7 +9,7 @@ import { hasCode, inspectProcess } from "./process-mark.ts";
 export type Server =
   | {
       readonly kind: "none";
-      /** Of one that crashed; its clients will look for it there. */ readonly formerPort?: number;
+      /** The port of a server that crashed: its clients will look for it there. */ readonly formerPort?: number;
     }
   | { readonly kind: "busy"; readonly pid: number }
   | { readonly kind: "ready"; readonly pid: number; readonly port: number };
@@ -27,8 +27,8 @@ export async function findServer(clusterDir: string): Promise<Server> {
   const state = await inspectProcess(pid);
   const isServer = state.running && (state.name === undefined || state.name === "postgres");
   if (!isServer) {
-    // Postgres itself minds only whether the number is taken, as it is by a zombie or after a restart of
-    // a container. Where it is free it looks further (for orphaned backends), which needs the file.
+    // Postgres itself minds only whether the number is taken. A zombie takes it, or another process after a container's
+    // restart. Where it is free it looks further (for orphaned backends), which needs the file.
     if (state.running || state.name !== undefined) await rm(file, { force: true });
     return port > 0 ? { kind: "none", formerPort: port } : { kind: "none" };
   }

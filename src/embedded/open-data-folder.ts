@@ -12,9 +12,9 @@ export interface DataFolder {
   readonly clusterDir: string;
   readonly lockDir: string;
   readonly participantsDir: string;
-  /** As root, whom the folder belongs to instead, so that what we leave there can be used by that user. */
+  /** The folder's owner, where we are root and it is another user's: that user can use what we leave there. */
   readonly owner: Account | undefined;
-  /** As root, whether another user may write in the folder: then nothing in it is taken for what its name says. */
+  /** Whether we are root, and another user may write in the folder. No name in it is trusted then. */
   readonly shared: boolean;
   /** Puts the folder's names in place of those by which we hold it. */
   explain(text: string): string;
@@ -22,8 +22,8 @@ export interface DataFolder {
 }
 
 /**
- * Makes what is missing of the folder, except the cluster. As root in a folder in which another user may write, each part
- * of it is held: what that user makes of its names afterwards leads us nowhere.
+ * Makes what is missing of the folder, except the cluster. Root holds each part of a folder in which another user may write.
+ * New meanings of its names then lead us nowhere.
  * @throws UserError `embedded-postgres-unsafe` where a part of such a folder is a link
  */
 export async function openDataFolder(dataDir: string): Promise<DataFolder> {

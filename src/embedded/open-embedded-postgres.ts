@@ -22,7 +22,7 @@ export interface EmbeddedPostgres {
   readonly dataDir: string;
   /** Whether this call made the data anew, started the server on data there was, or found it running. */
   readonly started: "new" | "started" | "joined";
-  /** Stops the server if nobody else uses it. Has an end; a second call is harmless. */
+  /** Stops the server if no other process uses it. Has an end; a second call is harmless. */
   close(): Promise<void>;
 }
 
@@ -40,8 +40,8 @@ const OPEN_LOCK_TIMEOUT_MS = 300_000;
 const CLOSE_LOCK_TIMEOUT_MS = 30_000;
 
 /**
- * Joins the server that runs on this data folder, or starts it, or makes it first. Whoever closes last
- * stops it. A process that was killed counts as gone; a server it left running is joined by the next.
+ * Joins the server that runs on this data folder, or starts it, or makes it first. The last to close stops it. A process that
+ * was killed counts as gone; a server it left running is joined by the next.
  *
  * Processes are told by their ids, so all must see the same ones: not two containers on one folder.
  *
@@ -125,7 +125,7 @@ async function leaveUnderLock(installation: Installation, place: DataFolder, par
       timeoutMs: CLOSE_LOCK_TIMEOUT_MS,
     });
   } catch (error) {
-    // Whoever holds the lock so long is a user of the server as well, and will stop it.
+    // The holder of the lock uses the server as well, and will stop it.
     await participant.remove();
     throw explainSystemError(explainHeld(error, place.explain), place.explain(place.dataDir));
   }

@@ -71,9 +71,9 @@ function createInstallation(
 }
 
 /**
- * The data directory's name for the account. Root may have put it below folders which that account may
- * not enter. Linux's link to the working directory leads there without passing through them, and every
- * process of Postgres stays in that directory all its life.
+ * The data directory's name for the account. Root may have put it below folders which that account may not enter. Linux's link
+ * to the working directory leads there without passing through them. Every process of Postgres stays in that directory all its
+ * life.
  */
 function reachableName(clusterDir: string, account: Account | undefined): string {
   return account !== undefined && process.platform === "linux" ? "/proc/self/cwd" : clusterDir;

@@ -3,7 +3,7 @@ import { readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { isMarkRunning, ownProcessMark } from "./process-mark.ts";
 
-/** One user of the server: a file named after its process, so that its death can be told. */
+/** A user of the server: a file named after its process, so that its death can be told. */
 export interface Participant {
   remove(): Promise<void>;
 }
@@ -15,7 +15,7 @@ export async function addParticipant(directory: string): Promise<Participant> {
   return { remove: () => rm(file, { force: true }) };
 }
 
-/** Whether anybody still uses the server; forgets those whose process has ended. Under the lock. */
+/** Whether any process still uses the server; forgets those that have ended. Under the lock. */
 export async function hasParticipants(directory: string): Promise<boolean> {
   let present = false;
   for (const name of await readdir(directory)) {

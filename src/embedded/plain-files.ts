@@ -38,7 +38,7 @@ export function holdFolder(directory: string): HeldFolder {
 }
 
 /**
- * Holds a folder that root has just made. Its name may lead to another one by now, of root's too, which must not be given away.
+ * Holds a folder that root has just made. Its name may lead to another folder of root's by now, which must not be given away.
  * @throws UserError `embedded-postgres-unsafe`
  */
 export async function holdNewFolder(directory: string): Promise<HeldFolder> {
@@ -49,8 +49,8 @@ export async function holdNewFolder(directory: string): Promise<HeldFolder> {
 }
 
 /**
- * Opens a file that is nothing but a file: no link, which would lead elsewhere; no pipe, which would be waited for; as
- * root no second name of a file that another user has chosen.
+ * Opens a plain file alone. A link would lead elsewhere, and a pipe would be waited for. A second name may have been given to
+ * root's file by another user.
  * @param names how many names the file may have
  * @throws UserError `embedded-postgres-unsafe`; the system's error
  */

@@ -10,7 +10,7 @@ export interface ProcessState {
   readonly running: boolean;
   /** The program's name, where it is cheap to learn (Linux). */
   readonly name?: string;
-  /** When it started, in a unit of the system's own; tells a process from a later one with the same id. */
+  /** The moment of its start, in a unit of the system. Tells a process from a later one with the same id. */
   readonly startedAt?: string;
 }
 
@@ -22,13 +22,13 @@ export async function inspectProcess(pid: number): Promise<ProcessState> {
   return found ?? { running: exists(pid) };
 }
 
-/** This process as a word that is safe in a file name: `1234-567890`, or `1234-0` without a start time. */
+/** The mark of this process, safe in a file name: `1234-567890`, or `1234-0` without a start time. */
 export async function ownProcessMark(): Promise<string> {
   const { startedAt } = await inspectProcess(process.pid);
   return `${process.pid}-${startedAt ?? 0}`;
 }
 
-/** Whether the process that wrote this mark still runs. Something that is no mark belongs to nobody. */
+/** Whether the process that wrote this mark still runs. A text that is no mark belongs to no process. */
 export async function isMarkRunning(mark: string): Promise<boolean> {
   const [, pid, startedAt] = /^(\d+)-(\d+)$/.exec(mark) ?? [];
   if (pid === undefined) return false;

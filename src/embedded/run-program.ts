@@ -6,7 +6,7 @@ import type { Account } from "./choose-account.ts";
 export interface ProgramOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** Whom to run as; only root may give one. Supplementary groups are dropped with it. */
+  /** The account to run as; only root may give one. Supplementary groups are dropped with it. */
   readonly account?: Account | undefined;
   /** Entered before the account is changed, hence also below folders which the account may not enter. */
   readonly cwd?: string;
@@ -24,9 +24,8 @@ export interface ProgramResult {
 }
 
 /**
- * Runs a program in a session of its own, so that Ctrl-C in the terminal reaches us alone, and with an
- * environment of its own: messages in English, no settings of libpq's by accident. (Node itself adds
- * what Windows cannot do without.)
+ * Runs a program in a session of its own, so that Ctrl-C in the terminal reaches us alone. Its environment is its own, too:
+ * messages in English, no settings of libpq's by accident. (Node itself adds what Windows cannot do without.)
  *
  * @throws the signal's reason when aborted.
  */
@@ -94,6 +93,6 @@ function stopChild(child: ChildProcess, how: "interrupt" | "kill"): void {
     // Its own session makes it the leader of a group of its own, which Windows does not have.
     process.kill(process.platform === "win32" ? child.pid : -child.pid, "SIGKILL");
   } catch {
-    // It ended by itself in the meantime.
+    // The program ended by itself in the meantime.
   }
 }

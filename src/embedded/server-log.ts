@@ -41,8 +41,8 @@ async function sizeOf(file: string): Promise<number> {
 }
 
 /**
- * Whether the server did not start for a reason that passes: somebody took the port since it was chosen,
- * or what a killed server left behind is still going.
+ * Whether the server did not start for a reason that passes. Another program took the port since it was chosen, or processes of
+ * a killed server still end.
  */
 export function isPassing(text: string): boolean {
   return /could not create any TCP\/IP sockets|still in use|lock file "[^"]*" already exists/.test(text);
@@ -53,7 +53,7 @@ export function lastTrouble(text: string): string | undefined {
   const lines = text.split("\n").map((line) => line.replace(/^.*?\d\d:\d\d\.\d+ \w+ \[\d+\]/, "").trim());
   const told = lines.filter((line) => line !== "" && !/^(?:pg_ctl:|Examine the log)/.test(line));
   const complaints = told.filter((line) => /\b(?:FATAL|PANIC|ERROR|error):/.test(line));
-  // Of a full disk there are many lines, and only some of them name it.
+  // A full disk gives many lines, and only some of them name it.
   const trouble =
     complaints.find((line) => line.includes("No space left")) ?? complaints.at(-1) ?? told.at(-1);
   return trouble?.replace(/\.$/, "");

@@ -12,13 +12,13 @@ const POLL_MS = 25;
 const KEPT_GENERATIONS = 8;
 
 /**
- * Runs `work` while no other process runs work under the same (existing) directory, and survives the death of any
- * holder at any moment without a step that two may take at once.
+ * Runs `work` while no other process runs work under the same (existing) directory. Survives the death of any holder at any
+ * moment, without a step that two may take at once.
  *
- * The lock is a row of files `1`, `2`, `3`…; the newest one tells who holds it. It is free when that
- * file is empty (released) or its process has ended; then the next number is created, with its content
- * and by exactly one process, because `link` is atomic and exclusive. No file is ever taken over, and
- * the newest is never deleted, so "stale, therefore remove" cannot hit a lock that was just taken anew.
+ * The lock is a row of files `1`, `2`, `3`…; the newest one tells who holds it. The lock is free when that file is empty
+ * (released) or its process has ended. Exactly one process then creates the next number with its content, because `link` is
+ * atomic and exclusive. No file is ever taken over, and the newest is never deleted. So "stale, therefore remove" cannot hit a
+ * lock that was just taken anew.
  *
  * @throws UserError `lock-timeout` when it stays taken for `timeoutMs`; the signal's reason when aborted.
  */
@@ -45,7 +45,7 @@ export async function withDirectoryLock<T>(
   }
 }
 
-/** A file of the row, and which one it is: in a folder of another user's its name may come to mean another. */
+/** A file of the row, and its inode: in another user's folder its name may come to mean another file. */
 interface HeldLock {
   readonly file: string;
   readonly inode: number;

@@ -11,7 +11,7 @@ export const SETTINGS_FILE = "avatars.conf";
 /** On top of Postgres's defaults, which keep everything that was committed (fsync, full_page_writes). */
 const DEFAULTS: Readonly<Record<string, string>> = {
   listen_addresses: "127.0.0.1",
-  // Their paths may be too long for the kernel, and nobody needs them.
+  // Their paths may be too long for the kernel, and no client needs them.
   unix_socket_directories: "",
   cluster_name: "contact-avatars",
   max_connections: "100",
@@ -30,7 +30,7 @@ export async function writeSettings(
   settings: Readonly<Record<string, string>>,
   account: Account | undefined,
 ): Promise<void> {
-  // As root in a folder of that account's: what its name leads to may change meanwhile.
+  // The folder is that account's: its name may lead elsewhere meanwhile.
   const folder = account && holdFolder(clusterDir);
   const file = path.join(folder?.path ?? clusterDir, SETTINGS_FILE);
   const draft = `${file}.${randomUUID()}`;

@@ -19,8 +19,8 @@ const refNames = ["external ref", "ref"].map(foldName);
 const idRanks = new Map(idNames.map((name, rank) => [name, rank]));
 
 /**
- * A column name without regard to case, blanks and punctuation: `Chat_ID` and `chatId` are one. What is too long for a name
- * comes back as it is: the time of normalization grows with the square of a row of combining marks.
+ * A column name without regard to case, blanks and punctuation: `Chat_ID` and `chatId` are one. A text that is too long for a
+ * name comes back as it is. Its normalization could take time that grows with the square of its combining marks.
  */
 export function foldName(name: string): string {
   if (name.length > maxFolded) return name;

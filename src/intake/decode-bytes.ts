@@ -6,8 +6,8 @@ const maxChunk = 64 * 1024;
 const magicLength = 4;
 
 /**
- * Exports of contacts unzip to 3 to 100 times their size, one with two thousand empty columns to 344 times; a bomb to a
- * thousand. What has not unzipped to more than a few MiB costs little, whatever it is.
+ * Exports of contacts unzip to 3 to 100 times their size, one with two thousand empty columns to 344 times. A bomb unzips to a
+ * thousand times. Input that has not unzipped to more than a few MiB costs little, whatever it is.
  */
 const maxRatio = 400;
 const uncheckedMiB = 4;
@@ -22,9 +22,8 @@ const refusedMagics: ReadonlyArray<readonly [magic: string, what: string, remedy
 ];
 
 /**
- * The UTF-8 text of `source` in chunks of at most 64 KiB or so: gunzipped where it starts like gzip,
- * decoded where it has a UTF-16 byte order mark (Excel's "Unicode text"), without a byte order mark.
- * Whatever goes wrong is a UserError. Destroys the source in the end.
+ * The UTF-8 text of `source` in chunks of at most 64 KiB or so, without a byte order mark. Input that starts like gzip is
+ * gunzipped. Input with a UTF-16 byte order mark (Excel's "Unicode text") is decoded. Destroys the source in the end.
  */
 export async function* decodeBytes(source: Readable): AsyncGenerator<Buffer> {
   try {

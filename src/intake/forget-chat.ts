@@ -2,7 +2,7 @@ import type { ChatId } from "../domain/chat-id.ts";
 import { parseInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import { parseContactId } from "./ids/contact-id.ts";
 
-/** What is left of the data of a queued request: as it was, without the chat, or nothing that anybody could work on. */
+/** The rest of a queued request's data: as it was, without the chat, or nothing to work on. */
 export type Remainder =
   | { readonly kind: "untouched" }
   | { readonly kind: "reduced"; readonly data: Readonly<Record<string, unknown>> }
@@ -12,8 +12,8 @@ const untouched: Remainder = { kind: "untouched" };
 const nothing: Remainder = { kind: "nothing" };
 
 /**
- * Takes a chat out of a request for its instance, in whatever spelling it is there, with the ref that belongs to it. The other
- * chats stay, without what else names it. A request of a shape that cannot be read is given up where it names the chat. Pure.
+ * Takes a chat out of a request for its instance, in any spelling, with the ref that belongs to it. The other chats stay; other
+ * fields that name the chat go. A request of a shape that cannot be read is given up where it names the chat. Pure.
  */
 export function forgetChat(data: unknown, instanceId: InstanceId, chatId: ChatId): Remainder {
   if (!isRequest(data)) return namesChat(data, chatId) ? nothing : untouched;

@@ -23,7 +23,7 @@ export interface ImportCounts {
   readonly rejected: number;
 }
 
-/** One COPY and one statement each: large enough that their cost per contact is small, small enough for memory. */
+/** A chunk is one COPY and one statement: of many contacts each costs little, and these fit into memory. */
 const chunkSize = 5_000;
 /** Chunks that are written at the same time, while the next one is being read. */
 const maxWriting = 2;
@@ -54,7 +54,7 @@ export async function importRecords(
     const written = write(chunk).then(() => void writing.delete(written));
     chunk = [];
     writing.add(written);
-    // Its failure is met by whoever waits for it next; until then it must not count as unhandled.
+    // The next wait meets its failure; until then it must not count as unhandled.
     written.catch(() => undefined);
     if (writing.size >= maxWriting) await Promise.race(writing);
   };

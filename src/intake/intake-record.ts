@@ -4,7 +4,7 @@ import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
 import { parseContactId } from "./ids/contact-id.ts";
 
 export interface Contact {
-  /** From 1: the line where the record starts, in the decompressed file; of a query's result or a list its row. */
+  /** From 1: the line where the record starts, in the decompressed file, or its row in a result or list. */
   readonly line: number;
   readonly chatId: ChatId;
   /** The CRM's own id for this contact. */
@@ -20,7 +20,7 @@ export interface Reject {
 
 export type IntakeRecord = ({ readonly kind: "contact" } & Contact) | ({ readonly kind: "reject" } & Reject);
 
-/** What the numbers of records count: the lines of a file, or the rows of a query's result or of a list. */
+/** The unit of records' numbers: lines of a file, or rows of a query's result or a list. */
 export type RecordUnit = "line" | "row";
 
 /** Where a record stands in the input, for its contact or its reject. */
@@ -45,7 +45,7 @@ export function toIntakeRecord(
   if (!hasAtMost(externalRef, maxRef)) {
     return toReject(source, `the external reference is longer than ${maxRef} characters`);
   }
-  // A reference that is only almost right would be joined to nothing, or to somebody else.
+  // A reference that is only almost right would be joined to nothing, or to another contact.
   if (externalRef.includes("\ufffd")) return toReject(source, "the external reference is not UTF-8 text");
   return {
     kind: "contact",

@@ -5,7 +5,7 @@ import { sleep } from "../lib/deadline.ts";
 import { assertNever, UserError } from "../lib/errors.ts";
 
 export interface ListContactsPorts {
-  /** One call of getContacts in its turn, which it waits for: at most one a second over all processes. */
+  /** Calls getContacts once, in its turn, which it waits for: at most one a second over all processes. */
   readonly ask: (signal: AbortSignal) => Promise<ContactListReport>;
   /** Told before a wait that the provider asks for. */
   readonly waiting: (waitMs: number) => void;
@@ -24,8 +24,8 @@ export type ListingStep =
   | { readonly kind: "failed"; readonly error: UserError };
 
 /**
- * The provider says to repeat a call that gave an empty list, and that a list takes up to 5 minutes to be filled:
- * https://green-api.com/en/docs/api/service/GetContacts.
+ * The provider says to repeat a call that gave an empty list: filling it takes up to 5 minutes.
+ * https://green-api.com/en/docs/api/service/GetContacts
  */
 const mostEmpty = 2;
 const mostWaits = 3;

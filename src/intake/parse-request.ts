@@ -35,7 +35,7 @@ const requestSchema = z.object({
     .min(0)
     .max(intakeBounds.maxAgeMs / 1000)
     .optional(),
-  /** One for all, or one for each. */
+  /** One reference for all contacts, or one for each. */
   externalRef: z
     .union([boundedText(intakeBounds.externalRef), z.array(boundedText(intakeBounds.externalRef).nullable())])
     .optional(),
@@ -71,7 +71,7 @@ export async function parseRequest(data: unknown): Promise<ContactRequest> {
   return { instanceId, contacts, rejected, priority, maxAgeMs, label };
 }
 
-/** Reasons quote what was sent, and the result of a request is kept, and told to all who listen to the queue. */
+/** Reasons quote what was sent, and a request's result is kept and told to all listeners of the queue. */
 function maskDigits(text: string): string {
   let seen = 0;
   return text.replace(/\p{Nd}/gu, (digit) => ((seen += 1) > 3 ? "*" : digit));

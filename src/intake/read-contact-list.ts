@@ -3,8 +3,8 @@ import { inTurns } from "../lib/in-turns.ts";
 import { toIntakeRecord, toReject, type IntakeRecord } from "./intake-record.ts";
 
 /**
- * The records of a contact list, in its order, in chunks. What is no chat that getAvatar takes (newsletters, the broadcast
- * of statuses) is a reject, with the number of its entry from 1.
+ * The records of a contact list, in its order, in chunks. An entry that getAvatar does not take (newsletters, the broadcast of
+ * statuses) is a reject, numbered from 1.
  * @param ids as the provider wrote them; empty where an entry has none
  */
 export async function* readContactList(ids: readonly string[]): AsyncGenerator<readonly IntakeRecord[]> {

@@ -30,13 +30,13 @@ const maxChunk = 1000;
 const delimiters = [",", ";", "\t", "|"] as const;
 
 /**
- * Reads contacts from CSV, NDJSON or plain lines, each of them plain or gzipped, and yields them in file
- * order in chunks of at most 1,000 as soon as they are read. Duplicates are not removed. The format is
- * told from the first line with anything in it; an input without one yields nothing.
+ * Reads contacts from CSV, NDJSON or plain lines, plain or gzipped. Yields them in file order as soon as they are read, in
+ * chunks of at most 1,000. Duplicates are not removed. The format is told from the first line with anything in it; an input
+ * without one yields nothing.
  *
- * A line that cannot be used is a reject among the records. An input that cannot be used, or no further,
- * is a UserError; what was yielded before stays true. Memory does not grow with the input, time only in step with it, and
- * the rest of the process has its turns meanwhile. Destroys the source in the end.
+ * A line that cannot be used is a reject among the records. An input that cannot be used, or no further, is a UserError; what
+ * was yielded before stays true. Memory does not grow with the input, and time only in step with it. The rest of the process
+ * has its turns meanwhile. Destroys the source in the end.
  */
 export function readContacts(
   source: Readable,

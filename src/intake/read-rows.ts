@@ -7,8 +7,8 @@ import { type ContactColumns, toReaderOptions } from "./read-contacts.ts";
 import { readRow } from "./read-row.ts";
 
 /**
- * Reads contacts from the rows of a query's result as if they were a CSV file: its names are the header, a null is an
- * empty cell, and a row's number, from 1, takes the place of the line. Yields chunks as the blocks come.
+ * Reads contacts from the rows of a query's result as if they were a CSV file. The result's names are the header, and a null is
+ * an empty cell. A row's number, from 1, takes the place of the line. Yields chunks as the blocks come.
  * @throws UserError where no column can be told to be that of the contact
  */
 export function readRows(

@@ -9,8 +9,8 @@ import { readRow } from "./read-row.ts";
 /**
  * Reads CSV, with or without a header, and plain lines, which are CSV of one column.
  *
- * csv-parse sees only the records with quotes in them, a block at a time: as a stream it has no way back
- * from a quote that never closes, and one call per record would take as long as fifteen records.
+ * csv-parse sees only the records with quotes in them, a block at a time. As a stream it has no way back from a quote that
+ * never closes. One call per record would take as long as fifteen records.
  */
 export function createTableReader(delimiter: string, options: LineReaderOptions): LineReader {
   const joiner = createRecordJoiner(delimiter);
@@ -70,13 +70,13 @@ function parseQuoted(texts: readonly string[], delimiter: string): (string[] | u
       delimiter,
       record_delimiter: "\n",
       relax_column_count: true,
-      // Of use in a field that does not start with a quote: ="79001234567", 5" pipe.
+      // Quotes within a field that does not start with one: ="79001234567", 5" pipe.
       relax_quotes: true,
       trim: true,
     });
     if (rows.length === texts.length) return rows;
   } catch {
-    // Then one by one, to find the broken ones.
+    // The records are parsed one by one then, to find the broken ones.
   }
   return texts.length === 1 ? [undefined] : texts.flatMap((text) => parseQuoted([text], delimiter));
 }

@@ -38,7 +38,7 @@ export async function* splitLines(chunks: AsyncIterable<Buffer>): AsyncGenerator
 
   for await (let chunk of chunks) {
     if (chunk.length === 0) continue;
-    // The CR at the end of the last chunk has ended its line already; its LF is not a second end.
+    // A CR at the end of the last chunk has ended its line already; the LF is no second end.
     if (afterCr && chunk[0] === lf) chunk = chunk.subarray(1);
     afterCr = chunk.at(-1) === cr;
     const end = Math.max(chunk.lastIndexOf(lf), chunk.lastIndexOf(cr)) + 1;

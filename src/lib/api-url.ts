@@ -1,6 +1,6 @@
 /**
- * An instance's apiUrl without slashes at its end, so that paths can be appended; undefined where it is not the bare address of
- * an http or https server: it may hold no credentials and no parameters.
+ * An instance's apiUrl without slashes at its end, so that paths can be appended. Undefined where it is not the bare address of
+ * an http or https server: credentials and parameters are refused.
  */
 export function parseApiUrl(text: string): string | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined;

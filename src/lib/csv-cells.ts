@@ -1,16 +1,16 @@
 /** What spreadsheets start a formula with, also in full width: Apple Numbers folds it. */
 const starters = /[=+\-@＝＋－＠]/u;
 /**
- * Where a spreadsheet may begin a new cell inside of a cell of ours. One that parts at another sign than the comma sees
- * no quotes around it: our second cell begins in the middle of its first.
+ * Where a spreadsheet may begin a new cell inside of a cell of ours. A spreadsheet that parts at another sign than the comma
+ * sees no quotes. Our second cell begins in the middle of its first.
  */
 const separators = /[;|\t\r\n\v\f\u0085\u2028\u2029]/u;
 /** What a spreadsheet may drop before it looks for a formula. */
 const dropped = /["\p{Z}\p{Cc}\p{Cf}]/u;
 
 /**
- * Text that no spreadsheet runs as a formula, whatever it parts the cells at: a `'` stands before each sign that would
- * start one. All other text comes back as it is. Takes time linear in the text.
+ * Text that no spreadsheet runs as a formula, wherever it parts cells: a `'` stands before each start of one. All other text
+ * comes back as it is. Takes time linear in the text.
  */
 export function disarmFormulas(text: string): string {
   if (!separators.test(text) && !dropped.test(text.charAt(0))) {

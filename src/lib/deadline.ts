@@ -8,7 +8,7 @@ export async function settleWithin(promise: Promise<unknown>, ms: number): Promi
     return await Promise.race([promise.then(() => true as const), deadline]);
   } finally {
     clearTimeout(timer);
-    // What fails after the deadline has nobody left to tell.
+    // A failure after the deadline has no caller left to be told.
     promise.catch(() => undefined);
   }
 }

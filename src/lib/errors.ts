@@ -17,7 +17,7 @@ export class UserError extends Error {
 }
 
 /**
- * Another transaction holds what is needed, and did not end while it was waited for. Its message is for people; `isTransient`
+ * Another transaction holds what is needed, and did not end while it was waited for. Its message is for people. `isTransient`
  * knows it by its code, which is Postgres' for a lock that was not to be had.
  */
 export class LockedError extends Error {
@@ -32,7 +32,7 @@ export class LockedError extends Error {
   }
 }
 
-/** The end of a closed union: a new member that nobody handles is a compile error, and loud at run time. */
+/** The end of a closed union: a new member without a case does not compile, and throws at run time. */
 export function assertNever(value: never): never {
   throw new Error(`unhandled variant: ${JSON.stringify(value)}`);
 }

@@ -1,10 +1,10 @@
 import { LockedError } from "./errors.ts";
 
-/** Lets work run side by side, so much at a time of each key, and of all: what is slow for one key does not take all places. */
+/** Lets work run side by side, within a limit per key and one for all. A slow key does not take all places. */
 export interface FairLimit {
   /**
    * Runs the work when there is a place; in the order of asking among those whose key has one.
-   * @throws LockedError when there is none in time, or too many of the key wait already; then the work has not begun
+   * @throws LockedError before the work begins, when there is no place in time, or too many of the key wait
    */
   run<Result>(key: string, work: () => Promise<Result>): Promise<Result>;
 }
@@ -12,7 +12,7 @@ export interface FairLimit {
 export interface FairLimits {
   readonly perKey: number;
   readonly all: number;
-  /** Of each key. */
+  /** For each key. */
   readonly mostWaiting: number;
   readonly waitMs: number;
 }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 
-/** The slowest contact to read takes some 0.1 ms: so many are 10 ms, and what another caller waits for comes in between. */
+/** The slowest contact to read takes some 0.1 ms: after 10 ms other callers have their turn. */
 const itemsPerTurn = 100;
 
 export interface ItemsOfTurn<Item> {
@@ -9,7 +9,7 @@ export interface ItemsOfTurn<Item> {
   readonly items: readonly Item[];
 }
 
-/** All of `items`, in their order, a few at a time; behind each few the rest of the process has a turn. */
+/** All of `items`, in their order, a few at a time. The rest of the process has a turn behind each few. */
 export async function* inTurns<Item>(items: readonly Item[]): AsyncGenerator<ItemsOfTurn<Item>> {
   for (let from = 0; from < items.length; from += itemsPerTurn) {
     yield { from, items: items.slice(from, from + itemsPerTurn) };

@@ -4,8 +4,8 @@ export function isPostgresUrl(text: string): boolean {
 
 /**
  * host:port/database of a connection string, without user and password.
- * @param otherwise what to call it where the string is none, or where a piece of a password may have got into the path:
- *   one with `/`, `?` or `#` that was not written as `%2F`, `%3F`, `%23`
+ * @param otherwise its name where the string is none, or where its path may hold a piece of the password. A password does with
+ * a `/`, `?` or `#` that was not written as `%2F`, `%3F`, `%23`.
  */
 export function toSafeAddress(url: string, otherwise: string): string {
   if (!URL.canParse(url)) return otherwise;
@@ -20,8 +20,8 @@ export interface Connection {
 }
 
 /**
- * The same server, with settings of ours for each session. Those of the URL (`?options=`) hold as well, where ours say nothing: left
- * in the URL they would be taken in place of ours.
+ * The same server, with settings of ours for each session. Settings of the URL (`?options=`) hold where ours say nothing: left
+ * in the URL they would replace ours.
  * @param options as the server's command line has them: `-c lock_timeout=1000`
  */
 export function toConnection(url: string, options: string): Connection {

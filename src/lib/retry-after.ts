@@ -1,9 +1,9 @@
-/** Nobody means more by it; a wrong clock or unit at the other end may say so. */
+/** No server means more; a wrong clock or unit at its end may say so. */
 const maxRetryAfterMs = 3_600_000;
 
 /**
- * The wait in ms that a Retry-After header asks for (RFC 9110, 10.2.3: seconds, or an HTTP date), from
- * 0 for a date that has passed to one hour at most; undefined where there is none or it makes no sense.
+ * The wait in ms that a Retry-After header asks for (RFC 9110, 10.2.3: seconds, or an HTTP date). It is 0 for a date that has
+ * passed, and one hour at most. Undefined where there is no header, or it makes no sense.
  */
 export function parseRetryAfter(
   header: string | readonly string[] | undefined,

@@ -1,5 +1,5 @@
 export interface SharedReadsOptions {
-  /** Reading takes at most one part in so many of the time, for each key: what is slow is read less often. */
+  /** Reading takes at most one part in so many of the time, per key: a slow key is read rarely. */
   readonly timeShare: number;
   /** Keys that are remembered; of more than these the oldest are forgotten. */
   readonly maxKeys: number;
@@ -8,7 +8,7 @@ export interface SharedReadsOptions {
 }
 
 /**
- * Reads what is under the key, or gives what was read a moment ago. Whoever asks during a reading of the same key gets its
+ * Reads what is under the key, or gives what was read a moment ago. A caller who asks during a reading of the same key gets its
  * result, or its error. An error is not remembered.
  */
 export type SharedReads<Value> = (key: string, read: () => Promise<Value>) => Promise<Value>;
@@ -19,7 +19,7 @@ interface Entry<Value> {
   freshUntil: number | undefined;
 }
 
-/** Makes a costly read one that may be asked for as often as anybody likes, by several at once. */
+/** Makes a costly read one that may be asked for as often as callers like, by several at once. */
 export function createSharedReads<Value>({
   timeShare,
   maxKeys,

@@ -3,7 +3,7 @@ import { sleep } from "./deadline.ts";
 export interface Recurring {
   /** @param signal aborted when it is stopped */
   readonly run: (signal: AbortSignal) => Promise<unknown>;
-  /** From the end of one run to the beginning of the next, give or take a tenth: many processes must not keep step. */
+  /** The pause between two runs, give or take a tenth: many processes must not keep step. */
   readonly intervalMs: number;
   readonly random: () => number;
   readonly onError: (error: unknown) => void;

@@ -22,8 +22,8 @@ export interface TaskClockwork {
 }
 
 /**
- * Starts tasks in the order of the list: each has a timer of its own, and its first run comes at once. Returns a function that stops
- * all of them at the same time. It resolves when none is at work or the time is up.
+ * Starts tasks in the order of the list: each has a timer of its own, and its first run comes at once. Returns a function that
+ * stops all tasks at once. It resolves when none is at work, or the time is up.
  */
 export function startTasks(
   tasks: readonly BackgroundTask[],

@@ -31,7 +31,7 @@ function isProxy(item: string): boolean {
   return /^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128);
 }
 
-/** The fault of one item, called by its place: a text that landed in the wrong setting may be a secret, and is not shown. */
+/** The fault of one item, called by its place. Its text is not shown: it may be a secret that landed in the wrong setting. */
 function explain(item: string, place: number): string {
   if (/^\d+$/.test(item))
     return `item ${place} is a count of hops, which would believe those who come without a proxy too`;

@@ -5,7 +5,7 @@ export function isUuid(text: string): boolean {
   return uuid.test(text);
 }
 
-/** The id as the database writes it, in which alone two texts are the same id; undefined where it is none. */
+/** The id as the database writes it: only so are two texts of one id equal. Undefined where it is none. */
 export function parseUuid(text: string): string | undefined {
   return isUuid(text) ? text.toLowerCase() : undefined;
 }

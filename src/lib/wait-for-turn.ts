@@ -14,7 +14,7 @@ const toleranceMs = 80;
 const mostTurns = 4;
 
 /**
- * Waits for a turn of a call that is allowed once a second over all processes; returns early when the signal is aborted. A
+ * Waits for the turn of a call that is allowed once a second over all processes. Returns early when the signal is aborted. A
  * turn that was missed is reserved anew.
  * @throws whatever `reserve` throws
  */

@@ -10,7 +10,7 @@ import { toEnqueueError } from "./enqueue-error.ts";
 
 export { UserError };
 
-/** A Pool, a Client or a PoolClient of pg, or whatever else takes `$1` and gives rows. */
+/** A Pool, a Client or a PoolClient of pg, or any other client that takes `$1` and gives rows. */
 export interface Queryable {
   query(
     text: string,
@@ -53,8 +53,8 @@ export interface Enqueued {
 export interface Producer {
   /**
    * Enqueues contacts of one instance as one batch, in one statement: up to a million.
-   * @throws UserError `invalid-request` before anything is sent; `unknown-instance`, `not-permitted` and `not-migrated`, after
-   * which a transaction can only be rolled back; other errors as the database client has them
+   * @throws UserError `invalid-request` before anything is sent. `unknown-instance`, `not-permitted` and `not-migrated` leave a
+   * transaction that can only be rolled back. Other errors are the database client's.
    */
   enqueue(request: EnqueueRequest): Promise<Enqueued>;
 }
@@ -62,7 +62,7 @@ export interface Producer {
 const { label: maxLabel, externalRef: maxRef } = intakeBounds;
 const maxItems = intakeBounds.items.sql;
 
-/** Of a caller without types. */
+/** The reason for an item that a caller without types has sent. */
 const notText = { ok: false, reason: "neither a chat id nor a phone number: expected text" } as const;
 
 const enqueueSql = `select avatars.enqueue(
@@ -70,12 +70,12 @@ const enqueueSql = `select avatars.enqueue(
   external_refs => $5::text[], label => $6) as batch_id`;
 
 /**
- * Enqueues contacts straight into Postgres, without the HTTP API, as `avatars.enqueue` does. Its role needs no more than
- * `grant usage on schema avatars`.
+ * Enqueues contacts straight into Postgres, without the HTTP API, as `avatars.enqueue` does. Its role needs no more than `grant
+ * usage on schema avatars`.
  *
- * With a client that is inside a transaction the contacts belong to it: with its commit they are accepted, with its rollback
- * nothing has happened. Making a producer costs nothing, so each transaction may have its own. Nobody is woken: a worker finds
- * the contacts within about 5 seconds of the commit.
+ * With a client inside a transaction, the commit accepts the contacts, and after a rollback nothing has happened. Making a
+ * producer costs nothing, so each transaction may have its own. No worker is woken: one finds the contacts within about 5
+ * seconds of the commit.
  */
 export function createProducer(db: Queryable): Producer {
   return {
@@ -128,7 +128,7 @@ async function readContacts(contacts: readonly ProducedContact[]) {
   return { chatIds, refs, rejected };
 }
 
-/** As Postgres can store it; null for nothing. */
+/** The text as Postgres can store it; null for nothing. */
 function readText(name: string, text: string | undefined, maxText: number): string | null {
   const trimmed = text?.trim() ?? "";
   if (!hasAtMost(trimmed, maxText) || trimmed.includes("\0") || !trimmed.isWellFormed()) {

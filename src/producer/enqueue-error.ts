@@ -1,7 +1,7 @@
 import type { InstanceId } from "../domain/instance-id.ts";
 import { UserError } from "../lib/errors.ts";
 
-/** What Postgres says of `avatars.enqueue`, in words for whoever set it up; other errors as they are. */
+/** What Postgres says of `avatars.enqueue`, in words for the person who set it up. Other errors stay as they are. */
 export function toEnqueueError(error: unknown, instanceId: InstanceId): unknown {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   switch (code) {

@@ -14,9 +14,9 @@ export interface FoundToken {
 }
 
 /**
- * Searches `text` for the token in time and memory linear in its length. Each place has one symbol and one next place; places
- * may share their next one, as `%41` and the `4` in it do. So they make a tree with its root at the text's end, and the
- * automaton walks it from there: no place is looked at twice, and no escape before the token hides its start.
+ * Searches `text` for the token in time and memory linear in its length. Each place has one symbol and one next place. Places
+ * may share their next one, as `%41` and its `4` do. So places make a tree with its root at the text's end, and the automaton
+ * walks it from there. No place is looked at twice, and no escape before the token hides its start.
  */
 export function findToken(text: string, pattern: TokenPattern): FoundToken {
   const { length, classes, next } = pattern;
@@ -35,7 +35,7 @@ export function findToken(text: string, pattern: TokenPattern): FoundToken {
       const symbol = readPlace(reader, at);
       ({ end } = reader);
       if (symbol === backslash) {
-        // Of a run of backslashes the rest says what it escapes.
+        // A row of backslashes says by its rest what it escapes.
         ends[at] = ends[end] || end + 1;
         states[at] = states[end] ?? 0;
         continue;
@@ -53,7 +53,7 @@ export function findToken(text: string, pattern: TokenPattern): FoundToken {
 /** More are not read: the work for each place has a bound. */
 const maxEscapedBackslashes = 4;
 
-/** As `readSymbol`, and what a backslash escapes; a backslash where another one follows. */
+/** Reads like `readSymbol`, and what a backslash escapes; a backslash where another one follows. */
 function readPlace(reader: SymbolReader, at: number): number {
   let symbol = readSymbol(reader, at);
   // `\u005c` is one, too, for JSON in JSON.

@@ -13,8 +13,8 @@ import { createOriginPools, type OriginPools } from "./origin-pools.ts";
 /** GREEN-API, the only door to it. */
 export interface GreenApi {
   /**
-   * Asks once for the avatar of `chatId`. Never rejects for anything that the provider or the network
-   * does: that is an outcome, and so is the caller's abort (`network-error` with the code `ABORTED`).
+   * Asks once for the avatar of `chatId`. Never rejects for anything that the provider or the network does: that is an outcome.
+   * The caller's abort is one, too: `network-error` with the code `ABORTED`.
    */
   getAvatar(instance: InstanceCredentials, chatId: ChatId, options?: CallOptions): Promise<Lookup>;
   /**
@@ -54,7 +54,7 @@ export interface GreenApiOptions {
   readonly maxConnectionsPerOrigin?: number;
   /** An answer has some 300 bytes, and with an embedded image some 100 KiB. */
   readonly maxBodyBytes?: number;
-  /** Of a contact list; 64 MiB unless told. 100,000 contacts have some 12 MB. */
+  /** The most bytes of a contact list; 64 MiB unless told. 100,000 contacts have some 12 MB. */
   readonly maxContactsBytes?: number;
 }
 
@@ -71,9 +71,9 @@ export function createGreenApi(options: GreenApiOptions): GreenApi {
   const connections = {
     connections: options.maxConnectionsPerOrigin ?? null,
     pipelining: 1,
-    // Idle connections stay for undici's 4 s unless the server says otherwise: longer than the pause between
-    // two calls at any usual rate, shorter than a load balancer's patience, which would end in a reset.
-    // The deadline of the call is the only clock, but for a host that does not even accept.
+    // Idle connections stay for undici's 4 s unless the server says otherwise. That is longer than the pause between two calls
+    // at any usual rate. It is shorter than a load balancer's patience, which would end in a reset. The deadline of the call is
+    // the only clock, but for a host that does not even accept.
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: { timeout: connectTimeoutMs },

@@ -9,8 +9,8 @@ export interface RawReply {
 }
 
 /**
- * `classify`, with the token kept out of the outcome: it is taken out of the body before, and an outcome
- * that holds it even so (put together from pieces, as in a URL) is given up.
+ * `classify`, with the token kept out of the outcome: it is taken out of the body before. An outcome that holds it even so (put
+ * together from pieces, as in a URL) is given up.
  */
 export function judgeReply({ status, headers, body }: RawReply, token: string, now: Date): Outcome {
   const secret = toSecret(token);

@@ -5,7 +5,7 @@ import type { RawReply } from "./judge-reply.ts";
 import { stripToken, toSecret } from "./redact.ts";
 import { parseJson } from "./reply-body.ts";
 
-/** Some other word than the documented ones is a state too; what has blanks, digits or no end is not a word. */
+/** An undocumented word is a state too; a text with blanks, digits or no end is no word. */
 const stateSchema = z.looseObject({
   stateInstance: z
     .string()

@@ -17,9 +17,9 @@ const quotaSchema = z.looseObject({ invokeStatus: part, correspondentsStatus: pa
 const exceeded = /QUOT[EA]_EXCEEDED/i;
 
 /**
- * What an HTTP 466 says. It means a spent quota and nothing else in the documentation, so that a body
- * which does not tell which one is read as the method's: that holds the instance, and a hold is probed
- * and costs no contact anything, where taking it for an error of the call would spend their attempts.
+ * What an HTTP 466 says. In the documentation it means a spent quota and nothing else. A body that does not tell which quota is
+ * read as the method's: that holds the instance. A hold is probed and costs no contact anything, where an error of the call
+ * would spend attempts.
  */
 export function toQuotaOutcome(fields: unknown, raw: string): QuotaOutcome {
   const parsed = quotaSchema.safeParse(fields).data;

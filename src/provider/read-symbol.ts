@@ -23,7 +23,7 @@ export function createSymbolReader(text: string): SymbolReader {
 }
 
 /**
- * The symbol at `at`, and with it the reader's `end`: a code point as it is, or URL-encoded, once or more (`%41`, `%2541`). A
+ * The symbol at `at`, and with it the reader's `end`. It is a code point, plain or URL-encoded once or more (`%41`, `%2541`). A
  * backslash is read as itself: what it escapes is {@link readEscaped}'s. -1: the text is over.
  */
 export function readSymbol(reader: SymbolReader, at: number): number {

@@ -7,19 +7,19 @@ const maxExcerptChars = 120;
 const maxScannedChars = 4096;
 
 /**
- * GREEN-API's tokens have 50 characters. One that is shorter than this is a placeholder for tests, and as a piece of
- * ordinary words it would make every answer unreadable if it were taken out of them.
+ * GREEN-API's tokens have 50 characters. A shorter token is a placeholder for tests. It may be a piece of ordinary words: taken
+ * out of them it would make every answer unreadable.
  */
 const shortestSecret = 8;
 
-/** The token as far as it is to be kept out of a body before that is judged: empty where it is a placeholder. */
+/** The token to be kept out of a body before that is judged; empty where it is a placeholder. */
 export function toSecret(token: string): string {
   return token.length >= shortestSecret ? token : "";
 }
 
 /**
- * `text` without the token: plain, URL-encoded (once or more) or JSON-escaped, wholly or in part, in
- * any letter case; in time linear in the text. GREEN-API echoes the token in the `path` of its 400 bodies.
+ * `text` without the token, in whole or in part and in any letter case. It may be plain, URL-encoded (once or more) or
+ * JSON-escaped. Takes time linear in the text. GREEN-API echoes the token in the `path` of its 400 bodies.
  */
 export function stripToken(text: string, token: string): string {
   const { ranges } = findToken(text, getPattern(token));
@@ -39,9 +39,9 @@ export function isMasked(text: string): boolean {
 }
 
 /**
- * A piece of a foreign text that may be logged and stored: one line of at most 120 characters without
- * the token, without whatever follows `/getAvatar/`, without markup and control characters, and with
- * numbers of 7 digits and more masked (phone numbers and chat ids are other people's data).
+ * A piece of a foreign text that may be logged and stored: one line of at most 120 characters. The token, all that follows
+ * `/getAvatar/`, markup and control characters are left out. Numbers of 7 digits and more are masked: phone numbers and chat
+ * ids are other people's data.
  */
 export function redact(text: string, token = ""): string {
   const line = stripToken(text, token)

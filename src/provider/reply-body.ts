@@ -7,7 +7,7 @@ export interface ReplyBody {
   readonly fields: ReplyFields | undefined;
   /** What it says in words: a plain text, or the messages of a JSON. None for HTML and for broken JSON. */
   readonly texts: readonly string[];
-  /** As received. */
+  /** The body as received. */
   readonly raw: string;
 }
 
@@ -22,7 +22,7 @@ const garbled = z.unknown().transform(() => "garbled" as const);
 /** Each of these keys was seen to carry a status inside an HTTP 200. */
 const code = z.union([z.number(), z.boolean(), z.string(), garbled]).nullish();
 
-/** The answers of 2020 to 2026 and the errors, in one: every key may be missing, and others may come along. */
+/** The answers of 2020 to 2026 and the errors, in one. Every key may be missing, and others may come along. */
 const fieldsSchema = z.looseObject({
   /** null where it is empty in one of the API's ways, undefined where the key is missing. */
   urlAvatar: z.union([z.null(), blank, z.string().trim(), garbled]).optional(),
@@ -39,7 +39,7 @@ export type ReplyFields = z.infer<typeof fieldsSchema>;
 export function parseReplyBody(raw: string): ReplyBody {
   const text = raw.replace(/^\uFEFF/, "").trim();
   const json = parseJson(text);
-  // Broken JSON and markup come from a proxy or a fault: their words are nobody's verdict.
+  // Broken JSON and markup come from a proxy or a fault: their words are no verdict of GREEN-API.
   if (json === undefined) return { fields: undefined, texts: /^[<{["]/.test(text) ? [] : [text], raw };
   const fields = fieldsSchema.safeParse(json);
   return { fields: fields.success ? fields.data : undefined, texts: collectTexts(json, maxDepth), raw };

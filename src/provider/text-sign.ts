@@ -48,8 +48,8 @@ export function findTextSign(texts: readonly string[]): TextSign | undefined {
 }
 
 /**
- * A failed validation, only of the chat id, and not "is required" or "must be a string": these mean that our body did not
- * arrive. In two looks: one pattern would read the rest anew after each "validation failed".
+ * A failed validation of the chat id alone. "Is required" and "must be a string" mean that our body did not arrive. In two
+ * looks: one pattern would read the rest anew after each "validation failed".
  */
 function complainsOfChatId(folded: string): boolean {
   const failedAt = folded.search(/\bvalidation failed\b/);

@@ -1,8 +1,8 @@
 import { backslash, percent, createSymbolReader, readEscaped, readSymbol } from "./read-symbol.ts";
 
 /**
- * A token to search for: an automaton that reads a text from its end to its start, one symbol at a time, and is in the
- * state `length` where the token begins.
+ * A token to search for, as an automaton that reads a text backwards, one symbol at a time. It is in the state `length` where
+ * the token begins.
  */
 export interface TokenPattern {
   /** In symbols; 0: nothing to search for. */

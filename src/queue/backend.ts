@@ -45,13 +45,14 @@ export interface ChosenBackend {
     process: Processor<Data, Result>,
     options: BullWorkerOptions,
   ): Promise<BullWorker<Data, Result>>;
-  /** Takes the events of a queue away that have the text in them: results, reasons and ids of jobs are told there. */
+  /** Removes a queue's events that have the text in them: they tell results, reasons and ids of jobs. */
   forgetEvents(queue: BullQueue, text: string): Promise<void>;
-  close(): Promise<void>;
 }
 
 /** BullMQ, on the backend that was chosen. */
 export interface Backend extends ChosenBackend {
   /** Runs one producing call with a deadline, and swallows its failure after reporting it. True: it worked. */
   attempt(what: string, call: () => Promise<unknown>): Promise<boolean>;
+  /** Closes all that was opened, last opened first. Twice is harmless. Never rejects. */
+  close(): Promise<void>;
 }

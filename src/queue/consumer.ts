@@ -1,5 +1,6 @@
 import { settleWithin } from "../lib/deadline.ts";
 import type { BullWorker } from "./backend.ts";
+import { closeDeadlineMs } from "./deadlines.ts";
 
 /** Something that runs until it is stopped. `stop` may be called twice and ends by its deadline. */
 export interface Consumer {
@@ -14,8 +15,6 @@ export interface ActiveJobs {
 }
 
 const readyDeadlineMs = 1_000;
-/** For writing down the last results and closing connections. */
-const closeDeadlineMs = 3_000;
 
 export function createActiveJobs(): ActiveJobs {
   const jobs = new Set<Promise<unknown>>();
@@ -39,7 +38,7 @@ export async function stopWorker<Data, Result>(
   active: ActiveJobs,
   graceMs: number,
 ): Promise<void> {
-  // One that is closed while it connects leaves the connection to Postgres behind.
+  // A worker that is closed while it connects leaves the connection to Postgres behind.
   await settleWithin(worker.waitUntilReady(), readyDeadlineMs).catch(() => false);
   await worker.pause(true);
   const haveEnded = await settleWithin(active.allEnded(), graceMs);

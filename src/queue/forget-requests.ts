@@ -14,8 +14,8 @@ export interface JobContents {
 }
 
 /**
- * In the order in which jobs move on, so that one that moves meanwhile is met at its next place; `delayed` twice, since from there
- * a job goes back.
+ * The order is that in which jobs move on: one that moves meanwhile is met at its next place. `delayed` comes twice, since a
+ * job goes back there.
  */
 const states = [
   "delayed",
@@ -29,8 +29,8 @@ const states = [
 const pageSize = 50;
 
 /**
- * Goes through all requests of the queue, and takes out of each what `judge` says. A request that is at work may be
- * taken in all the same, as one that comes a moment later is.
+ * Goes through all requests of the queue, and takes out of each what `judge` says. A request that is at work may still be taken
+ * in, as one that comes a moment later is.
  */
 export async function forgetInRequests(
   queue: BullQueue,
@@ -38,7 +38,7 @@ export async function forgetInRequests(
 ): Promise<void> {
   for (const state of states) {
     const jobs = await queue.getJobCountByTypes(state);
-    // From the newest to the oldest: those that are taken away meanwhile are the oldest, and move no other out of sight.
+    // From the newest to the oldest: the oldest may be taken away meanwhile, and move no other out of sight.
     for (let end = jobs - 1; end >= 0; end -= pageSize) {
       const page = await queue.getJobs([state], Math.max(0, end - pageSize + 1), end, true);
       for (const job of page) await forgetInJob(queue, job, state, judge);
@@ -52,7 +52,7 @@ async function forgetInJob(
   state: JobType,
   judge: (job: JobContents) => JobFate,
 ): Promise<void> {
-  // It went away since the list was read.
+  // The job went away since the list was read.
   if (job?.id === undefined) return;
   const { id, name, returnvalue, failedReason, stacktrace } = job;
   const isOver = state === "failed" || state === "completed";
@@ -67,7 +67,7 @@ async function forgetInJob(
   }
 }
 
-/** One that is at work is locked: it loses its data alone, and goes when it ends. */
+/** A job at work is locked: it loses its data alone, and goes when it ends. */
 async function wasRemoved(job: Job): Promise<boolean> {
   return job.remove().then(
     () => true,

@@ -4,7 +4,7 @@ import pg from "pg";
 
 /**
  * A connection to Postgres whose loss is told by its next statement alone. BullMQ holds one without a listener while it opens a
- * queue: were it lost then, the error would end the process.
+ * queue: a loss then would end the process.
  */
 export class GuardedClient extends pg.Client {
   constructor(config?: string | pg.ClientConfig) {

@@ -5,8 +5,8 @@ import { bullmqSchema } from "./names.ts";
 import { toQueueCode } from "./to-queue-code.ts";
 
 /**
- * For another process that creates the same tables, which is quick. BullMQ's lock for that is one that any role may take: a role
- * that holds it must not hold up the start for ever.
+ * For another process that creates the same tables, which is quick. Any role may take BullMQ's lock for that, and must not hold
+ * up the start for ever.
  */
 const migrateLockMs = 60_000;
 

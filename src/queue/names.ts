@@ -3,7 +3,7 @@ import type { InstanceId } from "../domain/instance-id.ts";
 /** BullMQ's own, in Postgres. */
 export const bullmqSchema = "bullmq";
 
-/** One job per instance that has due contacts: `{ instanceId }`. Its lock is the lease on the instance. */
+/** The queue has one job per instance with due contacts: `{ instanceId }`. Its lock is the lease on the instance. */
 export const runsQueueName = "instance-runs";
 
 /** The same for the simulator's instance: real workers have no business with it, nor its worker with real ones. */

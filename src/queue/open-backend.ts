@@ -1,6 +1,8 @@
+import { createCloser } from "../lib/closing/closer.ts";
 import { settleWithin } from "../lib/deadline.ts";
 import { createRateGate } from "../lib/rate-gate.ts";
 import type { Backend, BackendOptions, Report } from "./backend.ts";
+import { closeDeadlineMs } from "./deadlines.ts";
 import { createPostgresBackend } from "./postgres-backend.ts";
 import type { QueueEvents } from "./queue-events.ts";
 import { openRedisBackend } from "./redis-backend.ts";
@@ -21,10 +23,15 @@ export async function openBackend(options: BackendOptions, events: QueueEvents):
   const report: Report = (where) => (error) => {
     if (mayReport()) events.queueFailed({ where, code: toQueueCode(error) });
   };
+  // A close that is late says nothing: the process ends, and its server's silence has been reported.
+  const closer = createCloser((_name, error) => report("close")(error), {
+    deadlineMs: closeDeadlineMs,
+    onLate: () => undefined,
+  });
   const chosen =
     redisUrl === undefined
-      ? createPostgresBackend(databaseUrl, report)
-      : await openRedisBackend({ url: redisUrl, prefix }, report);
+      ? createPostgresBackend(databaseUrl, report, closer)
+      : await openRedisBackend({ url: redisUrl, prefix }, report, closer);
 
   return {
     ...chosen,
@@ -38,5 +45,6 @@ export async function openBackend(options: BackendOptions, events: QueueEvents):
       }
       return false;
     },
+    close: () => closer.close(),
   };
 }

@@ -1,17 +1,20 @@
 import { createPostgresBackend as createFactory, withBackend, type Processor } from "bullmq";
+import type { Closer } from "../lib/closing/closer.ts";
 import { toConnection } from "../lib/postgres-url.ts";
 import type { BullWorkerOptions, ChosenBackend, Report } from "./backend.ts";
-import { createBackendCloser } from "./backend-closer.ts";
+import { connectDeadlineMs } from "./deadlines.ts";
 import { bullmqSchema } from "./names.ts";
 import { GuardedClient } from "./guarded-client.ts";
-import { connectDeadlineMs, readyOrThrow } from "./ready-or-throw.ts";
+import { readyOrThrow } from "./ready-or-throw.ts";
 import { startBullWorker } from "./start-bull-worker.ts";
 
-/** BullMQ in Postgres. Connects when the first queue is opened. */
-export function createPostgresBackend(databaseUrl: string, report: Report): ChosenBackend {
+/**
+ * BullMQ in Postgres. Connects when the first queue is opened.
+ * @param closer takes what is opened
+ */
+export function createPostgresBackend(databaseUrl: string, report: Report, closer: Closer): ChosenBackend {
   const { Queue, Worker } = withBackend(createFactory);
-  const closer = createBackendCloser(report("close"));
-  // A pool of its own for each queue and worker: a shared one that is too small hangs without a word.
+  // Each queue and worker has its own pool: a shared one that is too small hangs without a word.
   const connection = {
     ...toConnection(databaseUrl, ""),
     schema: bullmqSchema,
@@ -24,7 +27,7 @@ export function createPostgresBackend(databaseUrl: string, report: Report): Chos
     async openProducer(queueName, { isOurs } = { isOurs: true }) {
       const queue = new Queue(queueName, { connection, skipMetasUpdate: !isOurs });
       queue.on("error", report(queueName));
-      closer.add(() => queue.close());
+      closer.add(queueName, () => queue.close());
       await readyOrThrow(queue, "Postgres");
       return queue;
     },
@@ -38,7 +41,6 @@ export function createPostgresBackend(databaseUrl: string, report: Report): Chos
     },
     // BullMQ cannot trim them here.
     forgetEvents: async (queue, text) => forgetEvents(databaseUrl, queue.name, text),
-    close: () => closer.close(),
   };
 }
 

@@ -23,8 +23,8 @@ export interface Queues {
   consumeRuns(options: { concurrency: number; process: RunProcessor }): Promise<Consumer>;
   consumeRequests(options: { handle: RequestHandler }): Promise<Consumer>;
   /**
-   * Takes out of all requests in the queue `avatar-requests` what `judge` says, whether they wait, failed, or are done, and
-   * forgets the queue's events that have `text` in them, where there is one.
+   * Takes out of all requests in the queue `avatar-requests` what `judge` says, whether they wait, failed, or are done. Removes
+   * the queue's events that have `text` in them, where there is one.
    * @throws UserError `queue-unreachable`
    */
   forgetInRequests(text: string | undefined, judge: (job: JobContents) => JobFate): Promise<void>;

@@ -1,9 +1,7 @@
 import { UserError } from "../lib/errors.ts";
 import { settleWithin } from "../lib/deadline.ts";
+import { connectDeadlineMs } from "./deadlines.ts";
 import { toQueueCode } from "./to-queue-code.ts";
-
-/** A server that has not answered a first connection within this time is away. */
-export const connectDeadlineMs = 10_000;
 
 /**
  * Waits until a queue or a worker of BullMQ is connected.

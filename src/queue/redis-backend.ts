@@ -1,10 +1,11 @@
 import { Queue, Worker, type Processor } from "bullmq";
 import { Redis } from "ioredis";
+import type { Closer } from "../lib/closing/closer.ts";
 import { UserError } from "../lib/errors.ts";
 import { settleWithin } from "../lib/deadline.ts";
 import type { BullWorkerOptions, ChosenBackend, Report } from "./backend.ts";
-import { createBackendCloser } from "./backend-closer.ts";
-import { connectDeadlineMs, readyOrThrow } from "./ready-or-throw.ts";
+import { connectDeadlineMs } from "./deadlines.ts";
+import { readyOrThrow } from "./ready-or-throw.ts";
 import { startBullWorker } from "./start-bull-worker.ts";
 
 export interface RedisOptions {
@@ -16,22 +17,26 @@ export interface RedisOptions {
 /** Producers fail fast: they must neither queue up offline nor wait for a Redis that is away. */
 const producing = { enableOfflineQueue: false, maxRetriesPerRequest: 1, commandTimeout: 1_000 };
 /**
- * Workers wait for Redis as long as it takes. The socket timeout finds half-open connections, silent for over 75 s
- * otherwise; a command timeout would keep a worker from recovering.
+ * Workers wait for Redis as long as it takes. The socket timeout finds half-open connections, which are silent for over 75 s
+ * otherwise. A command timeout would keep a worker from recovering.
  */
 const consuming = { maxRetriesPerRequest: null, socketTimeout: 15_000 };
 
-/** Connects to Redis. @throws UserError `queue-unreachable` */
+/**
+ * Connects to Redis.
+ * @param closer takes what is opened
+ * @throws UserError `queue-unreachable`
+ */
 export async function openRedisBackend(
   { url, ...options }: RedisOptions,
   report: Report,
+  closer: Closer,
 ): Promise<ChosenBackend> {
   const prefix = options.prefix === undefined ? {} : { prefix: options.prefix };
-  const closer = createBackendCloser(report("close"));
   const connect = (behaviour: object) => {
     const client = new Redis(url, { ...behaviour, connectTimeout: 5_000, keepAlive: 10_000 });
     client.on("error", report("redis"));
-    closer.add(async () => client.disconnect());
+    closer.add("connection", () => client.disconnect());
     return client;
   };
   const producer = connect(producing);
@@ -48,7 +53,7 @@ export async function openRedisBackend(
         ...prefix,
       });
       queue.on("error", report(queueName));
-      closer.add(() => queue.close());
+      closer.add(queueName, () => queue.close());
       await readyOrThrow(queue, "Redis");
       return queue;
     },
@@ -63,7 +68,6 @@ export async function openRedisBackend(
       return startBullWorker<Data, Result>(worker, "Redis", report(queueName));
     },
     forgetEvents: async (queue, text) => forgetEvents(producer, queue.toKey("events"), text),
-    close: () => closer.close(),
   };
 }
 

@@ -11,7 +11,7 @@ export interface RequestResult {
   readonly batchId: string;
   readonly accepted: number;
   readonly duplicates: number;
-  /** By their index in the request. All who listen to the queue's events see it: it names no chat. */
+  /** By their index in the request. All listeners of the queue's events see it: it names no chat. */
   readonly rejected: readonly { readonly index: number; readonly reason: string }[];
 }
 
@@ -22,15 +22,15 @@ export interface RequestResult {
 export type RequestHandler = (data: unknown) => Promise<RequestResult>;
 
 /**
- * A request that met a fault of ours, or a contact that another transaction holds, waits for half of its age, within these, ms:
- * many that wait for one contact take turns rarely, and leave the consumer to the others.
+ * The bounds of a put-off request's wait, ms, which is half of its age. It met a fault of ours, or a contact that another
+ * transaction holds. Many that wait for one contact take turns rarely, and leave the consumer to the others.
  */
 const retryDelayMs = { least: 5_000, most: 60_000 };
 /** Kept for people to look at: bounded, since producers rarely say for how long. */
 const keptCompleted = { age: 24 * 3600, count: 1_000 };
 const keptFailed = { age: 14 * 24 * 3600, count: 10_000 };
 
-/** Of a request that was taken in by a process that died before it could say so. */
+/** The result of a request that was taken in by a process that died before it could say so. */
 function toTaken(data: unknown): RequestResult | undefined {
   return typeof data === "object" && data !== null ? (data as { taken?: RequestResult }).taken : undefined;
 }
@@ -62,7 +62,7 @@ export async function startRequestConsumer(
     },
   );
 
-  /** What is kept of a request that is taken in names no chat: its contacts are in Postgres, and may be erased there. */
+  /** The data kept of a taken request names no chat: contacts are in Postgres, and may be erased there. */
   async function take(job: Job): Promise<RequestResult> {
     const taken = await handle(job.data);
     await job.updateData({ taken });

@@ -16,12 +16,12 @@ export interface RunConsumerOptions {
   readonly wake: (instanceId: InstanceId) => Promise<unknown>;
 }
 
-/** The lease of a run whose process died is free after this long, and is looked for as often as below. */
+/** The lease of a run whose process died is free after this long. */
 const lockDurationMs = 15_000;
 const stalledIntervalMs = 5_000;
 /**
- * A run ends at once when it is told, but has to give its claims back first. Less than that, whatever the grace,
- * and its lease stays taken until it expires: the next worker would stand idle meanwhile.
+ * A run ends at once when it is told, but has to give its claims back first. With less than that its lease stays taken until it
+ * expires, and the next worker stands idle meanwhile.
  */
 const leastGraceMs = 2_000;
 
@@ -31,7 +31,7 @@ export async function startRunConsumer(
   queueName: string,
   { concurrency, process, wake }: RunConsumerOptions,
 ): Promise<Consumer> {
-  /** One for each run: a signal of ours that outlives them all would remember every run that listened to it. */
+  /** Each run has one: a signal of ours that outlives them all would remember every run that listened to it. */
   const running = new Set<AbortController>();
   let isStopping = false;
   const active = createActiveJobs();

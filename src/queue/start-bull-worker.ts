@@ -1,12 +1,11 @@
 import { settleWithin } from "../lib/deadline.ts";
 import type { BullWorker } from "./backend.ts";
+import { closeDeadlineMs } from "./deadlines.ts";
 import { readyOrThrow } from "./ready-or-throw.ts";
 
-const closeDeadlineMs = 3_000;
-
 /**
- * Starts taking jobs, once the connection stands: a BullMQ worker whose first connection is refused would try again
- * without end and without a pause.
+ * Starts taking jobs, once the connection stands. A BullMQ worker whose first connection is refused would try again without end
+ * or pause.
  * @param worker made with `autorun: false`; closed where it does not get ready
  * @throws UserError `queue-unreachable`, `queue-not-migrated`
  */

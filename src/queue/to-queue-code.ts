@@ -1,4 +1,4 @@
-/** What a log may say of an error of the queue: its code, or the name of its class, and no foreign text. */
+/** A log may say this of an error of the queue: its code, or its class, and no foreign text. */
 export function toQueueCode(error: unknown): string {
   if (typeof error !== "object" || error === null) return "UNKNOWN";
   if ("code" in error && typeof error.code === "string") return error.code;

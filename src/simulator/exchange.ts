@@ -3,7 +3,7 @@ import type { Decision } from "./world/decide-reply.ts";
 import type { Answer } from "./outcomes/reply.ts";
 import type { Simulation, World } from "./world/world.ts";
 
-/** One call on the wire, from its arrival to its end, kept in the log and in the count of calls in flight. */
+/** A call on the wire, from its arrival to its end, in the log and among the calls in flight. */
 export class Exchange {
   readonly #simulation: Simulation;
   readonly #world: World;

@@ -5,9 +5,9 @@ import { openConnection, type SourceConnection, type SourceDeadlines } from "./o
 import { toSourceError, type SourcePhase } from "./source-error.ts";
 
 export interface QueryOptions {
-  /** `postgres://…` of somebody else's database. */
+  /** `postgres://…` of another program's database. */
   readonly url: string;
-  /** One statement that returns rows: SELECT, WITH … SELECT, VALUES, TABLE. */
+  /** A single statement that returns rows: SELECT, WITH … SELECT, VALUES, TABLE. */
   readonly query: string;
   readonly deadlines: SourceDeadlines;
   /** Ends the reading at once, wherever it is, with the signal's reason. */
@@ -18,9 +18,8 @@ const maxRows = 1_000;
 const cursor = "contact_avatars";
 
 /**
- * The settings of the transaction, as far as the server knows them. A cursor is planned for its first rows unless told
- * that all will be fetched; a server notices that its client has gone only when it writes to it, unless it looks, which it
- * can do on some systems only.
+ * The settings of the transaction, as far as the server knows them. A cursor is planned for its first rows unless told that all
+ * will be fetched. A server notices that its client has gone only when it writes to it. Some systems let it look before.
  */
 const applySettings = `
   select set_config(name, wanted.value, true)
@@ -30,12 +29,12 @@ const applySettings = `
   where name <> 'client_connection_check_interval' or version() ~ 'linux'`;
 
 /**
- * Reads what a query gives, in blocks of at most 1,000 rows, each fetched when the one before was taken: memory does not
- * grow with the result. The first block comes also when there are no rows, for its columns. One connection, one read-only
- * transaction; a query that writes is refused.
+ * Reads a query's rows in blocks of at most 1,000, each fetched when the one before was taken. Memory does not grow with the
+ * result. The first block comes also when there are no rows, for its columns. One connection, one read-only transaction; a
+ * query that writes is refused.
  *
- * DECLARE CURSOR takes nothing but a query that reads, and the extended protocol one statement only: no text of the
- * query can end the transaction. Functions that write are refused by the transaction.
+ * DECLARE CURSOR takes nothing but a query that reads, and the extended protocol one statement only. So no text of the query
+ * can end the transaction. Functions that write are refused by the transaction.
  * @throws UserError with the codes of {@link toSourceError}
  */
 export async function* readQuery(options: QueryOptions): AsyncGenerator<RowBlock> {

@@ -17,8 +17,8 @@ const oneQuery = "the query must be one SELECT, also WITH … SELECT, VALUES or 
 /**
  * Says whose fault it is that a source cannot be read: `source-unreachable`, `source-tls`, `source-credentials`,
  * `source-database`, `source-pooler`, `source-query`, `source-writes`, `source-query-failed`, `source-timeout`, `source-lost`.
- * Of Postgres' own words only those about the text of the query are shown, never those about its data; for the same reason
- * the cause is left out.
+ * Postgres' own words are shown only about the text of the query, never about its data. The cause is left out for the same
+ * reason.
  */
 export function toSourceError(error: unknown, context: SourceErrorContext): UserError {
   const fault = context.phase === "connect" ? toConnectFault(error, context) : toQueryFault(error, context);
@@ -68,7 +68,7 @@ function toQueryFault(error: unknown, { phase, address, fetchMs }: SourceErrorCo
     const text = `the source at ${address} gave no rows within ${fetchMs} ms: make the query faster, or allow more with AVATARS_SOURCE_TIMEOUT_MS; ${kept}`;
     return { code: "source-timeout", text, retryable: true };
   }
-  // Only while the query is being understood: later a function of the source may put data into an error of any class.
+  // Shown only while the query is being understood: later a function of the source may put data into any error.
   if (phase === "declare" && isAboutText(code) && isOutsideFunctions(error)) {
     const hint = /^(42601|42P11|0A000)$/.test(code ?? "") ? `: ${oneQuery}` : "";
     const text = `the source at ${address} refuses the query (${code}), ${toExcerpt(error.message, 200)}${hint}`;

@@ -46,6 +46,12 @@ test.runIf(browser)(
     const { operations } = readDocument((await stage.call("/openapi.json")).text);
     await page.locator(".opblock").first().waitFor();
     expect(await page.locator(".opblock").count()).toBe(operations.length);
+    expect(await page.title()).toBe("contact-avatars");
+    // Neither a bar that opens other documents, nor the logo of a tool.
+    expect(await page.locator(".topbar, .download-url-wrapper, img").count()).toBe(0);
+    const icon = await page.locator("link[rel=icon]").getAttribute("href");
+    const drawn = await stage.call(new URL(icon ?? "", `${stage.url}/docs`).pathname);
+    expect([drawn.status, drawn.headers["content-type"]]).toEqual([200, "image/svg+xml"]);
     await page.locator("#operations-Batches-createBatch .opblock-summary-control").click();
     await page.locator("#operations-Batches-createBatch").getByText("Try it out").click();
     await page.locator("#operations-Batches-createBatch").getByText("Execute").waitFor();

@@ -27,17 +27,25 @@ export interface CliOptions {
   readonly stdin?: string | Buffer;
   /** An open file as standard input, in place of a text. */
   readonly stdinFd?: number;
+  /** What its user typed: `npx avatars`, unless told, or `node dist/bin.js`. */
+  readonly typed?: "npx" | "node";
 }
 
 /** Starts the built command as its user would: a process of its own, with no setting but those given. */
 export function startCli(
   args: readonly string[],
-  { env = {}, cwd, stdin, stdinFd }: CliOptions = {},
+  { env = {}, cwd, stdin, stdinFd, typed = "npx" }: CliOptions = {},
 ): CliRun {
   const child = spawn(process.execPath, [bin, ...args], {
     cwd,
     // By its temporary folder it is known to belong to this run of the tests: see watchdog.js.
-    env: { PATH: process.env["PATH"] ?? "", TMPDIR: tmpdir(), ...env },
+    env: {
+      PATH: process.env["PATH"] ?? "",
+      TMPDIR: tmpdir(),
+      // As npm sets it.
+      ...(typed === "npx" && { npm_command: "exec" }),
+      ...env,
+    },
     stdio: [stdinFd ?? (stdin === undefined ? "ignore" : "pipe"), "pipe", "pipe"],
   });
   const texts = { stdout: "", stderr: "", both: "" };

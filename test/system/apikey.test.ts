@@ -42,7 +42,7 @@ describe("keys of the API", () => {
     const token = created.stdout.replace(/\n$/, "");
     expect(token).toMatch(tokenPattern);
     expect(created.stderr).toBe(
-      `this key is shown once; if it is lost: avatars apikey revoke ${idOf(token)}, and make another\n`,
+      `this key is shown once; if it is lost: npx avatars apikey revoke ${idOf(token)}, and make another\n`,
     );
     const { rows } = await stage.database.pool.query<{ row: string }>(
       "select k::text || encode(k.secret_hmac, 'escape') || encode(k.secret_hmac, 'base64') as row from avatars.api_keys k",
@@ -81,10 +81,10 @@ describe("keys of the API", () => {
     const [revoked = "", expired = ""] = made.map(({ stdout }) => stdout.trim());
     expect((await callApi(url, "/v1/instances", { key: revoked })).status).toBe(200);
     expect((await callApi(url, "/v1/instances", { key: expired })).status).toBe(401);
-    // Whoever finds a key has all of it.
+    // A finder of a key has all of it.
     const done = await stage.run(["apikey", "revoke", revoked]);
     expect(done).toMatchObject({ code: 0, stderr: "" });
-    expect(done.stdout).toBe(`key ${idOf(revoked)} revoked: within 5 seconds nobody gets in with it\n`);
+    expect(done.stdout).toBe(`key ${idOf(revoked)} revoked: within 5 seconds it opens nothing\n`);
     expect(await stage.run(["apikey", "revoke", idOf(revoked)])).toMatchObject({ code: 0 });
     await eventually(async () =>
       expect((await callApi(url, "/v1/instances", { key: revoked })).status).toBe(401),
@@ -101,7 +101,7 @@ describe("keys of the API", () => {
       [["create", "--scope", "read", "--expires", "0"], "Expected more than 0."],
       [["create", "--scope", "read", "--instance", "1101000001", "1101000009"], "no instance 1101000009"],
       [["create", "--scope", "read"], "AVATARS_SECRET_KEY must be set", { AVATARS_SECRET_KEY: "" }],
-      [["revoke", "000000000000"], "there is no key with this id: see avatars apikey list"],
+      [["revoke", "000000000000"], "there is no key with this id: see npx avatars apikey list"],
     ];
     const ends = wrong.map(async ([args, message, env = {}]) => {
       const { code, stdout, stderr } = await stage.run(["apikey", ...args], { env });

@@ -131,7 +131,11 @@ describe.concurrent("what cannot be done is refused in one line", () => {
     ["an unknown format", ["enrich", "good.csv", "--out", "a.xlsx"], /a\.xlsx: .*\.csv or \.ndjson/],
     ["a folder that is not there", ["export", "--out", "no/a.csv"], /cannot write no\/a\.csv \(ENOENT\)/],
     ["an unknown status", ["export", "--out", "a.csv", "--status", "gone"], /Expected any of present/],
-    ["a bad batch id", ["export", "--out", "a.csv", "--batch", "7"], /Expected the id that avatars import/],
+    [
+      "a bad batch id",
+      ["export", "--out", "a.csv", "--batch", "7"],
+      /Expected the id that npx avatars import/,
+    ],
     [
       "an unknown batch",
       ["export", "--out", "a.csv", "--batch", "00000000-0000-0000-0000-000000000000"],
@@ -203,7 +207,7 @@ describe.concurrent("what cannot be done is refused in one line", () => {
       "%s",
       async (...args) => {
         const refused = await stage.run(args, { env: { DATABASE_URL: url.href } });
-        expectRefusal(refused, /holds no contact-avatars tables yet: run avatars migrate first/);
+        expectRefusal(refused, /holds no contact-avatars tables yet: run npx avatars migrate first/);
       },
     );
 

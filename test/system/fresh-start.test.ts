@@ -125,10 +125,27 @@ test("a second run finds all answers fresh, makes no call, and writes the same r
   expect(await readFile(join(folder, "contacts.avatars.csv"), "utf8")).toBe(firstResults);
 });
 
+test("an import of contacts that are all fresh says that none needs a call", async () => {
+  const imported = await runCli(["import", examples, "--instance", instanceId], options);
+  expect(imported.stderr).toMatch(
+    /^482 contacts enqueued .*, 482 of them fresh already, .*; all have a fresh answer: none needs a call$/m,
+  );
+});
+
+test("hints name the command as it was typed, by npx or by node", async () => {
+  const [byNpx, byNode] = await Promise.all(
+    (["npx", "node"] as const).map((typed) => runCli(["enrich", examples], { ...options, typed })),
+  );
+  expect(byNpx?.stderr).toContain("or run npx avatars instance add; enrich --simulate works");
+  expect(byNode?.stderr).toMatch(/or run node \S*bin\.js instance add; enrich --simulate works/);
+});
+
 test("status and export work on the data afterwards", async () => {
   const status = await runCli(["status"], options);
   expect(status).toMatchObject({ code: 0, stderr: "" });
-  expect(status.stdout).toMatch(new RegExp(`^${instanceId} `, "m"));
+  expect(status.stdout).toMatch(new RegExp(`^${instanceId} +paused `, "m"));
+  expect(status.stdout).toMatch(new RegExp(`^${instanceId} is the built-in simulator's`, "m"));
+  expect(status.stdout).not.toContain("resume");
   const { instances } = JSON.parse((await runCli(["status", "--json"], options)).stdout) as {
     instances: { due: number; contacts: Record<string, number> }[];
   };

@@ -167,6 +167,6 @@ describe.concurrent("the contact list of an instance", () => {
   });
 
   test("of an unknown instance is none", async () => {
-    expectRefusal(await importFrom("4"), "there is no instance 4: see avatars instance list");
+    expectRefusal(await importFrom("4"), "there is no instance 4: see npx avatars instance list");
   });
 });

@@ -22,7 +22,7 @@ const troubles: [string, Trouble, RegExp][] = [
   ["a 401 in disguise", answering("disguised-401"), /refuses the instance's token/],
   ["a 403", answering("forbidden-403"), /refuses the instance's token/],
   ["expired", inState("expired"), /is expired[^]*pay for the instance/],
-  ["deleted", inState("deleted"), /is deleted[^]*avatars instance remove/],
+  ["deleted", inState("deleted"), /is deleted[^]*npx avatars instance remove/],
   ["blocked", inState("blocked"), /account is blocked/],
   ["a spent quota", answering("quota-466"), /monthly quota is spent[^]*1st of next month/],
   ["404s", answering("not-found-404"), /knows no such instance or path/],
@@ -69,7 +69,7 @@ describe.each(listBackends())("enrich with the queue in $name", (backend) => {
     expect(held.stdout).toContain(`instance ${id} is held`);
     expect(held.stdout).toContain(`${chats.length} contacts are left, none of them failed`);
     expect(held.stdout).toMatch(
-      new RegExp(`then continue with: (npx )?avatars enrich contacts.csv --instance ${id}$`, "m"),
+      new RegExp(`then continue with: npx avatars enrich contacts.csv --instance ${id}$`, "m"),
     );
     expect(stage.readCalls(id).length).toBeLessThanOrEqual(maxInFlight + signs);
     expect((await stage.readContacts(id)).filter(({ attempts }) => attempts > 0)).toEqual([]);

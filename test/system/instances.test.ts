@@ -16,7 +16,7 @@ describe.each(listBackends())("instances with the queue in $name", (backend) => 
   test("an instance is added, shown without its token, given a new token, and removed", async () => {
     const { simulator } = stage;
     expect((await stage.run(["instance", "list"])).stdout).toBe(
-      "no instances yet: add one with avatars instance add\n",
+      "no instances yet: add one with npx avatars instance add\n",
     );
     const add = ["instance", "add", "1101000001", "--url", `${simulator.url}/`];
     const added = await stage.run([...add, "--token-stdin", "--label", "sales", "--rps", "7"], {

@@ -154,7 +154,9 @@ describe("where nights are switched off", () => {
     expect(text.stdout).toMatch(
       /^1101000001 has 25 contacts that do not fit: the last of them waits until /m,
     );
-    expect(text.stdout).toMatch(/^1101000002 is paused: nothing is asked until avatars instance resume$/m);
+    expect(text.stdout).toMatch(
+      /^1101000002 is paused: nothing is asked until npx avatars instance resume$/m,
+    );
     expect(matching).toEqual([{ instanceId: aged, contacts: 3 }]);
     expect(limited).toEqual([{ instanceId: busy, contacts: 50 }]);
     expect(await readRuns(busy)).toEqual([]);

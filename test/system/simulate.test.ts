@@ -9,7 +9,7 @@ test("simulate serves GREEN-API on a free port, says how to use it, and ends wel
   const run = startCli(["simulate", "--port", "0", "--seed", "5", ...timing]);
   await printedBy(run, "instance add");
   const [url = ""] = /http:\/\/127\.0\.0\.1:\d+/.exec(run.printed()) ?? [];
-  expect(run.printed()).toContain(`avatars instance add 1101000001 --url ${url} --token anything`);
+  expect(run.printed()).toContain(`npx avatars instance add 1101000001 --url ${url} --token anything`);
   const answer = await fetch(`${url}/waInstance1101000001/getAvatar/anything`, {
     method: "POST",
     headers: { "content-type": "application/json" },
@@ -93,5 +93,5 @@ test.each([
   ["instance add --help", ["instance", "add", "--help"]],
 ])("%s shows examples", async (_what, args) => {
   const help = await runCli(args);
-  expect(help.stdout + help.stderr).toMatch(/Examples:\n {2}(?:avatars|zcat|batch=|DATABASE_URL)/);
+  expect(help.stdout + help.stderr).toMatch(/Examples:\n {2}(?:npx avatars|zcat|batch=|DATABASE_URL)/);
 });

@@ -162,7 +162,7 @@ describe("what is told of an instance", () => {
       run("instance", "list"),
       run("status", "--check"),
     ]);
-    expect(status).toContain("1101000001 is paused: go on with avatars instance resume 1101000001");
+    expect(status).toContain("1101000001 is paused: go on with npx avatars instance resume 1101000001");
     expect(list).toMatch(/^1101000001 +paused/m);
     expect(check).toMatch(/^ok: /);
     await run("instance", "resume", instanceId);
@@ -178,7 +178,9 @@ describe("what is told of an instance", () => {
       stage.run(["instance", "set", instanceId, "--rps", "fast"]),
     ]);
     expect(unknown).toMatchObject({ code: 2, stdout: "" });
-    expect(unknown.stderr).toMatch(/^avatars: there is no instance 1101000009: see avatars instance list/);
+    expect(unknown.stderr).toMatch(
+      /^avatars: there is no instance 1101000009: see npx avatars instance list/,
+    );
     expect(unchanged).toMatchObject({ code: 0, stdout: "instance 1101000001 is set so already\n" });
     expect(unsaid).toMatchObject({ code: 2, stdout: "" });
     expect(unsaid.stderr).toMatch(

@@ -48,3 +48,15 @@ test("one that fails, at once or later, is reported and does not keep the others
     ["throws", new Error("at once")],
   ]);
 });
+
+test("one that does not end within the deadline is told as late, and does not keep the others open", async () => {
+  const told: string[] = [];
+  const closer = createCloser((name) => told.push(`${name} failed`), {
+    deadlineMs: 1,
+    onLate: (name) => told.push(`${name} late`),
+  });
+  closer.add("first", () => void told.push("first closed"));
+  closer.add("endless", () => new Promise(() => undefined));
+  await closer.close();
+  expect(told).toEqual(["endless late", "first closed"]);
+});

@@ -10,6 +10,7 @@ import type { InstanceId } from "../../src/domain/instance-id.ts";
 async function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   const [stdout, stderr, stdin] = [new PassThrough(), new PassThrough(), new PassThrough()];
   const io = {
+    command: "avatars",
     args,
     stdout,
     stderr,

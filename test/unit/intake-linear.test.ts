@@ -5,12 +5,13 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { chooseColumns } from "../../src/intake/choose-columns.ts";
 import { parseContactId } from "../../src/intake/ids/contact-id.ts";
-import { createRecordJoiner, scanQuotes, type RawRecord } from "../../src/intake/join-records.ts";
+import { createRecordJoiner, type RawRecord } from "../../src/intake/join-records.ts";
 import { parseRequest } from "../../src/intake/parse-request.ts";
 import { readContactList } from "../../src/intake/read-contact-list.ts";
 import { readContacts, type IntakeRecord } from "../../src/intake/read-contacts.ts";
 import { readRow } from "../../src/intake/read-row.ts";
 import { readRows } from "../../src/intake/read-rows.ts";
+import { scanQuotes } from "../../src/intake/scan-quotes.ts";
 import { UserError } from "../../src/lib/errors.ts";
 
 const sizes = [1, 2, 4, 8];

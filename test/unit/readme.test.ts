@@ -46,7 +46,7 @@ async function readHelp(...args: string[]): Promise<string> {
   const stdout = new PassThrough();
   const stderr = new PassThrough();
   const stdin = new PassThrough();
-  const io = { args: [...args, "--help"], stdout, stderr, stdin };
+  const io = { command: "avatars", args: [...args, "--help"], stdout, stderr, stdin };
   await runProgram({ ...io, signal: new AbortController().signal, stopSignal: () => undefined });
   stdout.end();
   return text(stdout);

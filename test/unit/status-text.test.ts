@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { InstanceStatus } from "../../src/app/app.ts";
 import { formatStatus } from "../../src/cli/status/status-text.ts";
-import type { InstanceId } from "../../src/domain/instance-id.ts";
+import { simulatedInstanceId, type InstanceId } from "../../src/domain/instance-id.ts";
 
 const minuteMs = 60_000;
 
@@ -53,7 +53,7 @@ describe("avatars status, for people", () => {
     expect(remarks).toEqual([]);
   });
 
-  test("leaves out what nobody can tell", () => {
+  test("leaves out what cannot be told", () => {
     const idle = {
       callsPerSecond: 0,
       throttledShare: undefined,
@@ -90,9 +90,18 @@ describe("avatars status, for people", () => {
       { slowdown: 0.7, callsAllowed: 7 },
       /^1101000001 is slowed to 7\/s after refusals: back to its full rate in 30 s$/,
     ],
-    ["says that nobody works", { stalled: true }, /nobody works on them: start avatars worker$/],
+    ["says that no worker works", { stalled: true }, /no worker works on them: start avatars worker$/],
   ])("%s", (_name, change, expected) => {
     expect(remarkOn(change)).toMatch(expected);
+  });
+
+  test("says whose the simulator's instance is, and advises nothing", () => {
+    for (const state of ["active", "paused", "held"] as const) {
+      const simulated = { state, heldReason: "bad-credentials", stalled: true };
+      expect(remarkOn({ ...simulated, instanceId: simulatedInstanceId })).toBe(
+        "0000000000 is the built-in simulator's, not GREEN-API's: only enrich --simulate calls it",
+      );
+    }
   });
 
   test("tells a beginner how to go on", () => {

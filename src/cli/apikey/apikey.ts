@@ -2,7 +2,7 @@ import type { ApiKey, ApiScope } from "../../domain/api-key.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { parseApiToken } from "../../lib/secrets/api-token.ts";
 import { UserError } from "../../lib/errors.ts";
-import { writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
+import { writeHint, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
 import { getInstance, storeInstanceFromEnvironment } from "../instance/resolve-instance.ts";
 import { formatAge } from "../terminal/format.ts";
 import { formatTable } from "../terminal/table.ts";
@@ -32,7 +32,8 @@ export async function createApiKey(options: CreateApiKeyOptions, io: CommandIo):
     });
     if (json) writeJson(io.stdout, { token, ...toJson(key) });
     else writeLine(io.stdout, token);
-    writeLine(
+    writeHint(
+      io,
       io.stderr,
       `this key is shown once; if it is lost: avatars apikey revoke ${key.id}, and make another`,
     );
@@ -45,7 +46,11 @@ export async function listApiKeys({ json }: { readonly json: boolean }, io: Comm
     const keys = await app.apiKeys.list();
     if (json) return writeJson(io.stdout, keys.map(toJson));
     if (keys.length === 0)
-      return writeLine(io.stdout, "no keys yet: make one with avatars apikey create --scope enqueue,read");
+      return writeHint(
+        io,
+        io.stdout,
+        "no keys yet: make one with avatars apikey create --scope enqueue,read",
+      );
     const rows = keys.map((key) => [
       key.id,
       toState(key),
@@ -69,7 +74,7 @@ export async function revokeApiKey(idOrToken: string, io: CommandIo): Promise<nu
       // What was typed may be a secret.
       throw new UserError("unknown-key", "there is no key with this id: see avatars apikey list");
     }
-    writeLine(io.stdout, `key ${id} revoked: within 5 seconds nobody gets in with it`);
+    writeLine(io.stdout, `key ${id} revoked: within 5 seconds it opens nothing`);
   });
 }
 

@@ -10,7 +10,7 @@ import { UserError } from "../../lib/errors.ts";
 
 /** Where a batch's contacts come from, opened. */
 export interface ContactSource {
-  /** As the batch will tell it. */
+  /** The source, as the batch will tell it. */
   readonly kind: "file" | "query" | "instance";
   /** For sentences: `contacts.csv`, `standard input`, `the query`. */
   readonly name: string;

@@ -2,6 +2,7 @@ import type { BatchProgress, InstanceView } from "../../app/app.ts";
 import { contactStatuses } from "../../domain/contact-status.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
 import { formatDuration } from "../../lib/duration.ts";
+import { spellCommands, toCommandLine } from "../terminal/typed-command.ts";
 import { formatTable } from "../terminal/table.ts";
 import type { End } from "./work-off.ts";
 
@@ -18,8 +19,10 @@ export interface Summary {
 export interface SummaryContext {
   readonly instance: InstanceView;
   readonly simulated: boolean;
-  /** The command line that continues. */
+  /** What was typed before the arguments. */
   readonly command: string;
+  /** The command line that continues. */
+  readonly commandLine: string;
 }
 
 /** The last lines of a bulk run, for people. */
@@ -42,7 +45,7 @@ export function formatSummary(summary: Summary, context: SummaryContext): string
     `${calls} calls in ${formatDuration(tookMs)}${speed}; ${batch.fresh} contacts were fresh and needed none`,
     `results: ${resultsPath}${rejectsPath === undefined ? "" : `; lines that are no contacts: ${rejectsPath}`}`,
     ...describeEnd(end, batch, context),
-    ...(context.simulated ? nextSteps : []),
+    ...(context.simulated ? toNextSteps(context.command) : []),
   ];
 }
 
@@ -55,21 +58,27 @@ const meanings: Record<(typeof contactStatuses)[number], string> = {
   unknown: "never asked",
 };
 
-const nextSteps = [
-  "",
-  "These answers were invented by the simulator. With real credentials, from the GREEN-API console:",
-  "  export GREEN_API_URL=https://7103.api.greenapi.com GREEN_API_ID_INSTANCE=1101000001 GREEN_API_TOKEN=…",
-  "  npx avatars enrich my.csv",
-];
+function toNextSteps(command: string): string[] {
+  return [
+    "",
+    "These answers were invented by the simulator. With real credentials, from the GREEN-API console:",
+    "  export GREEN_API_URL=https://7103.api.greenapi.com GREEN_API_ID_INSTANCE=1101000001 GREEN_API_TOKEN=…",
+    `  ${toCommandLine(command, ["enrich", "my.csv"])}`,
+  ];
+}
 
-function describeEnd(end: End, batch: BatchProgress, { instance, command }: SummaryContext): string[] {
+function describeEnd(
+  end: End,
+  batch: BatchProgress,
+  { instance, command, commandLine }: SummaryContext,
+): string[] {
   if (end.kind === "done") return [];
   const left = `${batch.pending} contacts are left`;
-  if (end.kind === "stopped") return [`stopped: ${left}; continue with: ${command}`];
+  if (end.kind === "stopped") return [`stopped: ${left}; continue with: ${commandLine}`];
   const { text, advice } = explainHold(end.reason);
   return [
     `instance ${instance.id} is held: ${text}; ${left}, none of them failed`,
-    ...(advice === undefined ? [] : [advice]),
-    `then continue with: ${command}`,
+    ...(advice === undefined ? [] : [spellCommands(advice, command)]),
+    `then continue with: ${commandLine}`,
   ];
 }

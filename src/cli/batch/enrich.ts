@@ -12,14 +12,8 @@ import { contactStatuses, isClear } from "../../domain/contact-status.ts";
 import { openFileSource } from "./contact-source.ts";
 import { formatSummary, type Summary } from "./enrich-summary.ts";
 import { assertDistinctFiles, toRejectsPath, toResultsPath } from "./file-names.ts";
-import {
-  exitCodes,
-  toCommandLine,
-  toStoppedCode,
-  writeJson,
-  writeLine,
-  type CommandIo,
-} from "../terminal/io.ts";
+import { exitCodes, toStoppedCode, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
+import { toCommandLine } from "../terminal/typed-command.ts";
 import { readIntoBatch, type BatchRead, type BatchTarget, type IntakeOptions } from "./read-into-batch.ts";
 import { getInstance, resolveInstance } from "../instance/resolve-instance.ts";
 import { assertResultsWritable, writeResultsFile } from "./results-file.ts";
@@ -58,36 +52,10 @@ export async function enrich(options: EnrichOptions, io: CommandIo): Promise<num
     const instance = options.simulate
       ? await openSimulatedInstance(app)
       : await resolveInstance(app, options.instance);
-    // A person is here and wants it now: a hold from an earlier run is put to the test at once.
+    // A person waits: a hold from an earlier run is put to the test at once.
     await app.instances.probeNow(instance.id);
-    const startedAt = performance.now();
     const target = { source, instance, priority: 1, rejectsPath };
-    const { read, end, worker } = await readAndWorkOff(app, options, target, io);
-    if (end.kind === "stopped") {
-      const graceSeconds = Math.round(config.shutdownGraceMs / 1000);
-      writeLine(
-        io.stderr,
-        `stopping: calls in flight have up to ${graceSeconds} s; Ctrl-C again stops at once`,
-      );
-    }
-    await worker.stop();
-    const batch = await getProgress(app, read.batchId);
-    const rows = app.readResults({ batchId: read.batchId });
-    await writeResultsFile(resultsPath, rows, { readerSignal: io.signal });
-    const summary: Summary = {
-      end,
-      batch,
-      calls: worker.activity.calls(instance.id),
-      tookMs: performance.now() - startedAt,
-      resultsPath,
-      rejectsPath: read.rejectsPath,
-    };
-    if (options.json) writeJson(io.stdout, summary);
-    else {
-      const context = { instance, simulated: options.simulate, command: toCommandLine(io.args) };
-      for (const line of formatSummary(summary, context)) writeLine(io.stdout, line);
-    }
-    return toExitCode(end, batch, read, options, io);
+    return await runBatch(app, options, { target, resultsPath }, io);
   } catch (error) {
     if (!io.signal.aborted) throw error;
     writeLine(io.stderr, "stopped; everything done so far is kept: run the same command again to continue");
@@ -95,6 +63,45 @@ export async function enrich(options: EnrichOptions, io: CommandIo): Promise<num
   } finally {
     await app.close();
   }
+}
+
+/** From the first contact that is read to the summary. */
+async function runBatch(
+  app: App,
+  options: EnrichOptions,
+  { target, resultsPath }: { readonly target: Omit<BatchTarget, "onOpened">; readonly resultsPath: string },
+  io: CommandIo,
+): Promise<number> {
+  const { instance } = target;
+  const startedAt = performance.now();
+  const { read, end, worker } = await readAndWorkOff(app, options, target, io);
+  if (end.kind === "stopped") {
+    const graceSeconds = Math.round(app.config.shutdownGraceMs / 1000);
+    writeLine(
+      io.stderr,
+      `stopping: calls in flight have up to ${graceSeconds} s; Ctrl-C again stops at once`,
+    );
+  }
+  await worker.stop();
+  const batch = await getProgress(app, read.batchId);
+  const rows = app.readResults({ batchId: read.batchId });
+  await writeResultsFile(resultsPath, rows, { readerSignal: io.signal });
+  const summary: Summary = {
+    end,
+    batch,
+    calls: worker.activity.calls(instance.id),
+    tookMs: performance.now() - startedAt,
+    resultsPath,
+    rejectsPath: read.rejectsPath,
+  };
+  if (options.json) writeJson(io.stdout, summary);
+  else {
+    const { command, args } = io;
+    const commandLine = toCommandLine(command, args);
+    const context = { instance, simulated: options.simulate, command, commandLine };
+    for (const line of formatSummary(summary, context)) writeLine(io.stdout, line);
+  }
+  return toExitCode(end, batch, read, options, io);
 }
 
 function announce({ simulate }: EnrichOptions, config: Config, io: CommandIo): void {
@@ -109,7 +116,7 @@ function announce({ simulate }: EnrichOptions, config: Config, io: CommandIo): v
   );
 }
 
-/** The simulator on a free port, as an instance that nobody else calls: it is paused when the simulator goes. */
+/** The simulator on a free port, as an instance that no other process calls. The instance is paused when the simulator goes. */
 async function openSimulatedInstance(app: App): Promise<InstanceView> {
   const simulator = await startSimulator({ requestsPerSecond: app.config.requestsPerSecond });
   app.onClose("simulator", async () => {
@@ -127,8 +134,8 @@ async function openSimulatedInstance(app: App): Promise<InstanceView> {
 }
 
 /**
- * Reads the file while the first of its contacts are being asked for already. The worker starts when the batch is
- * there: an answer to what an earlier run left over would count as fresh otherwise.
+ * Reads the file while the first of its contacts are being asked for already. The worker starts when the batch is there:
+ * before, answers for an earlier run's rest would count as fresh.
  */
 async function readAndWorkOff(
   app: App,

@@ -27,8 +27,8 @@ export function toRejectsPath(resultsPath: string): string {
 }
 
 /**
- * What is written must not replace what is read, or each other: neither by another spelling of the path, nor through a
- * link of either kind, nor as standard input (`-`).
+ * No file that is written may be the one that is read, or another one that is written. Spellings of a path, links of either
+ * kind and standard input (`-`) are seen through.
  * @param files by their roles, for the message
  * @throws UserError `same-file`
  */

@@ -20,7 +20,7 @@ export interface ImportSourceOptions extends IntakeOptions {
 export interface ImportSource {
   /** The path that must not be written to. */
   readonly file: string | undefined;
-  /** Where rejects go when nobody says. */
+  /** The report of rejects, unless an option names another. */
   readonly rejectsPath: string;
   /** Whose contacts they are, where the command line says so. */
   readonly instance: InstanceId | undefined;

@@ -1,8 +1,8 @@
-import { openApp } from "../../app/app.ts";
+import { openApp, type BatchProgress, type InstanceView } from "../../app/app.ts";
 import { readConfig } from "../../config.ts";
 import { assertDistinctFiles } from "./file-names.ts";
 import { chooseImportSource, type ImportSourceOptions } from "./import-source.ts";
-import { exitCodes, toStoppedCode, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
+import { exitCodes, toStoppedCode, writeHint, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
 import { readIntoBatch } from "./read-into-batch.ts";
 import { resolveInstance } from "../instance/resolve-instance.ts";
 
@@ -36,10 +36,7 @@ export async function importBatch(options: ImportBatchOptions, io: CommandIo): P
     const progress = await app.findBatchProgress(batchId);
     if (options.json) writeJson(io.stdout, progress);
     else writeLine(io.stdout, batchId);
-    writeLine(
-      io.stderr,
-      `${progress?.accepted ?? 0} contacts enqueued for instance ${instance.id}, ${progress?.fresh ?? 0} of them fresh already, ${progress?.duplicates ?? 0} duplicates; a worker asks for them: avatars worker`,
-    );
+    writeHint(io, io.stderr, describe(instance, progress));
     return counts.rejected > 0 ? exitCodes.incomplete : exitCodes.done;
   } catch (error) {
     if (!io.signal.aborted) throw error;
@@ -51,4 +48,14 @@ export async function importBatch(options: ImportBatchOptions, io: CommandIo): P
   } finally {
     await app.close();
   }
+}
+
+/** What was taken in, and what becomes of it. */
+function describe({ id }: InstanceView, progress: BatchProgress | undefined): string {
+  const { accepted = 0, fresh = 0, duplicates = 0 } = progress ?? {};
+  const next =
+    fresh === accepted
+      ? "all have a fresh answer: none needs a call"
+      : "a worker asks for them: avatars worker";
+  return `${accepted} contacts enqueued for instance ${id}, ${fresh} of them fresh already, ${duplicates} duplicates; ${next}`;
 }

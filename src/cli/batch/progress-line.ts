@@ -22,7 +22,7 @@ export interface ProgressLine {
 /** A terminal's line is drawn this often; elsewhere a line is written when this much time has passed. */
 const plainIntervalMs = 10_000;
 
-/** One line that renews itself on a terminal; elsewhere plain lines, few. */
+/** A single line that renews itself on a terminal; elsewhere plain lines, few. */
 export function createProgressLine(io: CommandIo): ProgressLine {
   return io.stderr.isTTY ? createTerminalLine(io) : createPlainLines(io);
 }

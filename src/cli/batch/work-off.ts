@@ -24,7 +24,7 @@ export interface WorkOffPorts {
 const pollMs = 500;
 /** A quota of correspondents leaves some chats to be asked: the end is when nothing has changed for so long. */
 const lastAnswersMs = 6_000;
-/** The progress of a million contacts takes a while to count: never spend more than a tenth of the time on it. */
+/** The progress of a million contacts takes a while to count: a tenth of the time at most goes into it. */
 const pollShare = 10;
 
 /** Shows the progress of a batch until it is done, stopped, or cannot go on. */

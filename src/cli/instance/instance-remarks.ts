@@ -1,12 +1,17 @@
 import type { InstanceStatus } from "../../app/app.ts";
+import { simulatedInstanceId } from "../../domain/instance-id.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
 import { recoveryPerSecond } from "../../domain/pace/refusal-constants.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { formatRate, formatMoment } from "../terminal/format.ts";
 
-/** What is out of the ordinary, as the end of a sentence that begins with the instance. */
+/** Whatever its state: the next `enrich --simulate` takes it up as it is, so that there is nothing to advise. */
+const simulatedRemark = "is the built-in simulator's, not GREEN-API's: only enrich --simulate calls it";
+
+/** Remarks on what is out of the ordinary. Each is the end of a sentence that begins with the instance. */
 export function toRemarks(status: InstanceStatus): string[] {
   const { instanceId, state, heldReason, heldSince, heldUntil, throttledUntil } = status;
+  if (instanceId === simulatedInstanceId) return [simulatedRemark];
   const remarks: string[] = [];
   if (state === "paused") remarks.push(`is paused: go on with avatars instance resume ${instanceId}`);
   if (state === "held" && heldReason !== undefined) {
@@ -22,7 +27,7 @@ export function toRemarks(status: InstanceStatus): string[] {
   }
   const pace = describePace(status);
   if (pace !== undefined) remarks.push(pace);
-  if (status.stalled) remarks.push("has due contacts and nobody works on them: start avatars worker");
+  if (status.stalled) remarks.push("has due contacts and no worker works on them: start avatars worker");
   return remarks;
 }
 

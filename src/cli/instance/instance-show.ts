@@ -4,7 +4,7 @@ import { explainHold } from "../../domain/trouble/hold.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { describeMaxInFlight, describeRate, describeShare } from "./instance-text.ts";
-import { writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
+import { writeHint, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
 import { unknownInstance } from "./resolve-instance.ts";
 import { toRemarks } from "./instance-remarks.ts";
 import { formatAge, formatEta, formatMoment, formatRate, formatShare } from "../terminal/format.ts";
@@ -23,10 +23,17 @@ export async function showInstance({ id, json }: ShowInstanceOptions, io: Comman
     if (json) return writeJson(io.stdout, toJson(view, status));
     const facts = toFacts(view, status, app.config).filter(([, value]) => value !== "");
     const width = Math.max(...facts.map(([name]) => name.length));
-    for (const [name, value] of facts) writeLine(io.stdout, `${name.padEnd(width)}  ${value}`);
-    for (const remark of toRemarks(status)) writeLine(io.stdout, `${id} ${remark}`);
+    for (const [name, value] of facts) {
+      const line = `${name.padEnd(width)}  ${value}`;
+      // The others may show what users have named.
+      if (name === adviceName) writeHint(io, io.stdout, line);
+      else writeLine(io.stdout, line);
+    }
+    for (const remark of toRemarks(status)) writeHint(io, io.stdout, `${id} ${remark}`);
   });
 }
+
+const adviceName = "to do";
 
 function toJson({ id: _id, ...view }: InstanceView, status: InstanceStatus): object {
   const hold = status.heldReason === undefined ? {} : explainHold(status.heldReason);
@@ -45,7 +52,7 @@ function toFacts(view: InstanceView, status: InstanceStatus, config: App["config
     ["state", hold ? `${state} (${heldReason}): ${hold.text}` : state],
     ["since", heldSince ? `${heldSince.toISOString()} (${formatAge(heldSince)})` : ""],
     ["next try", heldUntil ? formatMoment(heldUntil) : ""],
-    ["to do", hold?.advice ?? ""],
+    [adviceName, hold?.advice ?? ""],
     ["last state seen", describeStateSeen(view)],
     ["rate", `${describeRate(view, config)} calls/s`],
     ["allowed now", `${formatRate(status.callsAllowed)} calls/s`],

@@ -3,7 +3,7 @@ import type { InstanceId } from "../../domain/instance-id.ts";
 import { UserError } from "../../lib/errors.ts";
 import { parseApiUrl } from "./api-url.ts";
 import { askToken, checkToken, readTokenFromStdin } from "./ask-token.ts";
-import { writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
+import { writeHint, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
 import { unknownInstance } from "./resolve-instance.ts";
 import { formatTable } from "../terminal/table.ts";
 import { withApp } from "../terminal/with-app.ts";
@@ -36,7 +36,7 @@ export async function listInstances(options: { readonly json: boolean }, io: Com
     const instances = await app.instances.list();
     if (options.json) return writeJson(io.stdout, instances);
     if (instances.length === 0)
-      return writeLine(io.stdout, "no instances yet: add one with avatars instance add");
+      return writeHint(io, io.stdout, "no instances yet: add one with avatars instance add");
     const rows = instances.map(({ id, state, requestsPerSecond, apiUrl, label, heldReason }) => [
       id,
       heldReason === undefined ? state : `${state}: ${explainHold(heldReason).text}`,
@@ -54,7 +54,8 @@ export async function pauseInstance(id: InstanceId, io: CommandIo): Promise<numb
   return withApp(io, async (app) => {
     const before = await app.instances.setPaused(id, true);
     if (before === undefined) throw unknownInstance(id);
-    writeLine(
+    writeHint(
+      io,
       io.stdout,
       before === "paused"
         ? `instance ${id} is paused already`

@@ -42,7 +42,7 @@ Examples:
     });
 }
 
-/** One condition, added to those before. */
+/** Adds one condition to those before. */
 function toWhere(text: string, before: ResyncWhere = {}): ResyncWhere {
   const equals = text.indexOf("=");
   const name = text.slice(0, Math.max(equals, 0)).trim().toLowerCase();

@@ -14,7 +14,7 @@ const ends: Readonly<Record<ResyncEnd, string>> = {
   "switched-off": "nights were switched off",
 };
 
-/** Of each instance the run that is open, the last night, and the last manual one; nothing where there was none yet. */
+/** The runs of each instance: the open one, the last night, the last manual one. Nothing where there was none yet. */
 export function formatLatestRuns(
   latest: ReadonlyMap<InstanceId, LatestRuns>,
   night: ResyncNight | undefined,

@@ -1,10 +1,11 @@
 import type { App, ResyncForecast } from "../../app/app.ts";
+import { simulatedInstanceId } from "../../domain/instance-id.ts";
 import { total, type ResyncPlan } from "../../domain/resync/plan-resync.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { formatMoment, formatShare } from "../terminal/format.ts";
 import { formatTable } from "../terminal/table.ts";
 
-/** The plan of the next window, for people: what is due by cause, how far the calls get, and what waits longer. */
+/** The plan of the next window, for people: contacts due by cause, how far calls get, what waits longer. */
 export function formatForecast({ now, window, instances }: ResyncForecast, config: App["config"]): string[] {
   if (instances.length === 0) return ["no instances yet: add one with avatars instance add"];
   const { share, dayShare } = config.resync;
@@ -41,10 +42,14 @@ export function formatForecast({ now, window, instances }: ResyncForecast, confi
   ];
 }
 
-/** What does not fit, and what there is to know about it, as the end of a sentence that begins with the instance. */
-function toRemarks({ state, leftOver, waitsUntil, due, stretch }: ResyncPlan): string[] {
+/** Remarks on contacts that do not fit. Each is the end of a sentence that begins with the instance. */
+function toRemarks({ instanceId, state, leftOver, waitsUntil, due, stretch }: ResyncPlan): string[] {
   const remarks: string[] = [];
-  if (state === "paused") remarks.push("is paused: nothing is asked until avatars instance resume");
+  if (instanceId === simulatedInstanceId) {
+    remarks.push("is the built-in simulator's, not GREEN-API's: only enrich --simulate calls it");
+  } else if (state === "paused") {
+    remarks.push("is paused: nothing is asked until avatars instance resume");
+  }
   if (state === "held") remarks.push("is held now: the plan is for when it works again");
   const left = total(leftOver);
   if (left > 0) {

@@ -2,7 +2,7 @@ import type { App } from "../../app/app.ts";
 import type { ContactStatus } from "../../domain/contact-status.ts";
 import { simulatedInstanceId, type InstanceId } from "../../domain/instance-id.ts";
 import { UserError } from "../../lib/errors.ts";
-import { writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
+import { writeHint, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
 import { getInstance, storeInstanceFromEnvironment } from "../instance/resolve-instance.ts";
 import { formatForecast } from "./resync-text.ts";
 import { withApp } from "../terminal/with-app.ts";
@@ -43,10 +43,11 @@ export async function resync(options: ResyncOptions, io: CommandIo): Promise<num
   });
 }
 
+/** All lines are our own words. */
 async function showPlan({ resyncs, config }: App, { instance, json }: ResyncOptions, io: CommandIo) {
   const forecast = await resyncs.plan(instance);
   if (json) return writeJson(io.stdout, forecast);
-  for (const line of formatForecast(forecast, config)) writeLine(io.stdout, line);
+  for (const line of formatForecast(forecast, config)) writeHint(io, io.stdout, line);
 }
 
 async function openAll(app: App, options: ResyncOptions, io: CommandIo): Promise<void> {
@@ -65,7 +66,13 @@ async function openAll(app: App, options: ResyncOptions, io: CommandIo): Promise
         : `instance ${instanceId}: run ${runId} asks ${contacts} ${what}`,
     );
   }
-  writeLine(io.stderr, "a worker asks for them: avatars worker; follow them with avatars status");
+  writeHint(
+    io,
+    io.stderr,
+    opened.some(({ contacts }) => contacts > 0)
+      ? "a worker asks for them: avatars worker; follow them with avatars status"
+      : "there is no contact to ask",
+  );
 }
 
 async function countAll({ resyncs, ...app }: App, options: ResyncOptions, io: CommandIo): Promise<void> {

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { startSimulator } from "../../app/app.ts";
 import { UserError } from "../../lib/errors.ts";
-import { exitCodes, writeLine, type CommandIo } from "../terminal/io.ts";
+import { exitCodes, writeHint, writeLine, type CommandIo } from "../terminal/io.ts";
 
 export interface SimulateOptions {
   readonly port: number;
@@ -43,7 +43,8 @@ export async function simulate(options: SimulateOptions, io: CommandIo): Promise
     );
   });
   writeLine(io.stdout, `GREEN-API simulator on ${simulator.url} (Ctrl-C stops it)`);
-  writeLine(
+  writeHint(
+    io,
     io.stdout,
     `add it as an instance: avatars instance add 1101000001 --url ${simulator.url} --token anything`,
   );

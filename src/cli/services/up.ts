@@ -1,6 +1,6 @@
 import type { App } from "../../app/app.ts";
 import { apiScopes } from "../../domain/api-key.ts";
-import { writeLine, type CommandIo } from "../terminal/io.ts";
+import { writeHint, type CommandIo } from "../terminal/io.ts";
 import { runUntilStopped } from "./run-until-stopped.ts";
 
 /** `avatars up`: the API and a worker in one process. */
@@ -15,7 +15,7 @@ export function up(io: CommandIo): Promise<number> {
   });
 }
 
-/** Whoever tries it out on the embedded Postgres needs no further command. */
+/** To try the API on the embedded Postgres takes no further command. */
 async function offerFirstKey({ config, apiKeys }: App, url: string, io: CommandIo): Promise<void> {
   if (config.databaseUrl !== undefined || (await apiKeys.list()).length > 0) return;
   const { token } = await apiKeys.create({ label: "first start", scopes: apiScopes });
@@ -26,5 +26,5 @@ async function offerFirstKey({ config, apiKeys }: App, url: string, io: CommandI
     `  curl --header "Authorization: Bearer $KEY" ${url}/v1/instances`,
     `Read about it, with any name and the key as the password: ${url}/docs`,
   ])
-    writeLine(io.stdout, line);
+    writeHint(io, io.stdout, line);
 }

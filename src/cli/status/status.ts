@@ -1,7 +1,8 @@
 import { openApp, type App } from "../../app/app.ts";
 import { readConfig } from "../../config.ts";
+import { simulatedInstanceId } from "../../domain/instance-id.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
-import { exitCodes, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
+import { exitCodes, writeHint, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
 import { formatLatestRuns } from "../resync/resync-runs-text.ts";
 import { formatStatus } from "./status-text.ts";
 
@@ -30,8 +31,9 @@ export async function showStatus({ json, check, ignoreHeld }: StatusOptions, io:
       const resync = { night: night ?? null, instances: Object.fromEntries(runs) };
       writeJson(io.stdout, { instances, resync });
     } else {
+      // All of it is our own words: instances are told by their ids.
       const lines = [...formatStatus(instances), ...formatLatestRuns(runs, night)];
-      for (const line of lines) writeLine(io.stdout, line);
+      for (const line of lines) writeHint(io, io.stdout, line);
     }
     return exitCodes.done;
   } finally {
@@ -39,26 +41,27 @@ export async function showStatus({ json, check, ignoreHeld }: StatusOptions, io:
   }
 }
 
-/** A line for each trouble and an exit code, for whoever asks every few minutes. */
+/** A line for each trouble and an exit code, for alarms that look every few minutes. */
 async function checkAll(app: App, ignoreHeld: boolean, io: CommandIo): Promise<number> {
   const troubles: string[] = [];
   const stalled = await app.findStalledInstances();
   if (stalled.length > 0) {
     troubles.push(
-      `contacts of instance ${stalled.join(", ")} are due and nobody has worked on them for 2 minutes: is a worker running?`,
+      `contacts of instance ${stalled.join(", ")} are due and no worker has worked on them for 2 minutes: is one running?`,
     );
   }
   for (const { instanceId, reason } of ignoreHeld ? [] : await app.findHeldInstances()) {
+    if (instanceId === simulatedInstanceId) continue;
     const { text, advice } = explainHold(reason);
     // What ends by waiting is no trouble.
     if (advice !== undefined)
       troubles.push(`contacts of instance ${instanceId} are due and it is held: ${text}; ${advice}`);
   }
-  for (const trouble of troubles) writeLine(io.stderr, `avatars: ${trouble}`);
+  for (const trouble of troubles) writeHint(io, io.stderr, `avatars: ${trouble}`);
   if (troubles.length > 0) return exitCodes.incomplete;
   writeLine(
     io.stdout,
-    `ok: no contact has been due for 2 minutes without anybody working on its instance${ignoreHeld ? "" : ", and none waits for a person to mend it"}`,
+    `ok: no contact has been due for 2 minutes without a worker on its instance${ignoreHeld ? "" : ", and none waits for a person to mend it"}`,
   );
   return exitCodes.done;
 }

@@ -9,7 +9,7 @@ export function toInstanceId(text: string): InstanceId {
   return id;
 }
 
-/** Of an instance to add. */
+/** The id of an instance to add. */
 export function toNewInstanceId(text: string): InstanceId {
   const id = toInstanceId(text);
   if (id === simulatedInstanceId) throw new InvalidArgumentError("This id is the simulator's.");
@@ -28,7 +28,7 @@ export function toCount(text: string): number {
   return count;
 }
 
-/** As long as one over HTTP. */
+/** A label, as long as over HTTP. */
 export function toLabel(text: string): string {
   if (!hasAtMost(text, intakeBounds.label))
     throw new InvalidArgumentError(`Expected up to ${intakeBounds.label} characters.`);

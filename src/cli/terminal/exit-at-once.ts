@@ -9,9 +9,9 @@ const guard = `
 `;
 
 /**
- * Ends the process now. `process.exit` waits for every thread that is in a call of the system, such as the lookup of a name
- * or a read of a network disk, and nothing of ours runs meanwhile. So another process kills this one when that takes too
- * long; it ends together with this one, and is out of reach of the terminal's Ctrl-C.
+ * Ends the process now. `process.exit` waits for every thread that is in a system call, such as the lookup of a name. Nothing
+ * of ours runs meanwhile. So a guard, another process, kills this one when that takes too long. The guard ends together with
+ * this one, out of reach of the terminal's Ctrl-C.
  */
 export function exitAtOnce(code: number): never {
   try {

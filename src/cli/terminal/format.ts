@@ -14,7 +14,7 @@ export function formatAge(since: Date | undefined): string {
   return since === undefined ? "" : formatDuration(Date.now() - since.getTime());
 }
 
-/** Nothing where nobody waits, or where it does not go on. */
+/** Nothing where no contact waits, or where work does not go on. */
 export function formatEta(etaMs: number | undefined): string {
   return etaMs ? formatDuration(etaMs) : "";
 }

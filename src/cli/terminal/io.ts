@@ -1,7 +1,10 @@
 import type { Readable, Writable } from "node:stream";
+import { spellCommands } from "./typed-command.ts";
 
 /** What a command has of its process. */
 export interface CommandIo {
+  /** What was typed before the arguments; see `findTypedCommand`. */
+  readonly command: string;
   /** The command line, without node and script. */
   readonly args: readonly string[];
   /** Results for programs and people. */
@@ -36,17 +39,13 @@ export function writeLine(stream: Writable, line = ""): void {
   stream.write(`${line}\n`);
 }
 
+/** A line of our own words alone: the commands that it names are written as this one was typed. */
+export function writeHint(io: Pick<CommandIo, "command">, stream: Writable, line: string): void {
+  writeLine(stream, spellCommands(line, io.command));
+}
+
 export function writeJson(stream: Writable, value: unknown): void {
   writeLine(stream, JSON.stringify(value, null, 2));
-}
-
-/** A command line that can be typed again, in a clone as well as where the package is installed. */
-export function toCommandLine(args: readonly string[]): string {
-  return ["npx avatars", ...args.map(quoteForShell)].join(" ");
-}
-
-function quoteForShell(arg: string): string {
-  return /^[\w@%+=:,./-]+$/.test(arg) ? arg : `'${arg.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /** Told by a command when it has ended: the exit code of the process. */

@@ -27,9 +27,9 @@ const mostSigns = 50;
 const drafts = new Set<string>();
 
 /**
- * Opens OUT for writing. A file appears whole or not at all: it is written beside its place under a random name of its own
- * (`<name>.<random>.part`), and moved there at the end. What was there goes; a link is replaced and never followed. A
- * pipe, a terminal or another character device is written to as it is, also through a link.
+ * Opens OUT for writing. A file appears whole or not at all: it is written beside its place under a random name
+ * (`<name>.<random>.part`). At the end it is moved there. What was there goes; a link is replaced and never followed. A pipe, a
+ * terminal or another character device is written to as it is, also through a link.
  * @param signal ends the wait for a reader of a pipe
  * @throws UserError `file-not-writable`; the signal's reason
  */
@@ -102,7 +102,7 @@ function toOutput({ stream, draft }: Opened, path: string | undefined): OutputFi
   };
 }
 
-/** Exclusively: whatever has the name already, a link among others, makes it fail. */
+/** Exclusively: any entry that has the name already, a link among others, makes it fail. */
 async function openDraft(path: string): Promise<Opened> {
   // No half of a surrogate pair at its end.
   const name = basename(path)

@@ -11,9 +11,8 @@ const linkToChat =
   /^(?:https?:\/\/|whatsapp:\/\/)?(?:www\.)?(?:wa\.me\/|(?:(?:api|web)\.whatsapp\.com\/)?send\/?\?(?:[^#]*&)?phone=)(?:\+|%2b)?(\d+)(?![\d%])/i;
 
 /**
- * Reads whatever a contact file has in its id column: a chat id in any spelling, or a phone number,
- * also as spreadsheets (`="7900…"`, `'+7900…`, `79001234567.0`) and links (`tel:`, `whatsapp:`,
- * `https://wa.me/…`) write them.
+ * Reads a cell of a contact file's id column: a chat id in any spelling, or a phone number. Also takes the forms of
+ * spreadsheets (`="7900…"`, `'+7900…`, `79001234567.0`) and of links (`tel:`, `whatsapp:`, `https://wa.me/…`).
  */
 export function parseContactId(text: string, defaultCountry: CountryCode | undefined): ChatIdParse {
   if (text.length > maxLength) return parseLong(text, defaultCountry);

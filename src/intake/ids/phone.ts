@@ -1,5 +1,5 @@
-// The "max" metadata know which numbers exist and of what type. Not to refuse any that is written in full:
-// they decide between two readings of the same digits, which the smaller sets get wrong.
+// The "max" metadata know which numbers exist and of what type. The full sets decide between two readings of the same digits,
+// which the smaller sets get wrong. No number that is written in full is refused by them.
 import {
   type CountryCode,
   getCountryCallingCode,
@@ -12,12 +12,12 @@ import { type ChatId, type ChatIdParse, toExcerpt } from "../../domain/chat-id.t
 import { UserError } from "../../lib/errors.ts";
 import { isPlainInternational } from "./numbering-plans.ts";
 
-// Of E.164.
+// The most digits that E.164 allows.
 const maxDigits = 15;
 const maxNationalDigits = 10;
 
-// Lengths that today's numbering plans no longer know but WhatsApp accounts keep: Mexican mobiles with
-// the former 1, and numbers of Côte d'Ivoire (before 2021) and Benin (before 2024).
+// Lengths that today's numbering plans no longer know but WhatsApp accounts keep. They are Mexican mobiles with the former 1,
+// and numbers of Côte d'Ivoire (before 2021) and Benin (before 2024).
 const formerPlans = /^(?:521\d{10}|225\d{8}|229\d{8})$/;
 
 /** The country for numbers written without a plus; throws UserError where it is not a country. */
@@ -29,12 +29,12 @@ export function parseCountry(text: string): CountryCode {
 }
 
 /**
- * Reads a phone number as the chat id of its WhatsApp account. With a plus or 00 it is international;
- * without, it belongs to `defaultCountry`, or is international too where that is undefined.
+ * Reads a phone number as the chat id of its WhatsApp account. A number with a plus or 00 is international. One without belongs
+ * to `defaultCountry`, or is international where that is undefined.
  *
- * Lenient on purpose: the length must be possible in its country, nothing more is asked. The digits are
- * those of E.164. Mexican `52 1 …` and `52 …`, Argentine `54 9 …` and `54 …`, and Brazilian numbers with
- * and without the ninth digit stay apart: only the provider knows which of the two is the account.
+ * Lenient on purpose: the length must be possible in its country, nothing more is asked. The digits are those of E.164. Two
+ * spellings of a number stay apart: only the provider knows which of them is the account. These are Mexican `52 1 …` and `52
+ * …`, Argentine `54 9 …` and `54 …`, Brazilian ones with and without the ninth digit.
  */
 export function parsePhone(text: string, defaultCountry: CountryCode | undefined): ChatIdParse {
   const number = text
@@ -44,7 +44,7 @@ export function parsePhone(text: string, defaultCountry: CountryCode | undefined
   if (obvious !== undefined) return accept(obvious);
   // What follows a semicolon is dropped by the library: fine for ";ext=5", not for a second number.
   if (/;(?!\s*ext=)/i.test(number)) return refuse(text, "holds more than one value");
-  // It would say the same, by an exception that costs ten times as much as a number.
+  // The library would say the same, by an exception that costs ten times as much as a number.
   if (!/\d/.test(number)) return refuse(text, explain("NOT_A_NUMBER", number, defaultCountry));
   const international = number.startsWith("+") || defaultCountry === undefined;
   const reading = international ? readInternational(number) : readLocal(number, defaultCountry);
@@ -66,8 +66,8 @@ function readObvious(number: string, defaultCountry: CountryCode | undefined): s
 }
 
 /**
- * True for digits that only happen to begin like a country's calling code. Ten digits are what Russian,
- * Indian and North American national numbers have: 900 123-45-67 must not become the Turkish +90 1234567.
+ * True for digits that only happen to begin like a country's calling code. Russian, Indian and North American national numbers
+ * have ten digits: 900 123-45-67 must not become the Turkish +90 1234567.
  */
 function looksNational(text: string, reading: PhoneNumber): boolean {
   const digits = reading.number.slice(1);
@@ -86,9 +86,9 @@ function readLocal(text: string, country: CountryCode): PhoneNumber | string {
   if (international.countryCallingCode !== callingCode || international.number === national.number) {
     return national;
   }
-  // Both are numbers of this country: in Germany 49 160 5253661 is a mobile, but may be (0)491605253661,
-  // a landline, as well. WhatsApp lives on mobiles, and no country has two mobiles in the same digits.
-  // Without a mobile, the missing trunk prefix speaks for the international reading.
+  // Both readings are numbers of this country. In Germany 49 160 5253661 is a mobile, but may as well be (0)491605253661, a
+  // landline. WhatsApp lives on mobiles, and no country has two mobiles in the same digits. Without a mobile, the missing trunk
+  // prefix speaks for the international reading.
   const nationalWins = national.isValid() && isMobile(national) && !isMobile(international);
   return nationalWins ? national : international;
 }

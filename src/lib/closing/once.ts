@@ -1,5 +1,5 @@
 /**
- * A function that does its work at its first call and answers all further ones with what the first gave: for what several
+ * Makes a function that works at its first call, and answers all further ones with what the first gave. For what several
  * callers may stop, close or open. Their arguments are not looked at. A promise that was rejected stays; a function that has
  * thrown is called again.
  */

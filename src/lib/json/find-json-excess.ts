@@ -6,8 +6,8 @@ export interface JsonBounds {
 }
 
 /**
- * Is it JSON that would take long to read for its size: half a million keys, a million brackets? Looks at each byte once, and
- * before anything is built of them; of what is no JSON at all it says nothing.
+ * Is it JSON that would take long to read for its size: half a million keys, a million brackets? Looks at each byte once,
+ * before anything is built of them. Finds nothing in what is no JSON at all.
  * @returns what there is too much of
  */
 export function findJsonExcess(

@@ -42,7 +42,7 @@ export function createSecretHmac(key: Uint8Array): (secret: string) => Buffer {
   return (secret) => createHmac("sha256", derived).update(secret).digest();
 }
 
-const nobodys = Buffer.alloc(hmacBytes);
+const noSecret = Buffer.alloc(hmacBytes);
 
 /**
  * Are the two the same? It takes the same time whatever they are.
@@ -50,6 +50,6 @@ const nobodys = Buffer.alloc(hmacBytes);
  */
 export function hasSecret(stored: Buffer | undefined, hmac: Buffer): boolean {
   const known = stored?.length === hmac.length ? stored : undefined;
-  const isSame = timingSafeEqual(known ?? nobodys, hmac);
+  const isSame = timingSafeEqual(known ?? noSecret, hmac);
   return isSame && known !== undefined;
 }

@@ -7,7 +7,7 @@ export type ChatHashPurpose = "chat ids in logs" | "erased chats";
 export type ChatHash = (chatId: string) => string;
 
 /**
- * Makes the hash of other people's ids, where an id itself is not to be kept: without the key it cannot be told whose it is.
+ * Makes the hash of people's ids, where an id itself is not to be kept. Without the key it names no person.
  * @param key AVATARS_SECRET_KEY, 32 bytes
  */
 export function createChatHash(key: Uint8Array, purpose: ChatHashPurpose): ChatHash {

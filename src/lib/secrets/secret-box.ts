@@ -20,7 +20,7 @@ const version = "v2";
 const firstVersion = "v1";
 const nonceBytes = 12;
 
-/** Is it from before secrets were bound to an origin? Then it is to be sealed anew; only who writes rows could make one. */
+/** Is it from before secrets were bound to an origin? Then it is to be sealed anew. Only a writer of rows could make one. */
 export function isSealedBefore(sealed: string): boolean {
   return sealed.startsWith(`${firstVersion}.`);
 }
@@ -53,7 +53,7 @@ export function createSecretBox(key: Uint8Array): SecretBox {
   };
 }
 
-/** The version is part of it, and no id is a list: neither form can be passed off as the other. */
+/** The second form holds the version, and no id is a list: neither form passes for the other. */
 function toBound(sealVersion: string, { id, apiUrl }: SealContext): Buffer {
   return Buffer.from(sealVersion === firstVersion ? id : JSON.stringify([sealVersion, id, toOrigin(apiUrl)]));
 }

@@ -64,7 +64,7 @@ export function createControl({
   lag,
   dropConnections,
 }: ControlPorts): SimulatorControl {
-  /** Whose setting it is: an instance's own, or everybody's. */
+  /** The owner of a setting: one instance, or all. */
   const owner = (instanceId: string | undefined) =>
     instanceId === undefined ? simulation.world : getInstance(simulation.world, instanceId);
   return {

@@ -20,7 +20,7 @@ export interface SimulatorStats {
   readonly refused: number;
   /** All answers with HTTP 429, of whatever cause. */
   readonly answered429: number;
-  /** Of the instance with the highest. */
+  /** The figure of the instance with the highest. */
   readonly maxCallsInAnySecond: number;
   readonly inFlight: number;
   readonly peakInFlight: number;

@@ -4,7 +4,7 @@ import type { Reply } from "./reply.ts";
 /** What an outcome may look at to make its reply. */
 export interface Call {
   readonly chatId: string;
-  /** As requested, with the token in it: the real API echoes it in its 400 bodies. */
+  /** The path as requested, with the token in it: the real API echoes it in its 400 bodies. */
   readonly requestPath: string;
   readonly nowMs: number;
   /** The chat's present picture. */
@@ -25,7 +25,7 @@ export interface Avatar {
 /** A clear answer about a chat. */
 export type ClearKind = "present" | "absent" | "hidden" | "invalid";
 
-/** One thing the API may do. */
+/** An outcome: one thing that the API may do. */
 export interface OutcomeSpec {
   /** The last six digits of a chat id that always gets this outcome. */
   readonly digits: string;

@@ -24,8 +24,8 @@ export function createRandom(seed: number): Random {
 }
 
 /**
- * The sequence that belongs to `subject` alone. Chance is drawn per subject (a chat, the n-th call of a
- * chat), never from one common sequence, so that a run repeats whatever the order in which calls arrive.
+ * The sequence that belongs to `subject` alone. Chance is drawn per subject (a chat, the n-th call of a chat), never from one
+ * common sequence. So a run repeats in whatever order calls arrive.
  */
 export function createRandomOf(subject: string, seed: number): Random {
   return createRandom(hashText(subject, seed));

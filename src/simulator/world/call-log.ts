@@ -12,8 +12,10 @@ export interface LoggedCall {
   readonly chatId: string;
   /** The HTTP status; 499 where the client hung up; 0 while pending, and where none was sent. */
   readonly status: number;
-  /** A named outcome, or one of the log's own: `pending`, `limited` (refused by the limiter), `client-closed`,
-   * `malformed-body`, `state`, `contacts`, `raw` (a script's own answer). */
+  /**
+   * A named outcome, or a name of the log's. Those are `pending`, `limited` (refused by the limiter), `client-closed`,
+   * `malformed-body`, `state`, `contacts`, `raw` (a script's own answer).
+   */
   readonly outcome: string;
   readonly tookMs: number;
 }
@@ -50,7 +52,7 @@ class Dictionary {
   }
 }
 
-/** One typed array per number of a call: a million calls take about 27 MB and their chat ids. */
+/** Each number of a call has a typed array: a million calls take about 27 MB and their chat ids. */
 class Columns {
   readonly at: Float64Array;
   readonly tookMs: Float32Array;

@@ -10,7 +10,7 @@ export interface ContactListSize {
   readonly others: number;
 }
 
-/** One entry, as getContacts tells it. */
+/** An entry, as getContacts tells it. */
 export interface ListedContact {
   readonly id: string;
   /** From the profile; empty where there was no conversation. */

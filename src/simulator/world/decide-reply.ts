@@ -42,8 +42,8 @@ export interface Decision {
 const chatIdFormats = /^(?:\d{5,20}@c\.us|\d{5,25}(?:-\d{5,20})?@g\.us|\d{5,25}@lid)$/;
 
 /**
- * Decides what a call is answered. In this order: the limiter, a script, the token, the instance's state,
- * the body's validation, the convention of chat ids, a fault, a trouble, the truth.
+ * Decides what a call is answered. The order: limiter, script, token, instance's state, validation of the body, convention of
+ * chat ids, fault, trouble, truth.
  */
 export function decideReply(world: World, instance: Instance, wire: WireCall, nowMs: number): Decision {
   const chatId = (wire.body.kind === "json" ? wire.body.chatId : undefined) ?? "";
@@ -95,7 +95,7 @@ function toNamed(name: OutcomeName, call: Call): NamedReply {
   return { name, reply: getOutcome(name).respond(call) };
 }
 
-/** Without a refusal: `authorized`, `yellowCard`, `suspended` and states that nobody has heard of. */
+/** Without a refusal: `authorized`, `yellowCard`, `suspended` and states that are not documented. */
 function findStateRefusal(state: string, method: Method): OutcomeName | undefined {
   if (state === "expired") return "expired-400";
   if (state === "deleted") return "deleted-400";

@@ -24,10 +24,9 @@ class SlidingSecond {
 }
 
 /**
- * The strictest reading of "10 per second": a call is refused when `rate` calls were accepted within the
- * 1000 ms before it, whatever the phase. A refused call does not count against the window, so a client
- * that keeps knocking is still served at the rate. What a call is answered afterwards makes no
- * difference: a call with a wrong token has used its place.
+ * The strictest reading of "10 per second". A call is refused when `rate` calls were accepted within the 1000 ms before it,
+ * whatever the phase. A refused call does not count, so that a client that keeps knocking is still served at the rate. What a
+ * call is answered afterwards makes no difference: a call with a wrong token has used its place.
  */
 export class Limiter {
   readonly #accepted = new SlidingSecond();

@@ -4,7 +4,7 @@ import type { Reply } from "../outcomes/reply.ts";
 import { RunningAnswers } from "./running-answers.ts";
 import type { Method } from "./simulator-options.ts";
 
-/** One answer of a script: an outcome by name, or an answer of its own. */
+/** An answer of a script: an outcome by name, or its own. */
 export type ScriptedAnswer =
   | OutcomeName
   | { readonly outcome: OutcomeName; readonly delayMs?: number }
@@ -16,7 +16,7 @@ export type ScriptedAnswer =
       readonly delayMs?: number;
     };
 
-/** Whom a script speaks for. Without `chatId` every chat, without `instanceId` every instance. */
+/** The instances and chats that a script speaks for. Without `chatId` every chat, without `instanceId` every instance. */
 export interface ScriptTarget {
   readonly instanceId?: string;
   readonly chatId?: string;

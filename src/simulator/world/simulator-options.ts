@@ -24,7 +24,7 @@ export interface SimulatorOptions extends Partial<Latency>, Partial<PictureTunin
   readonly contactsRequestsPerSecond?: number;
   /** The contact list of each instance; 90 users, 8 groups and 2 others unless told. */
   readonly contacts?: ContactListSize;
-  /** The network's part: up to so many ms at random before the arrival of a call is stamped; 0 unless told. */
+  /** The network's part: up to so many ms at random before a call's arrival is stamped; 0 unless told. */
   readonly jitterMs?: number;
   /** The only token that is not answered 401. Without it every token is good. */
   readonly token?: string;

@@ -93,7 +93,7 @@ export const settingsSchema = z.object({
     .min(1)
     .default(".avatars")
     .transform((path) => resolve(path)),
-  // Checked together: pictures/blobs/parse-images-setting.ts. Those of AWS_* stand in for ours.
+  // Checked together: images/blobs/parse-images-setting.ts. Those of AWS_* stand in for ours.
   AVATARS_IMAGES: z.string().optional(),
   AVATARS_S3_ENDPOINT: z.string().optional(),
   AVATARS_S3_REGION: z.string().optional(),

@@ -1,9 +1,8 @@
-import type { Contact } from "../intake/intake-record.ts";
 import { parseRequest } from "../intake/parse-request.ts";
 import type { Base } from "./base.ts";
 import type { Queues } from "../queue/queues.ts";
 import type { RequestResult } from "../queue/request-consumer.ts";
-import { acceptWhole, type IncomingContact } from "../store/accept/accept-chunk.ts";
+import { acceptWhole } from "../store/accept/accept-chunk.ts";
 
 /** Writes a request that came through the queue to the ledger. @throws UserError when it is the request's fault */
 export async function acceptRequest(
@@ -15,14 +14,9 @@ export async function acceptRequest(
   const { batchId, accepted } = await acceptWhole(
     database.pool,
     { ...batch, source: "bullmq" },
-    contacts.map(toIncoming),
+    contacts,
     rejected.length,
   );
   await queues.wakeInstances([batch.instanceId]);
   return { batchId, accepted, duplicates: contacts.length - accepted, rejected };
-}
-
-/** A contact as the store takes it in: its position is the line that it was read from. */
-export function toIncoming({ chatId, externalRef, line }: Contact): IncomingContact {
-  return { chatId, externalRef, position: line };
 }

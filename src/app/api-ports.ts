@@ -16,7 +16,8 @@ import { startEvery } from "../lib/start-every.ts";
 import { createSharedReads } from "../lib/shared-reads.ts";
 import type { Base } from "./base.ts";
 import { createJudgePorts } from "./tokens.ts";
-import { createResyncs, type ResyncForecast } from "./resyncs.ts";
+import type { ResyncForecast } from "../domain/resync/plan-resync.ts";
+import { createResyncs } from "./resyncs.ts";
 import { encodeResults } from "../results/encode-results.ts";
 import { acceptRequest } from "../store/accept/accept-request.ts";
 import { findApiKeys, noteApiKeyUse } from "../store/api-keys/api-keys.ts";
@@ -197,11 +198,7 @@ const readContactsInto: Parameters<typeof receiveStream>[1]["readInto"] = (strea
       ...(stream.defaultCountry !== undefined && { defaultCountry: stream.defaultCountry }),
     }),
     { strict: false, signal: stream.signal },
-    {
-      reject,
-      acceptChunk: (chunk) =>
-        acceptChunk(chunk.map(({ chatId, externalRef, line }) => ({ chatId, externalRef, position: line }))),
-    },
+    { reject, acceptChunk },
   );
 
 function createContactPorts(

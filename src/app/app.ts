@@ -1,16 +1,13 @@
 import type { Config } from "../config.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
-import type { ResultRow } from "../domain/views/result-row.ts";
-import type { InstanceView } from "../domain/views/instance-view.ts";
+import type { ResultFilter, ResultRow } from "../domain/views/result-row.ts";
+import type { HeldInstance, InstanceStatus } from "../domain/views/instance-status.ts";
 import type { BatchProgress } from "../domain/views/batch-progress.ts";
 import { forgetInstanceInQueue } from "./forget-in-queue.ts";
-import {
-  importRecords,
-  type ImportCounts,
-  type ImportOptions,
-  type ImportPorts,
-} from "../intake/import-records.ts";
-import type { IntakeRecord, RecordUnit, Reject } from "../intake/intake-record.ts";
+import type { NewBatch } from "../domain/requests/batch-request.ts";
+import type { IntakeCounts } from "../domain/requests/incoming-contact.ts";
+import { importRecords, type ImportOptions, type ImportPorts } from "../intake/import-records.ts";
+import type { IntakeRecord, RecordUnit } from "../intake/intake-record.ts";
 import { beforeFirst } from "./before-first.ts";
 import { once } from "../lib/closing/once.ts";
 import { settleWithin } from "../lib/deadline.ts";
@@ -20,18 +17,13 @@ import type { RunningApi } from "./api.ts";
 import { createInstances, type Instances } from "./instances.ts";
 import { createContactLister, type ContactLister } from "./contact-lister.ts";
 import { openMetrics, serveMetricsPort } from "./metrics.ts";
-import { createResyncs, type ResyncForecast, type Resyncs } from "./resyncs.ts";
+import { createResyncs, type Resyncs } from "./resyncs.ts";
 import type { Queues } from "../queue/queues.ts";
-import { acceptChunk, createBatch, finishIntake, type NewBatch } from "../store/accept/accept-chunk.ts";
+import { acceptChunk, createBatch, finishIntake } from "../store/accept/accept-chunk.ts";
 import { findBatchProgress } from "../store/batches/find-batch-progress.ts";
-import {
-  findHeldInstances,
-  findStalledInstances,
-  type HeldInstance,
-} from "../store/work/find-due-instances.ts";
-import { readResults, type ResultFilter } from "../store/batches/read-results.ts";
-import { readStatus, type InstanceStatus } from "../store/status/read-status.ts";
-import { toIncoming } from "./accept-job.ts";
+import { findHeldInstances, findStalledInstances } from "../store/work/find-due-instances.ts";
+import { readResults } from "../store/batches/read-results.ts";
+import { readStatus } from "../store/status/read-status.ts";
 import { startWorker, type RunningWorker } from "./start-worker.ts";
 
 export type { RunningWorker } from "./start-worker.ts";
@@ -42,19 +34,7 @@ export { readContacts, type ContactColumns } from "../intake/read-contacts.ts";
 export { readSource } from "./read-source.ts";
 export { encodeResults, type ResultFormat } from "../results/encode-results.ts";
 export { startSimulator } from "../simulator/start-simulator.ts";
-export type {
-  BatchProgress,
-  HeldInstance,
-  Reject,
-  ImportCounts,
-  InstanceStatus,
-  IntakeRecord,
-  InstanceView,
-  RecordUnit,
-  ResultFilter,
-  ResultRow,
-  ResyncForecast,
-};
+export type { IntakeRecord, RecordUnit };
 
 /** An import does not try a queue that is away again for every chunk. */
 const queueRetryMs = 60_000;
@@ -76,7 +56,7 @@ export interface App {
     batch: NewBatch,
     options: ImportOptions,
     ports: RecordPorts,
-  ): Promise<ImportCounts>;
+  ): Promise<IntakeCounts>;
   /** The contacts that GREEN-API lists for an instance, as it wrote them. @throws UserError */
   readonly listContacts: ContactLister;
   findBatchProgress(batchId: string): Promise<BatchProgress | undefined>;
@@ -138,7 +118,7 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
       const counts = await importRecords(input, importOptions, {
         ...ports,
         async acceptChunk(chunk) {
-          await acceptChunk(pool, batchId, chunk.map(toIncoming));
+          await acceptChunk(pool, batchId, chunk);
           await wake(batch.instanceId);
         },
       });

@@ -1,5 +1,5 @@
 import type { InstanceId } from "../domain/instance-id.ts";
-import type { InstanceView } from "../domain/views/instance-view.ts";
+import type { InstanceSettings, InstanceView, StateBefore } from "../domain/views/instance-view.ts";
 import { judgeOperatorChange } from "../domain/judge-credentials.ts";
 import { UserError } from "../lib/errors.ts";
 import type { Base } from "./base.ts";
@@ -9,8 +9,6 @@ import { probeNow } from "../store/work/holds.ts";
 import * as instanceStore from "../store/instances/instances.ts";
 import { removeInstance, removeEmptyInstance } from "../store/instances/remove-instance.ts";
 import { setPaused } from "../store/instances/pause-instance.ts";
-import type { InstanceSettings } from "../store/instances/instances.ts";
-import type { StateBefore } from "../store/instances/pause-instance.ts";
 import { resumeInstance } from "../store/instances/resume-instance.ts";
 import { findCredentials } from "../store/instances/sealed-tokens.ts";
 

@@ -101,10 +101,10 @@ async function read(
   for await (const chunk of records) {
     const contacts = chunk.filter((record) => record.kind === "contact");
     progress.added += await sync.add(contacts);
-    for (const { kind, line } of chunk) {
+    for (const { kind, position } of chunk) {
       if (kind === "contact") continue;
       progress.rejected += 1;
-      if (progress.rejectedRows.length < mostRowsNamed) progress.rejectedRows.push(line);
+      if (progress.rejectedRows.length < mostRowsNamed) progress.rejectedRows.push(position);
     }
   }
 }

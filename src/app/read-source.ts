@@ -14,7 +14,7 @@ const idleMs = 600_000;
 
 /**
  * Reads contacts from another program's Postgres, in chunks of at most 1,000 as they are asked for; see readQuery and readRows.
- * Nothing is done before the first is asked for. The `line` of a record is the number of its row, from 1.
+ * Nothing is done before the first is asked for. The `position` of a record is the number of its row, from 1.
  * @throws UserError `unknown-country` at once; later what is wrong with the source, or with its columns
  */
 export function readSource(options: SourceOptions): AsyncIterable<readonly IntakeRecord[]> {

@@ -4,7 +4,7 @@ import {
   total,
   type PlanWindow,
   type RefreshCount,
-  type ResyncPlan,
+  type ResyncForecast,
 } from "../domain/resync/plan-resync.ts";
 import { findNightEnd, isInWindow, nextWindow } from "../domain/resync/resync-window.ts";
 import { nextNightAt, type ResyncSchedule } from "../domain/resync/resync-schedule.ts";
@@ -15,13 +15,8 @@ import { openDatabase, type Database } from "../store/postgres/database.ts";
 import { findReleasableRuns, openTrickles, switchOff } from "../store/resync/find-releasable-runs.ts";
 import * as instanceStore from "../store/instances/instances.ts";
 import { findLatestNight, findLatestRuns, listResyncRuns } from "../store/resync/list-resync-runs.ts";
-import {
-  countMatching,
-  openManualResync,
-  type ManualResync,
-  type OpenedResync,
-  type RefreshFilter,
-} from "../store/resync/open-manual-resync.ts";
+import type { ManualResync, OpenedResync, RefreshFilter } from "../domain/resync/manual-resync.ts";
+import { countMatching, openManualResync } from "../store/resync/open-manual-resync.ts";
 import { countBacklog } from "../store/status/read-gauges.ts";
 import { releaseRefreshes } from "../store/resync/release-refreshes.ts";
 import { releaseLeadMs } from "../domain/resync/decide-release.ts";
@@ -42,19 +37,11 @@ const reachedShare = 0.98;
 /** Planning is one pass over an index, some seconds for ten million contacts. */
 const planDeadlineMs = 50_000;
 
-/** What is due, and how far the next window gets. */
-export interface ResyncForecast {
-  readonly now: Date;
-  /** The window that is planned: the one that has begun, or the next; undefined: there are no nights. */
-  readonly window: PlanWindow | undefined;
-  readonly instances: readonly ResyncPlan[];
-}
-
 /** The resync as people see and steer it. */
 export interface Resyncs {
   plan(only?: InstanceId): Promise<ResyncForecast>;
   /** Has an instance refreshed now. Workers ask; the queue is the caller's business. */
-  open(request: Omit<ManualResync, "now" | "isInWindow">): Promise<OpenedResync>;
+  open(request: ManualResync): Promise<OpenedResync>;
   countMatching(instanceId: InstanceId, filter: RefreshFilter): Promise<number>;
   findLatestRuns(only?: InstanceId): ReturnType<typeof findLatestRuns>;
   findLatestNight(): ReturnType<typeof findLatestNight>;

@@ -1,9 +1,10 @@
+import type { IncomingContact, IntakeCounts, Reject } from "../domain/requests/incoming-contact.ts";
 import { UserError } from "../lib/errors.ts";
-import type { Contact, IntakeRecord, RecordUnit, Reject } from "./intake-record.ts";
+import type { IntakeRecord, RecordUnit } from "./intake-record.ts";
 
 export interface ImportPorts {
   /** Takes contacts in; when it resolves they are committed. */
-  readonly acceptChunk: (chunk: readonly Contact[]) => Promise<void>;
+  readonly acceptChunk: (chunk: readonly IncomingContact[]) => Promise<void>;
   /** Told of each record that is no contact, in their order. */
   readonly reject: (reject: Reject) => Promise<void> | void;
 }
@@ -15,12 +16,6 @@ export interface ImportOptions {
   readonly unit?: RecordUnit;
   /** Ends the import at the next chunk; an input that is silent then is its reader's to end. */
   readonly signal?: AbortSignal;
-}
-
-export interface ImportCounts {
-  /** Records that are contacts, duplicates included. */
-  readonly contacts: number;
-  readonly rejected: number;
 }
 
 /** A chunk is one COPY and one statement: of many contacts each costs little, and these fit into memory. */
@@ -38,13 +33,13 @@ export async function importRecords(
   input: AsyncIterable<readonly IntakeRecord[]>,
   options: ImportOptions,
   ports: ImportPorts,
-): Promise<ImportCounts> {
+): Promise<IntakeCounts> {
   let contacts = 0;
   let rejected = 0;
-  let chunk: Contact[] = [];
+  let chunk: IncomingContact[] = [];
   const writing = new Set<Promise<void>>();
 
-  const write = async (full: readonly Contact[]) => {
+  const write = async (full: readonly IncomingContact[]) => {
     await ports.acceptChunk(full);
     contacts += full.length;
   };
@@ -87,9 +82,9 @@ export async function importRecords(
   return { contacts, rejected };
 }
 
-function toStrictError({ line, reason, text }: Reject, unit: RecordUnit): UserError {
+function toStrictError({ position, reason, text }: Reject, unit: RecordUnit): UserError {
   return new UserError(
     "bad-line",
-    `${unit} ${line}: ${reason}${reason.includes(text) ? "" : ` ("${text}")`}. With --strict the first bad ${unit} ends the import; the contacts before it are kept`,
+    `${unit} ${position}: ${reason}${reason.includes(text) ? "" : ` ("${text}")`}. With --strict the first bad ${unit} ends the import; the contacts before it are kept`,
   );
 }

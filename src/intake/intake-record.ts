@@ -1,24 +1,13 @@
 import type { CountryCode } from "libphonenumber-js/max";
-import { type ChatId, toExcerpt } from "../domain/chat-id.ts";
+import { toExcerpt } from "../domain/chat-id.ts";
 import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
+import type { IncomingContact, Reject } from "../domain/requests/incoming-contact.ts";
 import { parseContactId } from "./ids/contact-id.ts";
 
-export interface Contact {
-  /** From 1: the line where the record starts, in the decompressed file, or its row in a result or list. */
-  readonly line: number;
-  readonly chatId: ChatId;
-  /** The CRM's own id for this contact. */
-  readonly externalRef: string | undefined;
-}
-
-export interface Reject {
-  readonly line: number;
-  /** The offending line or row: printable, at most 200 characters. */
-  readonly text: string;
-  readonly reason: string;
-}
-
-export type IntakeRecord = ({ readonly kind: "contact" } & Contact) | ({ readonly kind: "reject" } & Reject);
+/** A record as a reader found it: a contact, or what is none. */
+export type IntakeRecord =
+  | ({ readonly kind: "contact" } & IncomingContact)
+  | ({ readonly kind: "reject" } & Reject);
 
 /** The unit of records' numbers: lines of a file, or rows of a query's result or a list. */
 export type RecordUnit = "line" | "row";
@@ -49,14 +38,14 @@ export function toIntakeRecord(
   if (externalRef.includes("\ufffd")) return toReject(source, "the external reference is not UTF-8 text");
   return {
     kind: "contact",
-    line: source.line,
+    position: source.line,
     chatId: parsed.chatId,
     externalRef: externalRef === "" ? undefined : externalRef,
   };
 }
 
 export function toReject(source: RecordSource, reason: string): IntakeRecord {
-  return { kind: "reject", line: source.line, text: toExcerpt(source.text, maxText), reason };
+  return { kind: "reject", position: source.line, text: toExcerpt(source.text, maxText), reason };
 }
 
 function cleanRef(text: string): string {

@@ -3,15 +3,15 @@ import { defaultMaxAgeMs } from "../domain/views/batch.ts";
 import { toExcerpt } from "../domain/chat-id.ts";
 import { parseInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import { hasAtMost, intakeBounds } from "../domain/intake-bounds.ts";
+import type { IncomingContact } from "../domain/requests/incoming-contact.ts";
 import { UserError } from "../lib/errors.ts";
 import { mapInTurns } from "../lib/in-turns.ts";
 import { parseContactId } from "./ids/contact-id.ts";
-import type { Contact } from "./intake-record.ts";
 
 /** What a producer asks for in one job of the queue `avatar-requests`. */
 export interface ContactRequest {
   readonly instanceId: InstanceId;
-  readonly contacts: readonly Contact[];
+  readonly contacts: readonly IncomingContact[];
   /** By their index in the request: what they were is not repeated. */
   readonly rejected: readonly { readonly index: number; readonly reason: string }[];
   /** 0 interactive, 1 import, 2 resync. */
@@ -59,12 +59,12 @@ export async function parseRequest(data: unknown): Promise<ContactRequest> {
       `request: externalRef has ${externalRef.length} elements, chatIds ${chatIds.length}`,
     );
   }
-  const contacts: Contact[] = [];
+  const contacts: IncomingContact[] = [];
   const rejected: { index: number; reason: string }[] = [];
   await mapInTurns(chatIds, (text, index) => {
     const id = parseContactId(text, undefined);
     const ref = Array.isArray(externalRef) ? externalRef[index] : externalRef;
-    if (id.ok) contacts.push({ line: index + 1, chatId: id.chatId, externalRef: ref || undefined });
+    if (id.ok) contacts.push({ position: index + 1, chatId: id.chatId, externalRef: ref || undefined });
     else rejected.push({ index, reason: maskDigits(id.reason) });
   });
   const maxAgeMs = maxAge === undefined ? defaultMaxAgeMs : maxAge * 1000;

@@ -3,12 +3,8 @@ import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
-import {
-  acceptChunk,
-  createBatch,
-  finishIntake,
-  type NewBatch,
-} from "../../src/store/accept/accept-chunk.ts";
+import { acceptChunk, createBatch, finishIntake } from "../../src/store/accept/accept-chunk.ts";
+import type { NewBatch } from "../../src/domain/requests/batch-request.ts";
 import { findBatchProgress } from "../../src/store/batches/find-batch-progress.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {

@@ -20,7 +20,8 @@ import {
 } from "../../src/store/instances/instances.ts";
 import { removeEmptyInstance, removeInstance } from "../../src/store/instances/remove-instance.ts";
 import { listContactChanges } from "../../src/store/changes/list-contact-changes.ts";
-import { refreshContact, type RefreshedContact } from "../../src/store/accept/refresh-contact.ts";
+import type { RefreshTicket } from "../../src/domain/requests/refresh-ticket.ts";
+import { refreshContact } from "../../src/store/accept/refresh-contact.ts";
 import { patiently, retryTransient } from "../../src/store/postgres/retry-transient.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import { findCredentials } from "../../src/store/instances/sealed-tokens.ts";
@@ -74,7 +75,7 @@ async function askAndAnswer(decision: ContactDecision): Promise<number> {
   return answer(decision);
 }
 
-async function refresh(chatId: ChatId = one): Promise<RefreshedContact> {
+async function refresh(chatId: ChatId = one): Promise<RefreshTicket> {
   const ticket = await refreshContact(pool, "key", instanceId, chatId);
   if (ticket === undefined) throw new Error("no instance");
   return ticket;
@@ -244,7 +245,7 @@ describe("a refresh", () => {
 
   test("is told apart from one that came within the same millisecond", async () => {
     const [first, second] = [await refresh(), await refresh()];
-    const stamp = async (ticket: RefreshedContact, at: string) =>
+    const stamp = async (ticket: RefreshTicket, at: string) =>
       pool.query("update avatars.batches set requested_at = $2 where id = $1", [ticket.batchId, at]);
     await stamp(first, "2026-01-01T00:00:00.000100Z");
     await stamp(second, "2026-01-01T00:00:00.000900Z");

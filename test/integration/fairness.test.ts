@@ -5,7 +5,8 @@ import type { ChatId } from "../../src/domain/chat-id.ts";
 import type { ClaimedContact } from "../../src/domain/lookup/claim.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
-import { acceptChunk, createBatch, type IncomingContact } from "../../src/store/accept/accept-chunk.ts";
+import type { IncomingContact } from "../../src/domain/requests/incoming-contact.ts";
+import { acceptChunk, createBatch } from "../../src/store/accept/accept-chunk.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   acceptContacts,

@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { BatchPorts, BatchWish, WishedContact } from "../../src/http/context/ports.ts";
+import type { RequestedBatch } from "../../src/domain/requests/batch-request.ts";
+import type { IncomingContact } from "../../src/domain/requests/incoming-contact.ts";
+import type { BatchPorts } from "../../src/http/context/ports.ts";
 import { acceptRequest } from "../../src/store/accept/accept-request.ts";
 import { isTransient, openDatabase } from "../../src/store/postgres/database.ts";
 import type { Estimate } from "../../src/store/batches/estimate-within.ts";
@@ -37,7 +39,7 @@ function createAccept(pool = database.pool, estimate: Estimate = async () => 1_2
   return (...request) => acceptRequest(pool, estimate, ...request);
 }
 
-const toWish = (instanceId: InstanceId, wish: Partial<BatchWish> = {}): BatchWish => ({
+const toWish = (instanceId: InstanceId, wish: Partial<RequestedBatch> = {}): RequestedBatch => ({
   instanceId,
   source: "api",
   label: undefined,
@@ -47,7 +49,7 @@ const toWish = (instanceId: InstanceId, wish: Partial<BatchWish> = {}): BatchWis
   ...wish,
 });
 
-const toWished = (...indexes: number[]): WishedContact[] =>
+const toWished = (...indexes: number[]): IncomingContact[] =>
   indexes.map((index, position) => ({ chatId: toChatId(index), externalRef: undefined, position }));
 
 const toAsker = (idempotencyKey: string | undefined = randomUUID(), fingerprint = "body") => ({

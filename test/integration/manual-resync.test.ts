@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { requestedStep, toStep } from "../../src/domain/refresh/refresh-step.ts";
 import { openTrickles } from "../../src/store/resync/find-releasable-runs.ts";
+import type { RefreshFilter } from "../../src/domain/resync/manual-resync.ts";
 import {
   countMatching,
   openManualResync,
-  type ManualResync,
-  type RefreshFilter,
+  type DatedResync,
 } from "../../src/store/resync/open-manual-resync.ts";
 import { beginNights, findLastNightAt, openNight, readClock } from "../../src/store/resync/resync-nights.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
@@ -37,7 +37,7 @@ afterAll(() => database.close());
 const inDays = (days: number) => new Date(now.getTime() + days * dayMs);
 const anyone: RefreshFilter = { statuses: undefined, kind: undefined, olderThanMs: undefined };
 
-function open(instanceId: InstanceId, request: Partial<ManualResync> = {}) {
+function open(instanceId: InstanceId, request: Partial<DatedResync> = {}) {
   return openManualResync(database.pool, {
     instanceId,
     filter: undefined,

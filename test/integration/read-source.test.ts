@@ -66,14 +66,14 @@ describe("rows", () => {
     ["an array's first", "(array[msisdn])[1] as tel"],
   ])("hold a contact in %s", async (_what, column) => {
     expect(await readAll(`select id as external_ref, ${column} from crm.customers order by id`)).toEqual([
-      { kind: "contact", line: 1, chatId: "79001000001@c.us", externalRef: "1" },
-      { kind: "reject", line: 2, text: "2,", reason: "no chat id or phone number" },
+      { kind: "contact", position: 1, chatId: "79001000001@c.us", externalRef: "1" },
+      { kind: "reject", position: 2, text: "2,", reason: "no chat id or phone number" },
     ]);
   });
 
   test("of nothing but nulls are skipped, but counted", async () => {
     const records = await readAll("values (null, null), ('79001000001', 'a')", { column: "column1" });
-    expect(records).toMatchObject([{ kind: "contact", line: 2, chatId: "79001000001@c.us" }]);
+    expect(records).toMatchObject([{ kind: "contact", position: 2, chatId: "79001000001@c.us" }]);
   });
 
   test("let a phone stand in for a missing chat id, and know two columns of one name apart", async () => {

@@ -3,7 +3,9 @@ import { PassThrough, Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { BatchPorts, BatchWish, ContactStream } from "../../src/http/context/ports.ts";
+import type { RequestedBatch } from "../../src/domain/requests/batch-request.ts";
+import type { ContactStream } from "../../src/domain/requests/contact-stream.ts";
+import type { BatchPorts } from "../../src/http/context/ports.ts";
 import { importRecords } from "../../src/intake/import-records.ts";
 import { readContacts as readContactFile } from "../../src/intake/read-contacts.ts";
 import { acceptRequest } from "../../src/store/accept/accept-request.ts";
@@ -44,10 +46,7 @@ function createReceive(pool = database.pool, ports: Partial<ReceivePorts> = {}):
         { signal, strict: false },
         {
           reject: sink.reject,
-          acceptChunk: async (chunk) =>
-            sink.acceptChunk(
-              chunk.map(({ chatId, externalRef, line }) => ({ chatId, externalRef, position: line })),
-            ),
+          acceptChunk: sink.acceptChunk,
         },
       ),
     cancel: async (batchId) => {
@@ -61,7 +60,7 @@ function createReceive(pool = database.pool, ports: Partial<ReceivePorts> = {}):
 }
 const receive: BatchPorts["receive"] = (...request) => createReceive()(...request);
 
-const toWish = (instanceId: InstanceId, wish: Partial<BatchWish> = {}): BatchWish => ({
+const toWish = (instanceId: InstanceId, wish: Partial<RequestedBatch> = {}): RequestedBatch => ({
   instanceId,
   source: "api",
   label: undefined,
@@ -167,8 +166,8 @@ describe("a stream", () => {
       replayed: false,
       resumed: false,
       rejects: [
-        { line: 12_001, text: "no contact", reason: expect.any(String) },
-        { line: 12_103, text: "{}", reason: expect.any(String) },
+        { position: 12_001, text: "no contact", reason: expect.any(String) },
+        { position: 12_103, text: "{}", reason: expect.any(String) },
       ],
     });
     expect(opened).toEqual([batchId]);
@@ -465,7 +464,7 @@ describe("a stream that is sent again with its key", () => {
     const first = await receive(asker, toWish(instanceId), toStream(text));
     const again = createReceive(database.pool, { estimate: async () => 99 });
     expect(await again(asker, toWish(instanceId), toStream(text))).toEqual({ ...first, replayed: true });
-    expect(first).toMatchObject({ rejects: [{ line: 6_001 }] });
+    expect(first).toMatchObject({ rejects: [{ position: 6_001 }] });
     expect(await findBatchIds(instanceId)).toHaveLength(1);
     const { rows } = await database.pool.query<{ answer: string }>(
       "select answer::text from avatars.idempotency_keys where key = $1",

@@ -8,12 +8,8 @@ import type { ContactStatus } from "../../src/domain/contact-status.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
 import { createChatHash } from "../../src/lib/secrets/chat-hash.ts";
-import {
-  acceptChunk,
-  createBatch,
-  finishIntake,
-  type NewBatch,
-} from "../../src/store/accept/accept-chunk.ts";
+import { acceptChunk, createBatch, finishIntake } from "../../src/store/accept/accept-chunk.ts";
+import type { NewBatch } from "../../src/domain/requests/batch-request.ts";
 import { putInstance } from "../../src/store/instances/instances.ts";
 import type { LedgerSettings } from "../../src/store/work/run-ledger.ts";
 import type { TestDatabase } from "./test-database.ts";

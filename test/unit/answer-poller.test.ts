@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createAnswerPoller } from "../../src/http/answers/answer-poller.ts";
-import type { RefreshTicket } from "../../src/http/context/ports.ts";
+import type { RefreshTicket } from "../../src/domain/requests/refresh-ticket.ts";
 import { createGate } from "../support/gate.ts";
 
 const intervalMs = 50;

@@ -127,7 +127,7 @@ describe("results as CSV", () => {
   ])("are read back by import: %s, %s", async (chatId, ref) => {
     const csv = await readText(encodeResults("csv", once(toRow(chatId, ref))));
     expect((await collect(readContacts(Readable.from([Buffer.from(csv)])))).flat()).toEqual([
-      { kind: "contact", line: 2, chatId, externalRef: ref },
+      { kind: "contact", position: 2, chatId, externalRef: ref },
     ]);
   });
 

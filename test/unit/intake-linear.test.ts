@@ -84,9 +84,9 @@ describe("quotes that never close", () => {
     const records: IntakeRecord[] = [];
     for await (const some of readContacts(Readable.from([Buffer.from(text)]))) records.push(...some);
     expect(records.filter(({ kind }) => kind === "contact")).toMatchObject([
-      { line: 452, externalRef: "ab" },
+      { position: 452, externalRef: "ab" },
     ]);
-    expect(records.map(({ line }) => line)).toEqual([...lines.map((_, index) => index + 2), 452]);
+    expect(records.map(({ position }) => position)).toEqual([...lines.map((_, index) => index + 2), 452]);
   });
 });
 

@@ -104,13 +104,13 @@ test("the records of a list are its chats, numbered by its entries", async () =>
   ];
   const records = (await collect(readContactList(ids))).flat();
   expect(records).toEqual([
-    { kind: "contact", line: 1, chatId: "79001234567@c.us", externalRef: undefined },
-    { kind: "reject", line: 2, text: "", reason: "empty" },
-    expect.objectContaining({ kind: "reject", line: 3, text: "status@broadcast" }),
+    { kind: "contact", position: 1, chatId: "79001234567@c.us", externalRef: undefined },
+    { kind: "reject", position: 2, text: "", reason: "empty" },
+    expect.objectContaining({ kind: "reject", position: 3, text: "status@broadcast" }),
     // Elsewhere a phone number: what else than WhatsApp's has no @.
-    expect.objectContaining({ kind: "reject", line: 4 }),
-    { kind: "contact", line: 5, chatId: "120363000012345678@g.us", externalRef: undefined },
-    expect.objectContaining({ kind: "reject", line: 6, text: "1@newsletter" }),
+    expect.objectContaining({ kind: "reject", position: 4 }),
+    { kind: "contact", position: 5, chatId: "120363000012345678@g.us", externalRef: undefined },
+    expect.objectContaining({ kind: "reject", position: 6, text: "1@newsletter" }),
   ]);
 });
 
@@ -118,7 +118,7 @@ test("a long list comes in chunks, and its numbers go on", async () => {
   const ids = Array.from({ length: 2_500 }, (_, index) => `79${String(index).padStart(9, "0")}@c.us`);
   const chunks = await collect(readContactList(ids));
   expect(Math.max(...chunks.map(({ length }) => length))).toBeLessThanOrEqual(1_000);
-  expect(chunks.flat().map(({ line }) => line)).toEqual(ids.map((_, index) => index + 1));
+  expect(chunks.flat().map(({ position }) => position)).toEqual(ids.map((_, index) => index + 1));
 });
 
 test("with strict the first entry that is no chat ends the import, by its number", async () => {

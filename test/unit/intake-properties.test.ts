@@ -64,7 +64,7 @@ describe("reading", () => {
       fc.asyncProperty(fc.array(piece, { maxLength: 40 }), options, async (pieces, given) => {
         try {
           const records = await readChunks(pieces, given);
-          const lines = records.map((record) => record.line);
+          const lines = records.map((record) => record.position);
           expect(lines).toEqual([...new Set(lines)].sort((a, b) => a - b));
           for (const record of records) {
             if (record.kind === "contact")
@@ -95,7 +95,7 @@ describe("reading", () => {
               .join("")
               .replace(/[\r\n]/g, "")
               .trim() || undefined;
-          return { kind: "contact", line, chatId: `7900${number}@c.us`, externalRef };
+          return { kind: "contact", position: line, chatId: `7900${number}@c.us`, externalRef };
         });
         expect(await readChunks([Buffer.from(text)])).toEqual(expected);
       }),

@@ -22,8 +22,8 @@ async function readLines(input: string | Uint8Array, options?: ReadContactsOptio
   const records = await read(input, options);
   return records.map((record) =>
     record.kind === "contact"
-      ? [record.line, record.chatId, record.externalRef].filter((part) => part !== undefined).join(" ")
-      : `${record.line} ! ${record.reason}`,
+      ? [record.position, record.chatId, record.externalRef].filter((part) => part !== undefined).join(" ")
+      : `${record.position} ! ${record.reason}`,
   );
 }
 
@@ -142,9 +142,9 @@ describe("a table with a header", () => {
     const records = await read(`phone,name\n${rows.join("\n")}`);
     expect(records.length).toBe(5000);
     expect(records.filter((record) => record.kind === "reject")).toEqual([
-      { kind: "reject", line: 12, text: rows[10], reason: "a quote opens a field and never closes it" },
+      { kind: "reject", position: 12, text: rows[10], reason: "a quote opens a field and never closes it" },
     ]);
-    expect(records.map((record) => record.line)).toEqual(rows.map((_, index) => index + 2));
+    expect(records.map((record) => record.position)).toEqual(rows.map((_, index) => index + 2));
   });
 
   test("a header whose quotes are broken is the user's error", async () => {
@@ -277,10 +277,10 @@ describe("bytes", () => {
     const long = "9".repeat(300_000);
     const source = Readable.from([ann, "\n", ...Array.from({ length: 50 }, () => long), `\n${bob}`]);
     const records = await readAll(source);
-    expect(records.map(({ line, kind }) => ({ line, kind }))).toEqual([
-      { line: 1, kind: "contact" },
-      { line: 2, kind: "reject" },
-      { line: 3, kind: "contact" },
+    expect(records.map(({ position, kind }) => ({ position, kind }))).toEqual([
+      { position: 1, kind: "contact" },
+      { position: 2, kind: "reject" },
+      { position: 3, kind: "contact" },
     ]);
     expect(records[1]).toMatchObject({ reason: "longer than 64 KiB", text: `${"9".repeat(199)}…` });
   });

@@ -161,7 +161,7 @@ describe("a pipe that is written", () => {
 
 describe("a report of rejects", () => {
   const io = { stderr: process.stderr, signal: new AbortController().signal };
-  const reject = { line: 2, text: "x;=1+1", reason: "bad" };
+  const reject = { position: 2, text: "x;=1+1", reason: "bad" };
 
   test("replaces that of an earlier run, or goes where there is none", async () => {
     await writeFile(at("r.csv"), "old");

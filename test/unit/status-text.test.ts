@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { InstanceStatus } from "../../src/app/app.ts";
+import type { InstanceStatus } from "../../src/domain/views/instance-status.ts";
 import { formatStatus } from "../../src/cli/status/status-text.ts";
 import { simulatedInstanceId, type InstanceId } from "../../src/domain/instance-id.ts";
 

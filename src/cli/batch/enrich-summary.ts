@@ -1,4 +1,5 @@
-import type { BatchProgress, InstanceView } from "../../app/app.ts";
+import type { BatchProgress } from "../../domain/views/batch-progress.ts";
+import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { contactStatuses } from "../../domain/contact-status.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
 import { formatDuration } from "../../lib/duration.ts";

@@ -1,11 +1,6 @@
-import {
-  openApp,
-  startSimulator,
-  type App,
-  type BatchProgress,
-  type InstanceView,
-  type RunningWorker,
-} from "../../app/app.ts";
+import { openApp, startSimulator, type App, type RunningWorker } from "../../app/app.ts";
+import type { BatchProgress } from "../../domain/views/batch-progress.ts";
+import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { readConfig, type Config } from "../../config.ts";
 import { simulatedInstanceId } from "../../domain/instance-id.ts";
 import { contactStatuses, isClear } from "../../domain/contact-status.ts";

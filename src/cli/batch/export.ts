@@ -1,4 +1,5 @@
-import { openApp, type ResultFilter } from "../../app/app.ts";
+import { openApp } from "../../app/app.ts";
+import type { ResultFilter } from "../../domain/views/result-row.ts";
 import { readConfig } from "../../config.ts";
 import type { ContactStatus } from "../../domain/contact-status.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";

@@ -1,4 +1,6 @@
-import { openApp, type BatchProgress, type InstanceView } from "../../app/app.ts";
+import { openApp } from "../../app/app.ts";
+import type { BatchProgress } from "../../domain/views/batch-progress.ts";
+import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { readConfig } from "../../config.ts";
 import { assertDistinctFiles } from "./file-names.ts";
 import { chooseImportSource, type ImportSourceOptions } from "./import-source.ts";

@@ -1,5 +1,5 @@
 import cliProgress from "cli-progress";
-import type { BatchProgress } from "../../app/app.ts";
+import type { BatchProgress } from "../../domain/views/batch-progress.ts";
 import { contactStatuses } from "../../domain/contact-status.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { writeLine, type CommandIo } from "../terminal/io.ts";

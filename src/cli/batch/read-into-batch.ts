@@ -1,4 +1,6 @@
-import type { App, ImportCounts, InstanceView } from "../../app/app.ts";
+import type { App } from "../../app/app.ts";
+import type { IntakeCounts } from "../../domain/requests/incoming-contact.ts";
+import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { defaultMaxAgeMs } from "../../domain/views/batch.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { hasAtMost, intakeBounds } from "../../domain/intake-bounds.ts";
@@ -21,7 +23,7 @@ export interface IntakeOptions {
 
 export interface BatchRead {
   readonly batchId: string;
-  readonly counts: ImportCounts;
+  readonly counts: IntakeCounts;
   /** The report of records that are no contacts, where there are any. */
   readonly rejectsPath: string | undefined;
 }
@@ -87,7 +89,7 @@ function toShortLabel(label: string | undefined): string | undefined {
 
 function toEmptyError(
   { kind, name, unit }: ContactSource,
-  { rejected }: ImportCounts,
+  { rejected }: IntakeCounts,
   rejectsPath: string | undefined,
 ): UserError {
   return rejected === 0

@@ -1,5 +1,6 @@
 import { stringify } from "csv-stringify/sync";
-import type { RecordUnit, Reject } from "../../app/app.ts";
+import type { RecordUnit } from "../../app/app.ts";
+import type { Reject } from "../../domain/requests/incoming-contact.ts";
 import { csvCells } from "../../lib/csv-cells.ts";
 import { writeLine, type CommandIo } from "../terminal/io.ts";
 import { openOutput, removeOutput, toWriteError, type OutputFile } from "../terminal/output-file.ts";
@@ -47,10 +48,10 @@ export async function createRejectsFile(
     async add(reject) {
       count += 1;
       if (count === 1) await write(`${columns.join(",")}\n`).catch(explain);
-      if (count <= shownLines) writeLine(io.stderr, `${unit} ${reject.line}: ${reject.reason}`);
+      if (count <= shownLines) writeLine(io.stderr, `${unit} ${reject.position}: ${reject.reason}`);
       else if (count === shownLines + 1)
         writeLine(io.stderr, `… more ${unit}s that are no contacts: see ${path}`);
-      await write(stringify([[reject.line, reject.reason, reject.text]], csvCells)).catch(explain);
+      await write(stringify([[reject.position, reject.reason, reject.text]], csvCells)).catch(explain);
     },
     path: () => (count === 0 ? undefined : path),
     async close() {

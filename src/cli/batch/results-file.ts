@@ -1,6 +1,7 @@
 import type { Writable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { encodeResults, type ResultFormat, type ResultRow } from "../../app/app.ts";
+import { encodeResults, type ResultFormat } from "../../app/app.ts";
+import type { ResultRow } from "../../domain/views/result-row.ts";
 import { UserError } from "../../lib/errors.ts";
 import { assertWritable, openOutput, toWriteError } from "../terminal/output-file.ts";
 

@@ -1,5 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { App, BatchProgress, InstanceView, RunningWorker } from "../../app/app.ts";
+import type { App, RunningWorker } from "../../app/app.ts";
+import type { BatchProgress } from "../../domain/views/batch-progress.ts";
+import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { UserError } from "../../lib/errors.ts";

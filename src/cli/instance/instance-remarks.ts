@@ -1,5 +1,5 @@
-import type { InstanceStatus } from "../../app/app.ts";
 import { simulatedInstanceId } from "../../domain/instance-id.ts";
+import type { InstanceStatus } from "../../domain/views/instance-status.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
 import { recoveryPerSecond } from "../../domain/pace/refusal-constants.ts";
 import { formatDuration } from "../../lib/duration.ts";

@@ -1,4 +1,4 @@
-import type { InstanceView } from "../../app/app.ts";
+import type { InstanceView } from "../../domain/views/instance-view.ts";
 import type { Config } from "../../config.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { UserError } from "../../lib/errors.ts";

@@ -1,4 +1,6 @@
-import type { App, InstanceStatus, InstanceView } from "../../app/app.ts";
+import type { App } from "../../app/app.ts";
+import type { InstanceStatus } from "../../domain/views/instance-status.ts";
+import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { contactStatuses } from "../../domain/contact-status.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";

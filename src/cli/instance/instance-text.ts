@@ -1,4 +1,4 @@
-import type { InstanceView } from "../../app/app.ts";
+import type { InstanceView } from "../../domain/views/instance-view.ts";
 import type { Config } from "../../config.ts";
 import { formatRate, formatShare } from "../terminal/format.ts";
 

@@ -1,4 +1,5 @@
-import type { App, InstanceView } from "../../app/app.ts";
+import type { App } from "../../app/app.ts";
+import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { simulatedInstanceId, type InstanceId } from "../../domain/instance-id.ts";
 import { UserError } from "../../lib/errors.ts";
 

@@ -1,6 +1,6 @@
-import type { App, ResyncForecast } from "../../app/app.ts";
+import type { App } from "../../app/app.ts";
 import { simulatedInstanceId } from "../../domain/instance-id.ts";
-import { total, type ResyncPlan } from "../../domain/resync/plan-resync.ts";
+import { total, type ResyncForecast, type ResyncPlan } from "../../domain/resync/plan-resync.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { formatMoment, formatShare } from "../terminal/format.ts";
 import { formatTable } from "../terminal/table.ts";

@@ -1,4 +1,4 @@
-import type { InstanceStatus } from "../../app/app.ts";
+import type { InstanceStatus } from "../../domain/views/instance-status.ts";
 import { contactStatuses } from "../../domain/contact-status.ts";
 import { formatTable } from "../terminal/table.ts";
 import { formatRate, formatShare, formatAge, formatEta } from "../terminal/format.ts";

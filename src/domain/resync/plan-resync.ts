@@ -39,6 +39,14 @@ export interface PlanWindow {
 
 export type CountByCause = Readonly<Record<RefreshCause, number>>;
 
+/** What is due, and how far the next window gets. */
+export interface ResyncForecast {
+  readonly now: Date;
+  /** The window that is planned: the one that has begun, or the next; undefined: there are no nights. */
+  readonly window: PlanWindow | undefined;
+  readonly instances: readonly ResyncPlan[];
+}
+
 /** What one instance has to refresh in a window, and how far it gets. */
 export interface ResyncPlan {
   readonly instanceId: InstanceId;

@@ -47,6 +47,20 @@ export interface ResyncRun {
   readonly leftOver: number | undefined;
 }
 
+/** Which runs are listed. */
+export interface RunFilter {
+  /** Undefined: of all. */
+  readonly instanceIds: readonly InstanceId[] | undefined;
+  readonly kind: ResyncKind | undefined;
+}
+
+/** Some runs, the newest first. */
+export interface RunPage {
+  readonly items: readonly ResyncRun[];
+  /** Where the next page begins; undefined: this was the last one. */
+  readonly next: number | undefined;
+}
+
 /** What of its resync an instance shows: the run that is open, the last night that is over, and the last manual one. */
 export interface LatestRuns {
   readonly open: ResyncRun | undefined;

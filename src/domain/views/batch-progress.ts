@@ -1,17 +1,12 @@
-import type { ContactStatus } from "../contact-status.ts";
-import type { InstanceId } from "../instance-id.ts";
+import type { BatchReport } from "./batch.ts";
 
-/** How far a batch is. A member is pending until it has an answer, or has none after all its attempts. */
-export interface BatchProgress {
-  readonly batchId: string;
-  readonly instanceId: InstanceId;
-  readonly accepted: number;
-  readonly duplicates: number;
-  readonly rejected: number;
+/**
+ * How far a batch is, as `--json` of the command line promises it. A member is pending until it has an answer, or has none after
+ * all its attempts.
+ */
+export interface BatchProgress extends Pick<
+  BatchReport,
+  "batchId" | "instanceId" | "accepted" | "duplicates" | "rejected" | "pending" | "fresh" | "finished"
+> {
   readonly intakeComplete: boolean;
-  readonly pending: number;
-  /** Members whose answer was there before they were asked for: they cost no call. */
-  readonly fresh: number;
-  /** Finished members by the contact's status now. */
-  readonly finished: Readonly<Record<ContactStatus, number>>;
 }

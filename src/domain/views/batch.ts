@@ -35,6 +35,15 @@ export interface BatchSummary {
   readonly cancelledAt: Date | undefined;
 }
 
+/** Which batches are listed. */
+export interface BatchFilter {
+  /** Only of these; undefined: of all. */
+  readonly instanceIds: readonly InstanceId[] | undefined;
+  readonly states: readonly BatchState[] | undefined;
+  /** Those of one refreshed contact too. */
+  readonly withRefreshes: boolean;
+}
+
 /** A batch with all its counts; accepted = pending + cancelled + erased + the sum of `finished`. */
 export interface BatchReport extends BatchSummary {
   readonly pending: number;

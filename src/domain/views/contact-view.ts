@@ -52,3 +52,12 @@ export interface AvatarChange {
   readonly url: string | undefined;
   readonly urlExpiresAt: Date | undefined;
 }
+
+/** Some changes of the feed, and where to read on. */
+export interface ChangePage {
+  readonly items: readonly AvatarChange[];
+  /** Moves on to what was looked at, also where none of the changes there was asked for. */
+  readonly next: number;
+  /** There may be more at once. */
+  readonly isMore: boolean;
+}

@@ -18,3 +18,20 @@ export interface InstanceView {
   readonly stateSeen: string | undefined;
   readonly stateSeenAt: Date | undefined;
 }
+
+/** The settings of an instance that a person may change while it is worked on. */
+export interface InstanceSettings {
+  readonly apiUrl?: string | undefined;
+  /** Null: none. */
+  readonly label?: string | null | undefined;
+  /** Null: the default. */
+  readonly requestsPerSecond?: number | null | undefined;
+  /** Null: from the rate and the time that answers take. */
+  readonly maxInFlight?: number | null | undefined;
+  /** The share of its calls that a resync may take within its window, and outside of it. Null: the defaults. */
+  readonly resyncShare?: number | null | undefined;
+  readonly resyncDayShare?: number | null | undefined;
+}
+
+/** `throttled`: active, and the provider had said how long to wait. */
+export type StateBefore = InstanceView["state"] | "throttled";

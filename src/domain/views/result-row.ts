@@ -1,4 +1,5 @@
 import type { ContactStatus } from "../contact-status.ts";
+import type { InstanceId } from "../instance-id.ts";
 
 /** One line of a results file. */
 export interface ResultRow {
@@ -11,4 +12,11 @@ export interface ResultRow {
   readonly checkedAt: Date | undefined;
   readonly attempts: number;
   readonly lastError: string | undefined;
+}
+
+/** Which results are read; what is undefined does not narrow them. */
+export interface ResultFilter {
+  readonly instanceId?: InstanceId | undefined;
+  readonly batchId?: string | undefined;
+  readonly statuses?: readonly ContactStatus[] | undefined;
 }

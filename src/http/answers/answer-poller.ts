@@ -1,5 +1,5 @@
 import { sleep } from "../../lib/deadline.ts";
-import type { RefreshTicket } from "../context/ports.ts";
+import type { RefreshTicket } from "../../domain/requests/refresh-ticket.ts";
 
 export interface AnswerPollerOptions {
   /** Which of these batches need not be waited for any longer. May fail: it is asked again. */

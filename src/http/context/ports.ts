@@ -1,22 +1,25 @@
 import type { Readable } from "node:stream";
 import type { ApiKey, StoredApiKey } from "../../domain/api-key.ts";
+import type { BatchFilter, BatchItem, BatchReport, BatchSummary } from "../../domain/views/batch.ts";
 import type {
-  AcceptedAs,
-  BatchItem,
-  BatchReport,
-  BatchState,
-  BatchSummary,
-} from "../../domain/views/batch.ts";
+  AcceptedRequest,
+  Asker,
+  BatchRefusal,
+  RequestedBatch,
+} from "../../domain/requests/batch-request.ts";
+import type { ContactStream, NotResumable, ReceivedBatch } from "../../domain/requests/contact-stream.ts";
+import type { IncomingContact } from "../../domain/requests/incoming-contact.ts";
+import type { RefreshTicket } from "../../domain/requests/refresh-ticket.ts";
 import type { ChatId } from "../../domain/chat-id.ts";
-import type { AvatarChange, ContactView } from "../../domain/views/contact-view.ts";
+import type { AvatarChange, ChangePage, ContactView } from "../../domain/views/contact-view.ts";
 import type { ContactStatus } from "../../domain/contact-status.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { CredentialRefusal } from "../../domain/judge-credentials.ts";
 import type { ResultRow } from "../../domain/views/result-row.ts";
-import type { InstanceView } from "../../domain/views/instance-view.ts";
+import type { InstanceSettings, InstanceView } from "../../domain/views/instance-view.ts";
 import type { Page, PageRequest } from "../../domain/page.ts";
-import type { PlanWindow, ResyncPlan } from "../../domain/resync/plan-resync.ts";
-import type { ResyncKind, ResyncRun } from "../../domain/resync/resync-run.ts";
+import type { ResyncForecast } from "../../domain/resync/plan-resync.ts";
+import type { RunFilter, RunPage } from "../../domain/resync/resync-run.ts";
 
 /** All that the API does, it does through these. What fails because Postgres is slow or away rejects with an error that `isTransient` knows. */
 export interface ApiPorts {
@@ -43,19 +46,12 @@ export interface ApiPorts {
 
 export interface ResyncPorts {
   /** What is due, and how far the next window gets; of all instances. It may be half a minute old. */
-  plan(): Promise<{
-    readonly now: Date;
-    readonly window: PlanWindow | undefined;
-    readonly instances: readonly ResyncPlan[];
-  }>;
+  plan(): Promise<ResyncForecast>;
   /** The newest first. */
   listRuns(
-    filter: {
-      readonly instanceIds: readonly InstanceId[] | undefined;
-      readonly kind: ResyncKind | undefined;
-    },
+    filter: RunFilter,
     page: { readonly after: number | undefined; readonly limit: number },
-  ): Promise<{ readonly items: readonly ResyncRun[]; readonly next: number | undefined }>;
+  ): Promise<RunPage>;
 }
 
 /** Something that requests need and that is not there. */
@@ -76,46 +72,6 @@ export interface ApiKeyPorts {
   noteUse(key: ApiKey): void;
 }
 
-/** Who asks, and how a repetition is told from a new request. */
-export interface Asker {
-  readonly apiKeyId: string;
-  /** Of the header `Idempotency-Key`. */
-  readonly idempotencyKey: string | undefined;
-}
-
-export interface BatchWish {
-  readonly instanceId: InstanceId;
-  readonly source: "api" | "refresh";
-  readonly label: string | undefined;
-  readonly priority: number;
-  readonly maxAgeMs: number;
-  readonly callbackUrl: string | undefined;
-}
-
-export interface WishedContact {
-  readonly chatId: ChatId;
-  readonly externalRef: string | undefined;
-  /** The index in the request. */
-  readonly position: number;
-}
-
-/** Why a request was not taken in. */
-export type Refusal =
-  | { readonly kind: "unknown-instance" }
-  /** The first request with this idempotency key is still at work. */
-  | { readonly kind: "in-progress" }
-  /** The idempotency key came with another body before. */
-  | { readonly kind: "other-body" };
-
-export interface AcceptedBatch {
-  readonly kind: "accepted";
-  /** As it was when it was taken in. */
-  readonly batch: Pick<BatchSummary, "batchId" | "requestedAt" | "accepted" | "duplicates" | "rejected">;
-  readonly etaMs: number | undefined;
-  /** The answer to an earlier request with the same idempotency key. */
-  readonly replayed: boolean;
-}
-
 export interface BatchPorts {
   /**
    * Takes a whole request in, in one transaction: when it resolves as `accepted` it is committed.
@@ -123,10 +79,10 @@ export interface BatchPorts {
    */
   accept(
     asker: Asker & { readonly fingerprint: string },
-    wish: BatchWish,
-    contacts: readonly WishedContact[],
+    wish: RequestedBatch,
+    contacts: readonly IncomingContact[],
     rejected: number,
-  ): Promise<(AcceptedBatch & { readonly acceptedAs: readonly AcceptedAs[] }) | Refusal>;
+  ): Promise<AcceptedRequest | BatchRefusal>;
   /**
    * Takes a stream of CSV, NDJSON or plain lines in, chunk by chunk, each committed. Cut off, or ended by an error, it leaves
    * a batch that is `incomplete`; the same idempotency key, or `resume`, goes on with it.
@@ -134,9 +90,9 @@ export interface BatchPorts {
    */
   receive(
     asker: Asker,
-    wish: BatchWish,
+    wish: RequestedBatch,
     stream: ContactStream,
-  ): Promise<ReceivedBatch | Refusal | { readonly kind: "not-resumable" }>;
+  ): Promise<ReceivedBatch | BatchRefusal | NotResumable>;
   list(filter: BatchFilter, page: PageRequest): Promise<Page<BatchSummary>>;
   findSummary(batchId: string): Promise<BatchSummary | undefined>;
   find(batchId: string): Promise<BatchReport | undefined>;
@@ -155,43 +111,6 @@ export interface BatchPorts {
   cancel(batchId: string): Promise<number>;
   /** Asks again for all contacts without a clear answer that is fresh enough. Returns how many. */
   retry(batchId: string): Promise<number>;
-}
-
-export interface ContactStream {
-  readonly source: Readable;
-  readonly strict: boolean;
-  readonly column: string | undefined;
-  readonly refColumn: string | undefined;
-  readonly defaultCountry: string | undefined;
-  /** Goes on with this batch, which must be incomplete and of the same instance. */
-  readonly resume: string | undefined;
-  readonly signal: AbortSignal;
-  /** Told as soon as the batch exists. */
-  readonly opened: (batchId: string) => void;
-  /** Told when it does not any more: nothing of the input could be used. */
-  readonly takenBack: () => void;
-}
-
-export interface ReceivedBatch extends AcceptedBatch {
-  /** It went on with a batch that had been cut off. */
-  readonly resumed: boolean;
-  /** The first hundred lines that are no contacts. */
-  readonly rejects: readonly { readonly line: number; readonly text: string; readonly reason: string }[];
-}
-
-export interface BatchFilter {
-  /** Only of these; undefined: of all. */
-  readonly instanceIds: readonly InstanceId[] | undefined;
-  readonly states: readonly BatchState[] | undefined;
-  /** Those of one refreshed contact too. */
-  readonly withRefreshes: boolean;
-}
-
-/** What a refresh waits by. */
-export interface RefreshTicket {
-  readonly batchId: string;
-  readonly contactId: number;
-  readonly requestedAt: Date;
 }
 
 export interface ContactPorts {
@@ -217,11 +136,7 @@ export interface ChangePorts {
    * Changes after `after`, oldest first: none is missed and none repeated by reading on from `next`, which is always given,
    * also with an empty page. `isMore`: there may be more at once.
    */
-  read(
-    instanceIds: readonly InstanceId[] | undefined,
-    after: number,
-    limit: number,
-  ): Promise<{ readonly items: readonly AvatarChange[]; readonly next: number; readonly isMore: boolean }>;
+  read(instanceIds: readonly InstanceId[] | undefined, after: number, limit: number): Promise<ChangePage>;
 }
 
 export interface InstancePorts {
@@ -229,7 +144,7 @@ export interface InstancePorts {
   find(id: InstanceId): Promise<InstanceView | undefined>;
   /** `known`: there is one with this id already, and it stays. `untrusted-host`: no apiUrl over HTTP may point there. */
   add(
-    instance: InstanceWish & { readonly id: InstanceId; readonly apiUrl: string; readonly token: string },
+    instance: InstanceSettings & { readonly id: InstanceId; readonly apiUrl: string; readonly token: string },
   ): Promise<"added" | "known" | "untrusted-host">;
   /**
    * Changes what is given; null takes a setting away. A new token or URL puts a hold to the test at once. Whether the credentials
@@ -237,7 +152,7 @@ export interface InstancePorts {
    */
   change(
     id: InstanceId,
-    changes: InstanceWish & { readonly apiUrl?: string | undefined; readonly token?: string | undefined },
+    changes: InstanceSettings & { readonly token?: string | undefined },
   ): Promise<
     | { readonly kind: "changed"; readonly after: InstanceView }
     | { readonly kind: "refused"; readonly refusal: CredentialRefusal }
@@ -251,10 +166,4 @@ export interface InstancePorts {
    * False: it takes longer than a request should, and goes on.
    */
   remove(id: InstanceId): Promise<boolean>;
-}
-
-export interface InstanceWish {
-  readonly label?: string | null | undefined;
-  readonly requestsPerSecond?: number | null | undefined;
-  readonly maxInFlight?: number | null | undefined;
 }

@@ -1,26 +1,15 @@
 import type pg from "pg";
-import type { InstanceId } from "../../domain/instance-id.ts";
+import type { NewBatch } from "../../domain/requests/batch-request.ts";
+import type { IncomingContact, IntakeCounts } from "../../domain/requests/incoming-contact.ts";
 import { UserError } from "../../lib/errors.ts";
 import { waitBriefly } from "../postgres/brief-locks.ts";
 import { codeOf } from "../postgres/database.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
 import { patiently, retryTransient } from "../postgres/retry-transient.ts";
-import { acceptStaged, stageContacts, type IncomingContact } from "./stage-contacts.ts";
+import { acceptStaged, stageContacts } from "./stage-contacts.ts";
 import { foreignKeyViolation } from "../postgres/sqlstate.ts";
 import { toStorableText } from "../postgres/storable-text.ts";
 import { transact, withClient } from "../postgres/with-client.ts";
-
-export type { IncomingContact } from "./stage-contacts.ts";
-
-export interface NewBatch {
-  readonly instanceId: InstanceId;
-  /** The way in: `file`, `query`, `instance`, `bullmq`. */
-  readonly source: string;
-  readonly label: string | undefined;
-  readonly priority: number;
-  /** An answer younger than this is fresh enough: its contact costs no call. */
-  readonly maxAgeMs: number;
-}
 
 /**
  * Opens a batch. Until {@link finishIntake} it is visibly incomplete. Returns its id.
@@ -48,13 +37,6 @@ async function insertBatch(pool: pg.Pool | pg.PoolClient, batch: NewBatch): Prom
     ],
   );
   return rows[0]!.id;
-}
-
-/** Counts of an input that was read from the first line to the last. */
-export interface IntakeCounts {
-  /** Lines that are contacts, duplicates included. */
-  readonly contacts: number;
-  readonly rejected: number;
 }
 
 /** Ends the intake: the input has been read. A chunk that was sent twice has counted its contacts as duplicates: no longer. */

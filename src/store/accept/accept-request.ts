@@ -1,46 +1,24 @@
 import { randomUUID } from "node:crypto";
 import type pg from "pg";
+import type {
+  AcceptedBatch,
+  AcceptedRequest,
+  Asker,
+  BatchRefusal,
+  RequestedBatch,
+} from "../../domain/requests/batch-request.ts";
+import type { IncomingContact } from "../../domain/requests/incoming-contact.ts";
 import type { AcceptedAs } from "../../domain/views/batch.ts";
 import { waitBriefly } from "../postgres/brief-locks.ts";
 import { codeOf } from "../postgres/database.ts";
 import { estimateWithin, type Estimate } from "../batches/estimate-within.ts";
-import {
-  findRecord,
-  hasKey,
-  saveRecord,
-  tryLockKey,
-  type Asker,
-  type StoredAnswer,
-} from "./idempotency-records.ts";
+import { findRecord, hasKey, saveRecord, tryLockKey, type StoredAnswer } from "./idempotency-records.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
-import { openBatch, type RequestedBatch } from "./open-batch.ts";
+import { openBatch } from "./open-batch.ts";
 import { briefly, retryTransient } from "../postgres/retry-transient.ts";
-import { acceptStaged, stageContacts, type IncomingContact } from "./stage-contacts.ts";
+import { acceptStaged, stageContacts } from "./stage-contacts.ts";
 import { foreignKeyViolation } from "../postgres/sqlstate.ts";
 import { TryAgainError } from "../postgres/try-again-error.ts";
-
-/** A batch, as it was when it was taken in. */
-export interface TakenBatch {
-  readonly kind: "accepted";
-  readonly batch: {
-    readonly batchId: string;
-    readonly requestedAt: Date;
-    readonly accepted: number;
-    readonly duplicates: number;
-    readonly rejected: number;
-  };
-  readonly etaMs: number | undefined;
-  /** The answer to an earlier request with the same idempotency key. */
-  readonly replayed: boolean;
-}
-
-/** Why nothing was taken in. */
-export interface Refusal {
-  /** `in-progress`: the first request with this key is still at work. `other-body`: it was another one. */
-  readonly kind: "unknown-instance" | "in-progress" | "other-body";
-}
-
-export type AcceptedRequest = TakenBatch & { readonly acceptedAs: readonly AcceptedAs[] };
 
 /** A whole request, as it is to be taken in. */
 interface WholeRequest {
@@ -74,7 +52,7 @@ export async function acceptRequest(
   batch: RequestedBatch,
   contacts: readonly IncomingContact[],
   rejected: number,
-): Promise<AcceptedRequest | Refusal> {
+): Promise<AcceptedRequest | BatchRefusal> {
   const request = { batchId: randomUUID(), estimate, asker, batch, contacts, rejected };
   let tries: Tries = { count: 0, answer: undefined };
   const attempt = async (client: pg.PoolClient) => {
@@ -99,7 +77,7 @@ async function findAnswer(
   client: pg.PoolClient,
   { asker, batchId, contacts }: WholeRequest,
   tries: Tries,
-): Promise<AcceptedRequest | Refusal | undefined> {
+): Promise<AcceptedRequest | BatchRefusal | undefined> {
   if (!hasKey(asker)) return undefined;
   if (!(await tryLockKey(client, asker))) {
     // The server may still work on an earlier try of ours.
@@ -118,7 +96,7 @@ async function accept(
   client: pg.PoolClient,
   { batchId, estimate, asker, batch, contacts, rejected }: WholeRequest,
   tries: Tries,
-): Promise<AcceptedRequest | Refusal> {
+): Promise<AcceptedRequest | BatchRefusal> {
   const opening = await openBatch(client, batchId, asker.apiKeyId, batch, rejected);
   if (opening.kind === "exists" && tries.answer) return tries.answer;
   if (opening.kind !== "opened") return { kind: "unknown-instance" };
@@ -195,7 +173,7 @@ function toReplay(batchId: string, answer: StoredAnswer, contacts: number): Acce
 }
 
 /** A stored answer, given again. */
-export function toTaken(batchId: string, answer: StoredAnswer): TakenBatch {
+export function toTaken(batchId: string, answer: StoredAnswer): AcceptedBatch {
   const { requestedAt, accepted, duplicates, rejected, etaMs } = answer;
   return {
     kind: "accepted",

@@ -1,7 +1,8 @@
 import type pg from "pg";
 import { UserError } from "../../lib/errors.ts";
-import type { IntakeCounts } from "./accept-chunk.ts";
-import { toTaken, type Refusal, type TakenBatch } from "./accept-request.ts";
+import type { AcceptedBatch, BatchRefusal } from "../../domain/requests/batch-request.ts";
+import type { IntakeCounts } from "../../domain/requests/incoming-contact.ts";
+import { toTaken } from "./accept-request.ts";
 import { estimateWithin, type Estimate } from "../batches/estimate-within.ts";
 import type { StoredAnswer } from "./idempotency-records.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
@@ -24,11 +25,11 @@ export interface Closing {
  * beginning to end, however often parts of it were sent before.
  * @throws UserError `batch-cancelled`, `not-the-whole`; TryAgainError when another request has ended it
  */
-export async function closeIntake(pool: pg.Pool, closing: Closing): Promise<TakenBatch | Refusal> {
+export async function closeIntake(pool: pg.Pool, closing: Closing): Promise<AcceptedBatch | BatchRefusal> {
   /** The answer to give if it turns out that an earlier try was committed. */
-  let ours: { readonly completedAt: string; readonly taken: TakenBatch } | undefined;
+  let ours: { readonly completedAt: string; readonly taken: AcceptedBatch } | undefined;
 
-  const close = async (client: pg.PoolClient): Promise<TakenBatch | "not-open"> => {
+  const close = async (client: pg.PoolClient): Promise<AcceptedBatch | "not-open"> => {
     const ended = await endIntake(client, closing);
     if (ended === undefined) return "not-open";
     const etaMs = await estimateWithin(client, closing.estimate, closing.batchId);

@@ -1,12 +1,6 @@
 import type pg from "pg";
+import type { Asker } from "../../domain/requests/batch-request.ts";
 import { lockNumberSql } from "./request-locks.ts";
-
-/** The key of the API that asks, and what tells a repetition from a new request. */
-export interface Asker {
-  readonly apiKeyId: string;
-  /** Undefined: each request is a new one. */
-  readonly idempotencyKey: string | undefined;
-}
 
 /** An asker with an idempotency key. */
 export type KeyedAsker = Asker & { readonly idempotencyKey: string };

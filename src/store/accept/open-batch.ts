@@ -1,11 +1,6 @@
 import type pg from "pg";
-import type { NewBatch } from "./accept-chunk.ts";
+import type { RequestedBatch } from "../../domain/requests/batch-request.ts";
 import { toStorableText } from "../postgres/storable-text.ts";
-
-/** A batch that a key of the API asks for. */
-export interface RequestedBatch extends NewBatch {
-  readonly callbackUrl: string | undefined;
-}
 
 /** `exists`: it was opened before, with the same id. */
 export type BatchOpening =

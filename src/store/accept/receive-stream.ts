@@ -1,11 +1,13 @@
 import { createHash, randomUUID } from "node:crypto";
 import type pg from "pg";
+import type { Asker, BatchRefusal, RequestedBatch } from "../../domain/requests/batch-request.ts";
+import type { ContactStream, NotResumable, ReceivedBatch } from "../../domain/requests/contact-stream.ts";
+import type { IntakeCounts, Reject } from "../../domain/requests/incoming-contact.ts";
 import { UserError } from "../../lib/errors.ts";
 import { tapDigest } from "./tap-digest.ts";
 import { acceptChunk } from "./accept-chunk.ts";
-import { toTaken, type Refusal } from "./accept-request.ts";
+import { toTaken } from "./accept-request.ts";
 import { codeOf } from "../postgres/database.ts";
-import type { IntakeCounts } from "./accept-chunk.ts";
 import { closeIntake } from "./close-intake.ts";
 import {
   deleteRecord,
@@ -13,24 +15,17 @@ import {
   hasKey,
   saveRecord,
   toKeyLock,
-  type Asker,
   type IdempotencyRecord,
 } from "./idempotency-records.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
-import { openBatch, type RequestedBatch } from "./open-batch.ts";
+import { openBatch } from "./open-batch.ts";
 import type { LockHold } from "./request-locks.ts";
 import { briefly, patiently, retryTransient } from "../postgres/retry-transient.ts";
 import { foreignKeyViolation, noDataFound } from "../postgres/sqlstate.ts";
 import { TryAgainError } from "../postgres/try-again-error.ts";
-import type {
-  ReceivePorts,
-  RejectedLine,
-  ContactStream,
-  ReceivedStream,
-  NotResumable,
-} from "./contact-stream.ts";
+import type { ReceivePorts } from "./contact-stream.ts";
 
-type Outcome = ReceivedStream | Refusal | NotResumable;
+type Outcome = ReceivedBatch | BatchRefusal | NotResumable;
 
 const maxRejects = 100;
 
@@ -104,7 +99,7 @@ async function open(
   { pool, asker, batch, stream, parameters }: Reception,
   batchId: string,
   isKnown: boolean,
-): Promise<{ kind: "open"; resumed: boolean } | Refusal | NotResumable> {
+): Promise<{ kind: "open"; resumed: boolean } | BatchRefusal | NotResumable> {
   return inTransaction(pool, async (client) => {
     const found = isKnown ? await findState(client, batchId, batch) : "absent";
     if (found === "closed" || (found === "absent" && stream.resume !== undefined))
@@ -237,23 +232,23 @@ async function replay(
 }
 
 function collectRejects(strict: boolean) {
-  const rejects: RejectedLine[] = [];
+  const rejects: Reject[] = [];
   let badLine: UserError | undefined;
   return {
     rejects,
     getBadLine: () => badLine,
-    reject({ line, text, reason }: RejectedLine) {
-      if (strict) throw (badLine = toBadLine({ line, text, reason }));
-      if (rejects.length < maxRejects) rejects.push({ line, text, reason });
+    reject({ position, text, reason }: Reject) {
+      if (strict) throw (badLine = toBadLine({ position, text, reason }));
+      if (rejects.length < maxRejects) rejects.push({ position, text, reason });
     },
   };
 }
 
-function toBadLine({ line, reason, text }: RejectedLine): UserError {
+function toBadLine({ position, reason, text }: Reject): UserError {
   const shown = reason.includes(text) ? "" : ` ("${text}")`;
   return new UserError(
     "bad-line",
-    `line ${line}: ${reason}${shown}. Nothing was taken in, since all lines have to be contacts`,
+    `line ${position}: ${reason}${shown}. Nothing was taken in, since all lines have to be contacts`,
   );
 }
 

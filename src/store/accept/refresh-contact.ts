@@ -1,18 +1,11 @@
 import type pg from "pg";
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
+import type { RefreshTicket } from "../../domain/requests/refresh-ticket.ts";
 import { briefLockMs } from "../postgres/brief-locks.ts";
 import { codeOf } from "../postgres/database.ts";
 import { briefly, retryTransient } from "../postgres/retry-transient.ts";
 import { foreignKeyViolation } from "../postgres/sqlstate.ts";
-
-/** A refresh that was asked for, to see later whether it is answered (find-answered.ts). */
-export interface RefreshedContact {
-  readonly batchId: string;
-  /** 0: erased since. */
-  readonly contactId: number;
-  readonly requestedAt: Date;
-}
 
 /** The most urgent priority there is. */
 const interactive = 0;
@@ -42,7 +35,7 @@ export async function refreshContact(
   apiKeyId: string,
   instanceId: InstanceId,
   chatId: ChatId,
-): Promise<RefreshedContact | undefined> {
+): Promise<RefreshTicket | undefined> {
   // Where a lost connection hides that it was committed, one more batch asks for the same.
   const batch = await retryTransient(briefly, async () => accept(pool, [instanceId, chatId, apiKeyId]));
   if (batch === undefined) return undefined;

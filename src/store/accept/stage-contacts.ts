@@ -2,15 +2,8 @@ import { from as copyFrom } from "pg-copy-streams";
 import type pg from "pg";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import type { ChatId } from "../../domain/chat-id.ts";
+import type { IncomingContact } from "../../domain/requests/incoming-contact.ts";
 import { toStorableText } from "../postgres/storable-text.ts";
-
-/** A contact on its way in, with the place where it stood. */
-export interface IncomingContact {
-  readonly chatId: ChatId;
-  readonly externalRef: string | undefined;
-  readonly position: number;
-}
 
 /** Copies contacts into `pg_temp.staged_contacts`, which is empty again after the transaction. */
 export async function stageContacts(

@@ -1,23 +1,14 @@
 import type pg from "pg";
-import type { BatchState, BatchSummary } from "../../domain/views/batch.ts";
-import type { InstanceId } from "../../domain/instance-id.ts";
+import type { BatchFilter, BatchSummary } from "../../domain/views/batch.ts";
 import type { Page, PageRequest } from "../../domain/page.ts";
 import { UserError } from "../../lib/errors.ts";
 import { batchStateSql, isThereSql, summaryColumnsSql, toSummary, type SummaryRow } from "./batch-sql.ts";
-
-export interface BatchListFilter {
-  /** The instances whose batches are listed; undefined: all. */
-  readonly instanceIds: readonly InstanceId[] | undefined;
-  readonly states: readonly BatchState[] | undefined;
-  /** True: refreshes of one contact are listed too. */
-  readonly withRefreshes: boolean;
-}
 
 /** The condition that these states share is that of an index: they are not sought among all that are done. */
 const undoneSql = `(b.finished_at is null or b.cancelled_at is not null)`;
 
 /** The newest of each instance, and of these the newest. */
-function toSql({ states, withRefreshes }: BatchListFilter): string {
+function toSql({ states, withRefreshes }: BatchFilter): string {
   const conditions = [
     `b.instance_id = i.id`,
     isThereSql,
@@ -44,7 +35,7 @@ function toMoment(micros: string): string {
 /** Newest first. */
 export async function listBatches(
   pool: pg.Pool,
-  filter: BatchListFilter,
+  filter: BatchFilter,
   { after, limit }: PageRequest,
 ): Promise<Page<BatchSummary>> {
   const [micros, id] = parseCursor(after);

@@ -1,16 +1,9 @@
 import type pg from "pg";
 import type { ContactStatus } from "../../domain/contact-status.ts";
-import type { InstanceId } from "../../domain/instance-id.ts";
-import type { ResultRow } from "../../domain/views/result-row.ts";
+import type { ResultFilter, ResultRow } from "../../domain/views/result-row.ts";
 import { isThereSql } from "./batch-sql.ts";
 import { TryAgainError } from "../postgres/try-again-error.ts";
 import { toShownText } from "../postgres/shown-text-sql.ts";
-
-export interface ResultFilter {
-  readonly instanceId?: InstanceId | undefined;
-  readonly batchId?: string | undefined;
-  readonly statuses?: readonly ContactStatus[] | undefined;
-}
 
 const fetchSize = 5_000;
 

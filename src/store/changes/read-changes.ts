@@ -1,17 +1,8 @@
 import type pg from "pg";
-import type { AvatarChange } from "../../domain/views/contact-view.ts";
+import type { ChangePage } from "../../domain/views/contact-view.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { createChangeHorizon, type HorizonOptions } from "./change-horizon.ts";
 import { toChange, toChangeColumns, type ChangeRow } from "./change-row.ts";
-
-/** A page of the feed of changes, and where to read on. */
-export interface ChangePage {
-  readonly items: readonly AvatarChange[];
-  /** Always moves on to what was looked at, also where nothing of it was asked for. */
-  readonly next: number;
-  /** There may be more at once. */
-  readonly isMore: boolean;
-}
 
 export type ChangeReader = (
   instanceIds: readonly InstanceId[] | undefined,

@@ -1,9 +1,9 @@
 import { eq } from "drizzle-orm";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { CredentialJudgement, StoredCredentials } from "../../domain/judge-credentials.ts";
-import type { InstanceView } from "../../domain/views/instance-view.ts";
+import type { InstanceSettings, InstanceView } from "../../domain/views/instance-view.ts";
 import type { Database } from "../postgres/database.ts";
-import { instanceColumns, renewal, toLabel, toView, type InstanceSettings } from "./instances.ts";
+import { instanceColumns, renewal, toLabel, toView } from "./instances.ts";
 import { instances } from "../schema/instances.ts";
 
 /** An instance as it was and as it is. */

@@ -1,7 +1,7 @@
 import { asc, eq, sql } from "drizzle-orm";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import type { InstanceId } from "../../domain/instance-id.ts";
-import type { InstanceView } from "../../domain/views/instance-view.ts";
+import type { InstanceSettings, InstanceView } from "../../domain/views/instance-view.ts";
 import type { Database } from "../postgres/database.ts";
 import { contacts } from "../schema/contacts.ts";
 import { instances } from "../schema/instances.ts";
@@ -90,20 +90,6 @@ export async function listInstances({ orm }: Database): Promise<InstanceView[]> 
 export async function findInstance({ orm }: Database, id: InstanceId): Promise<InstanceView | undefined> {
   const [row] = await orm.select(instanceColumns).from(instances).where(eq(instances.id, id));
   return row && toView(row);
-}
-
-/** The settings of an instance that a person may change while it is worked on. */
-export interface InstanceSettings {
-  readonly apiUrl?: string | undefined;
-  /** Null: none. */
-  readonly label?: string | null | undefined;
-  /** Null: the default. */
-  readonly requestsPerSecond?: number | null | undefined;
-  /** Null: from the rate and the time that answers take. */
-  readonly maxInFlight?: number | null | undefined;
-  /** The share of its calls that a resync may take within its window, and outside of it. Null: the defaults. */
-  readonly resyncShare?: number | null | undefined;
-  readonly resyncDayShare?: number | null | undefined;
 }
 
 /** The label as it is stored. */

@@ -1,5 +1,5 @@
 import type { InstanceId } from "../../domain/instance-id.ts";
-import type { InstanceView } from "../../domain/views/instance-view.ts";
+import type { StateBefore } from "../../domain/views/instance-view.ts";
 import type { Database } from "../postgres/database.ts";
 
 /** Calls from before a pause report old news, whatever it is. `hold_count` remembers that the pause ended a hold. */
@@ -24,9 +24,6 @@ set state = case when b.is_paused then 'active' else i.state end,
   throttled_until = null
 from before b where i.id = b.id
 returning case when b.state = 'active' and b.is_throttled then 'throttled' else b.state end as state`;
-
-/** `throttled`: active, and the provider had said how long to wait. */
-export type StateBefore = InstanceView["state"] | "throttled";
 
 /**
  * Pauses the instance, which ends a hold: until a person resumes it, claims are refused. Or resumes a paused instance, and

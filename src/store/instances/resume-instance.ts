@@ -1,7 +1,8 @@
 import type { InstanceId } from "../../domain/instance-id.ts";
+import type { StateBefore } from "../../domain/views/instance-view.ts";
 import type { Database } from "../postgres/database.ts";
 import { probeNow } from "../work/holds.ts";
-import { setPaused, type StateBefore } from "./pause-instance.ts";
+import { setPaused } from "./pause-instance.ts";
 
 /**
  * Ends a pause or a wait that the provider asked for, or puts a hold to the test at once. Returns the state before;

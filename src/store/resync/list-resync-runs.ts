@@ -6,6 +6,8 @@ import type {
   ResyncKind,
   ResyncNight,
   ResyncRun,
+  RunFilter,
+  RunPage,
 } from "../../domain/resync/resync-run.ts";
 
 const columns = `r.id::float8 as id, r.instance_id, r.kind, r.night_at, r.opened_at, r.ended_at, r.ended_by, r.due, r.planned,
@@ -29,18 +31,12 @@ interface Row {
   readonly under_way: number;
 }
 
-export interface RunFilter {
-  /** Undefined: of all. */
-  readonly instanceIds: readonly InstanceId[] | undefined;
-  readonly kind: ResyncKind | undefined;
-}
-
 /** The newest first. An open run counts what it has under way; of one that is over that is little or nothing. */
 export async function listResyncRuns(
   pool: pg.Pool,
   { instanceIds, kind }: RunFilter,
   { after, limit }: { readonly after: number | undefined; readonly limit: number },
-): Promise<{ readonly items: readonly ResyncRun[]; readonly next: number | undefined }> {
+): Promise<RunPage> {
   const { rows } = await pool.query<Row>(
     `select ${columns} from avatars.resync_runs r
      where ($1::bigint is null or r.id < $1) and ($2::text[] is null or r.instance_id = any ($2))

@@ -1,39 +1,18 @@
 import type pg from "pg";
-import type { ContactStatus } from "../../domain/contact-status.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { requestedStep } from "../../domain/refresh/refresh-step.ts";
+import type { ManualResync, OpenedResync, RefreshFilter } from "../../domain/resync/manual-resync.ts";
 import type { ResyncKind } from "../../domain/resync/resync-run.ts";
 import { dueCountSql, endRunsOf } from "./end-resync-run.ts";
 import { lockGate } from "../postgres/gates.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
 import { patiently, retryTransient } from "../postgres/retry-transient.ts";
 
-/** Which contacts are meant, whether they are due or not. */
-export interface RefreshFilter {
-  readonly statuses: readonly ContactStatus[] | undefined;
-  readonly kind: "user" | "group" | undefined;
-  /** Without a clear answer for so long. */
-  readonly olderThanMs: number | undefined;
-}
-
-export interface ManualResync {
-  readonly instanceId: InstanceId;
-  /** Undefined: what is due. */
-  readonly filter: RefreshFilter | undefined;
-  /** Contacts at most: those that are worth most; of a filter, those that were not asked for longest. */
-  readonly mostContacts: number | undefined;
+/** A manual resync at a moment. */
+export interface DatedResync extends ManualResync {
   readonly now: Date;
   /** A night that is under way in its window is left to it. */
   readonly isInWindow: boolean;
-}
-
-export interface OpenedResync {
-  readonly instanceId: InstanceId;
-  /** The run that asks; `night`: one is under way, which takes what was asked for first. */
-  readonly runId: number;
-  readonly kind: ResyncKind;
-  /** Contacts that it is to ask. */
-  readonly contacts: number;
 }
 
 /** The conditions of a filter on a contact `c`, with $2 to $4. Contacts that are due or claimed are asked anyway. */
@@ -85,12 +64,12 @@ export async function countMatching(
  * Has an instance refreshed now: what is due, or what the filter means. The latter are marked in steps that commit, and are
  * worth more than all others then. When it is interrupted, some are marked.
  */
-export async function openManualResync(pool: pg.Pool, request: ManualResync): Promise<OpenedResync> {
+export async function openManualResync(pool: pg.Pool, request: DatedResync): Promise<OpenedResync> {
   const marked = request.filter && (await markAll(pool, request, request.filter));
   return retryTransient(patiently, async () => openRun(pool, request, marked));
 }
 
-async function markAll(pool: pg.Pool, request: ManualResync, filter: RefreshFilter): Promise<number> {
+async function markAll(pool: pg.Pool, request: DatedResync, filter: RefreshFilter): Promise<number> {
   const { instanceId, mostContacts, now } = request;
   const values = [instanceId, ...toValues(filter)];
   let marked = 0;
@@ -137,7 +116,7 @@ async function markAll(pool: pg.Pool, request: ManualResync, filter: RefreshFilt
 
 async function openRun(
   pool: pg.Pool,
-  { instanceId, mostContacts, now, isInWindow }: ManualResync,
+  { instanceId, mostContacts, now, isInWindow }: DatedResync,
   marked: number | undefined,
 ): Promise<OpenedResync> {
   return inTransaction(pool, async (client) => {

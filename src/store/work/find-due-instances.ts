@@ -1,5 +1,6 @@
 import type pg from "pg";
 import { simulatedInstanceId, type InstanceId } from "../../domain/instance-id.ts";
+import type { HeldInstance } from "../../domain/views/instance-status.ts";
 import { toDue, toDueHeads } from "./due-sql.ts";
 import { queryWithin } from "../postgres/query-within.ts";
 
@@ -34,12 +35,6 @@ select i.id as "instanceId", i.held_reason as reason
 from avatars.instances i
 where i.state = 'held' and i.held_reason is not null and ${hasDue("now()")}
 order by i.id`;
-
-/** An instance that is held while contacts wait for it. */
-export interface HeldInstance {
-  readonly instanceId: InstanceId;
-  readonly reason: string;
-}
 
 /** Finds instances that may be called and have due contacts that are not claimed. */
 export async function findDueInstances(pool: pg.Pool): Promise<InstanceId[]> {

@@ -4,7 +4,8 @@ import type { AcceptedAs } from "../../../domain/views/batch.ts";
 import { mapInTurns } from "../../../lib/in-turns.ts";
 import { ApiError } from "../../answers/problem.ts";
 import { invalidRequest, toFault } from "../../answers/to-api-error.ts";
-import type { ApiPorts, BatchPorts, WishedContact } from "../../context/ports.ts";
+import type { IncomingContact } from "../../../domain/requests/incoming-contact.ts";
+import type { ApiPorts, BatchPorts } from "../../context/ports.ts";
 import { assertVisible, getKey } from "../../requests/access.ts";
 import { readIdempotencyKey } from "../../requests/idempotency-key.ts";
 import { newBatchSchema } from "../../schemas/new-batch.ts";
@@ -74,7 +75,7 @@ function parseBody(body: unknown): NewBatch {
 }
 
 interface ReadContacts {
-  readonly contacts: readonly WishedContact[];
+  readonly contacts: readonly IncomingContact[];
   /** Why, by the index of the item. */
   readonly invalid: ReadonlyMap<number, string>;
   readonly inputs: number;
@@ -83,7 +84,7 @@ interface ReadContacts {
 async function readContacts(wish: NewBatch, ports: Pick<ApiPorts, "parseContactId">): Promise<ReadContacts> {
   const inputs: NonNullable<NewBatch["contacts"]> =
     wish.contacts ?? (wish.chatIds ?? []).map((chatId) => ({ chatId }));
-  const contacts: WishedContact[] = [];
+  const contacts: IncomingContact[] = [];
   const invalid = new Map<number, string>();
   await mapInTurns(inputs, ({ chatId, phone, externalRef }, position) => {
     const id = ports.parseContactId(chatId ?? phone ?? "");
@@ -110,7 +111,7 @@ function toInvalidContacts(wish: NewBatch, invalid: ReadonlyMap<number, string>)
 
 /** How each item was taken, in their order. */
 function toItems(
-  contacts: readonly WishedContact[],
+  contacts: readonly IncomingContact[],
   acceptedAs: readonly AcceptedAs[],
   { invalid, inputs }: Pick<ReadContacts, "invalid" | "inputs">,
 ) {

@@ -5,7 +5,9 @@ import { UserError } from "../../../lib/errors.ts";
 import { toApiWords } from "../../answers/api-words.ts";
 import { ApiError } from "../../answers/problem.ts";
 import { invalidRequest, unavailable } from "../../answers/to-api-error.ts";
-import type { ApiPorts, Asker, BatchPorts, ContactStream, ReceivedBatch } from "../../context/ports.ts";
+import type { ApiPorts, BatchPorts } from "../../context/ports.ts";
+import type { Asker } from "../../../domain/requests/batch-request.ts";
+import type { ContactStream, ReceivedBatch } from "../../../domain/requests/contact-stream.ts";
 import { assertVisible, getKey } from "../../requests/access.ts";
 import { readIdempotencyKey } from "../../requests/idempotency-key.ts";
 import { SenderGone } from "../../requests/sender-gone.ts";
@@ -106,7 +108,11 @@ function sendReceived(reply: FastifyReply, received: ReceivedBatch, instanceId: 
   return sendAccepted(reply, received, {
     ...toAnswer(received, instanceId),
     resumed,
-    rejects: rejects.map(({ line, text, reason }) => ({ line, text, reason: toApiWords(reason) })),
+    rejects: rejects.map(({ position, text, reason }) => ({
+      line: position,
+      text,
+      reason: toApiWords(reason),
+    })),
   });
 }
 

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { z } from "zod";
 import { defaultMaxAgeMs } from "../../../domain/views/batch.ts";
 import { ApiError } from "../../answers/problem.ts";
-import type { AcceptedBatch, BatchWish, Refusal } from "../../context/ports.ts";
+import type { AcceptedBatch, BatchRefusal, RequestedBatch } from "../../../domain/requests/batch-request.ts";
 import { noInstance } from "../../requests/access.ts";
 import { toEtaSeconds, type acceptedBatchSchema } from "../../schemas/batch.ts";
 import type { newBatchSchema, streamQuery } from "../../schemas/new-batch.ts";
@@ -20,7 +20,7 @@ const inProgressRetryS = 1;
 /** What a body, or the query of a stream, wishes of its batch. */
 export function toWish(
   given: Pick<NewBatch, "label" | "priority" | "maxAge" | "callbackUrl">,
-): Omit<BatchWish, "instanceId" | "source"> {
+): Omit<RequestedBatch, "instanceId" | "source"> {
   return {
     label: given.label,
     priority: given.priority ?? 1,
@@ -56,7 +56,7 @@ export function sendAccepted(
 }
 
 /** The answer to a request that was not taken in. */
-export function toRefusal({ kind }: Refusal, instanceId: string): ApiError {
+export function toRefusal({ kind }: BatchRefusal, instanceId: string): ApiError {
   switch (kind) {
     case "unknown-instance":
       return noInstance(instanceId);

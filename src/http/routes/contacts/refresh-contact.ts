@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { InstanceId } from "../../../domain/instance-id.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { ApiPorts, ContactPorts, InstancePorts, RefreshTicket } from "../../context/ports.ts";
+import type { RefreshTicket } from "../../../domain/requests/refresh-ticket.ts";
+import type { ApiPorts, ContactPorts, InstancePorts } from "../../context/ports.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
 import { assertVisible, getKey, noInstance } from "../../requests/access.ts";
 import { createPlaces, type Places } from "../../requests/places.ts";

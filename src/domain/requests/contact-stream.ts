@@ -1,0 +1,34 @@
+import type { Readable } from "node:stream";
+import type { AcceptedBatch } from "./batch-request.ts";
+import type { Reject } from "./incoming-contact.ts";
+
+/** A stream of CSV, NDJSON or plain lines, and how it is to be read. */
+export interface ContactStream {
+  /** Bytes. The receiver reads them to their end, unless they cannot be used, and never destroys the stream. */
+  readonly source: Readable;
+  /** The first line that is no contact ends it, and the batch is given up. */
+  readonly strict: boolean;
+  readonly column: string | undefined;
+  readonly refColumn: string | undefined;
+  readonly defaultCountry: string | undefined;
+  /** Goes on with this batch, which must be incomplete and of the same instance. */
+  readonly resume: string | undefined;
+  readonly signal: AbortSignal;
+  /** Told as soon as the batch exists. */
+  readonly opened: (batchId: string) => void;
+  /** Told when the batch does not exist any more: nothing of the input could be used. */
+  readonly takenBack: () => void;
+}
+
+/** A stream that was read to its end. */
+export interface ReceivedBatch extends AcceptedBatch {
+  /** It went on with a batch that had been cut off. */
+  readonly resumed: boolean;
+  /** The first hundred lines that are no contacts. */
+  readonly rejects: readonly Reject[];
+}
+
+/** The batch to go on with is complete, of another instance, or not there. */
+export interface NotResumable {
+  readonly kind: "not-resumable";
+}

@@ -1,0 +1,7 @@
+/** What a refresh waits by. */
+export interface RefreshTicket {
+  readonly batchId: string;
+  /** 0: the contact was erased since. */
+  readonly contactId: number;
+  readonly requestedAt: Date;
+}

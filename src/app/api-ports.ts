@@ -1,6 +1,6 @@
 import type { InstanceId } from "../domain/instance-id.ts";
 import { judgeApiChange } from "../domain/judge-credentials.ts";
-import { forgetInQueue, forgetInstanceInQueue } from "./forget-in-queue.ts";
+import { forgetInQueue, forgetInstanceInQueue } from "./subjects/forget-in-queue.ts";
 import { createAnswerPoller } from "../http/answers/answer-poller.ts";
 import type { ApiPorts, BatchPorts, ContactPorts, InstancePorts } from "../http/context/ports.ts";
 import { createBatchWatch } from "../http/answers/watch-batches.ts";

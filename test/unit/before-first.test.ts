@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { beforeFirst } from "../../src/app/before-first.ts";
+import { beforeFirst } from "../../src/app/subjects/before-first.ts";
 
 /** Gives the items, and notes all that happens. */
 function createSource(items: readonly number[], error?: Error) {

@@ -1,8 +1,8 @@
-import type { ChatId } from "../domain/chat-id.ts";
-import type { InstanceId } from "../domain/instance-id.ts";
-import { forgetChat, isOfInstance, namesChat } from "../intake/forget-chat.ts";
-import { settleWithin } from "../lib/deadline.ts";
-import type { Queues } from "../queue/queues.ts";
+import type { ChatId } from "../../domain/chat-id.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import { forgetChat, isOfInstance, namesChat } from "../../intake/forget-chat.ts";
+import { settleWithin } from "../../lib/deadline.ts";
+import type { Queues } from "../../queue/queues.ts";
 
 /** The queue holds few requests, unless no worker runs. */
 const deadlineMs = 8_000;

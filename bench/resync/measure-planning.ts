@@ -31,7 +31,7 @@ export interface PlanningFigures {
 
 /** Needs the extension `pg_visibility`. */
 export async function measurePlanning(stage: Stage, name: string): Promise<PlanningFigures> {
-  const { base, database } = stage;
+  const { database } = stage;
   const [counts, plans] = [createSamples(), createSamples()];
   let due = 0;
   const unseenShare = await readUnseenShare(database.pool);
@@ -39,10 +39,14 @@ export async function measurePlanning(stage: Stage, name: string): Promise<Plann
     const now = await readClock(database.pool);
     const moments = { now, from: now, until: new Date(now.getTime() + dayMs / 6) };
     await counts.time(() => countRefreshes(database.pool, moments, { deadlineMs }));
-    const { instances } = await plans.time(() => createResyncs(base, database).plan());
+    const { instances } = await plans.time(() => planNow(stage));
     due = instances.reduce((sum, { dueNow }) => sum + total(dueNow), 0);
   }
   return { name, unseenShare, counts: counts.summarize(), plans: plans.summarize(), due };
+}
+
+async function planNow({ base, database }: Stage) {
+  return createResyncs({ config: base.config, quick: database, lasting: database }).plan();
 }
 
 async function readUnseenShare(pool: pg.Pool): Promise<number> {
@@ -72,7 +76,7 @@ export async function measureNight(stage: Stage): Promise<NightFigures> {
   const openedMs = await openNextNight(stage);
   await prepared.time(() =>
     prepareNight(pool, async () => {
-      const { instances } = await createResyncs(stage.base, stage.database).plan();
+      const { instances } = await planNow(stage);
       const plans = instances.map(({ instanceId, due, fits }) => ({
         instanceId,
         due: total(due),

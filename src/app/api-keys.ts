@@ -1,8 +1,10 @@
 import type { ApiKey, ApiScope } from "../domain/api-key.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
+import { once } from "../lib/closing/once.ts";
 import { createApiToken, createSecretHmac } from "../lib/secrets/api-token.ts";
-import type { Base } from "./base.ts";
-import { createApiKey, listApiKeys, revokeApiKey } from "../store/api-keys/api-keys.ts";
+import { createApiKeyStore, type ApiKeyStore } from "../store/api-keys/api-key-store.ts";
+import { createApiKey, noteApiKeyUse } from "../store/api-keys/api-keys.ts";
+import type { Door } from "./subjects/door.ts";
 
 export interface ApiKeyWish {
   readonly label?: string | undefined;
@@ -12,22 +14,29 @@ export interface ApiKeyWish {
   readonly expiresInMs?: number | undefined;
 }
 
-/** The keys of the HTTP API. */
-export interface ApiKeys {
+/** The keys of the HTTP API, for the command line and the API. */
+export interface ApiKeys extends ApiKeyStore {
   /** Returns the token too: it can never be read again. @throws UserError `no-secret-key` */
   create(wish: ApiKeyWish): Promise<{ readonly token: string; readonly key: ApiKey }>;
-  list(): Promise<ApiKey[]>;
-  /** False: there is no such key. */
-  revoke(id: string): Promise<boolean>;
+  /** HMAC-SHA256 of a secret, by this installation's key. @throws UserError `no-secret-key` */
+  hmac(secret: string): Buffer;
+  /** Notes that the key was used, at most once a minute each. Never rejects. */
+  noteUse(key: ApiKey): void;
 }
 
-export function createApiKeys({ database, secretKey }: Base): ApiKeys {
+const useIntervalMs = 60_000;
+
+export function createApiKeys({ quick, secretKey }: Pick<Door, "quick" | "secretKey">): ApiKeys {
+  const getHmac = once(() => createSecretHmac(secretKey()));
+  const notedUntil = new Map<string, number>();
   return {
+    ...createApiKeyStore(quick),
+    hmac: (secret) => getHmac()(secret),
     async create({ label, scopes, instanceIds, expiresInMs }) {
       const { id, secret, token } = createApiToken();
-      const secretHmac = createSecretHmac(secretKey())(secret);
+      const secretHmac = getHmac()(secret);
       const expiresAt = expiresInMs === undefined ? undefined : new Date(Date.now() + expiresInMs);
-      const { secretHmac: _, ...key } = await createApiKey(database, {
+      const { secretHmac: _, ...key } = await createApiKey(quick, {
         id,
         label,
         scopes,
@@ -37,7 +46,12 @@ export function createApiKeys({ database, secretKey }: Base): ApiKeys {
       });
       return { token, key };
     },
-    list: () => listApiKeys(database),
-    revoke: (id) => revokeApiKey(database, id),
+    // Only for people to read: a request does not wait for it, nor fail with it.
+    noteUse({ id }) {
+      const now = performance.now();
+      if (now < (notedUntil.get(id) ?? 0)) return;
+      notedUntil.set(id, now + useIntervalMs);
+      noteApiKeyUse(quick, id).catch(() => undefined);
+    },
   };
 }

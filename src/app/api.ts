@@ -3,8 +3,7 @@ import { serveApi } from "../http/serve-api.ts";
 import { once } from "../lib/closing/once.ts";
 import { tapEvents } from "../lib/tap-events.ts";
 import { readVersion } from "../lib/version.ts";
-import { openApiPorts } from "./api-ports.ts";
-import type { ApiLinks } from "./api-links.ts";
+import { openApiPorts, type ApiLinks } from "./api-ports.ts";
 import type { Base } from "./base.ts";
 
 export interface RunningApi {

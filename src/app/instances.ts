@@ -1,116 +1,167 @@
 import type { InstanceId } from "../domain/instance-id.ts";
+import {
+  judgeApiChange,
+  judgeOperatorChange,
+  type CredentialJudge,
+  type CredentialRefusal,
+} from "../domain/judge-credentials.ts";
 import type { InstanceSettings, InstanceView, StateBefore } from "../domain/views/instance-view.ts";
-import { judgeOperatorChange } from "../domain/judge-credentials.ts";
-import { UserError } from "../lib/errors.ts";
-import type { Base } from "./base.ts";
-import { createJudgePorts } from "./tokens.ts";
-import { changeInstance } from "../store/instances/change-instance.ts";
-import { probeNow } from "../store/work/holds.ts";
-import * as instanceStore from "../store/instances/instances.ts";
-import { removeInstance, removeEmptyInstance } from "../store/instances/remove-instance.ts";
+import { settleWithin } from "../lib/deadline.ts";
+import { changeInstance, type InstanceChanged } from "../store/instances/change-instance.ts";
+import { createInstanceStore, type InstanceStore } from "../store/instances/instance-store.ts";
+import {
+  addInstance,
+  findInstance,
+  putInstance,
+  type InstanceChange,
+  type NewInstance,
+} from "../store/instances/instances.ts";
 import { setPaused } from "../store/instances/pause-instance.ts";
+import { removeEmptyInstance, removeInstance } from "../store/instances/remove-instance.ts";
 import { resumeInstance } from "../store/instances/resume-instance.ts";
 import { findCredentials } from "../store/instances/sealed-tokens.ts";
+import type { Door } from "./subjects/door.ts";
+import { forgetInstanceInQueue } from "./subjects/forget-in-queue.ts";
+import { createJudgePorts } from "./subjects/judge-ports.ts";
 
-export interface InstanceInput extends Omit<instanceStore.InstanceChange, "sealedToken"> {
-  readonly token: string;
-}
+type WithToken<Instance> = Omit<Instance, "sealedToken"> & { readonly token: string };
 
-export interface Instances {
-  list(): Promise<InstanceView[]>;
-  find(id: InstanceId): Promise<InstanceView | undefined>;
-  /** Adds or replaces; a hold ends, since its cause may have been the old token, and its contacts go on. */
-  put(instance: InstanceInput): Promise<void>;
+/**
+ * The instances, for the command line and the API. New credentials put a hold to the test at once, and end none: whether they
+ * work is for an answer to say.
+ */
+export interface Instances extends InstanceStore {
+  /** Adds or replaces. Returns the instance before; undefined: it is new. */
+  put(instance: WithToken<InstanceChange>): Promise<InstanceView | undefined>;
+  /** `known`: there is one with this id already, and it stays. `untrusted-host`: no apiUrl over HTTP may point there. */
+  add(instance: WithToken<NewInstance>): Promise<"added" | "known" | "untrusted-host">;
+  /**
+   * Changes what is given, with the next claim of each running worker; null takes a setting away. Whether the credentials may
+   * change so over HTTP is judged as they stand at the moment of the write.
+   */
+  change(
+    id: InstanceId,
+    changes: InstanceSettings & { readonly token?: string | undefined },
+  ): Promise<InstanceChanged<CredentialRefusal>>;
+  /** The same for the operator, whose stored token goes along to a new URL. */
+  changeAsOperator(id: InstanceId, settings: InstanceSettings): Promise<InstanceChanged<"token-unreadable">>;
   /** Are these the URL and the token that are stored for the instance? */
   hasCredentials(
     id: InstanceId,
     credentials: { readonly apiUrl: string; readonly token: string },
   ): Promise<boolean>;
-  countContacts(id: InstanceId): Promise<number>;
-  /** With its contacts. False: there is no such instance. */
-  remove(id: InstanceId): Promise<boolean>;
-  /** Unless it has contacts, also such as come at the same time. False: it has, and stays as it is. */
-  removeEmpty(id: InstanceId): Promise<boolean>;
-  /** Lets a held instance be probed at once. */
-  probeNow(id: InstanceId): Promise<void>;
-  /** Returns the state before; undefined: there is no such instance. */
-  setPaused(id: InstanceId, paused: boolean): Promise<StateBefore | undefined>;
+  /** Stops the calls; a hold ends with it. Returns the state before; undefined: there is no such instance. */
+  pause(id: InstanceId): Promise<StateBefore | undefined>;
   /**
-   * Ends a pause or a wait that the provider asked for, or puts a hold to the test at once; running workers go on within
-   * 2 s. Returns the state before.
+   * Ends a pause, or a wait that the provider asked for, or puts a hold to the test at once. Running workers go on within 2 s.
+   * Returns the state before; undefined: there is no such instance.
    */
   resume(id: InstanceId): Promise<StateBefore | undefined>;
+  /** Removes it unless it has contacts, also such as come at the same time. False: it has, and stays as it is. */
+  removeEmpty(id: InstanceId): Promise<boolean>;
   /**
-   * Changes what is given, with the next claim of each running worker. A hold is put to the test at once by a new URL, which
-   * the stored token goes along to.
-   * Undefined: there is no such instance. @throws UserError `token-unreadable`
+   * Pauses it, and removes it with its contacts, in steps that commit; what is stopped half way is finished by the next call.
+   * @param withinMs a caller that waits no longer; undefined: to the end
+   * @returns false: it takes longer, and goes on
    */
-  update(
-    id: InstanceId,
-    settings: InstanceSettings,
-  ): Promise<{ before: InstanceView; after: InstanceView } | undefined>;
+  remove(id: InstanceId, withinMs?: number): Promise<boolean>;
 }
 
-/**
- * @param wake tells running workers that the instance may be worked on; what it misses the sweep finds
- * @param forget takes away what the queue holds of an instance that is gone
- */
-export function createInstances(
-  base: Base,
-  wake: (id: InstanceId) => Promise<void>,
-  forget: (id: InstanceId) => Promise<unknown>,
-): Instances {
-  const { database, secrets } = base;
-  const { pool } = database;
+export function createInstances(door: Door): Instances {
   return {
-    list: () => instanceStore.listInstances(database),
-    find: (id) => instanceStore.findInstance(database, id),
+    ...createInstanceStore(door.quick),
+    ...createSetting(door),
+    ...createPausing(door),
+    ...createRemoval(door),
+  };
+}
+
+function createSetting(
+  door: Door,
+): Pick<Instances, "put" | "add" | "change" | "changeAsOperator" | "hasCredentials"> {
+  const { quick, wake, secrets } = door;
+
+  /** Changes an instance, and has workers look at one whose hold is put to the test. */
+  async function change<Refusal>(
+    id: InstanceId,
+    { token, ...settings }: Parameters<Instances["change"]>[1],
+    judge: CredentialJudge<Refusal>,
+  ): Promise<InstanceChanged<Refusal>> {
+    const wish = { apiUrl: settings.apiUrl, token };
+    const judgePorts = createJudgePorts(door, id);
+    const changed = await changeInstance(quick, id, settings, (before) => judge(before, wish, judgePorts));
+    if (changed.kind === "changed" && changed.isTested) await wake(id);
+    return changed;
+  }
+
+  return {
     async put({ token, ...instance }) {
       const sealedToken = secrets().seal(token, instance);
-      // Only for the wake-up, which the sweep makes up for.
-      const before = await instanceStore.findInstance(database, instance.id);
-      await instanceStore.putInstance(database, { ...instance, sealedToken });
+      // For the wake-up, which the sweep makes up for, and for people.
+      const before = await findInstance(quick, instance.id);
+      await putInstance(quick, { ...instance, sealedToken });
       if (before?.state === "held") await wake(instance.id);
+      return before;
     },
+    async add({ token, ...instance }) {
+      const { mayPointTo, seal } = createJudgePorts(door, instance.id);
+      if (!mayPointTo(instance.apiUrl)) return "untrusted-host";
+      const sealedToken = seal(token, instance.apiUrl);
+      return (await addInstance(quick, { ...instance, sealedToken })) ? "added" : "known";
+    },
+    change: async (id, changes) => change(id, changes, judgeApiChange),
+    changeAsOperator: async (id, settings) => change(id, settings, judgeOperatorChange),
     async hasCredentials(id, { apiUrl, token }) {
-      const stored = await findCredentials(database, id);
+      const stored = await findCredentials(quick, id);
       return stored?.apiUrl === apiUrl && secrets().open(stored.sealedToken, { id, apiUrl }) === token;
     },
-    countContacts: (id) => instanceStore.countContacts(database, id),
-    async remove(id) {
-      const wasThere = await removeInstance(database, id);
-      if (wasThere) await forget(id);
-      return wasThere;
-    },
-    async removeEmpty(id) {
-      const isRemoved = await removeEmptyInstance(database, id);
-      if (isRemoved) await forget(id);
-      return isRemoved;
-    },
-    probeNow: (id) => probeNow(pool, id),
-    setPaused: (id, paused) => setPaused(database, id, paused),
+  };
+}
+
+function createPausing({ quick, wake }: Door): Pick<Instances, "pause" | "resume"> {
+  return {
+    pause: (id) => setPaused(quick, id, true),
     async resume(id) {
-      const before = await resumeInstance(database, id);
+      const before = await resumeInstance(quick, id);
       if (before !== undefined) await wake(id);
       return before;
     },
-    async update(id, settings) {
-      const judgePorts = createJudgePorts(base, id);
-      const update = await changeInstance(database, id, settings, (before) =>
-        judgeOperatorChange(before, settings.apiUrl, judgePorts),
-      );
-      if (update.kind === "unknown") return undefined;
-      if (update.kind === "refused") {
-        throw new UserError(
-          update.refusal,
-          `instance ${id}: its stored token cannot be read with this AVATARS_SECRET_KEY, and so not go along to another host; give both: avatars instance add ${id} --url URL`,
-        );
+  };
+}
+
+function createRemoval({
+  quick,
+  lasting,
+  getQueues,
+  events,
+}: Door): Pick<Instances, "remove" | "removeEmpty"> {
+  /** Those at work, which calls at the same time share. */
+  const removals = new Map<InstanceId, Promise<unknown>>();
+
+  function start(id: InstanceId): Promise<unknown> {
+    const removal = removeInstance(lasting, id)
+      .then(async () => forgetInstanceInQueue(getQueues, id))
+      .finally(() => removals.delete(id));
+    removals.set(id, removal);
+    return removal;
+  }
+
+  return {
+    async removeEmpty(id) {
+      const isRemoved = await removeEmptyInstance(quick, id);
+      if (isRemoved) await forgetInstanceInQueue(getQueues, id);
+      return isRemoved;
+    },
+    async remove(id, withinMs) {
+      const known = removals.get(id);
+      const removal = known ?? start(id);
+      if (withinMs === undefined) {
+        await removal;
+        return true;
       }
-      if (update.after.state === "held" && update.after.apiUrl !== update.before.apiUrl) {
-        await probeNow(pool, id);
-        await wake(id);
-      }
-      return update;
+      // Its caller may have gone by then.
+      if (!known) removal.catch((error: unknown) => events.ledgerFailed({ where: "remove instance" }, error));
+      return settleWithin(removal, withinMs);
     },
   };
 }

@@ -12,7 +12,7 @@ const countDeadlineMs = 55_000;
 /** Metrics of this process and of the database; nothing is served yet. */
 export function openMetrics(base: Base): Metrics {
   const { config, database } = base;
-  const resyncs = createResyncs(base, database);
+  const resyncs = createResyncs({ config, quick: database, lasting: database });
   return createMetrics({
     async readResync() {
       const [night, runs] = await Promise.all([resyncs.findLatestNight(), resyncs.findLatestRuns()]);

@@ -1,17 +1,17 @@
-import type { MissingPart } from "../http/context/ports.ts";
+import type { MissingPart } from "../http/routes/service.ts";
 import { settleWithin } from "../lib/deadline.ts";
 import { UserError } from "../lib/errors.ts";
 import type { Database } from "../store/postgres/database.ts";
 import { assertMigrated } from "../store/postgres/migrate.ts";
-import type { ApiLinks } from "./api-links.ts";
+import type { Door } from "./subjects/door.ts";
 
 const readinessDeadlineMs = 2_000;
 
 /** What is missing before requests can be served; empty: ready. Never rejects. */
-export async function findMissing(
-  { pool }: Database,
-  { getQueues }: ApiLinks,
-): Promise<readonly MissingPart[]> {
+export async function findMissing({
+  quick: { pool },
+  getQueues,
+}: Pick<Door, "quick" | "getQueues">): Promise<readonly MissingPart[]> {
   const [ofDatabase, ofQueue] = await Promise.all([
     within(findMissingTables(pool), {
       name: "postgres",
@@ -50,7 +50,7 @@ async function findMissingTables(pool: Database["pool"]): Promise<MissingPart | 
   }
 }
 
-async function findMissingQueue(getQueues: ApiLinks["getQueues"]): Promise<undefined> {
+async function findMissingQueue(getQueues: Door["getQueues"]): Promise<undefined> {
   const queues = await getQueues();
   if (!(await queues.isReachable())) throw new Error("the queue does not answer");
 }

@@ -1,8 +1,4 @@
-import { mayPointTo } from "../domain/api-host.ts";
-import type { InstanceId } from "../domain/instance-id.ts";
 import { isInstanceToken } from "../domain/instance-token.ts";
-import type { JudgePorts } from "../domain/judge-credentials.ts";
-import { toOrigin } from "../lib/api-url.ts";
 import { UserError } from "../lib/errors.ts";
 import { isSealedBefore, type SecretBox } from "../lib/secrets/secret-box.ts";
 import type { Base } from "./base.ts";
@@ -42,19 +38,5 @@ export function createTokenCache(secrets: SecretBox): SecretBox["open"] {
     const token = secrets.open(sealed, context);
     opened.set(id, { sealed, apiUrl, token });
     return token;
-  };
-}
-
-/** What judges a change of an instance's credentials. A process without a key may change all that does not need one. */
-export function createJudgePorts({ secrets, config }: Base, id: InstanceId): JudgePorts {
-  return {
-    mayPointTo: (apiUrl) => mayPointTo(apiUrl, config.api.hosts),
-    toOrigin,
-    seal: (token, apiUrl) => secrets().seal(token, { id, apiUrl }),
-    sealAnew({ apiUrl: from, sealedToken }, apiUrl) {
-      if (toOrigin(from) === toOrigin(apiUrl) && !isSealedBefore(sealedToken)) return undefined;
-      const token = secrets().open(sealedToken, { id, apiUrl: from });
-      return token === undefined ? undefined : secrets().seal(token, { id, apiUrl });
-    },
   };
 }

@@ -8,7 +8,7 @@ import { findDueInstances } from "../store/work/find-due-instances.ts";
 import { applyLookupsAside } from "../store/work/save-lookups.ts";
 import { createSweep } from "../worker/sweep.ts";
 import type { Base } from "./base.ts";
-import { openResyncTasks } from "./resyncs.ts";
+import { openResyncTasks } from "./resync-tasks.ts";
 
 /** An answer that was put aside is seen this long, at most, after its contact is free. */
 const asideIntervalMs = 1_000;

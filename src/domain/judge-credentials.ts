@@ -13,7 +13,7 @@ export type CredentialJudgement<Refusal = CredentialRefusal> =
       readonly kind: "go";
       /** Undefined: what is stored stays. */
       readonly sealedToken: string | undefined;
-      /** It ends a hold, whose cause may have been the old credentials. */
+      /** New credentials put a hold to the test, whose cause may have been the old ones. */
       readonly renews: boolean;
     }
   | { readonly kind: "refused"; readonly refusal: Refusal };
@@ -27,16 +27,26 @@ export interface JudgePorts {
   readonly sealAnew: (before: StoredCredentials, apiUrl: string) => string | undefined;
 }
 
+/** The credentials that a change gives; what is undefined stays. */
+export interface CredentialWish {
+  readonly apiUrl?: string | undefined;
+  readonly token?: string | undefined;
+}
+
+/** Judges a change of the credentials that are stored. Pure but for its ports. */
+export type CredentialJudge<Refusal> = (
+  before: StoredCredentials,
+  wish: CredentialWish,
+  ports: JudgePorts,
+) => CredentialJudgement<Refusal>;
+
 /**
  * A change that comes over HTTP. The token is write-only there: a URL of one's own must not make us send it there. To be judged
  * under the row's lock: another change may come between.
  */
 export function judgeApiChange(
   before: StoredCredentials,
-  {
-    apiUrl = before.apiUrl,
-    token,
-  }: { readonly apiUrl?: string | undefined; readonly token?: string | undefined },
+  { apiUrl = before.apiUrl, token }: CredentialWish,
   { mayPointTo, toOrigin, seal, sealAnew }: JudgePorts,
 ): CredentialJudgement {
   const isMoved = apiUrl !== before.apiUrl;
@@ -51,13 +61,13 @@ export function judgeApiChange(
 /** A change of the operator's, who may send the token where they like: it goes along, sealed for its new place. */
 export function judgeOperatorChange(
   before: StoredCredentials,
-  apiUrl: string | undefined,
+  { apiUrl = before.apiUrl }: Pick<CredentialWish, "apiUrl">,
   { toOrigin, sealAnew }: Pick<JudgePorts, "toOrigin" | "sealAnew">,
 ): CredentialJudgement<"token-unreadable"> {
-  if (apiUrl === undefined || toOrigin(apiUrl) === toOrigin(before.apiUrl))
-    return { kind: "go", sealedToken: undefined, renews: false };
+  const renews = apiUrl !== before.apiUrl;
+  if (toOrigin(apiUrl) === toOrigin(before.apiUrl)) return { kind: "go", sealedToken: undefined, renews };
   const sealedToken = sealAnew(before, apiUrl);
   return sealedToken === undefined
     ? { kind: "refused", refusal: "token-unreadable" }
-    : { kind: "go", sealedToken, renews: false };
+    : { kind: "go", sealedToken, renews };
 }

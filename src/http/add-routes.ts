@@ -23,35 +23,47 @@ import { addResumeInstance } from "./routes/instances/resume-instance.ts";
 import { addGetResyncPlan, addListResyncRuns } from "./routes/resync.ts";
 import { addGetHealth, addGetMetrics, addGetReadiness } from "./routes/service.ts";
 import { addRemoveInstance } from "./routes/instances/remove-instance.ts";
-import type { ApiContext, ZodApi } from "./context/api-context.ts";
+import type { ZodApi } from "./context/api-context.ts";
 
-/** Adds all endpoints, in the order in which the document has them. */
-export function addRoutes(api: ZodApi, context: ApiContext): void {
-  addFrontRoute(api);
-  addGetHealth(api);
-  addGetReadiness(api, context);
-  addGetMetrics(api, context);
-  addListBatches(api, context);
-  addGetBatch(api, context);
-  addListBatchItems(api, context);
-  addCancelBatch(api, context);
-  addRetryBatch(api, context);
-  addCreateBatch(api, context);
-  addBatchResults(api, context);
-  addWatchBatch(api, context);
-  addGetContact(api, context);
-  addGetContactHistory(api, context);
-  addRefreshContact(api, context);
-  addEraseContact(api, context);
-  addLookupContacts(api, context);
-  addListChanges(api, context);
-  addListInstances(api, context);
-  addGetInstance(api, context);
-  addAddInstance(api, context);
-  addChangeInstance(api, context);
-  addPauseInstance(api, context);
-  addResumeInstance(api, context);
-  addRemoveInstance(api, context);
-  addGetResyncPlan(api, context);
-  addListResyncRuns(api, context);
+/** All endpoints, in the order in which the document has them. */
+const endpoints = [
+  addFrontRoute,
+  addGetHealth,
+  addGetReadiness,
+  addGetMetrics,
+  addListBatches,
+  addGetBatch,
+  addListBatchItems,
+  addCancelBatch,
+  addRetryBatch,
+  addCreateBatch,
+  addBatchResults,
+  addWatchBatch,
+  addGetContact,
+  addGetContactHistory,
+  addRefreshContact,
+  addEraseContact,
+  addLookupContacts,
+  addListChanges,
+  addListInstances,
+  addGetInstance,
+  addAddInstance,
+  addChangeInstance,
+  addPauseInstance,
+  addResumeInstance,
+  addRemoveInstance,
+  addGetResyncPlan,
+  addListResyncRuns,
+];
+
+/** The context that suits all of them: of functions that differ in it, an inferred parameter is what all of theirs have in common. */
+type RouteContext = (typeof endpoints)[number] extends (api: ZodApi, context: infer Context) => void
+  ? Context
+  : never;
+
+/** All that the endpoints need. */
+export type RoutePorts = RouteContext["ports"];
+
+export function addRoutes(api: ZodApi, context: RouteContext): void {
+  for (const addEndpoint of endpoints) addEndpoint(api, context);
 }

@@ -1,14 +1,13 @@
 import fastify, { type FastifyInstance } from "fastify";
 import { serializerCompiler, validatorCompiler } from "fastify-type-provider-zod";
-import { addRoutes } from "./add-routes.ts";
+import { addRoutes, type RoutePorts } from "./add-routes.ts";
 import { ApiError } from "./answers/problem.ts";
 import { invalidRequest, unavailable } from "./answers/to-api-error.ts";
 import { type ApiEvents, withZod } from "./context/api-context.ts";
-import type { ApiPorts } from "./context/ports.ts";
-import { createReports, type Reports } from "./create-reports.ts";
+import { createReports, type ReportPorts, type Reports } from "./create-reports.ts";
 import { addOpenApi } from "./openapi/openapi.ts";
 import { addRateLimits } from "./rate-limits.ts";
-import { createAuthentication } from "./requests/authenticate.ts";
+import { createAuthentication, type ApiKeyPorts } from "./requests/authenticate.ts";
 import { createBodyDeadline, type BodyLimits } from "./requests/body-deadline.ts";
 import { addBodyParsers } from "./requests/body-parsers.ts";
 import { linger } from "./requests/linger.ts";
@@ -28,6 +27,17 @@ export interface ApiSettings extends BodyLimits {
 }
 
 export type Api = FastifyInstance;
+
+/**
+ * All that the API does, it does through these: what its routes need, each as it says itself, and what it needs before them.
+ * What fails because Postgres is slow or away rejects with an error that `isTransient` knows.
+ */
+export type ApiPorts = RoutePorts & ReportPorts & WorkPorts & { readonly keys: ApiKeyPorts };
+
+interface WorkPorts {
+  /** So many wait for Postgres already that a further request would not be served in time. */
+  readonly isOverloaded: () => boolean;
+}
 
 const maxParamLength = 300;
 const headersTimeoutMs = 10_000;
@@ -118,7 +128,7 @@ function addAnswerHook(app: FastifyInstance, { tellAnswered }: Reports): void {
 }
 
 /** Gives each request with a key a place among those at work, until it is answered or lasts. */
-function addWorkHook(app: FastifyInstance, { isOverloaded }: Pick<ApiPorts, "isOverloaded">): void {
+function addWorkHook(app: FastifyInstance, { isOverloaded }: WorkPorts): void {
   const working = createPlaces(atWork);
   app.decorateRequest("leaveWork", doNothing);
   app.addHook("onRequest", async (request, reply) => {

@@ -2,7 +2,6 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import { problemType } from "./answers/problem.ts";
 import { toApiError } from "./answers/to-api-error.ts";
 import type { ApiEvents } from "./context/api-context.ts";
-import type { ApiPorts } from "./context/ports.ts";
 import { isOfGoneSender } from "./requests/sender-gone.ts";
 
 /** nginx's, for a sender who has gone before there was an answer. */
@@ -21,7 +20,12 @@ export interface Reports {
   tellAnswered(request: FastifyRequest, reply: FastifyReply, startedAt: number): void;
 }
 
-export function createReports({ isTransient }: Pick<ApiPorts, "isTransient">, events: ApiEvents): Reports {
+export interface ReportPorts {
+  /** Knows the errors of a Postgres that is slow or away. */
+  readonly isTransient: (error: unknown) => boolean;
+}
+
+export function createReports({ isTransient }: ReportPorts, events: ApiEvents): Reports {
   function tellFailed(request: FastifyRequest, problem: string, error: unknown): void {
     const { id: requestId, routeOptions } = request;
     events.apiFailed({ requestId, route: routeOptions?.url ?? "none", problem }, error);

@@ -435,20 +435,27 @@ describe("an instance", () => {
     expect(await changeInstance(nowhere, {})).toEqual({ kind: "unknown" });
   });
 
-  test("ends its hold with a new token or another URL, and calls begin slowly; not with anything else", async () => {
-    const stateAfter = async (changes: Parameters<typeof changeInstance>[1]) => {
-      await ledger.holdInstance(instanceId, hold, await readDatabaseNow(pool));
+  test("puts its hold to the test with a new token or another URL; not with anything else", async () => {
+    await ledger.holdInstance(instanceId, hold, await readDatabaseNow(pool));
+    const isTestedBy = async (changes: Parameters<typeof changeInstance>[1]) => {
+      await pool.query(
+        "update avatars.instances set held_until = clock_timestamp() + interval '1 hour', hold_count = 3 where id = $1",
+        [instanceId],
+      );
       const update = await changeInstance(instanceId, changes);
-      expect(update).toMatchObject({ kind: "changed", before: { state: "held" } });
-      return update.kind === "changed" ? update.after.state : undefined;
+      expect(update).toMatchObject({
+        kind: "changed",
+        before: { state: "held" },
+        after: { state: "held", heldReason: "unauthorized" },
+      });
+      const tested = "instances where id = $1 and held_until <= clock_timestamp() and hold_count = 1";
+      expect(update.kind === "changed" && update.isTested).toBe((await count(tested, [instanceId])) === 1);
+      return update.kind === "changed" && update.isTested;
     };
-    expect(await stateAfter({ label: "shop", apiUrl })).toBe("held");
-    expect(await stateAfter({ token: "another" })).toBe("active");
+    expect(await isTestedBy({ label: "shop", apiUrl })).toBe(false);
+    expect(await isTestedBy({ token: "another" })).toBe(true);
     expect(await findToken(instanceId)).toBe("sealed another");
-    expect(
-      await count("instances where id = $1 and ramp_from is not null and hold_count = 0", [instanceId]),
-    ).toBe(1);
-    expect(await stateAfter({ apiUrl: `${apiUrl}/path` })).toBe("active");
+    expect(await isTestedBy({ apiUrl: `${apiUrl}/path` })).toBe(true);
   });
 
   test("is not held for what calls with the old token still report", async () => {

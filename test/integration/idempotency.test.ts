@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RequestedBatch } from "../../src/domain/requests/batch-request.ts";
 import type { IncomingContact } from "../../src/domain/requests/incoming-contact.ts";
-import type { BatchPorts } from "../../src/http/context/ports.ts";
+import type { Batches } from "../../src/app/subjects/batches.ts";
 import { acceptRequest } from "../../src/store/accept/accept-request.ts";
 import { isTransient, openDatabase } from "../../src/store/postgres/database.ts";
 import type { Estimate } from "../../src/store/batches/estimate-within.ts";
@@ -35,7 +35,7 @@ afterAll(async () => database.close());
 const weekMs = 7 * 24 * 3600 * 1000;
 
 /** The port as the HTTP API has it. */
-function createAccept(pool = database.pool, estimate: Estimate = async () => 1_234): BatchPorts["accept"] {
+function createAccept(pool = database.pool, estimate: Estimate = async () => 1_234): Batches["accept"] {
   return (...request) => acceptRequest(pool, estimate, ...request);
 }
 
@@ -322,7 +322,7 @@ describe("an idempotency key", () => {
 });
 
 /** A connection that is lost with the next commits, and a port on it. */
-async function openCut(...cuts: Cut[]): Promise<BatchPorts["accept"]> {
+async function openCut(...cuts: Cut[]): Promise<Batches["accept"]> {
   const cutter = await openCommitCutter(database.url);
   const behind = await openDatabase({ url: cutter.url, maxConnections: 4 });
   onTestFinished(async () => {

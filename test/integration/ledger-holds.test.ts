@@ -186,15 +186,21 @@ describe("a hold", () => {
     expect(await readRow(id)).toMatchObject({ ramp_from: row?.ramp_from });
   });
 
-  test("can be probed at once, and ends with new credentials", async () => {
+  test("can be probed at once, by new credentials too", async () => {
     const id = await addInstance(database);
     await ledger.holdInstance(id, hold, askedNow());
     await probeNow(database.pool, id);
     const probing = await findInstance(database, id);
     expect(probing?.state).toBe("held");
     expect(probing?.heldUntil?.getTime()).toBeLessThanOrEqual(await readDatabaseNow(database.pool));
+    await database.pool.query(
+      "update avatars.instances set held_until = now() + interval '1 hour' where id = $1",
+      [id],
+    );
     await putInstance(database, { id, apiUrl: "http://127.0.0.1:9", sealedToken: "another" });
-    expect(await findInstance(database, id)).toMatchObject({ state: "active", heldUntil: undefined });
+    const tested = await findInstance(database, id);
+    expect(tested).toMatchObject({ state: "held", heldReason: "blocked" });
+    expect(tested?.heldUntil?.getTime()).toBeLessThanOrEqual(await readDatabaseNow(database.pool));
   });
 
   test("goes on for the next interval under its reason when a probe tells nothing new", async () => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RequestedBatch } from "../../src/domain/requests/batch-request.ts";
 import type { ContactStream } from "../../src/domain/requests/contact-stream.ts";
-import type { BatchPorts } from "../../src/http/context/ports.ts";
+import type { Batches } from "../../src/app/subjects/batches.ts";
 import { importRecords } from "../../src/intake/import-records.ts";
 import { readContacts as readContactFile } from "../../src/intake/read-contacts.ts";
 import { acceptRequest } from "../../src/store/accept/accept-request.ts";
@@ -30,7 +30,7 @@ afterAll(async () => database.close());
 const cancelled: string[] = [];
 
 /** The port as the HTTP API has it, in a process of its own. */
-function createReceive(pool = database.pool, ports: Partial<ReceivePorts> = {}): BatchPorts["receive"] {
+function createReceive(pool = database.pool, ports: Partial<ReceivePorts> = {}): Batches["receive"] {
   const locks = createRequestLocks(pool);
   const all: ReceivePorts = {
     locks,
@@ -58,7 +58,7 @@ function createReceive(pool = database.pool, ports: Partial<ReceivePorts> = {}):
   };
   return (...request) => receiveStream(pool, all, ...request);
 }
-const receive: BatchPorts["receive"] = (...request) => createReceive()(...request);
+const receive: Batches["receive"] = (...request) => createReceive()(...request);
 
 const toWish = (instanceId: InstanceId, wish: Partial<RequestedBatch> = {}): RequestedBatch => ({
   instanceId,

@@ -102,7 +102,7 @@ describe.each(listBackends())("on $name", (backend) => {
       closing.push(async () => app.close());
       await app.instances.put({ id: instanceId, apiUrl: "http://127.0.0.1:9", token: "token" });
       // Taken in, and not called for: this is about the way in.
-      await app.instances.setPaused(instanceId, true);
+      await app.instances.pause(instanceId);
       await app.startWorker();
       queue = await openProducer();
     });
@@ -126,7 +126,7 @@ describe.each(listBackends())("on $name", (backend) => {
         { chat_id: toChatId(1), external_ref: "crm-1", priority: 0, attempts: 0 },
         { chat_id: toChatId(2), external_ref: null, priority: 0, attempts: 0 },
       ]);
-      const progress = await app.findBatchProgress((returnvalue as { batchId: string }).batchId);
+      const progress = await app.batches.findProgress((returnvalue as { batchId: string }).batchId);
       expect(progress).toMatchObject({
         accepted: 2,
         duplicates: 1,
@@ -172,7 +172,7 @@ describe.each(listBackends())("on $name", (backend) => {
       const [held, free] = ["1101000008" as InstanceId, "1101000009" as InstanceId];
       for (const id of [held, free]) {
         await app.instances.put({ id, apiUrl: "http://127.0.0.1:9", token: "token" });
-        await app.instances.setPaused(id, true);
+        await app.instances.pause(id);
       }
       const crm = await openOutsider(database);
       try {

@@ -148,13 +148,14 @@ export async function openApiStage({
     key,
     createKey,
     serve,
-    addInstance: (id, { apiUrl = simulator.url, rps } = {}) =>
-      app.instances.put({
+    async addInstance(id, { apiUrl = simulator.url, rps } = {}) {
+      await app.instances.put({
         id: id as InstanceId,
         apiUrl,
         token: "anything",
         ...(rps !== undefined && { requestsPerSecond: rps }),
-      }),
+      });
+    },
     startWorker: () => app.startWorker(),
     close: closer.close,
   };

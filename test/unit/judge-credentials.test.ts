@@ -49,17 +49,20 @@ test("a host that the operator chose stays as it is, and no other path is asked 
 
 test("on the command line, a token that cannot be read goes nowhere", () => {
   const unreadable = { ...ports, sealAnew: () => undefined };
-  expect(judgeOperatorChange(before, own, unreadable)).toEqual({
+  expect(judgeOperatorChange(before, { apiUrl: own }, unreadable)).toEqual({
     kind: "refused",
     refusal: "token-unreadable",
   });
-  expect(judgeOperatorChange(before, `${before.apiUrl}/v3`, unreadable)).toMatchObject({ kind: "go" });
+  expect(judgeOperatorChange(before, { apiUrl: `${before.apiUrl}/v3` }, unreadable)).toMatchObject({
+    kind: "go",
+  });
 });
 
 test.each([
-  [undefined, undefined],
-  [`${before.apiUrl}/v3`, undefined],
-  ["http://10.0.0.7:8080", "stored anew for http://10.0.0.7:8080"],
-])("on the command line, the token goes along to %s", (apiUrl, sealedToken) => {
-  expect(judgeOperatorChange(before, apiUrl, ports)).toEqual({ kind: "go", sealedToken, renews: false });
+  [undefined, undefined, false],
+  [before.apiUrl, undefined, false],
+  [`${before.apiUrl}/v3`, undefined, true],
+  ["http://10.0.0.7:8080", "stored anew for http://10.0.0.7:8080", true],
+])("on the command line, the token goes along to %s", (apiUrl, sealedToken, renews) => {
+  expect(judgeOperatorChange(before, { apiUrl }, ports)).toEqual({ kind: "go", sealedToken, renews });
 });

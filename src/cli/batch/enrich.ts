@@ -79,7 +79,7 @@ async function runBatch(
   }
   await worker.stop();
   const batch = await getProgress(app, read.batchId);
-  const rows = app.readResults({ batchId: read.batchId });
+  const rows = app.batches.readResults({ batchId: read.batchId });
   await writeResultsFile(resultsPath, rows, { readerSignal: io.signal });
   const summary: Summary = {
     end,
@@ -115,7 +115,7 @@ function announce({ simulate }: EnrichOptions, config: Config, io: CommandIo): v
 async function openSimulatedInstance(app: App): Promise<InstanceView> {
   const simulator = await startSimulator({ requestsPerSecond: app.config.requestsPerSecond });
   app.onClose("simulator", async () => {
-    await app.instances.setPaused(simulatedInstanceId, true);
+    await app.instances.pause(simulatedInstanceId);
     await simulator.close();
   });
   await app.instances.put({
@@ -124,7 +124,7 @@ async function openSimulatedInstance(app: App): Promise<InstanceView> {
     token: "simulated",
     label: "simulator",
   });
-  await app.instances.setPaused(simulatedInstanceId, false);
+  await app.instances.resume(simulatedInstanceId);
   return getInstance(app, simulatedInstanceId);
 }
 

@@ -25,7 +25,7 @@ export async function exportResults(options: ExportOptions, io: CommandIo): Prom
     signal: io.signal,
   });
   try {
-    if (options.batch !== undefined && !(await app.findBatchProgress(options.batch))) {
+    if (options.batch !== undefined && !(await app.batches.findSummary(options.batch))) {
       throw new UserError("unknown-batch", `there is no batch ${options.batch}`);
     }
     if (options.instance !== undefined && !(await app.instances.find(options.instance))) {
@@ -39,7 +39,7 @@ export async function exportResults(options: ExportOptions, io: CommandIo): Prom
       batchId: options.batch,
       statuses: options.status,
     };
-    const rows = app.readResults(filter);
+    const rows = app.batches.readResults(filter);
     if (options.out === "-") await writeResultsTo(io.stdout, rows, io.signal);
     else {
       const count = await writeResultsFile(options.out, rows, { signal: io.signal });

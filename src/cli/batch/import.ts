@@ -35,7 +35,7 @@ export async function importBatch(options: ImportBatchOptions, io: CommandIo): P
       { source, instance, priority: options.priority, rejectsPath },
       io,
     );
-    const progress = await app.findBatchProgress(batchId);
+    const progress = await app.batches.findProgress(batchId);
     if (options.json) writeJson(io.stdout, progress);
     else writeLine(io.stdout, batchId);
     writeHint(io, io.stderr, describe(instance, progress));

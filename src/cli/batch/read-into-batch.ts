@@ -50,7 +50,7 @@ export async function readIntoBatch(
   const rejects = await createRejectsFile(target.rejectsPath, source.unit, io);
   let batchId = "";
   try {
-    const counts = await app.importRecords(
+    const counts = await app.batches.importRecords(
       source.read(app),
       {
         instanceId: target.instance.id,

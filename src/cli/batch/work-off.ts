@@ -113,7 +113,7 @@ function describeWaiting({ state, heldReason, heldUntil }: InstanceView): string
 
 /** @throws when the batch is gone: its instance was removed meanwhile */
 export async function getProgress(app: App, batchId: string): Promise<BatchProgress> {
-  const progress = await app.findBatchProgress(batchId);
+  const progress = await app.batches.findProgress(batchId);
   if (progress === undefined) {
     throw new UserError("unknown-batch", "the batch is gone: was its instance removed meanwhile?");
   }

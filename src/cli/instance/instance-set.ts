@@ -37,16 +37,23 @@ export async function setInstance(options: SetInstanceOptions, io: CommandIo): P
     apiUrl: url === undefined ? undefined : parseApiUrl(url),
   };
   return withApp(io, async (app) => {
-    const update = await app.instances.update(id, settings);
-    if (update === undefined) throw unknownInstance(id);
-    const { before, after } = update;
+    const changed = await app.instances.changeAsOperator(id, settings);
+    if (changed.kind === "unknown") throw unknownInstance(id);
+    if (changed.kind === "refused") throw unreadableToken(id);
+    const { before, after } = changed;
     const [from, to] = [describeSettings(before, app.config), describeSettings(after, app.config)];
     const changes = Object.keys(to).filter((name) => from[name] !== to[name]);
     for (const name of changes) writeLine(io.stdout, `instance ${id}: ${name} ${from[name]} → ${to[name]}`);
     if (changes.length === 0) writeLine(io.stdout, `instance ${id} is set so already`);
-    if (after.state === "held" && after.apiUrl !== before.apiUrl)
-      writeLine(io.stdout, `instance ${id} is held: it is tried again at once`);
+    if (changed.isTested) writeLine(io.stdout, `instance ${id} is held: it is tried again at once`);
   });
+}
+
+function unreadableToken(id: InstanceId): UserError {
+  return new UserError(
+    "token-unreadable",
+    `instance ${id}: its stored token cannot be read with this AVATARS_SECRET_KEY, and so not go along to another host; give both: avatars instance add ${id} --url URL`,
+  );
 }
 
 /** `default` is no value of its own. */

@@ -24,9 +24,9 @@ export async function addInstance(options: AddInstanceOptions, io: CommandIo): P
   const apiUrl = parseApiUrl(options.url);
   const token = await getToken(options, io);
   return withApp(io, async (app) => {
-    const known = await app.instances.find(id);
-    await app.instances.put({ id, apiUrl, token, label, requestsPerSecond: rps, maxInFlight });
-    writeLine(io.stdout, known ? `instance ${id} updated` : `instance ${id} added`);
+    const before = await app.instances.put({ id, apiUrl, token, label, requestsPerSecond: rps, maxInFlight });
+    writeLine(io.stdout, before ? `instance ${id} updated` : `instance ${id} added`);
+    if (before?.state === "held") writeLine(io.stdout, `instance ${id} is held: it is tried again at once`);
   });
 }
 
@@ -52,7 +52,7 @@ export async function listInstances(options: { readonly json: boolean }, io: Com
 /** `avatars instance pause` */
 export async function pauseInstance(id: InstanceId, io: CommandIo): Promise<number> {
   return withApp(io, async (app) => {
-    const before = await app.instances.setPaused(id, true);
+    const before = await app.instances.pause(id);
     if (before === undefined) throw unknownInstance(id);
     writeHint(
       io,

@@ -10,7 +10,10 @@ export interface BatchWatchPorts {
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
 }
 
-/** See `watch` of ports.ts. */
+/**
+ * The batch now, and again whenever a count has changed, at most once a second. It ends with the batch, or when the signal is
+ * aborted.
+ */
 export type WatchBatch = (
   batchId: string,
   signal: AbortSignal,

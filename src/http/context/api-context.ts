@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { ApiKey } from "../../domain/api-key.ts";
-import type { ApiPorts } from "./ports.ts";
+import type { ChatId } from "../../domain/chat-id.ts";
 
 /** What the API reports. Its opener logs and counts it. */
 export interface ApiEvents {
@@ -23,8 +23,13 @@ export interface ApiEvents {
   apiFailed(fields: { requestId: string; route: string; problem: string }, error: unknown): void;
 }
 
-/** What each route is given; `Ports`: those of its ports that it needs. */
-export interface ApiContext<Ports = ApiPorts> {
+/** Reads a chat id or a phone number with its country code (intake/ids/contact-id.ts). */
+export type ParseContactId = (
+  text: string,
+) => { readonly ok: true; readonly chatId: ChatId } | { readonly ok: false; readonly reason: string };
+
+/** What a route is given; `Ports`: what it needs of the rest of the product, as it says itself. */
+export interface ApiContext<Ports> {
   readonly ports: Ports;
   readonly now: () => Date;
   /** Aborted when the server begins to stop: what waits for something ends at once. */

@@ -1,5 +1,6 @@
 import type { ApiKey, ApiScope } from "../../domain/api-key.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
+import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { ApiError } from "../answers/problem.ts";
 
 /**
@@ -42,6 +43,9 @@ export function assertAllowed(key: ApiKey, access: Exclude<Access, string>): voi
   }
 }
 
+/** Finds an instance; undefined: there is none with this id. */
+export type FindInstance = (id: InstanceId) => Promise<InstanceView | undefined>;
+
 /** May the key see the instance? Others do not exist for it. */
 export function canSee(key: ApiKey, instanceId: string): boolean {
   return key.instanceIds === undefined || key.instanceIds.includes(instanceId as InstanceId);
@@ -60,7 +64,7 @@ export function assertVisible(key: ApiKey, instanceId: string): void {
 export async function assertThere(
   key: ApiKey,
   instanceId: InstanceId | undefined,
-  find: (id: InstanceId) => Promise<unknown>,
+  find: FindInstance,
 ): Promise<void> {
   if (instanceId === undefined) return;
   assertVisible(key, instanceId);

@@ -3,13 +3,21 @@ import type { ApiKey, StoredApiKey } from "../../domain/api-key.ts";
 import { hasSecret, parseApiToken } from "../../lib/secrets/api-token.ts";
 import { assertAllowed, type Access } from "./access.ts";
 import { createFindKey } from "./find-keys.ts";
-import type { ApiKeyPorts } from "../context/ports.ts";
 import { ApiError } from "../answers/problem.ts";
 
 /** A key that is revoked, or changed, is so here within this time. */
 const cacheMs = 5_000;
 /** Ids of which it is remembered that there is no such key. Those of keys are as many as there are keys. */
 const maxAbsent = 2_000;
+
+export interface ApiKeyPorts {
+  /** In any order; ids without a key are left out. At most 1,000 at once. */
+  findMany(ids: readonly string[]): Promise<readonly StoredApiKey[]>;
+  /** HMAC-SHA256 of a secret, by this installation's key. */
+  hmac(secret: string): Buffer;
+  /** Notes that the key was used, now and then. Never rejects. */
+  noteUse(key: ApiKey): void;
+}
 
 export interface AuthenticationOptions {
   readonly keys: ApiKeyPorts;

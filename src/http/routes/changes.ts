@@ -1,13 +1,20 @@
-import { assertThere, getKey } from "../requests/access.ts";
+import { assertThere, getKey, type FindInstance } from "../requests/access.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import type { ChangePage } from "../../domain/views/contact-view.ts";
 import type { ApiContext, ZodApi } from "../context/api-context.ts";
-import type { ChangePorts, InstancePorts } from "../context/ports.ts";
 import { decodeNumberCursor, encodeCursor } from "../answers/cursor.ts";
 import { answer, describe, problems } from "../openapi/describe.ts";
 import { changesQuery, changesSchema, toChange } from "../schemas/contact.ts";
 
 interface ChangesPorts {
-  readonly changes: Pick<ChangePorts, "read">;
-  readonly instances: Pick<InstancePorts, "find">;
+  readonly changes: {
+    /**
+     * Changes after `after`, the oldest first: reading on from `next` misses none and repeats none. `next` is given also with
+     * an empty page.
+     */
+    read(instanceIds: readonly InstanceId[] | undefined, after: number, limit: number): Promise<ChangePage>;
+  };
+  readonly instances: { readonly find: FindInstance };
 }
 
 const read = { scopes: ["read"] } as const;

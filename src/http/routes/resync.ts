@@ -1,13 +1,28 @@
-import { assertThere, canSee, getKey } from "../requests/access.ts";
+import { assertThere, canSee, getKey, type FindInstance } from "../requests/access.ts";
+import type { ResyncForecast } from "../../domain/resync/plan-resync.ts";
+import type { RunFilter, RunPage } from "../../domain/resync/resync-run.ts";
 import type { ApiContext, ZodApi } from "../context/api-context.ts";
-import type { InstancePorts, ResyncPorts } from "../context/ports.ts";
 import { decodeNumberCursor, encodeCursor } from "../answers/cursor.ts";
 import { answer, describe, problems } from "../openapi/describe.ts";
 import { planQuery, planSchema, runListQuery, runListSchema, toPlan, toRun } from "../schemas/resync.ts";
 
-interface ResyncRoutePorts {
-  readonly instances: Pick<InstancePorts, "find">;
-  readonly resync: ResyncPorts;
+interface ResyncPlanPorts {
+  readonly instances: { readonly find: FindInstance };
+  readonly resyncs: {
+    /** Of all instances. It may be half a minute old. */
+    planShared(): Promise<ResyncForecast>;
+  };
+}
+
+interface ResyncRunsPorts {
+  readonly instances: { readonly find: FindInstance };
+  readonly resyncs: {
+    /** The newest first. */
+    listRuns(
+      filter: RunFilter,
+      page: { readonly after: number | undefined; readonly limit: number },
+    ): Promise<RunPage>;
+  };
 }
 
 const read = { scopes: ["read"] } as const;
@@ -28,7 +43,7 @@ const getResyncPlanSchema = {
 };
 
 /** `GET /v1/resync/plan` */
-export function addGetResyncPlan(api: ZodApi, { ports }: ApiContext<ResyncRoutePorts>): void {
+export function addGetResyncPlan(api: ZodApi, { ports }: ApiContext<ResyncPlanPorts>): void {
   api.get(
     "/v1/resync/plan",
     { config: { access: read }, schema: getResyncPlanSchema },
@@ -36,7 +51,7 @@ export function addGetResyncPlan(api: ZodApi, { ports }: ApiContext<ResyncRouteP
       const key = getKey(request);
       const { instanceId } = request.query;
       await assertThere(key, instanceId, ports.instances.find);
-      const { now, window, instances } = await ports.resync.plan();
+      const { now, window, instances } = await ports.resyncs.planShared();
       const visible = instances.filter(
         ({ instanceId: id }) => canSee(key, id) && (instanceId === undefined || id === instanceId),
       );
@@ -61,7 +76,7 @@ const listResyncRunsSchema = {
 };
 
 /** `GET /v1/resync/runs` */
-export function addListResyncRuns(api: ZodApi, { ports }: ApiContext<ResyncRoutePorts>): void {
+export function addListResyncRuns(api: ZodApi, { ports }: ApiContext<ResyncRunsPorts>): void {
   api.get(
     "/v1/resync/runs",
     { config: { access: read }, schema: listResyncRunsSchema },
@@ -69,7 +84,7 @@ export function addListResyncRuns(api: ZodApi, { ports }: ApiContext<ResyncRoute
       const key = getKey(request);
       const { instanceId, kind, cursor, limit } = request.query;
       await assertThere(key, instanceId, ports.instances.find);
-      const { items, next } = await ports.resync.listRuns(
+      const { items, next } = await ports.resyncs.listRuns(
         { instanceIds: instanceId === undefined ? key.instanceIds : [instanceId], kind },
         { after: decodeNumberCursor(cursor), limit },
       );

@@ -1,7 +1,6 @@
 import { z } from "zod";
 import type { FastifyReply } from "fastify";
 import type { ApiContext, ZodApi } from "../context/api-context.ts";
-import type { ApiPorts } from "../context/ports.ts";
 import { answer, describe, problems, textAnswer } from "../openapi/describe.ts";
 
 const healthSchema = z.object({ status: z.literal("ok") }).meta({ id: "Health" });
@@ -59,7 +58,22 @@ const getReadinessSchema = {
 };
 
 type Readiness = z.output<typeof readinessSchema>;
-type ReadinessContext = ApiContext<Pick<ApiPorts, "findMissing">>;
+
+/** Something that requests need and that is not there. */
+export interface MissingPart {
+  /** `postgres`, `migrations`, `queue`, `stopping`. */
+  readonly name: string;
+  readonly detail: string;
+  /** Requests are served all the same: the queue is made up for by the sweep. */
+  readonly isDegraded: boolean;
+}
+
+interface ReadinessPorts {
+  /** What is missing before requests can be served; empty: ready. Never rejects, and answers within 3 s. */
+  findMissing(): Promise<readonly MissingPart[]>;
+}
+
+type ReadinessContext = ApiContext<ReadinessPorts>;
 
 /** `GET /readyz` and `GET /v1/readyz` */
 export function addGetReadiness(api: ZodApi, context: ReadinessContext): void {
@@ -99,7 +113,9 @@ const getMetricsSchema = {
   },
 };
 
-type MetricsPorts = Pick<ApiPorts, "scrape">;
+interface MetricsPorts {
+  scrape(): Promise<{ readonly text: string; readonly contentType: string }>;
+}
 
 /** `GET /metrics` and `GET /v1/metrics` */
 export function addGetMetrics(api: ZodApi, { ports }: ApiContext<MetricsPorts>): void {

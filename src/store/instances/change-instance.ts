@@ -11,6 +11,8 @@ export interface InstanceUpdate {
   readonly kind: "changed";
   readonly before: InstanceView;
   readonly after: InstanceView;
+  /** It is held, and its new credentials are tried at once: the caller wakes the workers. */
+  readonly isTested: boolean;
 }
 
 export type InstanceChanged<Refusal> =
@@ -20,7 +22,7 @@ export type InstanceChanged<Refusal> =
 
 /**
  * Changes what is given, from the next claim on. The token is judged under the row's lock: no other change comes between the
- * judgement and the write. New credentials end a hold: the caller wakes the workers where `before` was held.
+ * judgement and the write. New credentials put a hold to the test.
  */
 export async function changeInstance<Refusal>(
   { orm }: Database,
@@ -46,8 +48,10 @@ export async function changeInstance<Refusal>(
     const set = { ...settings, sealedToken, ...(renews && renewal) };
     // Without a column to set there is no statement.
     if (Object.values(set).every((value) => value === undefined))
-      return { kind: "changed", before, after: before };
-    const [after] = await transaction.update(instances).set(set).where(isOf).returning(instanceColumns);
-    return after ? { kind: "changed", before, after: toView(after) } : { kind: "unknown" };
+      return { kind: "changed", before, after: before, isTested: false };
+    const [row] = await transaction.update(instances).set(set).where(isOf).returning(instanceColumns);
+    if (row === undefined) return { kind: "unknown" };
+    const after = toView(row);
+    return { kind: "changed", before, after, isTested: renews && after.state === "held" };
   });
 }

@@ -34,20 +34,18 @@ export const instanceColumns = {
   stateSeenAt: instances.stateSeenAt,
 };
 
-/** New credentials end a hold: its cause may have been the old ones. */
+/**
+ * New credentials put a hold to the test at once, since its cause may have been the old ones. They are not proved yet: the hold
+ * ends with the first good answer.
+ */
 export const renewal = {
-  state: sql`case when ${instances.state} = 'held' then 'active' else ${instances.state} end`,
-  // The new credentials are not proved yet: as after any hold.
-  rampFrom: sql`case when ${instances.state} = 'held' then clock_timestamp() else ${instances.rampFrom} end`,
-  heldReason: null,
-  heldSince: null,
-  // Trouble that calls with the old token still report is old news.
+  // Trouble that calls with the old credentials still report is old news.
   heldUntil: sql`clock_timestamp()`,
-  holdCount: 0,
-  allowedChatIds: null,
+  // One that is not mended by them is probed as often as a new one.
+  holdCount: sql`least(${instances.holdCount}, 1)`,
 } satisfies PgUpdateSetSource<typeof instances>;
 
-/** Adds the instance, or gives a known one its new URL and token and ends its hold. */
+/** Adds the instance, or gives a known one its new URL and token and puts its hold to the test. */
 export async function putInstance({ orm }: Database, change: InstanceChange): Promise<void> {
   const { id, apiUrl, sealedToken } = change;
   const settings = {

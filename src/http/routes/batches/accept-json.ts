@@ -4,8 +4,14 @@ import type { AcceptedAs } from "../../../domain/views/batch.ts";
 import { mapInTurns } from "../../../lib/in-turns.ts";
 import { ApiError } from "../../answers/problem.ts";
 import { invalidRequest, toFault } from "../../answers/to-api-error.ts";
+import type {
+  AcceptedRequest,
+  Asker,
+  BatchRefusal,
+  RequestedBatch,
+} from "../../../domain/requests/batch-request.ts";
 import type { IncomingContact } from "../../../domain/requests/incoming-contact.ts";
-import type { ApiPorts, BatchPorts } from "../../context/ports.ts";
+import type { ParseContactId } from "../../context/api-context.ts";
 import { assertVisible, getKey } from "../../requests/access.ts";
 import { readIdempotencyKey } from "../../requests/idempotency-key.ts";
 import { newBatchSchema } from "../../schemas/new-batch.ts";
@@ -19,8 +25,17 @@ import {
 } from "./batch-acceptance.ts";
 
 /** What a JSON body needs. */
-export interface AcceptJsonPorts extends Pick<ApiPorts, "parseContactId"> {
-  readonly batches: Pick<BatchPorts, "accept">;
+export interface AcceptJsonPorts {
+  readonly parseContactId: ParseContactId;
+  readonly batches: {
+    /** Takes a whole request in, in one transaction: when it resolves as `accepted` it is committed. */
+    accept(
+      asker: Asker & { readonly fingerprint: string },
+      batch: RequestedBatch,
+      contacts: readonly IncomingContact[],
+      rejected: number,
+    ): Promise<AcceptedRequest | BatchRefusal>;
+  };
 }
 
 /** Takes the JSON body of `POST /v1/batches` in: all of it, or nothing. */
@@ -81,7 +96,10 @@ interface ReadContacts {
   readonly inputs: number;
 }
 
-async function readContacts(wish: NewBatch, ports: Pick<ApiPorts, "parseContactId">): Promise<ReadContacts> {
+async function readContacts(
+  wish: NewBatch,
+  ports: Pick<AcceptJsonPorts, "parseContactId">,
+): Promise<ReadContacts> {
   const inputs: NonNullable<NewBatch["contacts"]> =
     wish.contacts ?? (wish.chatIds ?? []).map((chatId) => ({ chatId }));
   const contacts: IncomingContact[] = [];

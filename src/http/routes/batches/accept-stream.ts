@@ -5,19 +5,30 @@ import { UserError } from "../../../lib/errors.ts";
 import { toApiWords } from "../../answers/api-words.ts";
 import { ApiError } from "../../answers/problem.ts";
 import { invalidRequest, unavailable } from "../../answers/to-api-error.ts";
-import type { ApiPorts, BatchPorts } from "../../context/ports.ts";
-import type { Asker } from "../../../domain/requests/batch-request.ts";
-import type { ContactStream, ReceivedBatch } from "../../../domain/requests/contact-stream.ts";
+import type { Asker, BatchRefusal, RequestedBatch } from "../../../domain/requests/batch-request.ts";
+import type { ContactStream, NotResumable, ReceivedBatch } from "../../../domain/requests/contact-stream.ts";
 import { assertVisible, getKey } from "../../requests/access.ts";
 import { readIdempotencyKey } from "../../requests/idempotency-key.ts";
 import { SenderGone } from "../../requests/sender-gone.ts";
 import { whenClosed } from "../../requests/when-closed.ts";
 import { sendAccepted, toAnswer, toRefusal, toWish, type AcceptRequest } from "./batch-acceptance.ts";
-import { getVisibleBatch } from "./visible-batch.ts";
+import { getVisibleBatch, type FindsBatch } from "./visible-batch.ts";
 
 /** What a stream needs. */
-export interface AcceptStreamPorts extends Pick<ApiPorts, "isTransient"> {
-  readonly batches: Pick<BatchPorts, "findSummary" | "receive">;
+export interface AcceptStreamPorts {
+  readonly isTransient: (error: unknown) => boolean;
+  readonly batches: FindsBatch & {
+    /**
+     * Takes a stream in, chunk by chunk, each committed. Cut off, or ended by an error, it leaves a batch that is `incomplete`;
+     * the same idempotency key, or `resume`, goes on with it.
+     * @throws UserError for an input that cannot be used, or with `strict` at the first line that is no contact
+     */
+    receive(
+      asker: Asker,
+      batch: RequestedBatch,
+      stream: ContactStream,
+    ): Promise<ReceivedBatch | BatchRefusal | NotResumable>;
+  };
 }
 
 /** Takes the stream of `POST /v1/batches` in, chunk by chunk; `source` is its body. */
@@ -120,7 +131,7 @@ function sendReceived(reply: FastifyReply, received: ReceivedBatch, instanceId: 
 function toStreamError(
   error: unknown,
   batchId: string | undefined,
-  { isTransient }: Pick<ApiPorts, "isTransient">,
+  { isTransient }: Pick<AcceptStreamPorts, "isTransient">,
 ): unknown {
   const cause = error instanceof UserError ? error.cause : undefined;
   if (cause instanceof ApiError)

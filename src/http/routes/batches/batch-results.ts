@@ -1,17 +1,23 @@
+import type { Readable } from "node:stream";
 import { z } from "zod";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { ContactStatus } from "../../../domain/contact-status.ts";
+import type { ResultFilter, ResultRow } from "../../../domain/views/result-row.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { ApiPorts, BatchPorts } from "../../context/ports.ts";
 import { describe, problems, textAnswer } from "../../openapi/describe.ts";
 import { getKey } from "../../requests/access.ts";
 import { createPlaces, type Places } from "../../requests/places.ts";
 import { whenClosed } from "../../requests/when-closed.ts";
 import { batchParams, resultsQuery } from "../../schemas/batch.ts";
-import { getVisibleBatch } from "./visible-batch.ts";
+import { getVisibleBatch, type FindsBatch } from "./visible-batch.ts";
 
-interface ResultsPorts extends Pick<ApiPorts, "formatResults"> {
-  readonly batches: Pick<BatchPorts, "findSummary" | "readResults">;
+interface ResultsPorts {
+  readonly batches: FindsBatch & {
+    /** Rejects where the batch is not there any more. */
+    readResults(filter: ResultFilter): AsyncGenerator<ResultRow>;
+  };
+  /** Writes the rows of a results file. */
+  readonly formatResults: (format: "csv" | "ndjson", rows: AsyncIterable<ResultRow>) => Readable;
 }
 
 type ResultsContext = ApiContext<ResultsPorts>;
@@ -100,7 +106,7 @@ async function sendResults(
   const release = downloads.take(getKey(request).id);
   request.leaveWork();
   whenClosed(reply.raw, release);
-  const rows = batches.readResults(batchId, request.query.status);
+  const rows = batches.readResults({ batchId, statuses: request.query.status });
   // What fails before the first row is still an answer.
   const first = await rows.next().catch((error: unknown) => {
     release();

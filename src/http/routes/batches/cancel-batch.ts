@@ -1,11 +1,13 @@
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { BatchPorts } from "../../context/ports.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
 import { batchParams, changedCountSchema } from "../../schemas/batch.ts";
-import { getVisibleBatch } from "./visible-batch.ts";
+import { getVisibleBatch, type FindsBatch } from "./visible-batch.ts";
 
 interface CancelBatchPorts {
-  readonly batches: Pick<BatchPorts, "findSummary" | "cancel">;
+  readonly batches: FindsBatch & {
+    /** Ends the batch: it waits for its contacts no more, but another batch may. Returns how many were given up. */
+    cancel(batchId: string): Promise<number>;
+  };
 }
 
 const enqueue = { scopes: ["enqueue"] } as const;

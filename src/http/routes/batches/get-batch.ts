@@ -1,11 +1,14 @@
+import type { BatchReport } from "../../../domain/views/batch.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { BatchPorts } from "../../context/ports.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
 import { batchParams, batchSchema, toBatch } from "../../schemas/batch.ts";
-import { getVisibleBatch, noBatch } from "./visible-batch.ts";
+import { getVisibleBatch, noBatch, type FindsBatch } from "./visible-batch.ts";
 
 interface GetBatchPorts {
-  readonly batches: Pick<BatchPorts, "find" | "findSummary">;
+  readonly batches: FindsBatch & {
+    /** Counted a moment ago. */
+    find(batchId: string): Promise<BatchReport | undefined>;
+  };
 }
 
 const read = { scopes: ["read"] } as const;

@@ -1,12 +1,19 @@
 import { decodeCursor, encodeCursor } from "../../answers/cursor.ts";
+import type { Page, PageRequest } from "../../../domain/page.ts";
+import type { BatchItem } from "../../../domain/views/batch.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { BatchPorts } from "../../context/ports.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
 import { batchParams, itemListQuery, itemListSchema, toBatchItem } from "../../schemas/batch.ts";
-import { getVisibleBatch } from "./visible-batch.ts";
+import { getVisibleBatch, type FindsBatch } from "./visible-batch.ts";
 
 interface ListItemsPorts {
-  readonly batches: Pick<BatchPorts, "findSummary" | "listItems">;
+  readonly batches: FindsBatch & {
+    listItems(
+      batchId: string,
+      statuses: readonly BatchItem["status"][] | undefined,
+      page: PageRequest,
+    ): Promise<Page<BatchItem>>;
+  };
 }
 
 const read = { scopes: ["read"] } as const;

@@ -1,13 +1,14 @@
 import { decodeCursor, encodeCursor } from "../../answers/cursor.ts";
+import type { Page, PageRequest } from "../../../domain/page.ts";
+import type { BatchFilter, BatchSummary } from "../../../domain/views/batch.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { BatchPorts, InstancePorts } from "../../context/ports.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
-import { assertThere, getKey } from "../../requests/access.ts";
+import { assertThere, getKey, type FindInstance } from "../../requests/access.ts";
 import { batchListQuery, batchListSchema, toBatchSummary } from "../../schemas/batch.ts";
 
 interface ListBatchesPorts {
-  readonly batches: Pick<BatchPorts, "list">;
-  readonly instances: Pick<InstancePorts, "find">;
+  readonly batches: { list(filter: BatchFilter, page: PageRequest): Promise<Page<BatchSummary>> };
+  readonly instances: { readonly find: FindInstance };
 }
 
 const read = { scopes: ["read"] } as const;

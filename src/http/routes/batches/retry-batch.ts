@@ -1,11 +1,13 @@
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { BatchPorts } from "../../context/ports.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
 import { batchParams, changedCountSchema } from "../../schemas/batch.ts";
-import { getVisibleBatch } from "./visible-batch.ts";
+import { getVisibleBatch, type FindsBatch } from "./visible-batch.ts";
 
 interface RetryBatchPorts {
-  readonly batches: Pick<BatchPorts, "findSummary" | "retry">;
+  readonly batches: FindsBatch & {
+    /** Asks again for all contacts without a clear answer that is fresh enough. Returns how many. */
+    retry(batchId: string): Promise<number>;
+  };
 }
 
 const enqueue = { scopes: ["enqueue"] } as const;

@@ -1,14 +1,19 @@
 import type { BatchSummary } from "../../../domain/views/batch.ts";
 import { ApiError } from "../../answers/problem.ts";
-import type { BatchPorts } from "../../context/ports.ts";
 import { canSee, getKey } from "../../requests/access.ts";
+
+/** How a route finds the batch that a request names. */
+export interface FindsBatch {
+  /** What needs no counting. Undefined: there is no such batch. */
+  findSummary(batchId: string): Promise<BatchSummary | undefined>;
+}
 
 /**
  * The batch that a request names.
  * @throws ApiError `not-found`, also where the key may not see its instance
  */
 export async function getVisibleBatch(
-  batches: Pick<BatchPorts, "findSummary">,
+  batches: FindsBatch,
   request: { readonly params: { readonly id: string } } & Parameters<typeof getKey>[0],
 ): Promise<BatchSummary> {
   const key = getKey(request);

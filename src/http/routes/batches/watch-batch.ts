@@ -4,17 +4,20 @@ import { z } from "zod";
 import type { BatchReport } from "../../../domain/views/batch.ts";
 import { isOver, toBatchVersion } from "../../answers/batch-version.ts";
 import { streamEvents, type ServerSentEvent } from "../../answers/server-sent-events.ts";
+import { createBatchWatch } from "../../answers/watch-batches.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { BatchPorts } from "../../context/ports.ts";
 import { describe, problems, textAnswer } from "../../openapi/describe.ts";
 import { getKey } from "../../requests/access.ts";
 import { createPlaces } from "../../requests/places.ts";
 import { whenClosed } from "../../requests/when-closed.ts";
 import { batchParams, batchSchema, toBatch } from "../../schemas/batch.ts";
-import { getVisibleBatch } from "./visible-batch.ts";
+import { getVisibleBatch, type FindsBatch } from "./visible-batch.ts";
 
 interface WatchBatchPorts {
-  readonly batches: Pick<BatchPorts, "find" | "findSummary" | "watch">;
+  readonly batches: FindsBatch & {
+    /** Counted a moment ago. */
+    find(batchId: string): Promise<BatchReport | undefined>;
+  };
 }
 
 const read = { scopes: ["read"] } as const;
@@ -53,6 +56,7 @@ const watchBatchSchema = {
 export function addWatchBatch(api: ZodApi, context: ApiContext<WatchBatchPorts>): void {
   const { batches } = context.ports;
   const watchers = createPlaces(watchPlaces);
+  const watch = createBatchWatch({ find: batches.find });
   api.get(
     "/v1/batches/:id/events",
     { config: { access: read }, schema: watchBatchSchema },
@@ -65,7 +69,7 @@ export function addWatchBatch(api: ZodApi, context: ApiContext<WatchBatchPorts>)
       const release = watchers.take(key.id);
       request.leaveWork();
       const signal = toWatchSignal(context, reply.raw, release);
-      const events = toEvents(batches.watch(batchId, signal), lastId);
+      const events = toEvents(watch(batchId, signal), lastId);
       return reply
         .type("text/event-stream; charset=utf-8")
         .header("cache-control", "no-store")

@@ -2,21 +2,33 @@ import type { ChatId } from "../../../domain/chat-id.ts";
 import type { InstanceId } from "../../../domain/instance-id.ts";
 import { ApiError } from "../../answers/problem.ts";
 import { invalidRequest } from "../../answers/to-api-error.ts";
-import type { ApiPorts, InstancePorts } from "../../context/ports.ts";
-import { noInstance } from "../../requests/access.ts";
+import type { ParseContactId } from "../../context/api-context.ts";
+import { noInstance, type FindInstance } from "../../requests/access.ts";
+
+/** What the routes of one contact need. */
+export interface ContactRoutePorts {
+  readonly parseContactId: ParseContactId;
+  readonly instances: { readonly find: FindInstance };
+}
 
 /** The path of one contact; its parameters are `contactParams`. */
 export const contactPath = "/v1/instances/:id/contacts/:chatId";
 
 /** @throws ApiError `invalid-request` where the path names no contact */
-export function readChatId({ parseContactId }: Pick<ApiPorts, "parseContactId">, text: string): ChatId {
+export function readChatId(
+  { parseContactId }: Pick<ContactRoutePorts, "parseContactId">,
+  text: string,
+): ChatId {
   const parsed = parseContactId(text);
   if (parsed.ok) return parsed.chatId;
   throw invalidRequest([{ path: "path/chatId", message: parsed.reason }]);
 }
 
 /** What is missing where a contact was not found: the contact, or its instance. */
-export async function noContact(instances: Pick<InstancePorts, "find">, id: InstanceId): Promise<ApiError> {
+export async function noContact(
+  instances: ContactRoutePorts["instances"],
+  id: InstanceId,
+): Promise<ApiError> {
   if (!(await instances.find(id))) return noInstance(id);
   return new ApiError(
     "not-found",

@@ -1,14 +1,17 @@
 import { z } from "zod";
+import type { ChatId } from "../../../domain/chat-id.ts";
+import type { InstanceId } from "../../../domain/instance-id.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { ApiPorts, ContactPorts, InstancePorts } from "../../context/ports.ts";
 import { describe, problems } from "../../openapi/describe.ts";
 import { assertVisible, getKey } from "../../requests/access.ts";
 import { contactParams } from "../../schemas/contact.ts";
-import { contactPath, noContact, readChatId } from "./contact-of-request.ts";
+import { contactPath, noContact, readChatId, type ContactRoutePorts } from "./contact-of-request.ts";
 
-interface ErasePorts extends Pick<ApiPorts, "parseContactId"> {
-  readonly contacts: Pick<ContactPorts, "erase">;
-  readonly instances: Pick<InstancePorts, "find">;
+interface ErasePorts extends ContactRoutePorts {
+  readonly contacts: {
+    /** Erases the contact with its avatar, its history and all that waits for it. False: there was none. */
+    erase(instanceId: InstanceId, chatId: ChatId): Promise<boolean>;
+  };
 }
 
 const admin = { scopes: ["admin"] } as const;

@@ -1,14 +1,23 @@
 import { decodeCursor, encodeCursor } from "../../answers/cursor.ts";
+import type { ChatId } from "../../../domain/chat-id.ts";
+import type { InstanceId } from "../../../domain/instance-id.ts";
+import type { Page, PageRequest } from "../../../domain/page.ts";
+import type { AvatarChange } from "../../../domain/views/contact-view.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { ApiPorts, ContactPorts, InstancePorts } from "../../context/ports.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
 import { assertVisible, getKey } from "../../requests/access.ts";
 import { contactParams, historyQuery, historySchema, toChange } from "../../schemas/contact.ts";
-import { contactPath, noContact, readChatId } from "./contact-of-request.ts";
+import { contactPath, noContact, readChatId, type ContactRoutePorts } from "./contact-of-request.ts";
 
-interface HistoryPorts extends Pick<ApiPorts, "parseContactId"> {
-  readonly contacts: Pick<ContactPorts, "listChanges">;
-  readonly instances: Pick<InstancePorts, "find">;
+interface HistoryPorts extends ContactRoutePorts {
+  readonly changes: {
+    /** The newest first. Undefined: there is no such contact. */
+    listOfContact(
+      instanceId: InstanceId,
+      chatId: ChatId,
+      page: PageRequest,
+    ): Promise<Page<AvatarChange> | undefined>;
+  };
 }
 
 const read = { scopes: ["read"] } as const;
@@ -30,7 +39,7 @@ const getContactHistorySchema = {
 
 /** `GET /v1/instances/{id}/contacts/{chatId}/history` */
 export function addGetContactHistory(api: ZodApi, { ports }: ApiContext<HistoryPorts>): void {
-  const { contacts, instances } = ports;
+  const { changes, instances } = ports;
   api.get(
     `${contactPath}/history`,
     { config: { access: read }, schema: getContactHistorySchema },
@@ -38,7 +47,7 @@ export function addGetContactHistory(api: ZodApi, { ports }: ApiContext<HistoryP
       const { id } = request.params;
       assertVisible(getKey(request), id);
       const { cursor, limit } = request.query;
-      const page = await contacts.listChanges(id, readChatId(ports, request.params.chatId), {
+      const page = await changes.listOfContact(id, readChatId(ports, request.params.chatId), {
         after: decodeCursor(cursor),
         limit,
       });

@@ -1,13 +1,16 @@
 import { answer, describe, problems } from "../../openapi/describe.ts";
+import type { ChatId } from "../../../domain/chat-id.ts";
+import type { InstanceId } from "../../../domain/instance-id.ts";
+import type { ContactView } from "../../../domain/views/contact-view.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { ApiPorts, ContactPorts, InstancePorts } from "../../context/ports.ts";
 import { assertVisible, getKey } from "../../requests/access.ts";
 import { contactParams, contactSchema, toContact } from "../../schemas/contact.ts";
-import { contactPath, noContact, readChatId } from "./contact-of-request.ts";
+import { contactPath, noContact, readChatId, type ContactRoutePorts } from "./contact-of-request.ts";
 
-interface GetContactPorts extends Pick<ApiPorts, "parseContactId"> {
-  readonly contacts: Pick<ContactPorts, "find">;
-  readonly instances: Pick<InstancePorts, "find">;
+interface GetContactPorts extends ContactRoutePorts {
+  readonly contacts: {
+    find(instanceId: InstanceId, chatId: ChatId): Promise<ContactView | undefined>;
+  };
 }
 
 const read = { scopes: ["read"] } as const;

@@ -1,13 +1,18 @@
 import { mapInTurns } from "../../../lib/in-turns.ts";
+import type { ChatId } from "../../../domain/chat-id.ts";
+import type { InstanceId } from "../../../domain/instance-id.ts";
+import type { ContactView } from "../../../domain/views/contact-view.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { ApiPorts, ContactPorts, InstancePorts } from "../../context/ports.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
 import { assertVisible, getKey, noInstance } from "../../requests/access.ts";
 import { lookupResultSchema, lookupSchema, toContact } from "../../schemas/contact.ts";
+import type { ContactRoutePorts } from "./contact-of-request.ts";
 
-interface LookupPorts extends Pick<ApiPorts, "parseContactId"> {
-  readonly contacts: Pick<ContactPorts, "findMany">;
-  readonly instances: Pick<InstancePorts, "find">;
+interface LookupPorts extends ContactRoutePorts {
+  readonly contacts: {
+    /** In any order; those that are not known are left out. */
+    findMany(instanceId: InstanceId, chatIds: readonly ChatId[]): Promise<ContactView[]>;
+  };
 }
 
 const read = { scopes: ["read"] } as const;

@@ -1,8 +1,10 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { InstanceId } from "../../../domain/instance-id.ts";
+import type { ChatId } from "../../../domain/chat-id.ts";
+import type { ContactView } from "../../../domain/views/contact-view.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
 import type { RefreshTicket } from "../../../domain/requests/refresh-ticket.ts";
-import type { ApiPorts, ContactPorts, InstancePorts } from "../../context/ports.ts";
+import { createAnswerPoller, type AnswerPoller } from "../../answers/answer-poller.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
 import { assertVisible, getKey, noInstance } from "../../requests/access.ts";
 import { createPlaces, type Places } from "../../requests/places.ts";
@@ -14,11 +16,18 @@ import {
   refreshQuery,
   toContact,
 } from "../../schemas/contact.ts";
-import { contactPath, readChatId } from "./contact-of-request.ts";
+import { contactPath, readChatId, type ContactRoutePorts } from "./contact-of-request.ts";
 
-interface RefreshPorts extends Pick<ApiPorts, "parseContactId"> {
-  readonly contacts: Pick<ContactPorts, "find" | "refresh" | "whenAnswered">;
-  readonly instances: Pick<InstancePorts, "find">;
+interface RefreshPorts extends ContactRoutePorts {
+  readonly contacts: {
+    find(instanceId: InstanceId, chatId: ChatId): Promise<ContactView | undefined>;
+    /** Asks for the contact before all others; makes it where it is not known. Undefined: no such instance. */
+    refresh(apiKeyId: string, instanceId: InstanceId, chatId: ChatId): Promise<RefreshTicket | undefined>;
+  };
+  readonly batches: {
+    /** Which of these batches need not be waited for any longer. */
+    findAnswered(tickets: readonly RefreshTicket[]): Promise<readonly string[]>;
+  };
 }
 
 const refresh = { scopes: ["enqueue", "read"] } as const;
@@ -51,6 +60,7 @@ export function addRefreshContact(api: ZodApi, context: ApiContext<RefreshPorts>
   const { ports, now } = context;
   const { contacts } = ports;
   const waiters = createPlaces(waitPlaces);
+  const answers = createAnswerPoller({ findAnswered: ports.batches.findAnswered });
   api.post(
     `${contactPath}/refresh`,
     { config: { access: refresh }, schema: refreshContactSchema },
@@ -64,7 +74,8 @@ export function addRefreshContact(api: ZodApi, context: ApiContext<RefreshPorts>
       const waitMs = await toWait(context, id, request.query.wait);
       const release = waitMs === 0 ? undefined : waiters.tryTake(key.id);
       const isAnswered =
-        release !== undefined && (await whenAnswered(context, ticket, { waitMs, release, request, reply }));
+        release !== undefined &&
+        (await whenAnswered(context, answers, ticket, { waitMs, release, request, reply }));
       const contact = await contacts.find(id, chatId);
       if (isAnswered && contact) return reply.type("application/json").send(toContact(contact, now()));
       return reply
@@ -100,7 +111,8 @@ interface Wait {
 
 /** Did the answer come while the request waited for it? */
 async function whenAnswered(
-  { ports, closing }: ApiContext<RefreshPorts>,
+  { closing }: ApiContext<RefreshPorts>,
+  answers: AnswerPoller,
   ticket: RefreshTicket,
   { waitMs, release, request, reply: { raw: response } }: Wait,
 ): Promise<boolean> {
@@ -110,7 +122,7 @@ async function whenAnswered(
   whenClosed(response, leave);
   const timer = setTimeout(leave, waitMs);
   try {
-    return await ports.contacts.whenAnswered(ticket, AbortSignal.any([gone.signal, closing]));
+    return await answers.whenAnswered(ticket, AbortSignal.any([gone.signal, closing]));
   } finally {
     release();
     clearTimeout(timer);

@@ -1,13 +1,24 @@
 import { ApiError } from "../../answers/problem.ts";
+import type { InstanceId } from "../../../domain/instance-id.ts";
+import type { InstanceSettings } from "../../../domain/views/instance-view.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { InstancePorts } from "../../context/ports.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
-import { noInstance } from "../../requests/access.ts";
+import { noInstance, type FindInstance } from "../../requests/access.ts";
 import { instanceSchema, newInstanceSchema, toInstance } from "../../schemas/instance.ts";
 import { refusedCredentials } from "./refused-credentials.ts";
 
 interface AddInstancePorts {
-  readonly instances: Pick<InstancePorts, "add" | "find">;
+  readonly instances: {
+    readonly find: FindInstance;
+    /** `known`: there is one with this id already, and it stays. `untrusted-host`: no apiUrl over HTTP may point there. */
+    add(
+      instance: InstanceSettings & {
+        readonly id: InstanceId;
+        readonly apiUrl: string;
+        readonly token: string;
+      },
+    ): Promise<"added" | "known" | "untrusted-host">;
+  };
 }
 
 /** Instances to come are not among those that a key is limited to. */

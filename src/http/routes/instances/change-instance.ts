@@ -1,12 +1,24 @@
+import type { InstanceId } from "../../../domain/instance-id.ts";
+import type { CredentialRefusal } from "../../../domain/judge-credentials.ts";
+import type { InstanceSettings, InstanceView } from "../../../domain/views/instance-view.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { InstancePorts } from "../../context/ports.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
 import { assertVisible, getKey, noInstance } from "../../requests/access.ts";
 import { instanceChangesSchema, instanceParams, instanceSchema, toInstance } from "../../schemas/instance.ts";
 import { refusedCredentials } from "./refused-credentials.ts";
 
 interface ChangeInstancePorts {
-  readonly instances: Pick<InstancePorts, "change">;
+  readonly instances: {
+    /** Changes what is given; null takes a setting away. New credentials put a hold to the test at once. */
+    change(
+      id: InstanceId,
+      changes: InstanceSettings & { readonly token?: string | undefined },
+    ): Promise<
+      | { readonly kind: "changed"; readonly after: InstanceView }
+      | { readonly kind: "refused"; readonly refusal: CredentialRefusal }
+      | { readonly kind: "unknown" }
+    >;
+  };
 }
 
 const admin = { scopes: ["admin"] } as const;

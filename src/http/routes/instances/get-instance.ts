@@ -1,11 +1,10 @@
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { InstancePorts } from "../../context/ports.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
-import { assertVisible, getKey, noInstance } from "../../requests/access.ts";
+import { assertVisible, getKey, noInstance, type FindInstance } from "../../requests/access.ts";
 import { instanceParams, instanceSchema, toInstance } from "../../schemas/instance.ts";
 
 interface GetInstancePorts {
-  readonly instances: Pick<InstancePorts, "find">;
+  readonly instances: { readonly find: FindInstance };
 }
 
 const read = { scopes: ["read"] } as const;

@@ -1,11 +1,14 @@
+import type { InstanceView } from "../../../domain/views/instance-view.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { InstancePorts } from "../../context/ports.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
 import { canSee, getKey } from "../../requests/access.ts";
 import { instanceListSchema, toInstance } from "../../schemas/instance.ts";
 
 interface ListInstancesPorts {
-  readonly instances: Pick<InstancePorts, "list">;
+  readonly instances: {
+    /** By id. */
+    list(): Promise<InstanceView[]>;
+  };
 }
 
 const read = { scopes: ["read"] } as const;

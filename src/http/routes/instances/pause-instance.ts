@@ -1,11 +1,15 @@
+import type { InstanceId } from "../../../domain/instance-id.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { InstancePorts } from "../../context/ports.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
-import { assertVisible, getKey, noInstance } from "../../requests/access.ts";
+import { assertVisible, getKey, noInstance, type FindInstance } from "../../requests/access.ts";
 import { instanceParams, instanceSchema, toInstance } from "../../schemas/instance.ts";
 
 interface PauseInstancePorts {
-  readonly instances: Pick<InstancePorts, "setPaused">;
+  readonly instances: {
+    readonly find: FindInstance;
+    /** Returns the state before; undefined: there is no such instance. */
+    pause(id: InstanceId): Promise<unknown>;
+  };
 }
 
 const admin = { scopes: ["admin"] } as const;
@@ -32,7 +36,9 @@ export function addPauseInstance(api: ZodApi, { ports }: ApiContext<PauseInstanc
     async (request, reply) => {
       const { id } = request.params;
       assertVisible(getKey(request), id);
-      const changed = await ports.instances.setPaused(id, true);
+      const { instances } = ports;
+      const isKnown = (await instances.pause(id)) !== undefined;
+      const changed = isKnown ? await instances.find(id) : undefined;
       if (!changed) throw noInstance(id);
       return reply.type("application/json").send(toInstance(changed));
     },

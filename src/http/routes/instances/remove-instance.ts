@@ -1,16 +1,25 @@
 import { z } from "zod";
 import { ApiError } from "../../answers/problem.ts";
+import type { InstanceId } from "../../../domain/instance-id.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
-import type { InstancePorts } from "../../context/ports.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
-import { assertVisible, getKey, noInstance } from "../../requests/access.ts";
+import { assertVisible, getKey, noInstance, type FindInstance } from "../../requests/access.ts";
 import { instanceParams, removeQuery } from "../../schemas/instance.ts";
 
 interface RemoveInstancePorts {
-  readonly instances: Pick<InstancePorts, "find" | "remove" | "removeEmpty">;
+  readonly instances: {
+    readonly find: FindInstance;
+    /** Removes it unless it has contacts, also such as come at the same time. False: it has, and stays as it is. */
+    removeEmpty(id: InstanceId): Promise<boolean>;
+    /** Pauses it, and removes it with its contacts. False: it takes longer than `withinMs`, and goes on. */
+    remove(id: InstanceId, withinMs: number): Promise<boolean>;
+  };
 }
 
 const admin = { scopes: ["admin"] } as const;
+
+/** A removal that takes longer goes on behind its answer. */
+const removalMs = 10_000;
 
 const removeInstanceSchema = {
   ...describe({
@@ -47,7 +56,7 @@ export function addRemoveInstance(api: ZodApi, { ports }: ApiContext<RemoveInsta
           `instance ${id} has contacts: their avatars and batches are erased with it only with contacts=erase`,
         );
       }
-      if (await instances.remove(id)) return reply.code(204).send();
+      if (await instances.remove(id, removalMs)) return reply.code(204).send();
       return reply.code(202).type("application/json").send({ id });
     },
   );

@@ -1,6 +1,6 @@
 import type pg from "pg";
 import { total } from "../../src/domain/resync/plan-resync.ts";
-import { createResyncs } from "../../src/app/resyncs.ts";
+import { createResyncs } from "../../src/app/subjects/resyncs.ts";
 import { countRefreshes } from "../../src/store/resync/count-refreshes.ts";
 import { findReleasableRuns, openTrickles } from "../../src/store/resync/find-releasable-runs.ts";
 import {

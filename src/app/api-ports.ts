@@ -9,14 +9,14 @@ import { deleteOldRecords } from "../store/accept/idempotency-records.ts";
 import { createChangeStore } from "../store/changes/change-store.ts";
 import type { Metrics } from "../metrics/create-metrics.ts";
 import { isTransient, openDatabase, type Database } from "../store/postgres/database.ts";
-import { createApiKeys } from "./api-keys.ts";
+import { createApiKeys } from "./subjects/api-keys.ts";
 import type { Base } from "./base.ts";
 import { createBatches } from "./subjects/batches.ts";
 import { createContacts } from "./subjects/contacts.ts";
 import type { Door } from "./subjects/door.ts";
-import { createInstances } from "./instances.ts";
+import { createInstances } from "./subjects/instances.ts";
 import { findMissing } from "./readiness.ts";
-import { createResyncs } from "./resyncs.ts";
+import { createResyncs } from "./subjects/resyncs.ts";
 
 /**
  * A caller waits: what takes longer is told to come again. What other programs may hold is waited for briefly

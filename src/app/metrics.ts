@@ -1,7 +1,7 @@
 import { createMetrics, type Metrics } from "../metrics/create-metrics.ts";
 import { serveMetrics } from "../metrics/serve-metrics.ts";
 import type { Base } from "./base.ts";
-import { createResyncs } from "./resyncs.ts";
+import { createResyncs } from "./subjects/resyncs.ts";
 import { countBacklog, readGauges } from "../store/status/read-gauges.ts";
 
 /** A scrape waits for them no longer. */

@@ -1,28 +1,28 @@
-import type { InstanceId } from "../domain/instance-id.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
 import {
   judgeApiChange,
   judgeOperatorChange,
   type CredentialJudge,
   type CredentialRefusal,
-} from "../domain/judge-credentials.ts";
-import type { InstanceSettings, InstanceView, StateBefore } from "../domain/views/instance-view.ts";
-import { settleWithin } from "../lib/deadline.ts";
-import { changeInstance, type InstanceChanged } from "../store/instances/change-instance.ts";
-import { createInstanceStore, type InstanceStore } from "../store/instances/instance-store.ts";
+} from "../../domain/judge-credentials.ts";
+import type { InstanceSettings, InstanceView, StateBefore } from "../../domain/views/instance-view.ts";
+import { settleWithin } from "../../lib/deadline.ts";
+import { changeInstance, type InstanceChanged } from "../../store/instances/change-instance.ts";
+import { createInstanceStore, type InstanceStore } from "../../store/instances/instance-store.ts";
 import {
   addInstance,
   findInstance,
   putInstance,
   type InstanceChange,
   type NewInstance,
-} from "../store/instances/instances.ts";
-import { setPaused } from "../store/instances/pause-instance.ts";
-import { removeEmptyInstance, removeInstance } from "../store/instances/remove-instance.ts";
-import { resumeInstance } from "../store/instances/resume-instance.ts";
-import { findCredentials } from "../store/instances/sealed-tokens.ts";
-import type { Door } from "./subjects/door.ts";
-import { forgetInstanceInQueue } from "./subjects/forget-in-queue.ts";
-import { createJudgePorts } from "./subjects/judge-ports.ts";
+} from "../../store/instances/instances.ts";
+import { setPaused } from "../../store/instances/pause-instance.ts";
+import { removeEmptyInstance, removeInstance } from "../../store/instances/remove-instance.ts";
+import { resumeInstance } from "../../store/instances/resume-instance.ts";
+import { findCredentials } from "../../store/instances/sealed-tokens.ts";
+import type { Door } from "./door.ts";
+import { forgetInstanceInQueue } from "./forget-in-queue.ts";
+import { createJudgePorts } from "./judge-ports.ts";
 
 type WithToken<Instance> = Omit<Instance, "sealedToken"> & { readonly token: string };
 

@@ -1,10 +1,10 @@
-import type { ApiKey, ApiScope } from "../domain/api-key.ts";
-import type { InstanceId } from "../domain/instance-id.ts";
-import { once } from "../lib/closing/once.ts";
-import { createApiToken, createSecretHmac } from "../lib/secrets/api-token.ts";
-import { createApiKeyStore, type ApiKeyStore } from "../store/api-keys/api-key-store.ts";
-import { createApiKey, noteApiKeyUse } from "../store/api-keys/api-keys.ts";
-import type { Door } from "./subjects/door.ts";
+import type { ApiKey, ApiScope } from "../../domain/api-key.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import { once } from "../../lib/closing/once.ts";
+import { createApiToken, createSecretHmac } from "../../lib/secrets/api-token.ts";
+import { createApiKeyStore, type ApiKeyStore } from "../../store/api-keys/api-key-store.ts";
+import { createApiKey, noteApiKeyUse } from "../../store/api-keys/api-keys.ts";
+import type { Door } from "./door.ts";
 
 export interface ApiKeyWish {
   readonly label?: string | undefined;

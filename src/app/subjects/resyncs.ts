@@ -1,15 +1,15 @@
-import type { InstanceId } from "../domain/instance-id.ts";
-import type { ManualResync, OpenedResync } from "../domain/resync/manual-resync.ts";
-import type { ResyncForecast } from "../domain/resync/plan-resync.ts";
-import { isInWindow } from "../domain/resync/resync-window.ts";
-import { settleWithin } from "../lib/deadline.ts";
-import { createSharedReads } from "../lib/shared-reads.ts";
-import { TryAgainError } from "../store/postgres/try-again-error.ts";
-import { openManualResync } from "../store/resync/open-manual-resync.ts";
-import { readClock } from "../store/resync/resync-nights.ts";
-import { createResyncStore, type ResyncStore } from "../store/resync/resync-store.ts";
-import type { Door } from "./subjects/door.ts";
-import { forecast } from "./subjects/forecast.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import type { ManualResync, OpenedResync } from "../../domain/resync/manual-resync.ts";
+import type { ResyncForecast } from "../../domain/resync/plan-resync.ts";
+import { isInWindow } from "../../domain/resync/resync-window.ts";
+import { settleWithin } from "../../lib/deadline.ts";
+import { createSharedReads } from "../../lib/shared-reads.ts";
+import { TryAgainError } from "../../store/postgres/try-again-error.ts";
+import { openManualResync } from "../../store/resync/open-manual-resync.ts";
+import { readClock } from "../../store/resync/resync-nights.ts";
+import { createResyncStore, type ResyncStore } from "../../store/resync/resync-store.ts";
+import type { Door } from "./door.ts";
+import { forecast } from "./forecast.ts";
 
 /** The resync as people see and steer it, for the command line and the API. */
 export interface Resyncs extends ResyncStore {

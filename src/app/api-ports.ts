@@ -19,24 +19,24 @@ import { findMissing } from "./readiness.ts";
 import { createResyncs } from "./subjects/resyncs.ts";
 
 /**
- * A caller waits: what takes longer is told to come again. What other programs may hold is waited for briefly
+ * A caller waits for these, and is told to come again where they take longer. Locks of other programs are waited for briefly
  * (brief-locks.ts).
  */
 const quickly = { connections: 10, connectMs: 3_000, statementMs: 10_000, lockMs: 10_000 };
-/** Streams, downloads, and what goes through a batch step by step. */
+/** Streams, downloads, and passes through a batch step by step. */
 const lastingly = { connections: 20, connectMs: 10_000, statementMs: 30_000, lockMs: 1_000 };
 /**
- * A write to contacts may have to wait for another transaction: of one instance on few of the connections, and of all together
- * not on all of them.
+ * Writes to contacts may have to wait for another transaction. Those of one instance take few of the connections, and all
+ * together leave some.
  */
 const writing = { perKey: 3, all: quickly.connections - 2, mostWaiting: 60, waitMs: quickly.connectMs };
-/** The same for what goes through a batch. */
+/** Passes through a batch, bounded for the same reason. */
 const passing = { perKey: 2, all: 8, mostWaiting: 20, waitMs: lastingly.connectMs };
-/** Beyond this a request would wait longer for its connection than {@link quickly} allows. */
+/** Requests that wait for a connection: one more would wait longer than {@link quickly} allows. */
 const maxWaiting = 200;
 const cleaningIntervalMs = 3_600_000;
 
-/** What the API has of the rest of the process. */
+/** The parts of the process that the API reaches. */
 export interface ApiLinks extends Pick<Door, "getQueues"> {
   /** Returns at once: the contacts are in Postgres. */
   readonly wake: (id: InstanceId) => void;

@@ -7,7 +7,7 @@ import { openApiPorts, type ApiLinks } from "./api-ports.ts";
 import type { Base } from "./base.ts";
 
 export interface RunningApi {
-  /** Where this machine reaches it. */
+  /** The address at which this machine reaches the API. */
   readonly url: string;
   /** Takes no new requests, and lets those at work finish within the grace period. Twice is harmless. */
   stop(): Promise<void>;

@@ -31,7 +31,7 @@ const queueRetryMs = 60_000;
 /** A person waits for the command, which would be done without a queue. */
 const wakeDeadlineMs = 3_000;
 
-/** The product without a face: what the commands do, they do through this. */
+/** The product without a face: all that the commands do, they do through this. */
 export interface App extends StatusStore {
   readonly config: Config;
   readonly instances: Instances;
@@ -50,7 +50,7 @@ export interface App extends StatusStore {
    * @throws UserError `api-unavailable` where it cannot listen
    */
   serveApi(): Promise<RunningApi>;
-  /** Something of the caller's that must be closed before the database. */
+  /** A resource of the caller's that must be closed before the database. */
   onClose(name: string, close: () => Promise<void>): void;
   /** Closes everything, last opened first. Twice is harmless. */
   close(): Promise<void>;
@@ -116,8 +116,8 @@ function createWake(getQueues: () => Promise<Queues>): (instanceId: InstanceId) 
 }
 
 /**
- * Opens the queues when they are first needed: most commands never do, and are not to wait for BullMQ to be loaded. So it is with
- * the API and with what calls GREEN-API: together they are more than half of the time that a short command takes.
+ * Opens the queues when they are first needed. Most commands need none, and are not to wait until BullMQ is loaded. The API
+ * and the calls of GREEN-API are loaded late, too. All three take more than half of the time of a short command.
  */
 function createQueueOpener({ config, databaseUrl, events, closer, simulated }: Base): () => Promise<Queues> {
   let opening: Promise<Queues> | undefined;

@@ -11,7 +11,7 @@ import { openDatabase, type Database } from "../store/postgres/database.ts";
 import { keepLocksToOwner } from "../store/postgres/keep-locks-to-owner.ts";
 import { assertMigrated, migrateLedger } from "../store/postgres/migrate.ts";
 
-/** What every command that touches the data stands on. */
+/** The ground of every command that touches the data. */
 export interface Base {
   readonly config: Config;
   readonly database: Database;
@@ -19,7 +19,7 @@ export interface Base {
   readonly simulated: boolean;
   /** @throws UserError `no-secret-key` where there is none */
   readonly secrets: () => SecretBox;
-  /** What the secrets are sealed with: 32 bytes. @throws UserError `no-secret-key` */
+  /** The key that secrets are sealed with: 32 bytes. @throws UserError `no-secret-key` */
   readonly secretKey: () => Uint8Array;
   readonly events: LogEvents;
   readonly closer: Closer;
@@ -37,8 +37,7 @@ export interface BaseOptions {
 }
 
 /**
- * Opens the database: the one in DATABASE_URL, or the embedded one with its data and its secret key under
- * the data folder.
+ * Opens the database of DATABASE_URL, or the embedded one. That has its data and its secret key in the data folder.
  * @throws UserError
  */
 export async function openBase(config: Config, options: BaseOptions): Promise<Base> {

@@ -13,7 +13,7 @@ import { findCredentials } from "../store/instances/sealed-tokens.ts";
 /**
  * The contacts that GREEN-API lists for an instance, as it wrote them: at least one. A held instance is asked all the same,
  * and stays held.
- * @throws UserError also where it is paused; the signal's reason
+ * @throws UserError also where it is paused; the reason of the signal
  */
 export type ContactLister = (
   id: InstanceId,
@@ -33,7 +33,7 @@ export function createContactLister(base: Base): ContactLister {
   ): Promise<ContactListReport> {
     let credentials = await openCredentials(base, instanceId);
     const reserve = async () => {
-      // Each turn anew: it may have been paused, or given another token, while the provider made us wait.
+      // The credentials are read anew at each turn: the wait may have seen a pause, or another token.
       credentials = await openCredentials(base, instanceId);
       return reserveStateCall(pool, instanceId);
     };
@@ -63,7 +63,7 @@ async function openCredentials(
   { database, secrets }: Base,
   instanceId: InstanceId,
 ): Promise<InstanceCredentials> {
-  // In one look: the token is for this URL and no other.
+  // URL and token are read in one look: the token is for this URL and no other.
   const instance = await findCredentials(database, instanceId);
   if (instance === undefined) throw new UserError("unknown-instance", `there is no instance ${instanceId}`);
   if (instance.state === "paused") {

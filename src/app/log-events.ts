@@ -28,7 +28,7 @@ export interface LogEvents extends WorkerEvents, QueueEvents, ApiEvents, ResyncE
   workerStarted(fields: { backend: string; runsPerProcess: number; maxAttempts: number }): void;
   workerStopping(fields: { callsInFlight: number; graceMs: number }): void;
   workerStopped(): void;
-  /** Its token is of a form that is not taken any more. */
+  /** The token of an instance is of a form that is not taken any more. */
   tokenUnusual(fields: { instanceId: string }): void;
   apiServed(fields: { url: string; host: string; port: number }): void;
   apiStopping(fields: { graceMs: number }): void;
@@ -173,7 +173,7 @@ function toAnswerLevel({ route, status }: { route: string; status: number }): "d
   return status >= 500 ? "warn" : "info";
 }
 
-/** Of a refusal its kind only: it may name other people's chats. */
+/** Only the kind of a refusal is told: the refusal may name chats of others. */
 function toReportFields(report: StateReport | ContactListReport): Record<string, string | number> {
   switch (report.kind) {
     case "state":

@@ -14,12 +14,12 @@ import { withClient } from "../store/postgres/with-client.ts";
 const retryPausesMs = [10_000, 60_000];
 /** A source that gives a few rows now and then must not keep a night from beginning. */
 const wholeMs = 3_600_000;
-/** Nor must our own database, where only this goes wrong in it. */
+/** Our own database must not keep it either, where only this goes wrong there. */
 const patienceMs = 600_000;
 /** Named in the log. */
 const mostRowsNamed = 20;
 
-/** What has come of it so far; a try that fails leaves what it has committed. */
+/** The outcome so far; a try that fails leaves what it has committed. */
 interface Progress {
   added: number;
   gone: number;
@@ -28,8 +28,8 @@ interface Progress {
 }
 
 /**
- * Brings the contacts of the configured query in. That a source fails is told, and the night goes on without it; rejects only
- * where our own database is away, or this process stops: then the night waits.
+ * Brings the contacts of the configured query in. A source that fails is told of, and the night goes on without it. Where our
+ * own database is away, or this process stops, it rejects, and the night waits.
  * @param database of the ledger
  * @returns a function that takes the moment of the night and a signal, which is aborted when this process stops
  */

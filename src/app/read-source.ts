@@ -9,13 +9,13 @@ export interface SourceOptions extends ContactColumns, Omit<QueryOptions, "deadl
 }
 
 const connectMs = 10_000;
-/** We may wait for our own database, but not for ever: an old transaction keeps the source from tidying up. */
+/** Our own database may be waited for, but not for ever: an old transaction keeps the source from tidying up. */
 const idleMs = 600_000;
 
 /**
- * Reads contacts from another program's Postgres, in chunks of at most 1,000 as they are asked for; see readQuery and readRows.
- * Nothing is done before the first is asked for. The `position` of a record is the number of its row, from 1.
- * @throws UserError `unknown-country` at once; later what is wrong with the source, or with its columns
+ * Reads contacts from another program's Postgres, in chunks of at most 1,000; see readQuery and readRows. Nothing is done
+ * before the first is asked for. The `position` of a record is the number of its row, from 1.
+ * @throws UserError `unknown-country` at once; later for faults of the source or its columns
  */
 export function readSource(options: SourceOptions): AsyncIterable<readonly IntakeRecord[]> {
   const { url, query, fetchMs, signal, ...columns } = options;

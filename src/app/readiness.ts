@@ -7,7 +7,7 @@ import type { Door } from "./subjects/door.ts";
 
 const readinessDeadlineMs = 2_000;
 
-/** What is missing before requests can be served; empty: ready. Never rejects. */
+/** Finds the parts that are missing before requests can be served; none: ready. Never rejects. */
 export async function findMissing({
   quick: { pool },
   getQueues,
@@ -28,7 +28,7 @@ export async function findMissing({
   return [ofDatabase, ofQueue].filter((part) => part !== undefined);
 }
 
-/** What the check finds; where it fails, or takes too long, `otherwise`. */
+/** The finding of a check; where it fails, or takes too long, `otherwise`. */
 async function within(
   check: Promise<MissingPart | undefined>,
   otherwise: MissingPart,

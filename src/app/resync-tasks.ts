@@ -9,12 +9,12 @@ import type { Base } from "./base.ts";
 import { createNightSource } from "./night-source.ts";
 import { forecast } from "./subjects/forecast.ts";
 
-/** Two that release, one that prepares a night, and what that reads. */
+/** Two connections that release, one that prepares a night, and two for its reads. */
 const resyncConnections = 5;
 
 /**
- * The tasks of the resync of a worker, on connections of their own: planning takes seconds, and answers must not wait for it. The
- * closer of the process closes the connections.
+ * The tasks of the resync of a worker. They have connections of their own: planning takes seconds, and answers must not wait
+ * for it. The closer of the process closes the connections.
  */
 export async function openResyncTasks(base: Base, queues: Queues): Promise<BackgroundTask[]> {
   const { config, events, closer } = base;

@@ -39,8 +39,8 @@ export interface RunningWorker {
 }
 
 /**
- * Starts to take instance runs and requests from the queue, then the background tasks, and last the report of its activity.
- * When it stops, runs, calls and tasks end side by side; after them the connections to GREEN-API and the report.
+ * Starts to take instance runs and requests from the queue, then the background tasks, and the activity report last. When it
+ * stops, runs, calls and tasks end side by side. After them come the connections to GREEN-API and the report.
  * @throws UserError `wrong-secret-key`
  */
 export async function startWorker(

@@ -5,8 +5,8 @@ import type { Base } from "./base.ts";
 import { listCredentials, replaceSealedToken } from "../store/instances/sealed-tokens.ts";
 
 /**
- * Looks through the stored tokens before a worker starts: seals anew those from before tokens were bound to an origin, and says
- * which are of a form that is not taken any more. They go on working; searching for them is as quick as for any other.
+ * Looks through the stored tokens before a worker starts. It seals tokens anew that are not bound to an origin yet. It tells
+ * of tokens of a form that is not taken any more. Those go on working; searching for them is as quick as for any other.
  * @throws UserError `wrong-secret-key`: a worker with a key that opens none of them would hold every instance
  */
 export async function checkTokens({ database, secrets, events }: Base): Promise<void> {

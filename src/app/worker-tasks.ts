@@ -24,9 +24,9 @@ export interface WorkerScope {
 }
 
 /**
- * The tasks of a worker beside its instance runs, in the order in which they start: what finds work, what follows from answers, what
- * makes work, what removes. All stop at the same time, while runs and calls in flight end. Opens the connections that the tasks of
- * the resync have to themselves; the closer of the process closes them.
+ * The tasks of a worker beside its instance runs, in the order in which they start. First come those that find work, then
+ * those that follow answers, make work, remove. All stop at the same time, while runs and calls in flight end. The tasks of
+ * the resync have connections to themselves, which this opens; the closer of the process closes them.
  */
 export async function openWorkerTasks(
   base: Base,

@@ -25,7 +25,7 @@ import { addGetHealth, addGetMetrics, addGetReadiness } from "./routes/service.t
 import { addRemoveInstance } from "./routes/instances/remove-instance.ts";
 import type { ZodApi } from "./context/api-context.ts";
 
-/** All endpoints, in the order in which the document has them. */
+/** The endpoints, in the order in which the document has them. */
 const endpoints = [
   addFrontRoute,
   addGetHealth,
@@ -56,12 +56,14 @@ const endpoints = [
   addListResyncRuns,
 ];
 
-/** The context that suits all of them: of functions that differ in it, an inferred parameter is what all of theirs have in common. */
+/**
+ * The context that suits all endpoints. A parameter that is inferred from several functions is what theirs have in common.
+ */
 type RouteContext = (typeof endpoints)[number] extends (api: ZodApi, context: infer Context) => void
   ? Context
   : never;
 
-/** All that the endpoints need. */
+/** The ports of all endpoints. */
 export type RoutePorts = RouteContext["ports"];
 
 export function addRoutes(api: ZodApi, context: RouteContext): void {

@@ -18,9 +18,9 @@ import { whenClosed } from "./requests/when-closed.ts";
 export interface ApiSettings extends BodyLimits {
   /** The version of the package. */
   readonly version: string;
-  /** What a key may send in each process. */
+  /** The requests of a key in each process. */
   readonly requestsPerMinute: number;
-  /** Whose `X-Forwarded-For` is believed, see lib/trusted-proxies.ts; empty: of no proxy. */
+  /** The proxies whose `X-Forwarded-For` is believed, see lib/trusted-proxies.ts; empty: none. */
   readonly trustedProxies: readonly string[];
   /** A stream of events ends after this time, ms: its reader comes again, if it still reads. */
   readonly watchMs: number;
@@ -29,13 +29,13 @@ export interface ApiSettings extends BodyLimits {
 export type Api = FastifyInstance;
 
 /**
- * All that the API does, it does through these: what its routes need, each as it says itself, and what it needs before them.
- * What fails because Postgres is slow or away rejects with an error that `isTransient` knows.
+ * The ports of the API: those of its routes, and those of what comes before them. A call that fails because Postgres is slow
+ * or away rejects with an error that `isTransient` knows.
  */
 export type ApiPorts = RoutePorts & ReportPorts & WorkPorts & { readonly keys: ApiKeyPorts };
 
 interface WorkPorts {
-  /** So many wait for Postgres already that a further request would not be served in time. */
+  /** True: so many requests wait for Postgres that a further one would not be served in time. */
   readonly isOverloaded: () => boolean;
 }
 
@@ -78,14 +78,14 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
   return app;
 }
 
-/** Fastify without a route: what it bounds, how it checks and writes bodies, how it answers errors. */
+/** Makes Fastify without a route: with its bounds, and its ways to check and write bodies and to answer errors. */
 function createServer(settings: ApiSettings, { sendProblem, tellAnswered }: Reports): Api {
   const app = fastify({
     genReqId: (request) => toRequestId(request.headers["x-request-id"]),
     bodyLimit: settings.maxBodyBytes,
     routerOptions: { maxParamLength },
     exposeHeadRoutes: false,
-    // What comes while it stops is served, and its connection closed: no request is cut.
+    // A request that comes while it stops is served, and its connection closed: no request is cut.
     return503OnClosing: false,
     // Bodies have deadlines of their own (body-deadline.ts): a stream may take hours.
     requestTimeout: 0,
@@ -94,7 +94,7 @@ function createServer(settings: ApiSettings, { sendProblem, tellAnswered }: Repo
     frameworkErrors(error, request, reply) {
       const startedAt = performance.now();
       sendProblem(error, request, reply);
-      // No hook sees it: there is no route.
+      // No hook sees the request: it has no route.
       whenClosed(reply.raw, () => tellAnswered(request, reply, startedAt));
     },
   });
@@ -115,7 +115,7 @@ function createServer(settings: ApiSettings, { sendProblem, tellAnswered }: Repo
 function addAnswerHook(app: FastifyInstance, { tellAnswered }: Reports): void {
   app.addHook("onRequest", async (request, reply) => {
     const startedAt = performance.now();
-    // Not by the hook onResponse: that is silent about senders who go too soon.
+    // The hook onResponse does not do: it is silent about senders who go too soon.
     whenClosed(reply.raw, () => {
       linger(request.raw);
       tellAnswered(request, reply, startedAt);

@@ -7,7 +7,7 @@ import { isOfGoneSender } from "./requests/sender-gone.ts";
 /** nginx's, for a sender who has gone before there was an answer. */
 const goneStatus = 499;
 
-/** How errors are answered, and what the API reports of its requests. */
+/** The answers to errors, and the reports of requests. */
 export interface Reports {
   /** Answers an error as a problem; one that is ours is reported. */
   sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void;
@@ -34,7 +34,7 @@ export function createReports({ isTransient }: ReportPorts, events: ApiEvents): 
   return {
     sendProblem(error, request, reply) {
       const { id: requestId } = request;
-      // It is told of with the others that were answered.
+      // The request is told of with the others that were answered.
       if (isLeft(request, reply) && isOfGoneSender(error)) return void reply.code(goneStatus).send();
       const apiError = toApiError(error, isTransient);
       if (apiError.status >= 500) tellFailed(request, apiError.kind, apiError.options.cause);

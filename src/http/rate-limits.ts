@@ -3,9 +3,9 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { ApiError } from "./answers/problem.ts";
 import { toCallerAddress } from "./requests/caller-address.ts";
 
-/** What needs no key, of each address: far more than probes send. */
+/** Requests that need no key, of each address: far more than probes send. */
 const openRequestsPerMinute = 600;
-/** Keys and addresses that are counted: of more than these, those that have sent nothing for longest are forgotten. */
+/** Keys and addresses that are counted: beyond, those that have sent nothing for longest are forgotten. */
 const counted = 20_000;
 /** Requests without a valid key, of each address. */
 const failuresPerMinute = 300;
@@ -22,7 +22,7 @@ export async function addRateLimits(
   await app.register(rateLimit, {
     max: (request) => (request.apiKey ? requestsPerMinute : openRequestsPerMinute),
     timeWindow: minuteMs,
-    // After the key is known, and before the body is read.
+    // The limit comes after the key is known, and before the body is read.
     hook: "preParsing",
     keyGenerator: (request) => request.apiKey?.id ?? `ip ${toCallerAddress(request)}`,
     cache: counted,

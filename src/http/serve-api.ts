@@ -9,24 +9,24 @@ import { toRequestId } from "./requests/request-id.ts";
 
 export interface ApiServer {
   readonly port: number;
-  /** Where this machine reaches it, without a slash at its end. */
+  /** The address at which this machine reaches the API, without a slash at its end. */
   readonly url: string;
   /**
-   * Takes no new connections, lets what waits for something end at once, and all other requests end by themselves; after
-   * `graceMs` cuts those that are left. Idle connections are closed. Twice is harmless: the first call counts.
+   * Takes no new connections, and ends at once what waits for something. All other requests end by themselves; those that are
+   * left after `graceMs` are cut. Idle connections are closed. Twice is harmless: the first call counts.
    */
   stop(graceMs: number): Promise<void>;
 }
 
 export interface ApiServerOptions {
-  /** Is closed with the server. */
+  /** The API, which is closed with the server. */
   readonly api: Api;
   readonly host: string;
   /** 0 takes a free one. */
   readonly port: number;
-  /** It goes on listening: a connection could not be taken, for want of file descriptors, say. */
+  /** Told of a connection that could not be taken, for want of file descriptors, say. The server goes on listening. */
   readonly onError: (error: Error) => void;
-  /** How fast an answer must be read, averaged over the span. */
+  /** The pace at which an answer must be read, averaged over the span. */
   readonly reading?: ReadingPace;
 }
 
@@ -73,7 +73,7 @@ export async function serveApi({
   };
 }
 
-/** What the server has at the moment. */
+/** The connections of the server at the moment. */
 interface Connections {
   readonly sockets: Set<Socket>;
   readonly responses: Set<ServerResponse>;
@@ -87,7 +87,7 @@ function watchConnections(server: Server): Connections {
     sockets.add(socket);
     socket.once("close", () => sockets.delete(socket));
   });
-  // Before Fastify's own listener, which may answer at once.
+  // The listener comes before that of Fastify, which may answer at once.
   server.prependListener("request", (_request, response) => {
     responses.add(response);
     response.shouldKeepAlive &&= !connections.isStopping;
@@ -103,7 +103,7 @@ function watchConnections(server: Server): Connections {
 
 /** Answers what is not understood as a request, and expectations: neither gets to Fastify. */
 function answerMalformed(server: Server, { responses }: Connections): void {
-  // Of all expectations only 100-continue means anything, which Node sees to: others are not met, and do no harm.
+  // Expectations other than 100-continue mean nothing: they are not met, and do no harm. Node sees to that one.
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   server.removeAllListeners("clientError");
   server.on("clientError", (error: NodeJS.ErrnoException, stream) => {
@@ -118,7 +118,7 @@ function answerMalformed(server: Server, { responses }: Connections): void {
 
 async function listen(api: Api, host: string, port: number): Promise<void> {
   const { server } = api;
-  // Not through Fastify: of `localhost` it makes two servers, and only one of them would be stopped like this.
+  // Fastify does not listen itself: it would make two servers of `localhost`, and stop only one of them like this.
   server.listen(port, host);
   try {
     await once(server, "listening");

@@ -9,7 +9,7 @@ import type { Door } from "./door.ts";
 export interface ApiKeyWish {
   readonly label?: string | undefined;
   readonly scopes: readonly ApiScope[];
-  /** Undefined: all instances, also those to come. */
+  /** The instances that the key is limited to; undefined: all, also those to come. */
   readonly instanceIds?: readonly InstanceId[] | undefined;
   readonly expiresInMs?: number | undefined;
 }
@@ -46,7 +46,7 @@ export function createApiKeys({ quick, secretKey }: Pick<Door, "quick" | "secret
       });
       return { token, key };
     },
-    // Only for people to read: a request does not wait for it, nor fail with it.
+    // The note is for people: a request does not wait for it, nor fail with it.
     noteUse({ id }) {
       const now = performance.now();
       if (now < (notedUntil.get(id) ?? 0)) return;

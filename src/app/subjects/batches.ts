@@ -32,8 +32,8 @@ export interface RecordPorts extends Pick<ImportPorts, "reject"> {
 /** The batches, for the command line and the API. */
 export interface Batches extends BatchStore {
   /**
-   * Takes what a reader gives into a new batch, which is opened when the first records are there.
-   * @throws UserError, and whatever the reader throws; what was committed before stays
+   * Takes the records of a reader into a new batch, which is opened when the first of them are there.
+   * @throws UserError, and any error of the reader; what was committed before stays
    */
   importRecords(
     records: AsyncIterable<readonly IntakeRecord[]>,
@@ -50,7 +50,7 @@ export interface Batches extends BatchStore {
   ): Promise<AcceptedRequest | BatchRefusal>;
   /**
    * Takes a stream of CSV, NDJSON or plain lines in, chunk by chunk, each committed. Cut off, or ended by an error, it leaves
-   * a batch that is `incomplete`; the same idempotency key, or `resume`, goes on with it.
+   * a batch that is `incomplete`. The same idempotency key, or `resume`, goes on with it.
    * @throws UserError for an input that cannot be used, or with `strict` at the first line that is no contact
    */
   receive(

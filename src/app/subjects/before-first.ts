@@ -1,6 +1,6 @@
 /**
- * Passes items on, and acts before the first of them, or before the end where there are none: what is wrong with a source
- * shows before anything is made for it. The source is closed also when the act fails.
+ * Passes items on, and acts before the first of them, or before the end where there are none. A fault of the source shows
+ * before anything is made for it. The source is closed also when the act fails.
  */
 export async function* beforeFirst<Item>(
   items: AsyncIterable<Item>,

@@ -14,7 +14,7 @@ export interface Contacts extends ContactStore {
   /** Asks for the contact before all others; makes it where it is not known. Undefined: no such instance. */
   refresh(apiKeyId: string, instanceId: InstanceId, chatId: ChatId): Promise<RefreshTicket | undefined>;
   /**
-   * Erases the contact with its avatar, its history and all that waits for it. False: there was none.
+   * Erases the contact with its avatar, its history and all requests that wait for it. False: there was none.
    * @throws UserError `queue-unreachable`: it is erased, but a queued request may bring it back
    */
   erase(instanceId: InstanceId, chatId: ChatId): Promise<boolean>;

@@ -13,7 +13,7 @@ import type { Database } from "../../store/postgres/database.ts";
 import { countRefreshes } from "../../store/resync/count-refreshes.ts";
 import { countBacklog } from "../../store/status/read-gauges.ts";
 
-/** What of an instance's rate is reached: a margin is kept on top of each second of calls. */
+/** The share of an instance's rate that is reached: a margin is kept on top of each second of calls. */
 const reachedShare = 0.98;
 /** Planning is one pass over an index, some seconds for ten million contacts. */
 const planDeadlineMs = 50_000;

@@ -27,23 +27,23 @@ import { createJudgePorts } from "./judge-ports.ts";
 type WithToken<Instance> = Omit<Instance, "sealedToken"> & { readonly token: string };
 
 /**
- * The instances, for the command line and the API. New credentials put a hold to the test at once, and end none: whether they
- * work is for an answer to say.
+ * The instances, for the command line and the API. New credentials put a hold to the test at once and end none: an answer
+ * decides whether they work.
  */
 export interface Instances extends InstanceStore {
-  /** Adds or replaces. Returns the instance before; undefined: it is new. */
+  /** Adds the instance, or replaces its URL and token. Returns the instance before; undefined: it is new. */
   put(instance: WithToken<InstanceChange>): Promise<InstanceView | undefined>;
   /** `known`: there is one with this id already, and it stays. `untrusted-host`: no apiUrl over HTTP may point there. */
   add(instance: WithToken<NewInstance>): Promise<"added" | "known" | "untrusted-host">;
   /**
-   * Changes what is given, with the next claim of each running worker; null takes a setting away. Whether the credentials may
-   * change so over HTTP is judged as they stand at the moment of the write.
+   * Changes the settings that are given, with the next claim of each running worker; null takes a setting away. New
+   * credentials are judged, as a change over HTTP, against those stored at the moment of the write.
    */
   change(
     id: InstanceId,
     changes: InstanceSettings & { readonly token?: string | undefined },
   ): Promise<InstanceChanged<CredentialRefusal>>;
-  /** The same for the operator, whose stored token goes along to a new URL. */
+  /** Changes settings for the operator, whose stored token goes along to a new URL. */
   changeAsOperator(id: InstanceId, settings: InstanceSettings): Promise<InstanceChanged<"token-unreadable">>;
   /** Are these the URL and the token that are stored for the instance? */
   hasCredentials(
@@ -57,11 +57,12 @@ export interface Instances extends InstanceStore {
    * Returns the state before; undefined: there is no such instance.
    */
   resume(id: InstanceId): Promise<StateBefore | undefined>;
-  /** Removes it unless it has contacts, also such as come at the same time. False: it has, and stays as it is. */
+  /** Removes the instance unless it has contacts, also such as come at the same time. False: it has, and stays as it is. */
   removeEmpty(id: InstanceId): Promise<boolean>;
   /**
-   * Pauses it, and removes it with its contacts, in steps that commit; what is stopped half way is finished by the next call.
-   * @param withinMs a caller that waits no longer; undefined: to the end
+   * Pauses the instance, and removes it with its contacts, in steps that commit. A removal that was stopped half way is
+   * finished by the next call.
+   * @param withinMs the patience of a caller that is told when it takes longer; undefined: to the end
    * @returns false: it takes longer, and goes on
    */
   remove(id: InstanceId, withinMs?: number): Promise<boolean>;
@@ -97,7 +98,7 @@ function createSetting(
   return {
     async put({ token, ...instance }) {
       const sealedToken = secrets().seal(token, instance);
-      // For the wake-up, which the sweep makes up for, and for people.
+      // The look is for people, and for the wake-up, which the sweep makes up for.
       const before = await findInstance(quick, instance.id);
       await putInstance(quick, { ...instance, sealedToken });
       if (before?.state === "held") await wake(instance.id);
@@ -135,7 +136,7 @@ function createRemoval({
   getQueues,
   events,
 }: Door): Pick<Instances, "remove" | "removeEmpty"> {
-  /** Those at work, which calls at the same time share. */
+  /** The removals at work, which calls at the same time share. */
   const removals = new Map<InstanceId, Promise<unknown>>();
 
   function start(id: InstanceId): Promise<unknown> {
@@ -159,7 +160,7 @@ function createRemoval({
         await removal;
         return true;
       }
-      // Its caller may have gone by then.
+      // The caller may have gone when it fails.
       if (!known) removal.catch((error: unknown) => events.ledgerFailed({ where: "remove instance" }, error));
       return settleWithin(removal, withinMs);
     },

@@ -5,7 +5,7 @@ import { toOrigin } from "../../lib/api-url.ts";
 import { isSealedBefore } from "../../lib/secrets/secret-box.ts";
 import type { Door } from "./door.ts";
 
-/** What judges a change of an instance's credentials. A process without a key may change all that does not need one. */
+/** The ports for judging a change of credentials. A process without a key may make all changes that need none. */
 export function createJudgePorts(
   { secrets, config }: Pick<Door, "secrets" | "config">,
   id: InstanceId,

@@ -13,10 +13,10 @@ import { forecast } from "./forecast.ts";
 
 /** The resync as people see and steer it, for the command line and the API. */
 export interface Resyncs extends ResyncStore {
-  /** Of all instances, or of one. It counts for seconds. */
+  /** Plans for all instances, or for one. It counts for seconds. */
   plan(only?: InstanceId): Promise<ResyncForecast>;
   /**
-   * Of all instances, as it was a moment ago: planning takes at most one part in ten of the time.
+   * Plans for all instances, or gives the plan of a moment ago. Planning takes at most one part in ten of the time.
    * @throws TryAgainError where planning takes longer than a caller waits; it goes on, for the next one
    */
   planShared(): Promise<ResyncForecast>;

@@ -1,17 +1,17 @@
 import type { InstanceId } from "../instance-id.ts";
 import type { AcceptedAs, BatchSummary } from "../views/batch.ts";
 
-/** Who asks over HTTP, and how a repetition is told from a new request. */
+/** The sender of a request over HTTP, and the mark by which a repetition is told from a new request. */
 export interface Asker {
   readonly apiKeyId: string;
-  /** Of the header `Idempotency-Key`; undefined: each request is a new one. */
+  /** The header `Idempotency-Key`; undefined: each request is a new one. */
   readonly idempotencyKey: string | undefined;
 }
 
-/** What a batch is opened with. */
+/** The properties of a batch that is to be opened. */
 export interface NewBatch {
   readonly instanceId: InstanceId;
-  /** As in {@link BatchSummary}. */
+  /** The way in, as in {@link BatchSummary}. */
   readonly source: string;
   readonly label: string | undefined;
   /** 0 interactive, 1 import, 2 resync. */
@@ -30,17 +30,17 @@ export interface AcceptedBatch {
   readonly kind: "accepted";
   readonly batch: Pick<BatchSummary, "batchId" | "requestedAt" | "accepted" | "duplicates" | "rejected">;
   readonly etaMs: number | undefined;
-  /** It is the answer to an earlier request with the same idempotency key. */
+  /** True: an earlier request with the same idempotency key was answered so. */
   readonly replayed: boolean;
 }
 
 /** A whole request, taken in. */
 export interface AcceptedRequest extends AcceptedBatch {
-  /** How each of its contacts was taken, in their order. */
+  /** The fate of each of its contacts, in their order. */
   readonly acceptedAs: readonly AcceptedAs[];
 }
 
-/** Why a request was not taken in. */
+/** A request that was not taken in. */
 export interface BatchRefusal {
   /**
    * `in-progress`: the first request with this idempotency key is still at work. `other-body`: the key came with another body

@@ -11,18 +11,18 @@ export interface ContactStream {
   readonly column: string | undefined;
   readonly refColumn: string | undefined;
   readonly defaultCountry: string | undefined;
-  /** Goes on with this batch, which must be incomplete and of the same instance. */
+  /** The batch to go on with, which must be incomplete and of the same instance. */
   readonly resume: string | undefined;
   readonly signal: AbortSignal;
-  /** Told as soon as the batch exists. */
+  /** Called as soon as the batch exists. */
   readonly opened: (batchId: string) => void;
-  /** Told when the batch does not exist any more: nothing of the input could be used. */
+  /** Called when the batch exists no longer: nothing of the input could be used. */
   readonly takenBack: () => void;
 }
 
 /** A stream that was read to its end. */
 export interface ReceivedBatch extends AcceptedBatch {
-  /** It went on with a batch that had been cut off. */
+  /** True: the stream went on with a batch that had been cut off. */
   readonly resumed: boolean;
   /** The first hundred lines that are no contacts. */
   readonly rejects: readonly Reject[];

@@ -6,22 +6,22 @@ export interface IncomingContact {
   /** The CRM's own id for this contact. */
   readonly externalRef: string | undefined;
   /**
-   * Where it stands in its input. Of a file, from 1, the line where the record starts, in the decompressed text; of a query's
-   * result, a list or a job, from 1, its row; of a JSON body, from 0, its index.
+   * The place in the input. In a file it is the line where the record starts, from 1, after decompression. In the result of a
+   * query, a list or a job it is the row, from 1. In a JSON body it is the index, from 0.
    */
   readonly position: number;
 }
 
 /** A record that is no contact. */
 export interface Reject {
-  /** As of a contact. */
+  /** The place in the input, as of a contact. */
   readonly position: number;
   /** The offending line or row: printable, at most 200 characters. */
   readonly text: string;
   readonly reason: string;
 }
 
-/** What was read of an input, from its first record to its last. */
+/** The counts of an input that was read from its first record to its last. */
 export interface IntakeCounts {
   /** Records that are contacts, duplicates included. */
   readonly contacts: number;

@@ -1,4 +1,4 @@
-/** What a refresh waits by. */
+/** The ticket by which a refresh is waited for. */
 export interface RefreshTicket {
   readonly batchId: string;
   /** 0: the contact was erased since. */

@@ -1,8 +1,8 @@
 import type { BatchReport } from "./batch.ts";
 
 /**
- * How far a batch is, as `--json` of the command line promises it. A member is pending until it has an answer, or has none after
- * all its attempts.
+ * The progress of a batch, as `--json` of the command line promises it. A member is pending until it has an answer, or has
+ * none after all its attempts.
  */
 export interface BatchProgress extends Pick<
   BatchReport,

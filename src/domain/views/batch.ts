@@ -7,7 +7,7 @@ export const defaultMaxAgeMs = 7 * 24 * 3600 * 1000;
 
 /**
  * `incomplete`: its input was not read to its end, because it still arrives or was cut off. `working`: contacts wait for
- * answers. `done`: nobody waits. `cancelled`: nobody waits any more, with or without an answer.
+ * answers. `done`: no contact waits. `cancelled`: no contact waits any more, with or without an answer.
  */
 export const batchStates = ["incomplete", "working", "done", "cancelled"] as const;
 export type BatchState = (typeof batchStates)[number];
@@ -17,7 +17,7 @@ export interface BatchSummary {
   readonly batchId: string;
   readonly instanceId: InstanceId;
   readonly state: BatchState;
-  /** Who asked: `file`, `query`, `instance`, `sql`, `bullmq`, `api`, `refresh`. */
+  /** The way in: `file`, `query`, `instance`, `sql`, `bullmq`, `api`, `refresh`. */
   readonly source: string;
   readonly label: string | undefined;
   readonly priority: number;
@@ -30,36 +30,36 @@ export interface BatchSummary {
   readonly duplicates: number;
   readonly rejected: number;
   readonly completedIntakeAt: Date | undefined;
-  /** When it was first seen that nobody waits any more. */
+  /** The moment when it was first seen that no contact waits any more. */
   readonly finishedAt: Date | undefined;
   readonly cancelledAt: Date | undefined;
 }
 
-/** Which batches are listed. */
+/** The batches that are listed. */
 export interface BatchFilter {
-  /** Only of these; undefined: of all. */
+  /** The instances whose batches are listed; undefined: all. */
   readonly instanceIds: readonly InstanceId[] | undefined;
   readonly states: readonly BatchState[] | undefined;
-  /** Those of one refreshed contact too. */
+  /** True: refreshes of one contact are listed too. */
   readonly withRefreshes: boolean;
 }
 
 /** A batch with all its counts; accepted = pending + cancelled + erased + the sum of `finished`. */
 export interface BatchReport extends BatchSummary {
   readonly pending: number;
-  /** Those of `finished` whose answer was there before they were asked for: they cost no call. */
+  /** The members of `finished` whose answer was there before they were asked for: they cost no call. */
   readonly fresh: number;
-  /** Given up by a cancellation before they were answered. */
+  /** Members that a cancellation gave up before they were answered. */
   readonly cancelled: number;
-  /** Their contacts were erased since. */
+  /** Members whose contacts were erased since. */
   readonly erased: number;
-  /** By the contact's status now. */
+  /** Finished members by the status of their contact now. */
   readonly finished: Readonly<Record<ContactStatus, number>>;
-  /** Of its instance, by all workers now. */
+  /** Calls of its instance, by all workers now. */
   readonly callsPerSecond: number;
-  /** Until nobody of the batch waits, if all goes on as now; undefined where it does not go on or cannot be told. */
+  /** The time until no member waits, ms, if all goes on as now. Undefined where it does not go on or cannot be told. */
   readonly etaMs: number | undefined;
-  /** Why it does not go on: its instance is held or paused, or lets wait. */
+  /** The reason why it does not go on: its instance is held or paused, or the provider lets it wait. */
   readonly held: BatchHold | undefined;
 }
 
@@ -72,7 +72,7 @@ export interface BatchHold {
   readonly until: Date | undefined;
 }
 
-/** What became of one contact of a batch. */
+/** The fate of one contact of a batch. */
 export interface BatchItem {
   readonly chatId: ChatId;
   readonly externalRef: string | undefined;
@@ -98,5 +98,5 @@ export const itemStatuses = [
   "cancelled",
 ] as const satisfies readonly BatchItem["status"][];
 
-/** What a new request means for one contact: a call will be made, or the answer is there and fresh enough. */
+/** The meaning of a new request for one contact: a call, a fresh answer, or nothing, since it stands twice. */
 export type AcceptedAs = "queued" | "fresh" | "duplicate";

@@ -2,7 +2,7 @@ import type { ChatId } from "../chat-id.ts";
 import type { ContactStatus } from "../contact-status.ts";
 import type { InstanceId } from "../instance-id.ts";
 
-/** All that is known of one contact. */
+/** A contact with all that is known of it. */
 export interface ContactView {
   readonly contactId: number;
   readonly instanceId: InstanceId;
@@ -10,14 +10,14 @@ export interface ContactView {
   readonly externalRef: string | undefined;
   readonly status: ContactStatus;
   readonly avatar: AvatarView | undefined;
-  /** Somebody waits for an answer. */
+  /** True: a request waits for an answer. */
   readonly pending: boolean;
   readonly priority: number;
-  /** When it is asked next, or is to be by the refresh policy; undefined: when somebody asks for it. */
+  /** The moment of its next call, or of its refresh by the policy; undefined: the next request decides. */
   readonly dueAt: Date | undefined;
-  /** When the call behind the current clear answer was sent. */
+  /** The moment when the call behind the current clear answer was sent. */
   readonly checkedAt: Date | undefined;
-  /** Calls spent since it was last asked for. */
+  /** Calls spent since the last request for it. */
   readonly attempts: number;
   readonly lastError: string | undefined;
   readonly createdAt: Date;
@@ -25,20 +25,20 @@ export interface ContactView {
 
 /** The last good avatar. */
 export interface AvatarView {
-  /** Undefined: no picture is set. */
+  /** The URL as the provider gave it; undefined: no picture is set. */
   readonly url: string | undefined;
   readonly urlExpiresAt: Date | undefined;
-  /** The same for all URLs of one picture; undefined: no picture is set. */
+  /** A mark that all URLs of one picture share; undefined: no picture is set. */
   readonly version: string | undefined;
-  /** When the call that first saw this picture was sent, or that none is set. */
+  /** The moment when the call that first saw this picture was sent, or that none is set. */
   readonly changedAt: Date;
-  /** When the call that last saw it was sent. */
+  /** The moment when the call that last saw it was sent. */
   readonly seenAt: Date;
 }
 
-/** One change of an avatar, as the call that saw it told. */
+/** A change of an avatar, as the call that saw it told. */
 export interface AvatarChange {
-  /** Ascending; its place in the feed. */
+  /** The place in the feed, ascending. */
   readonly id: number;
   readonly instanceId: InstanceId;
   readonly chatId: ChatId;
@@ -46,18 +46,18 @@ export interface AvatarChange {
   /** Versions; undefined: no picture, or none known before. */
   readonly from: string | undefined;
   readonly to: string | undefined;
-  /** When the call that saw the change was sent. */
+  /** The moment when the call that saw the change was sent. */
   readonly at: Date;
-  /** Of `to`, while it is still the current one. */
+  /** The URL of `to`, while it is still the current one. */
   readonly url: string | undefined;
   readonly urlExpiresAt: Date | undefined;
 }
 
-/** Some changes of the feed, and where to read on. */
+/** A page of the feed of changes, and where to read on. */
 export interface ChangePage {
   readonly items: readonly AvatarChange[];
-  /** Moves on to what was looked at, also where none of the changes there was asked for. */
+  /** The place to read on from, which moves also over changes of other instances. */
   readonly next: number;
-  /** There may be more at once. */
+  /** True: there may be more at once. */
   readonly isMore: boolean;
 }

@@ -1,20 +1,20 @@
 import type { ContactStatus } from "../contact-status.ts";
 import type { InstanceId } from "../instance-id.ts";
 
-/** Where one instance stands. */
+/** The standing of one instance. */
 export interface InstanceStatus {
   readonly instanceId: InstanceId;
   readonly state: "active" | "held" | "paused";
   readonly heldReason: string | undefined;
   readonly heldSince: Date | undefined;
   readonly heldUntil: Date | undefined;
-  /** As it is set; undefined: the default. */
+  /** The rate that is set; undefined: the default. */
   readonly requestsPerSecond: number | undefined;
   /** Calls per second that its pace allows now: its rate, or less after refusals and after a hold. */
   readonly callsAllowed: number;
   /** The share of its rate that refusals have left it, up to 1. */
   readonly slowdown: number;
-  /** Kept on top of each full second of calls. */
+  /** The margin on top of each full second of calls. */
   readonly marginMs: number;
   /** The provider takes no call before this moment, which lies ahead. */
   readonly throttledUntil: Date | undefined;
@@ -22,25 +22,25 @@ export interface InstanceStatus {
   readonly workers: number;
   readonly inFlight: number;
   readonly callsPerSecond: number;
-  /** Of the calls of the last ten minutes. */
+  /** Calls of the last ten minutes. */
   readonly recentCalls: number;
   /** The share of them that was refused for being over the rate; undefined where there were none. */
   readonly throttledShare: number | undefined;
   /** Mean time of an answer of late. */
   readonly latencyMs: number | undefined;
   readonly contacts: Readonly<Record<ContactStatus, number>>;
-  /** Due now, without a claim. */
+  /** Contacts that are due now, without a claim. */
   readonly due: number;
-  /** Waiting for their backoff. */
+  /** Contacts in their backoff. */
   readonly waiting: number;
-  /** Claimed: waiting for their slot, or in flight. */
+  /** Contacts that are claimed: they wait for their slot, or are in flight. */
   readonly claimed: number;
   readonly oldestDueAt: Date | undefined;
-  /** Until no contact waits any more, if all goes on as now; undefined where it does not go on. */
+  /** The time until no contact waits any more, ms, if all goes on as now. Undefined where it does not go on. */
   readonly etaMs: number | undefined;
-  /** When a call slot was last reserved; in the future while the instance is worked on. */
+  /** The last call slot that was reserved; in the future while the instance is worked on. */
   readonly nextCallAt: Date;
-  /** Contacts are due, the instance may be called, and no process has called it for two minutes. */
+  /** True: contacts are due, the instance may be called, and no process has called it for two minutes. */
   readonly stalled: boolean;
 }
 

@@ -14,7 +14,7 @@ export interface InstanceView {
   readonly heldReason: string | undefined;
   readonly heldSince: Date | undefined;
   readonly heldUntil: Date | undefined;
-  /** What getStateInstance said last, and when. */
+  /** The last answer of getStateInstance, and its moment. */
   readonly stateSeen: string | undefined;
   readonly stateSeenAt: Date | undefined;
 }

@@ -1,7 +1,7 @@
 import type { ContactStatus } from "../contact-status.ts";
 import type { InstanceId } from "../instance-id.ts";
 
-/** One line of a results file. */
+/** A line of a results file. */
 export interface ResultRow {
   readonly instanceId: string;
   readonly chatId: string;
@@ -14,7 +14,7 @@ export interface ResultRow {
   readonly lastError: string | undefined;
 }
 
-/** Which results are read; what is undefined does not narrow them. */
+/** The results that are read; undefined does not narrow them. */
 export interface ResultFilter {
   readonly instanceId?: InstanceId | undefined;
   readonly batchId?: string | undefined;

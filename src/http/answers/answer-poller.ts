@@ -2,9 +2,9 @@ import { sleep } from "../../lib/deadline.ts";
 import type { RefreshTicket } from "../../domain/requests/refresh-ticket.ts";
 
 export interface AnswerPollerOptions {
-  /** Which of these batches need not be waited for any longer. May fail: it is asked again. */
+  /** Finds those of the batches that need not be waited for any longer. It may fail: it is asked again. */
   readonly findAnswered: (tickets: readonly RefreshTicket[]) => Promise<readonly string[]>;
-  /** Between one question and the next. Default: 50. */
+  /** The time between one question and the next. Default: 50. */
   readonly intervalMs?: number;
 }
 
@@ -18,7 +18,7 @@ interface Waiter {
   readonly settle: (isAnswered: boolean) => void;
 }
 
-/** Waits for the answers to refreshes. All who wait share one question every 50 ms; while nobody waits none is asked. */
+/** Waits for the answers to refreshes. All that wait share one question every 50 ms; while none waits none is asked. */
 export function createAnswerPoller({ findAnswered, intervalMs = 50 }: AnswerPollerOptions): AnswerPoller {
   const waiters = new Set<Waiter>();
   let isPolling = false;
@@ -37,7 +37,7 @@ export function createAnswerPoller({ findAnswered, intervalMs = 50 }: AnswerPoll
       const answered = new Set(await findAnswered(asking.map(({ ticket }) => ticket)));
       for (const { ticket, settle } of asking) if (answered.has(ticket.batchId)) settle(true);
     } catch {
-      // Postgres is slow or away. Whoever waits does so until its own time is up.
+      // Postgres is slow or away. A refresh waits on, until its own time is up.
     }
   }
 

@@ -1,4 +1,4 @@
-/** The same settings have other names on the command line, where the intake's messages come from. */
+/** The names that the settings of the command line, from where the messages of the intake come, have over HTTP. */
 const parameters: Readonly<Record<string, string>> = {
   "--column": "the parameter column",
   "--ref-column": "the parameter refColumn",

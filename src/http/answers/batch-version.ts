@@ -1,7 +1,7 @@
 import type { BatchReport } from "../../domain/views/batch.ts";
 import { contactStatuses } from "../../domain/contact-status.ts";
 
-/** The same as long as there is nothing to tell of the batch: one short word, the id of its event. */
+/** The version of a batch: one short word, the id of its event. It stays the same while there is nothing to tell. */
 export function toBatchVersion({ finished, held, ...batch }: BatchReport): string {
   const { state, accepted, duplicates, rejected, pending, cancelled, erased } = batch;
   const counts = [accepted, duplicates, rejected, pending, cancelled, erased];
@@ -9,7 +9,7 @@ export function toBatchVersion({ finished, held, ...batch }: BatchReport): strin
   return [state, held?.state ?? "", held?.reason ?? "", ...counts, ...byStatus].join(".");
 }
 
-/** There is nothing to come. */
+/** True: nothing is to come. */
 export function isOver({ state }: BatchReport): boolean {
   return state === "done" || state === "cancelled";
 }

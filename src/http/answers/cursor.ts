@@ -1,6 +1,6 @@
 import { ApiError } from "./problem.ts";
 
-/** Opaque for whoever gets it. */
+/** The text of a cursor, opaque to its readers. */
 export function encodeCursor(position: string | number): string {
   return Buffer.from(`1:${position}`).toString("base64url");
 }

@@ -6,7 +6,7 @@ export interface ReadingPace {
   readonly leastBytesPerSecond: number;
 }
 
-/** Looks in each span: only a connection on which something waits at each of them has a reader that is slow. */
+/** Looks in each span. A reader is slow only where something waits on its connection at each look. */
 const looksPerSpan = 4;
 
 /** Since when something waits on a connection, and how much had been read by then. */
@@ -16,7 +16,7 @@ interface Backlog {
 }
 
 /**
- * Cuts the connections on which an answer waits whose reader takes it too slowly: it holds memory here, or a place and a
+ * Cuts the connections whose reader takes a waiting answer too slowly. The answer holds memory here, or a place and a
  * transaction. Connections on which nothing waits are left alone, whatever their pace. Returns what ends it.
  */
 export function cutSlowReaders(
@@ -28,7 +28,7 @@ export function cutSlowReaders(
 
   function look(socket: Socket): void {
     if (socket.writableLength === 0) return void backlogs.delete(socket);
-    // What the system has taken over: the rest is counted as written too.
+    // The bytes that the system has taken over: the rest is counted as written too.
     const taken = socket.bytesWritten - socket.writableLength;
     const backlog = backlogs.get(socket);
     if (backlog === undefined) return void backlogs.set(socket, { taken, looks: 0 });

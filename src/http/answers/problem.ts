@@ -60,7 +60,7 @@ export const problemKinds = {
 
 export type ProblemKind = keyof typeof problemKinds;
 
-/** A request that cannot be served, in words for whoever sent it: never with a secret or a foreign error's text. */
+/** A request that cannot be served, in words for its sender: never with a secret or foreign text. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
   readonly kind: ProblemKind;
@@ -108,7 +108,7 @@ const maxErrors = 100;
 
 function cut(text: string, maxLength: number): string {
   if (text.length <= maxLength) return text;
-  // Not half of a surrogate pair.
+  // No half of a surrogate pair is left at the end.
   return `${text.slice(0, maxLength - 1).replace(/[\ud800-\udbff]$/, "")}…`;
 }
 

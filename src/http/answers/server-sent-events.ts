@@ -1,19 +1,19 @@
 export interface ServerSentEvent {
-  /** One line, what comes back as `Last-Event-ID`. */
+  /** A line, which comes back as `Last-Event-ID`. */
   readonly id: string;
   readonly event: string;
-  /** One line. */
+  /** A line. */
   readonly data: string;
 }
 
-/** When the stream breaks, come again after this time, ms. */
+/** The hint when to come again after the stream breaks, ms. */
 const retryMs = 2_000;
 /** Proxies close connections on which nothing comes. */
 const heartbeatMs = 15_000;
 
 /**
- * The text of `text/event-stream`: a hint when to come again, the events, a comment when there was none for a while, and the
- * hint again at the end, for the readers of a server that stops.
+ * The text of `text/event-stream`: a hint when to come again, then the events, with a comment after each silence. The hint
+ * comes again at the end, for the readers of a server that stops.
  * @param isAllowed asked before each of them: a stream may live longer than the right to read it
  */
 export async function* streamEvents(
@@ -43,7 +43,7 @@ export async function* streamEvents(
   }
 }
 
-/** Undefined when nothing has come for a while. */
+/** The value, or undefined when it has not come for a while. */
 async function orHeartbeat<Value>(next: Promise<Value>): Promise<Value | undefined> {
   let timer: NodeJS.Timeout | undefined;
   const heartbeat = new Promise<undefined>((resolve) => {

@@ -12,7 +12,7 @@ const kindByCode: Readonly<Record<string, ProblemKind>> = {
 
 const kindByStatus: Readonly<Record<number, ProblemKind>> = {
   400: "malformed-body",
-  // Of files outside of the documentation.
+  // The documentation answers so for files outside of it.
   403: "not-found",
   404: "not-found",
   408: "request-timeout",
@@ -32,7 +32,7 @@ const details: Partial<Record<string, string>> = {
 };
 
 /**
- * Whatever was thrown, in words for whoever sent the request.
+ * Puts an error into words for the sender of the request.
  * @param isTransient knows the errors of a Postgres that is slow or away
  */
 export function toApiError(error: unknown, isTransient: (error: unknown) => boolean): ApiError {
@@ -61,7 +61,7 @@ export function toApiError(error: unknown, isTransient: (error: unknown) => bool
 const maxNames = 5;
 
 /**
- * What is wrong in one place, in few words however many names are wrong there.
+ * The fault in one place, in few words however many names are wrong there.
  * @param unknownNames where that is the fault
  */
 export function toFault(message: string, unknownNames: unknown): string {

@@ -34,8 +34,8 @@ interface Poll {
 }
 
 /**
- * Makes watchers of batches. All who watch one batch share its reads. The first report comes at once, others when a count or
- * the hold has changed; after that of a batch that is done or cancelled there are none. A read that fails is tried again for
+ * Makes watchers of batches. All watchers of one batch share its reads. The first report comes at once, others when a count
+ * or the hold has changed. No report follows that of a batch that is done or cancelled. A read that fails is tried again for
  * half a minute, then the iteration fails with its error.
  */
 export function createBatchWatch(ports: BatchWatchPorts): WatchBatch {

@@ -3,12 +3,12 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { ApiKey } from "../../domain/api-key.ts";
 import type { ChatId } from "../../domain/chat-id.ts";
 
-/** What the API reports. Its opener logs and counts it. */
+/** The events that the API reports. Its opener logs and counts them. */
 export interface ApiEvents {
   /**
-   * Each request, when it has been answered, or its sender has gone before that: then `aborted`, and 499 where no answer had
-   * begun. `route` is the pattern, which names no contact. `tookMs` is from the request's headers to the end of its answer,
-   * rounded to whole ms.
+   * Reports a request that was answered, or whose sender has gone before that. Then it is `aborted`, with 499 where no answer
+   * had begun. `route` is the pattern, which names no contact. `tookMs` is from the headers of the request to the end of its
+   * answer, rounded to whole ms.
    */
   apiAnswered(fields: {
     requestId: string;
@@ -19,7 +19,7 @@ export interface ApiEvents {
     key: string | undefined;
     aborted?: true;
   }): void;
-  /** An error that is ours, or Postgres's. */
+  /** Reports an error of ours, or of Postgres. */
   apiFailed(fields: { requestId: string; route: string; problem: string }, error: unknown): void;
 }
 
@@ -28,17 +28,17 @@ export type ParseContactId = (
   text: string,
 ) => { readonly ok: true; readonly chatId: ChatId } | { readonly ok: false; readonly reason: string };
 
-/** What a route is given; `Ports`: what it needs of the rest of the product, as it says itself. */
+/** The context of a route; `Ports`: its needs of the rest of the product, as it declares them. */
 export interface ApiContext<Ports> {
   readonly ports: Ports;
   readonly now: () => Date;
-  /** Aborted when the server begins to stop: what waits for something ends at once. */
+  /** Aborted when the server begins to stop: all that waits for something ends at once. */
   readonly closing: AbortSignal;
-  /** Is the key of a request still good? For answers that last. */
+  /** Tells whether the key of a request is still good. For answers that last. */
   readonly isKeyValid: (key: ApiKey) => Promise<boolean>;
   /** See {@link ApiSettings}. */
   readonly watchMs: number;
-  /** To be told what failed when the answer had begun: it can only be cut. */
+  /** Takes an error that came when the answer had begun: the answer can only be cut. */
   readonly failed: (request: FastifyRequest, error: unknown) => void;
 }
 

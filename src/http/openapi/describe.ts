@@ -11,7 +11,7 @@ interface Operation {
   readonly access: Access;
 }
 
-/** What the document says of an operation, apart from its input and its answers. */
+/** The words of the document on an operation, apart from its input and its answers. */
 export function describe({ id, tag, summary, description, access }: Operation) {
   return {
     operationId: id,
@@ -28,7 +28,7 @@ function toSecurity(access: Access) {
   return access === "key" || access.basic ? [key, { password: [] }] : [key];
 }
 
-/** What every route with a key may answer. */
+/** The problems that every route with a key may answer. */
 const keyedProblems: readonly ProblemKind[] = ["unauthorized", "rate-limited", "unavailable"];
 
 /**

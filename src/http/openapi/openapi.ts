@@ -34,7 +34,7 @@ const avatarIcon =
   '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><circle cx="8" cy="8" r="8" fill="#128c7e"/><circle cx="8" cy="6" r="3" fill="#fff"/><path d="M2.5 14a5.5 5 0 0 1 11 0A8 8 0 0 1 8 16a8 8 0 0 1-5.5-2z" fill="#fff"/></svg>';
 
 /**
- * Describes all routes that are registered afterwards in an OpenAPI 3.1 document, at `/openapi.json`, and shows it at `/docs`,
+ * Describes all routes that are registered afterwards in an OpenAPI 3.1 document at `/openapi.json`. Shows it at `/docs`,
  * from files of ours alone.
  */
 export async function addOpenApi(app: FastifyInstance, version: string): Promise<void> {
@@ -93,8 +93,8 @@ export async function addOpenApi(app: FastifyInstance, version: string): Promise
 }
 
 /**
- * Adds the body of the one route that reads it by itself, and leaves out the components that nothing refers to: each schema
- * is made for requests and for answers.
+ * Adds the body of the one route that reads it by itself. Leaves out the components that nothing refers to: each schema is
+ * made for requests and for answers.
  */
 function complete(document: OpenAPIV3_1.Document): OpenAPIV3_1.Document {
   const createBatch = document.paths?.["/v1/batches"]?.post;

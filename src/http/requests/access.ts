@@ -4,8 +4,8 @@ import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { ApiError } from "../answers/problem.ts";
 
 /**
- * Who may use a route. `open`: anybody. `key`: any key, also as the password of HTTP Basic, so that a browser can show the
- * documentation. Otherwise a key with all of these scopes; `allInstances`: one that is not limited to some.
+ * The access to a route. `open`: no key is needed. `key`: any key, also as the password of HTTP Basic, so that a browser can
+ * show the documentation. Otherwise a key with all of these scopes; `allInstances`: one that is not limited to some.
  */
 export type Access =
   | "open"
@@ -15,13 +15,13 @@ export type Access =
 declare module "fastify" {
   interface FastifyContextConfig {
     access?: Access;
-    /** Reads its body by itself: of any length, for any time. */
+    /** The route reads its body by itself: of any length, for any time. */
     streams?: boolean;
   }
   interface FastifyRequest {
-    /** Undefined on open routes only. */
+    /** The key of the request; undefined on open routes only. */
     apiKey: ApiKey | undefined;
-    /** From here on it lasts, and is counted among what lasts: it gives back its place among those at work. */
+    /** Gives the place among requests at work back: from here on the request lasts, and counts among those that do. */
     leaveWork: () => void;
   }
 }
@@ -46,7 +46,7 @@ export function assertAllowed(key: ApiKey, access: Exclude<Access, string>): voi
 /** Finds an instance; undefined: there is none with this id. */
 export type FindInstance = (id: InstanceId) => Promise<InstanceView | undefined>;
 
-/** May the key see the instance? Others do not exist for it. */
+/** Tells whether the key may see the instance: others do not exist for it. */
 export function canSee(key: ApiKey, instanceId: string): boolean {
   return key.instanceIds === undefined || key.instanceIds.includes(instanceId as InstanceId);
 }
@@ -57,7 +57,7 @@ export function assertVisible(key: ApiKey, instanceId: string): void {
 }
 
 /**
- * For what may be asked of one instance, or of all that the key may see.
+ * Checks the instance of a request that may be about one instance, or about all that the key may see.
  * @param find the instance, if there is one
  * @throws ApiError `not-found` where the key may not see the instance, or there is none
  */

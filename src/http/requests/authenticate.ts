@@ -11,7 +11,7 @@ const cacheMs = 5_000;
 const maxAbsent = 2_000;
 
 export interface ApiKeyPorts {
-  /** In any order; ids without a key are left out. At most 1,000 at once. */
+  /** Finds keys, in any order; ids without a key are left out. At most 1,000 at once. */
   findMany(ids: readonly string[]): Promise<readonly StoredApiKey[]>;
   /** HMAC-SHA256 of a secret, by this installation's key. */
   hmac(secret: string): Buffer;
@@ -24,8 +24,8 @@ export interface AuthenticationOptions {
   /** Ms since 1970. */
   readonly now: () => number;
   /**
-   * Counts a request whose key was found to be none, by its address: after the look, which costs little (find-keys.ts), so
-   * that no number of failures keeps a good key out.
+   * Counts a request whose key was found to be none, by its address. The look for the key comes first, which costs little
+   * (find-keys.ts): no number of failures keeps a good key out.
    * @throws ApiError `rate-limited`
    */
   readonly countFailure: (request: FastifyRequest) => Promise<void>;
@@ -34,7 +34,10 @@ export interface AuthenticationOptions {
 export interface Authentication {
   /** Lets a request pass, or refuses it with 401, 403 or 429, before its body is read. */
   readonly onRequest: onRequestAsyncHookHandler;
-  /** Is the key of a request that passed still good? For what lasts. Where Postgres does not answer it is. */
+  /**
+   * Tells whether the key of a request that passed is still good. For answers that last. Where Postgres does not answer it
+   * is.
+   */
   isValid(key: ApiKey): Promise<boolean>;
 }
 
@@ -50,10 +53,10 @@ export function createAuthentication({ keys, now, countFailure }: Authentication
     const { authorization } = request.headers;
     const token = parseApiToken(readToken(authorization, isBasicAllowed) ?? "");
     const key = token && (await cache.find(token.id));
-    // Compared in any case, so that time does not tell which ids there are.
+    // The secret is compared in any case, so that time does not tell which ids there are.
     const isRight = hasSecret(key?.secretHmac, keys.hmac(token?.secret ?? ""));
     if (!key || !isRight || !isInForce(key, now())) {
-      // Who sends none yet is a browser, which is asked for it now.
+      // A browser sends none yet, and is asked for it now.
       if (authorization !== undefined) await countFailure(request);
       throw unauthorized(reply, isBasicAllowed);
     }
@@ -64,7 +67,7 @@ export function createAuthentication({ keys, now, countFailure }: Authentication
   return {
     async onRequest(request, reply) {
       const { config, url } = request.routeOptions;
-      // A file that does not exist is no secret.
+      // No route: a file that does not exist is no secret.
       if (url === undefined || config.access === "open") return;
       const access = config.access ?? "key";
       const key = await authenticate(request, reply, access);
@@ -91,8 +94,8 @@ function readToken(header: string | undefined, isBasicAllowed: boolean): string 
 }
 
 /**
- * A header for each challenge, `Basic` first: of several in one header Chrome and Edge read the first alone, and ask no person
- * for a password then. RFC 9110 leaves the order and the number of headers open.
+ * A header for each challenge, `Basic` first. Of several in one header Chrome and Edge read the first alone, and ask no
+ * person for a password then. RFC 9110 leaves the order and the number of headers open.
  */
 const browserChallenges = [
   'Basic realm="contact-avatars: an API key as the password", charset="UTF-8"',
@@ -123,7 +126,7 @@ function createKeyCache(keys: ApiKeyPorts, now: () => number) {
       if (known && known.until > now()) return known.key;
       const until = now() + cacheMs;
       const key = await findKey(id);
-      // Anew, so that the oldest stays first.
+      // The entry is made anew, so that the oldest stays first.
       present.delete(id);
       absent.delete(id);
       (key ? present : absent).set(id, { until, key });

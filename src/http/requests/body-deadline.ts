@@ -9,7 +9,7 @@ import { whenClosed } from "./when-closed.ts";
 export interface BodyDeadlines {
   /** A body that is read as a whole must be here within this time, ms. */
   readonly wholeMs: number;
-  /** Of a stream, each span of this length, ms, must bring {@link leastBytesPerSecond}. */
+  /** The span of a stream, ms, each of which must bring {@link leastBytesPerSecond}. */
   readonly idleMs: number;
   readonly leastBytesPerSecond: number;
 }
@@ -19,12 +19,12 @@ export interface BodyLimits extends BodyDeadlines {
   readonly maxBodyBytes: number;
 }
 
-/** So many of the largest JSON bodies are held at once: in the process, and for each key. */
+/** The largest JSON bodies that are held at once: in the process, and for each key. */
 const largestAtOnce = { total: 8, perKey: 2 };
 
 /**
- * Limits what the bodies of requests cost: gives up on who sends too slowly, since a request in pieces would hold its place
- * for ever, and takes no more bytes into memory at once than there is room for.
+ * Limits the cost of bodies. Gives up on slow senders, since a request in pieces would hold its place for ever. Takes no more
+ * bytes into memory at once than there is room for.
  */
 export function createBodyDeadline(limits: BodyLimits): preParsingAsyncHookHandler {
   const { maxBodyBytes } = limits;
@@ -35,7 +35,7 @@ export function createBodyDeadline(limits: BodyLimits): preParsingAsyncHookHandl
   });
   return async (request, reply, payload) => {
     const isStream = request.routeOptions.config.streams === true && !isJson(request.headers["content-type"]);
-    // It left while its key was looked up: that is not told a second time.
+    // The sender left while its key was looked up: that is not told a second time.
     if (request.raw.destroyed && !request.raw.readableEnded) throw new SenderGone();
     if (request.raw.readableEnded || !hasBody(request.headers) || !takesBody(request)) return payload;
     const limited = new PassThrough();
@@ -64,7 +64,7 @@ function limitWhole(wholeMs: number, refuse: (error: ApiError) => void): () => v
   return () => clearTimeout(timer);
 }
 
-/** One byte now and then is no sign of life: a stream has a place that others wait for. */
+/** A byte now and then is no sign of life: a stream has a place that others wait for. */
 function limitPace(
   source: Readable,
   limited: PassThrough,
@@ -78,7 +78,7 @@ function limitPace(
   };
   source.on("data", count);
   const timer = setInterval(() => {
-    // Where that waits for us, it is we who do not read on.
+    // The stream may wait for us: then it is we who do not read on.
     const isSlow = (came === 0 || came < seconds * leastBytesPerSecond) && !limited.writableNeedDrain;
     const what = came === 0 ? "nothing" : `less than ${leastBytesPerSecond} bytes a second`;
     came = 0;
@@ -98,7 +98,8 @@ interface WholeBody {
 }
 
 /**
- * Takes room for a body that is held as a whole, until its request is answered: for what it says it has, or for what comes.
+ * Takes room for a body that is held as a whole, until its request is answered. It takes as much as the body says it has, or
+ * as comes.
  * @throws ApiError where there is no room
  */
 function takeMemory(
@@ -108,7 +109,7 @@ function takeMemory(
 ): void {
   const keyId = request.apiKey?.id ?? "";
   const length = request.headers["content-length"];
-  // What is longer is refused, here before it is read, below as soon as it is.
+  // A longer body is refused, here before it is read, below as soon as it is.
   if (length !== undefined) {
     whenClosed(reply.raw, memory.take(keyId, Math.min(Number(length), maxBodyBytes)));
     return;

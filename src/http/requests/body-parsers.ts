@@ -3,14 +3,13 @@ import { toExcerpt } from "../../domain/chat-id.ts";
 import { assertJsonBounds } from "./json-bounds.ts";
 import { ApiError } from "../answers/problem.ts";
 
-/** What is taken as a stream, by the routes that take streams. */
+/** The media types that are taken as a stream, by the routes that take streams. */
 const streamTypes = ["application/x-ndjson", "text/csv", "text/plain"];
 
 /**
- * Reads bodies where a route takes one: JSON, which is UTF-8 or refused, since text that was guessed would be stored wrongly,
- * and within bounds, since it is read in one go;
- * and streams, which the route reads by itself. What comes with a request that needs no body is not looked at: clients add
- * content types, and bodies, out of habit.
+ * Reads bodies where a route takes one: JSON, or a stream, which the route reads by itself. JSON is UTF-8 or refused, since
+ * text that was guessed would be stored wrongly. It has bounds, since it is read in one go. A body that comes with a request
+ * that needs none is not looked at. Clients add content types, and bodies, out of habit.
  */
 export function addBodyParsers(app: FastifyInstance): void {
   const parseJson = app.getDefaultJsonParser("error", "error");
@@ -27,7 +26,7 @@ export function addBodyParsers(app: FastifyInstance): void {
       if (cause instanceof ApiError) return done(cause);
       return done(new ApiError("malformed-body", "the body is not UTF-8, as JSON has to be", { cause }));
     }
-    // It answers by `done`, like this one.
+    // The parser answers by `done`, like this one.
     void parseJson(request, text, done);
   });
   app.addContentTypeParser(streamTypes, (request, payload, done) => {

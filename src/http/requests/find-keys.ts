@@ -3,9 +3,9 @@ import type { StoredApiKey } from "../../domain/api-key.ts";
 /** Finds one key; undefined: there is none with this id. */
 export type FindKey = (id: string) => Promise<StoredApiKey | undefined>;
 
-/** So many ids are looked up by one question. */
+/** The ids that one question looks up at most. */
 const maxIds = 1_000;
-/** Of ten connections: one that hangs holds up no others. */
+/** The questions at a time, on ten connections: one that hangs holds up no others. */
 const maxQuestions = 4;
 
 interface Asked {
@@ -14,8 +14,8 @@ interface Asked {
 }
 
 /**
- * Looks keys up with a few questions at a time, which all who wait meanwhile share: whatever number of made-up keys comes,
- * they cost these connections and no more, and a good key waits for no more than a question before its own.
+ * Looks keys up with a few questions at a time, which all requests that wait meanwhile share. Made-up keys, whatever their
+ * number, cost these connections and no more. A good key waits for no more than a question before its own.
  */
 export function createFindKey(
   findKeys: (ids: readonly string[]) => Promise<readonly StoredApiKey[]>,

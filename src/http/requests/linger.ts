@@ -1,11 +1,11 @@
 import type { IncomingMessage } from "node:http";
 
-/** For whoever is still sending a body when the answer is out: time to read the answer. */
+/** The time to read the answer for a sender that is still sending its body, ms. */
 const lingerMs = 5_000;
 
 /**
- * The request was answered before all of its body had come. Closing at once would reset the connection, and the answer might
- * be lost with it; reading for ever would serve whoever never stops. So the rest is thrown away for some seconds.
+ * Throws the rest of a body away for some seconds, where the request was answered before all of it came. Closing at once
+ * would reset the connection, and the answer might be lost with it. Reading for ever would serve senders that never stop.
  */
 export function linger(request: IncomingMessage): void {
   if (request.complete || request.destroyed) return;

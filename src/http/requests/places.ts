@@ -1,13 +1,15 @@
 import { ApiError } from "../answers/problem.ts";
 
-/** A limit for what lasts, or is held in memory: of the process, and of each key, so that no key takes it all. */
+/**
+ * A limit for work that lasts or is held in memory. It counts in the process and for each key, so that no key takes it all.
+ */
 export interface Places {
   /**
    * Takes places for a key, one unless told otherwise. Returns what gives them back; twice is harmless.
    * @throws ApiError `rate-limited` where the key has its share, `unavailable` where all are taken
    */
   take(keyId: string, count?: number): () => void;
-  /** The same; undefined where there is none. */
+  /** Takes places, as `take` does; undefined where there are none. */
   tryTake(keyId: string, count?: number): (() => void) | undefined;
 }
 
@@ -15,7 +17,7 @@ export interface PlacesOptions {
   readonly total: number;
   /** Less than the total: others must find a place too. Keys are made on the command line only, and not by their holders. */
   readonly perKey: number;
-  /** What so many at once are served, in the words of the answer to others. */
+  /** The thing that so many places are for, in the words of the answer to others. */
   readonly what: string;
 }
 

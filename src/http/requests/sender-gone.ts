@@ -1,4 +1,4 @@
-/** The sender has hung up before all of the request was here: no fault, and no answer is read any more. */
+/** The sender has hung up before all of the request was here. That is no fault, and no answer is read any more. */
 export class SenderGone extends Error {
   override readonly name = "SenderGone";
 
@@ -7,7 +7,7 @@ export class SenderGone extends Error {
   }
 }
 
-/** How the steps of Node's streams tell that the other end has gone. */
+/** The codes by which the steps of the streams of Node tell that the other end has gone. */
 const abortCodes = new Set<unknown>(["ABORT_ERR", "ERR_STREAM_PREMATURE_CLOSE"]);
 const maxDepth = 5;
 

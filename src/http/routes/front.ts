@@ -4,7 +4,7 @@ import type { ZodApi } from "../context/api-context.ts";
 const style =
   "body{font:1.1rem/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem}code{font-size:.95em}";
 
-/** Its links lead on also behind a proxy that adds a prefix. */
+/** The page for people. Its links lead on also behind a proxy that adds a prefix. */
 const page = `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -21,7 +21,7 @@ One is made with <code>avatars apikey create</code>.
 
 const pagePolicy = `default-src 'none'; style-src 'sha256-${createHash("sha256").update(style).digest("base64")}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`;
 
-/** For programs: where to read on. */
+/** The places where programs read on. */
 const places = {
   name: "contact-avatars",
   documentation: "docs",

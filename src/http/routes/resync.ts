@@ -9,7 +9,7 @@ import { planQuery, planSchema, runListQuery, runListSchema, toPlan, toRun } fro
 interface ResyncPlanPorts {
   readonly instances: { readonly find: FindInstance };
   readonly resyncs: {
-    /** Of all instances. It may be half a minute old. */
+    /** Plans for all instances. The plan may be half a minute old. */
     planShared(): Promise<ResyncForecast>;
   };
 }

@@ -17,7 +17,7 @@ const readinessSchema = z
   })
   .meta({ id: "Readiness" });
 
-/** The API has them below its version, too: there the document does not repeat them. */
+/** The endpoints stand below the version of the API, too: there the document does not repeat them. */
 function hidden<Schema extends object>(schema: Schema) {
   return { ...schema, hide: true };
 }
@@ -59,7 +59,7 @@ const getReadinessSchema = {
 
 type Readiness = z.output<typeof readinessSchema>;
 
-/** Something that requests need and that is not there. */
+/** A part that requests need and that is not there. */
 export interface MissingPart {
   /** `postgres`, `migrations`, `queue`, `stopping`. */
   readonly name: string;
@@ -69,7 +69,7 @@ export interface MissingPart {
 }
 
 interface ReadinessPorts {
-  /** What is missing before requests can be served; empty: ready. Never rejects, and answers within 3 s. */
+  /** Finds the parts that are missing before requests can be served; none: ready. Never rejects, and answers within 3 s. */
   findMissing(): Promise<readonly MissingPart[]>;
 }
 

@@ -28,7 +28,7 @@ const summaryShape = {
   instanceId: instanceIdOutput,
   state: z.enum(batchStates).meta({
     description:
-      "`incomplete`: its input still arrives, or was cut off. `working`: contacts wait for answers. `done`: nobody waits. `cancelled`: nobody waits any more.",
+      "`incomplete`: its input still arrives, or was cut off. `working`: contacts wait for answers. `done`: no contact waits. `cancelled`: no contact waits any more.",
   }),
   source: z
     .string()
@@ -51,7 +51,7 @@ export const batchSummarySchema = z.object(summaryShape).meta({ id: "BatchSummar
 const countOf = (description: string) => z.int().meta({ description });
 
 const etaSeconds = z.number().nullable().meta({
-  description: "Until nobody of the batch waits, if all goes on as now; null where it cannot be told.",
+  description: "Until no contact of the batch waits, if all goes on as now; null where it cannot be told.",
 });
 
 export const batchSchema = z
@@ -128,7 +128,7 @@ export const itemListSchema = z
 
 export const resultsQuery = z.strictObject({ status: listQuery(contactStatuses).optional() });
 
-/** What `POST /batches` answers. */
+/** The answer of `POST /batches`. */
 export const acceptedBatchSchema = z
   .object({
     id: z.uuid(),
@@ -174,7 +174,7 @@ export const changedCountSchema = z
   })
   .meta({ id: "BatchChange" });
 
-/** As the wire has it. */
+/** The summary of a batch as the wire has it. */
 export function toBatchSummary(batch: BatchSummary): z.output<typeof batchSummarySchema> {
   return {
     id: batch.batchId,
@@ -195,7 +195,7 @@ export function toBatchSummary(batch: BatchSummary): z.output<typeof batchSummar
   };
 }
 
-/** As the wire has it. */
+/** The batch as the wire has it. */
 export function toBatch(batch: BatchReport): z.output<typeof batchSchema> {
   const { pending, fresh, cancelled, erased, finished, held } = batch;
   return {
@@ -217,7 +217,7 @@ export function toBatch(batch: BatchReport): z.output<typeof batchSchema> {
   };
 }
 
-/** As the wire has it. */
+/** The item of a batch as the wire has it. */
 export function toBatchItem(item: BatchItem): z.output<typeof batchItemSchema> {
   return {
     ...item,

@@ -4,7 +4,7 @@ import { hasAtMost, intakeBounds } from "../../domain/intake-bounds.ts";
 import { parseDurationMs } from "../../lib/duration.ts";
 import { toPlainMoment } from "../../lib/plain-moment.ts";
 
-/** Also a date that is none: what a row holds must never keep the others of its list from being told. */
+/** A date, also one that is none: one row must never keep the others of its list from being told. */
 const anyDate = z
   .custom<Date>((value) => value instanceof Date)
   .meta({ type: "string", format: "date-time" });
@@ -15,7 +15,7 @@ export const moment = z.codec(z.iso.datetime(), anyDate, {
   encode: (date) => toPlainMoment(date).toISOString(),
 });
 
-/** What has a place in the answer also where there is none. */
+/** A value that has its place in the answer also where there is none. */
 export function orNull<Value>(value: Value | undefined): Value | null {
   return value ?? null;
 }
@@ -48,15 +48,14 @@ export const storableText = (maxLength: number) =>
     .meta({ maxLength });
 
 /**
- * An http or https URL. Its length is judged before it is read, and what is too long is not: of a host that is not ASCII the
- * time to read it grows with the square of its length.
+ * An http or https URL. Its length is judged first: the time to read a host beyond ASCII grows with the square of its length.
  */
 export const httpUrl = z
   .string()
   .max(2000, { abort: true })
   .check(z.url({ protocol: /^https?$/ }));
 
-/** As the path gives it; read by the intake's parser. */
+/** The chat id as the path gives it, for the parser of the intake. */
 export const chatIdInput = z
   .string()
   .min(1)
@@ -93,7 +92,7 @@ export const maxAgeInput = z
   ])
   .meta({ description: maxAgeDescription });
 
-/** The same in a query, where all is text. */
+/** The age in a query, where all is text. */
 export const maxAgeQuery = maxAgeText.meta({ description: `Streams only. ${maxAgeDescription}` });
 
 /** Milliseconds of a duration in words; a fault where it is none. */

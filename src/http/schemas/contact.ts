@@ -54,7 +54,7 @@ export const contactSchema = z
       .meta({ description: "When the call behind the last clear answer was sent." }),
     pending: z.boolean().meta({ description: "It has been asked for, and waits for the answer." }),
     dueAt: moment.nullable().meta({
-      description: "When it is asked next, or due by the refresh policy; null: when somebody asks for it.",
+      description: "When it is asked next, or due by the refresh policy; null: with the next request for it.",
     }),
     attempts: z.int().meta({ description: "Calls spent since it was last asked for." }),
     lastError: z.string().nullable(),
@@ -165,7 +165,7 @@ function toMissing({ status, avatar, attempts }: ContactView, now: Date) {
 }
 
 /**
- * As the wire has it.
+ * The contact as the wire has it.
  * @param now decides whether a URL has expired
  */
 export function toContact(contact: ContactView, now: Date): z.output<typeof contactSchema> {
@@ -194,7 +194,7 @@ export function toContact(contact: ContactView, now: Date): z.output<typeof cont
   };
 }
 
-/** As the wire has it. */
+/** The change as the wire has it. */
 export function toChange(change: AvatarChange): z.output<typeof changeSchema> {
   return {
     ...change,

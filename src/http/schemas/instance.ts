@@ -107,7 +107,7 @@ export const removeQuery = z.strictObject({
   }),
 });
 
-/** As the wire has it: everything but the token. */
+/** The instance as the wire has it: everything but the token. */
 export function toInstance(instance: InstanceView): z.output<typeof instanceSchema> {
   return {
     id: instance.id,

@@ -15,7 +15,7 @@ const { label: maxLabel, externalRef: maxRef, idText: maxIdText } = intakeBounds
 /** Items of one JSON request; streams have no limit. */
 const maxItems = intakeBounds.items.json;
 
-/** As the database writes it: ids are compared as texts, and locked by them. */
+/** The id of a batch as the database writes it: ids are compared as texts, and locked by them. */
 export const batchIdInput = z.uuid().toLowerCase();
 
 const callbackUrl = httpUrl.meta({
@@ -55,7 +55,7 @@ export const newBatchSchema = z
 
 const example = "79001234567@c.us";
 
-/** What `POST /batches` takes, for the document: the route reads its body by itself. */
+/** The bodies that `POST /batches` takes, for the document: the route reads its body by itself. */
 export const acceptBodies = {
   "application/json": { schema: { $ref: "#/components/schemas/NewBatchInput" } },
   "application/x-ndjson": {

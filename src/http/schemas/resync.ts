@@ -84,7 +84,7 @@ export const runListSchema = z
   .object({ items: z.array(runSchema), next: nextCursor })
   .meta({ id: "ResyncRunList" });
 
-/** As the wire has it. */
+/** The plan as the wire has it. */
 export function toPlan(
   at: Date,
   window: PlanWindow | undefined,
@@ -114,7 +114,7 @@ function toCounts(counts: CountByCause): z.output<typeof countsSchema> {
   return { requested, neverAsked, expiringUrl, age, total: requested + neverAsked + expiringUrl + age };
 }
 
-/** As the wire has it. */
+/** The run as the wire has it. */
 export function toRun(run: ResyncRun): z.output<typeof runSchema> {
   return {
     ...run,

@@ -24,7 +24,7 @@ import {
   type NewBatch,
 } from "./batch-acceptance.ts";
 
-/** What a JSON body needs. */
+/** The ports for a JSON body. */
 export interface AcceptJsonPorts {
   readonly parseContactId: ParseContactId;
   readonly batches: {
@@ -67,7 +67,10 @@ export async function acceptJson(
   return sendAccepted(reply, accepted, { ...toAnswer(accepted, wish.instanceId), items });
 }
 
-/** What a JSON body says itself is not overruled by the query, nor left out without a word. */
+/**
+ * Refuses parameters of streams. The body says these things itself: the query neither overrules it, nor is left out without a
+ * word.
+ */
 function assertOfJson(query: AcceptRequest["query"]): void {
   const errors = Object.keys(query)
     .filter((name) => name !== "strict")
@@ -91,7 +94,7 @@ function parseBody(body: unknown): NewBatch {
 
 interface ReadContacts {
   readonly contacts: readonly IncomingContact[];
-  /** Why, by the index of the item. */
+  /** The reasons, by the index of the item. */
   readonly invalid: ReadonlyMap<number, string>;
   readonly inputs: number;
 }
@@ -127,7 +130,7 @@ function toInvalidContacts(wish: NewBatch, invalid: ReadonlyMap<number, string>)
   );
 }
 
-/** How each item was taken, in their order. */
+/** The fate of each item, in their order. */
 function toItems(
   contacts: readonly IncomingContact[],
   acceptedAs: readonly AcceptedAs[],

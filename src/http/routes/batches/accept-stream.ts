@@ -14,13 +14,13 @@ import { whenClosed } from "../../requests/when-closed.ts";
 import { sendAccepted, toAnswer, toRefusal, toWish, type AcceptRequest } from "./batch-acceptance.ts";
 import { getVisibleBatch, type FindsBatch } from "./visible-batch.ts";
 
-/** What a stream needs. */
+/** The ports for a stream. */
 export interface AcceptStreamPorts {
   readonly isTransient: (error: unknown) => boolean;
   readonly batches: FindsBatch & {
     /**
-     * Takes a stream in, chunk by chunk, each committed. Cut off, or ended by an error, it leaves a batch that is `incomplete`;
-     * the same idempotency key, or `resume`, goes on with it.
+     * Takes a stream in, chunk by chunk, each committed. Cut off, or ended by an error, it leaves a batch that is
+     * `incomplete`. The same idempotency key, or `resume`, goes on with it.
      * @throws UserError for an input that cannot be used, or with `strict` at the first line that is no contact
      */
     receive(
@@ -59,7 +59,7 @@ export async function acceptStream(
     return sendReceived(reply, received, upload.instanceId);
   } catch (error) {
     const problem = toStreamError(error, batchId, ports);
-    // What a cut input is found to be is no news for the sender that cut it.
+    // A fault that a cut input is found to have is no news for the sender that cut it.
     const isRefusal = problem instanceof ApiError && problem.status < 500;
     throw gone.signal.aborted && isRefusal ? new SenderGone(error) : problem;
   } finally {
@@ -85,7 +85,7 @@ async function readUpload({ batches }: AcceptStreamPorts, request: AcceptRequest
   return { asker: { apiKeyId: key.id, idempotencyKey }, instanceId };
 }
 
-/** How the input is to be read. */
+/** The way to read the input. */
 function toReading({ query }: AcceptRequest) {
   return {
     strict: query.strict ?? false,

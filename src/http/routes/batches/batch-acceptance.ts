@@ -17,7 +17,7 @@ type Answer = z.output<typeof acceptedBatchSchema>;
 
 const inProgressRetryS = 1;
 
-/** What a body, or the query of a stream, wishes of its batch. */
+/** The wishes of a body, or of the query of a stream, for its batch. */
 export function toWish(
   given: Pick<NewBatch, "label" | "priority" | "maxAge" | "callbackUrl">,
 ): Omit<RequestedBatch, "instanceId" | "source"> {

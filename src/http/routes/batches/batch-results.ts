@@ -24,10 +24,13 @@ type ResultsContext = ApiContext<ResultsPorts>;
 
 const read = { scopes: ["read"] } as const;
 
-/** A download keeps a connection to Postgres, and its transaction, until all rows are read: slow readers are cut (serve-api.ts). */
+/**
+ * Downloads at a time. Each keeps a connection to Postgres, and its transaction, until all rows are read. Slow readers are
+ * cut (serve-api.ts).
+ */
 const downloadPlaces = { total: 8, perKey: 2, what: "downloads" };
 
-/** Both formats share the places of downloads. */
+/** Adds the downloads of both formats, which share their places. */
 export function addBatchResults(api: ZodApi, context: ResultsContext): void {
   const downloads = createPlaces(downloadPlaces);
   addResultsCsv(api, context, downloads);
@@ -107,7 +110,7 @@ async function sendResults(
   request.leaveWork();
   whenClosed(reply.raw, release);
   const rows = batches.readResults({ batchId, statuses: request.query.status });
-  // What fails before the first row is still an answer.
+  // A failure before the first row is still an answer.
   const first = await rows.next().catch((error: unknown) => {
     release();
     throw error;

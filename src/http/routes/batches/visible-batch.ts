@@ -2,9 +2,9 @@ import type { BatchSummary } from "../../../domain/views/batch.ts";
 import { ApiError } from "../../answers/problem.ts";
 import { canSee, getKey } from "../../requests/access.ts";
 
-/** How a route finds the batch that a request names. */
+/** The port by which a route finds the batch that a request names. */
 export interface FindsBatch {
-  /** What needs no counting. Undefined: there is no such batch. */
+  /** Finds a batch without counting its members. Undefined: there is no such batch. */
   findSummary(batchId: string): Promise<BatchSummary | undefined>;
 }
 

@@ -91,7 +91,7 @@ function toWatchSignal(
   release: () => void,
 ): AbortSignal {
   const over = new AbortController();
-  // So little is told that a reader who does not read would be noticed in hours: it is asked to come again instead.
+  // Readers who do not read are noticed in hours, as few events come: each is asked to come again instead.
   const timer = setTimeout(() => over.abort(), watchMs);
   whenClosed(response, () => {
     clearTimeout(timer);

@@ -5,7 +5,7 @@ import { invalidRequest } from "../../answers/to-api-error.ts";
 import type { ParseContactId } from "../../context/api-context.ts";
 import { noInstance, type FindInstance } from "../../requests/access.ts";
 
-/** What the routes of one contact need. */
+/** The ports of the routes of one contact. */
 export interface ContactRoutePorts {
   readonly parseContactId: ParseContactId;
   readonly instances: { readonly find: FindInstance };
@@ -24,7 +24,7 @@ export function readChatId(
   throw invalidRequest([{ path: "path/chatId", message: parsed.reason }]);
 }
 
-/** What is missing where a contact was not found: the contact, or its instance. */
+/** The answer where a contact was not found: the contact is missing, or its instance. */
 export async function noContact(
   instances: ContactRoutePorts["instances"],
   id: InstanceId,

@@ -10,7 +10,7 @@ import type { ContactRoutePorts } from "./contact-of-request.ts";
 
 interface LookupPorts extends ContactRoutePorts {
   readonly contacts: {
-    /** In any order; those that are not known are left out. */
+    /** Finds contacts, in any order; those that are not known are left out. */
     findMany(instanceId: InstanceId, chatIds: readonly ChatId[]): Promise<ContactView[]>;
   };
 }

@@ -25,7 +25,7 @@ interface RefreshPorts extends ContactRoutePorts {
     refresh(apiKeyId: string, instanceId: InstanceId, chatId: ChatId): Promise<RefreshTicket | undefined>;
   };
   readonly batches: {
-    /** Which of these batches need not be waited for any longer. */
+    /** Finds those of the batches that need not be waited for any longer. */
     findAnswered(tickets: readonly RefreshTicket[]): Promise<readonly string[]>;
   };
 }
@@ -87,7 +87,7 @@ export function addRefreshContact(api: ZodApi, context: ApiContext<RefreshPorts>
   );
 }
 
-/** How long a request waits, ms: waiting for an instance that is not called for longer is no use. */
+/** The time that a request waits, ms. To wait for an instance that is not called for longer is no use. */
 async function toWait(
   { ports, now }: ApiContext<RefreshPorts>,
   id: InstanceId,
@@ -109,7 +109,7 @@ interface Wait {
   readonly reply: FastifyReply;
 }
 
-/** Did the answer come while the request waited for it? */
+/** Waits for the answer. True: it came while the request waited for it. */
 async function whenAnswered(
   { closing }: ApiContext<RefreshPorts>,
   answers: AnswerPoller,

@@ -6,7 +6,7 @@ import { instanceListSchema, toInstance } from "../../schemas/instance.ts";
 
 interface ListInstancesPorts {
   readonly instances: {
-    /** By id. */
+    /** Lists all instances, by id. */
     list(): Promise<InstanceView[]>;
   };
 }

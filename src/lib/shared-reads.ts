@@ -1,6 +1,8 @@
-export interface SharedReadsOptions {
-  /** Reading takes at most one part in so many of the time, per key: a slow key is read rarely. */
+export interface SharedReadsOptions<Value> {
+  /** Reading takes at most one part in so many of the time, for each key: what is slow is read less often. */
   readonly timeShare: number;
+  /** A value is given again for so long at least, ms; without it what is quick is read each time. */
+  readonly toFreshMs?: (value: Value) => number;
   /** Keys that are remembered; of more than these the oldest are forgotten. */
   readonly maxKeys: number;
   /** A monotonic clock, ms. */
@@ -8,8 +10,8 @@ export interface SharedReadsOptions {
 }
 
 /**
- * Reads what is under the key, or gives what was read a moment ago. A caller who asks during a reading of the same key gets its
- * result, or its error. An error is not remembered.
+ * Reads what is under the key, or gives what was read a moment ago. A caller who asks during a reading of the same key gets
+ * its result, or its error. An error is not remembered.
  */
 export type SharedReads<Value> = (key: string, read: () => Promise<Value>) => Promise<Value>;
 
@@ -19,12 +21,13 @@ interface Entry<Value> {
   freshUntil: number | undefined;
 }
 
-/** Makes a costly read one that may be asked for as often as callers like, by several at once. */
+/** Makes a costly read one that may be asked for as often as its callers like, by several at once. */
 export function createSharedReads<Value>({
   timeShare,
+  toFreshMs = () => 0,
   maxKeys,
   now,
-}: SharedReadsOptions): SharedReads<Value> {
+}: SharedReadsOptions<Value>): SharedReads<Value> {
   const entries = new Map<string, Entry<Value>>();
 
   function start(key: string, read: () => Promise<Value>): Promise<Value> {
@@ -43,8 +46,8 @@ export function createSharedReads<Value>({
 
   async function settle(entry: Entry<Value>, startedAt: number, key: string): Promise<void> {
     try {
-      await entry.value;
-      entry.freshUntil = startedAt + timeShare * (now() - startedAt);
+      const freshMs = toFreshMs(await entry.value);
+      entry.freshUntil = startedAt + Math.max(freshMs, timeShare * (now() - startedAt));
     } catch {
       if (entries.get(key) === entry) entries.delete(key);
     }

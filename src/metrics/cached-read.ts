@@ -1,47 +1,39 @@
 import { settleWithin } from "../lib/deadline.ts";
+import { createSharedReads, type SharedReadsOptions } from "../lib/shared-reads.ts";
 
-export interface CachedReadOptions {
-  /** A value younger than this is given again; what failed is tried anew. */
+export interface CachedReadOptions extends Pick<SharedReadsOptions<unknown>, "timeShare" | "now"> {
+  /** A value younger than this is given again, ms; what failed is tried anew. */
   readonly freshMs: number;
-  /** Reading takes at most one part in so many of the time: what is slow is read less often. */
-  readonly timeShare: number;
-  /** The caller waits no longer than this. */
+  /** The caller waits no longer than this, ms. */
   readonly deadlineMs: number;
   /** What failed, or took too long, leaves the last value as it was, instead of none. */
   readonly keepsLast: boolean;
-  /** A monotonic clock, ms. */
-  readonly now: () => number;
 }
 
 /**
- * Makes a read that may be asked for as often as anybody likes, by several at once. It never rejects: undefined, or the
- * last value, where `read` fails or the deadline passes.
+ * Makes a read that may be asked for as often as its callers like, by several at once. It never rejects: undefined, or the
+ * last value, where `read` fails or the deadline passes. A failure counts as a reading: `timeShare` holds for it, too.
  */
 export function createCachedRead<Value>(
   read: () => Promise<Value>,
   { freshMs, timeShare, deadlineMs, keepsLast, now }: CachedReadOptions,
 ): () => Promise<Value | undefined> {
+  const toFreshMs = (isRead: boolean) => (isRead ? freshMs : 0);
+  const share = createSharedReads<boolean>({ timeShare, toFreshMs, maxKeys: 1, now });
   let last: Value | undefined;
-  let nextAt = -Infinity;
-  let reading: Promise<void> | undefined;
 
-  async function renew(): Promise<void> {
-    const startedAt = now();
-    let restMs = 0;
+  async function renew(): Promise<boolean> {
     try {
       last = await read();
-      restMs = freshMs;
+      return true;
     } catch {
       if (!keepsLast) last = undefined;
+      return false;
     }
-    nextAt = startedAt + Math.max(restMs, timeShare * (now() - startedAt));
-    reading = undefined;
   }
 
   return async () => {
-    if (reading === undefined && now() < nextAt) return last;
-    reading ??= renew();
-    const isRead = await settleWithin(reading, deadlineMs);
-    return isRead || keepsLast ? last : undefined;
+    const isInTime = await settleWithin(share("", renew), deadlineMs);
+    return isInTime || keepsLast ? last : undefined;
   };
 }

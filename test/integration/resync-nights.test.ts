@@ -1,10 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import {
-  nextNightAt,
-  parseResyncSchedule,
-  type ResyncSchedule,
-} from "../../src/domain/resync/resync-schedule.ts";
+import { nextNightAt, type ResyncSchedule } from "../../src/domain/resync/resync-schedule.ts";
 import { findReleasableRuns, openTrickles, switchOff } from "../../src/store/resync/find-releasable-runs.ts";
 import { createRandom } from "../../src/simulator/outcomes/random.ts";
 import { openManualResync } from "../../src/store/resync/open-manual-resync.ts";
@@ -16,6 +12,7 @@ import {
 } from "../../src/store/resync/resync-nights.ts";
 import { createResync, type Resync } from "../../src/worker/resync/resync.ts";
 import { addInstance } from "../support/ledger.ts";
+import { toResyncSchedule } from "../support/resync-schedule.ts";
 import { addResting, openRun, releaseOnce } from "../support/resync.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
 
@@ -73,7 +70,7 @@ async function readNights(): Promise<{ slot_at: Date; runs: number }[]> {
   return rows;
 }
 
-const berlin = parseResyncSchedule({ cron: "0 2 * * *", timeZone: "Europe/Berlin", window: "02:00-06:00" });
+const berlin = toResyncSchedule("0 2 * * *", "Europe/Berlin", "02:00-06:00");
 
 describe("a year of nights", () => {
   test.each([
@@ -85,7 +82,7 @@ describe("a year of nights", () => {
   ])(
     "in %s at %s, with two to four processes that come and go: each exactly once",
     async (timeZone, cron) => {
-      const schedule = parseResyncSchedule({ cron, timeZone, window: "01:00-05:00" });
+      const schedule = toResyncSchedule(cron, timeZone, "01:00-05:00");
       const draw = createRandom(timeZone.length);
       const begin = new Date("2026-02-01T12:00:00Z");
       const end = begin.getTime() + 366 * dayMs;

@@ -46,6 +46,19 @@ describe("a cached read", () => {
     expect(await get()).toBe(2);
   });
 
+  test("tries less often what fails after a long time", async () => {
+    const { source, read } = createSource(1_000);
+    source.isBroken = true;
+    const get = createCachedRead(read, { ...options, timeShare: 50 });
+    expect(await get()).toBeUndefined();
+    clock.ms += 48_999;
+    expect(await get()).toBeUndefined();
+    expect(source.reads).toBe(1);
+    clock.ms += 1;
+    source.isBroken = false;
+    expect(await get()).toBe(2);
+  });
+
   test("has nothing to tell while reading fails, and tries again when it is asked", async () => {
     const { source, read } = createSource();
     const get = createCachedRead(read, options);

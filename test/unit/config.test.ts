@@ -4,8 +4,8 @@ import { describe, expect, test } from "vitest";
 import { readConfig, settingNames } from "../../src/config.ts";
 import { normalizeApiUrl } from "../../src/lib/api-url.ts";
 import { UserError } from "../../src/lib/errors.ts";
-import { parseResyncSchedule } from "../../src/domain/resync/resync-schedule.ts";
 import { defaultRefreshPolicy } from "../support/refresh.ts";
+import { toResyncSchedule } from "../support/resync-schedule.ts";
 
 const credentials = {
   GREEN_API_URL: "https://7103.api.greenapi.com/",
@@ -49,7 +49,7 @@ describe("readConfig", () => {
       requestsPerSecond: 10,
       refresh: defaultRefreshPolicy,
       resync: {
-        schedule: parseResyncSchedule({ cron: "0 2 * * *", timeZone: "UTC", window: "02:00-06:00" }),
+        schedule: toResyncSchedule("0 2 * * *", "UTC", "02:00-06:00"),
         share: 1,
         dayShare: 0.3,
         source: undefined,

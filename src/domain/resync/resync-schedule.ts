@@ -1,17 +1,6 @@
-import { UserError } from "../../lib/errors.ts";
-import { toExcerpt } from "../chat-id.ts";
-import { findNextReading, findPreviousReading, parseCron, type CronPattern } from "./cron-pattern.ts";
-import { parseWindow, type DailyWindow } from "./daily-window.ts";
-import {
-  findMoment,
-  minuteMs,
-  parseTimeZone,
-  readClock,
-  toDate,
-  type ClockMs,
-  type TimeZone,
-} from "./time-zone.ts";
-import type { SettingParse } from "../setting-parse.ts";
+import { findNextReading, findPreviousReading, type CronPattern } from "./cron-pattern.ts";
+import type { DailyWindow } from "./daily-window.ts";
+import { findMoment, minuteMs, readClock, toDate, type ClockMs, type TimeZone } from "./time-zone.ts";
 
 /** When all contacts are asked for again. A night is known by its slot: the moment at which the pattern fires. */
 export interface ResyncSchedule {
@@ -19,34 +8,6 @@ export interface ResyncSchedule {
   readonly timeZone: TimeZone;
   /** When its calls may be made. */
   readonly window: DailyWindow;
-}
-
-/**
- * Reads the three parts, and reports all faults at once.
- * @throws UserError `invalid-resync-schedule`
- */
-export function parseResyncSchedule(texts: {
-  readonly cron: string;
-  readonly timeZone: string;
-  readonly window: string;
-}): ResyncSchedule {
-  const cron = parseCron(texts.cron);
-  const timeZone = parseTimeZone(texts.timeZone);
-  const window = parseWindow(texts.window);
-  if (cron.ok && timeZone.ok && window.ok) {
-    return { cron: cron.value, timeZone: timeZone.value, window: window.value };
-  }
-  const faults = [
-    toFault("cron pattern", texts.cron, cron),
-    toFault("time zone", texts.timeZone, timeZone),
-    toFault("window", texts.window, window),
-  ];
-  const message = `resync schedule: ${faults.filter((fault) => fault !== undefined).join("; ")}`;
-  throw new UserError("invalid-resync-schedule", message);
-}
-
-function toFault(what: string, text: string, parsed: SettingParse<unknown>): string | undefined {
-  return parsed.ok ? undefined : `${what} "${toExcerpt(text)}" must be ${parsed.expected}`;
 }
 
 /**

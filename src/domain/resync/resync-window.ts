@@ -12,13 +12,6 @@ export function isInWindow(schedule: ResyncSchedule, at: Date): boolean {
   return schedule.window.kind === "all-day" || nextWindow(schedule, at).from <= at;
 }
 
-/** The end of the window that contains `at`; undefined outside of windows, and if it never ends. */
-export function windowEndsAt(schedule: ResyncSchedule, at: Date): Date | undefined {
-  if (schedule.window.kind === "all-day") return undefined;
-  const { from, until } = nextWindow(schedule, at);
-  return from <= at ? until : undefined;
-}
-
 /** The window that contains `at`, or the next one. All day: from `at` to the next night. */
 export function nextWindow(schedule: ResyncSchedule, at: Date): ResyncWindow {
   if (schedule.window.kind === "all-day") return { from: at, until: nextNightAt(schedule, at) };
@@ -35,19 +28,6 @@ export function nextWindow(schedule: ResyncSchedule, at: Date): ResyncWindow {
 export function findNightEnd(schedule: ResyncSchedule, now: Date): Date | undefined {
   const { until } = nextWindow(schedule, now);
   return until < nextNightAt(schedule, now) ? until : undefined;
-}
-
-/** How many ms of [from, until) lie within windows; 0 if there is nothing between the two. */
-export function windowMsBetween(schedule: ResyncSchedule, from: Date, until: Date): number {
-  const [fromMs, untilMs] = [from.getTime(), until.getTime()];
-  if (fromMs >= untilMs) return 0;
-  if (schedule.window.kind === "all-day") return untilMs - fromMs;
-  let sumMs = 0;
-  for (const span of spansFrom(schedule.timeZone, schedule.window, fromMs)) {
-    if (span.fromMs >= untilMs) break;
-    sumMs += Math.max(0, Math.min(span.untilMs, untilMs) - Math.max(span.fromMs, fromMs));
-  }
-  return sumMs;
 }
 
 /**

@@ -9,7 +9,7 @@ import {
   type ImagesSetting,
 } from "./images/blobs/parse-images-setting.ts";
 import { findVariable, listSettings, toTree } from "./setting-tree.ts";
-import { settingsSchema, type Settings } from "./settings-schema.ts";
+import { imageSettingsSchema, settingsSchema, type Settings } from "./settings-schema.ts";
 
 /** The settings of this process, parsed and complete. */
 export type Config = Readonly<ReturnType<typeof toConfig>>;
@@ -17,7 +17,7 @@ export type Config = Readonly<ReturnType<typeof toConfig>>;
 /** A query whose contacts are brought in by each night. */
 export type NightlySource = NonNullable<ReturnType<typeof toNightlySource>>;
 
-const settings = listSettings(settingsSchema);
+const settings = [...listSettings(settingsSchema), ...listSettings(imageSettingsSchema)];
 
 /** The names of all settings, for the documentation's test. */
 export const settingNames: readonly string[] = settings.map(({ name }) => name);

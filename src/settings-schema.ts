@@ -151,20 +151,6 @@ export const settingsSchema = z.object({
     /** Where an apiUrl may point that comes over HTTP, beside GREEN-API's own hosts. */
     hosts: setting("AVATARS_API_HOSTS", parsedBy(parseApiHosts).optional()),
   }),
-  /** Where images are kept, as it is given; `images` of the configuration follows from it: images/blobs/parse-images-setting.ts. */
-  imageStore: z.object({
-    place: setting("AVATARS_IMAGES", z.string().optional()),
-    endpoint: setting("AVATARS_S3_ENDPOINT", z.string().optional()),
-    region: setting("AVATARS_S3_REGION", z.string().optional()),
-    accessKeyId: setting("AVATARS_S3_ACCESS_KEY_ID", z.string().optional()),
-    secretAccessKey: setting("AVATARS_S3_SECRET_ACCESS_KEY", z.string().optional()),
-    pathStyle: setting("AVATARS_S3_PATH_STYLE", z.string().optional()),
-    awsRegion: setting("AWS_REGION", z.string().optional()),
-    awsDefaultRegion: setting("AWS_DEFAULT_REGION", z.string().optional()),
-    awsAccessKeyId: setting("AWS_ACCESS_KEY_ID", z.string().optional()),
-    awsSecretAccessKey: setting("AWS_SECRET_ACCESS_KEY", z.string().optional()),
-    awsSessionToken: setting("AWS_SESSION_TOKEN", z.string().optional()),
-  }),
   /** Where images are taken from beside the messengers' hosts: by http too, and wherever they are. Undefined: nowhere else. */
   imageHosts: setting("AVATARS_IMAGE_HOSTS", parsedBy(parseHostPorts).optional()),
   /** Undefined: no metrics are served. 0: on a free port. */
@@ -174,6 +160,24 @@ export const settingsSchema = z.object({
     "LOG_LEVEL",
     z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]).optional(),
   ),
+});
+
+/**
+ * Settings of where images are kept: read and checked together, by images/blobs/parse-images-setting.ts. Those of AWS_* stand in
+ * for ours.
+ */
+export const imageSettingsSchema = z.object({
+  place: setting("AVATARS_IMAGES", z.string().optional()),
+  endpoint: setting("AVATARS_S3_ENDPOINT", z.string().optional()),
+  region: setting("AVATARS_S3_REGION", z.string().optional()),
+  accessKeyId: setting("AVATARS_S3_ACCESS_KEY_ID", z.string().optional()),
+  secretAccessKey: setting("AVATARS_S3_SECRET_ACCESS_KEY", z.string().optional()),
+  pathStyle: setting("AVATARS_S3_PATH_STYLE", z.string().optional()),
+  awsRegion: setting("AWS_REGION", z.string().optional()),
+  awsDefaultRegion: setting("AWS_DEFAULT_REGION", z.string().optional()),
+  awsAccessKeyId: setting("AWS_ACCESS_KEY_ID", z.string().optional()),
+  awsSecretAccessKey: setting("AWS_SECRET_ACCESS_KEY", z.string().optional()),
+  awsSessionToken: setting("AWS_SESSION_TOKEN", z.string().optional()),
 });
 
 /** The settings, read and with their defaults. */

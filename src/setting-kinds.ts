@@ -65,7 +65,7 @@ export const duration = (atLeast: string, fallback: string) =>
       return z.NEVER;
     });
 
-/** How long a contact rests that nobody asks for, ms; null: for ever. */
+/** How long a contact rests that is not asked for, ms; null: for ever. */
 export const interval = z.string().transform((text, context) => {
   if (text.trim().toLowerCase() === "never") return null;
   const ms = readDurationMs(text);

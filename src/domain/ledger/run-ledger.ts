@@ -55,7 +55,7 @@ export interface RunLedger {
   /** Reserves one call of getStateInstance (or getContacts), over all processes. Returns how many ms to wait before it is sent. */
   reserveStateCall(instanceId: InstanceId): Promise<number>;
   /**
-   * The reserved call has been answered: from here on the next one counts its second, since nobody knows when this one has
+   * The reserved call has been answered: from here on the next one counts its second, since it is not known when this one has
    * arrived. Keeps what it said, if anything, for people to see.
    */
   noteState(instanceId: InstanceId, state: string | undefined): Promise<void>;

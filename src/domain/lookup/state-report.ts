@@ -25,8 +25,8 @@ export type StateReport =
   | { readonly kind: "unanswered"; readonly code: string };
 
 /**
- * `works`: getAvatar may be called; `waits`: it will be by itself; `needs-person`: not before somebody acts;
- * `unknown`: a word that nobody has told us of, so that only trying tells.
+ * `works`: getAvatar may be called; `waits`: it will be by itself; `needs-person`: not before a person acts;
+ * `unknown`: a word that no documentation names, so that only trying tells.
  */
 export type StateVerdict = "works" | "waits" | "needs-person" | "unknown";
 

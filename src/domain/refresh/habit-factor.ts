@@ -1,7 +1,7 @@
 const dayMs = 86_400_000;
 
 /**
- * What is believed of a contact that nobody has watched yet: a quarter of a change seen in 30 days. Pictures change hardly ever
+ * What is believed of a contact that has not been watched yet: a quarter of a change seen in 30 days. Pictures change hardly ever
  * with most people and every week with a few, so the belief is wide: a quarter of a change is soon outweighed by what is seen.
  */
 const believedChanges = 0.25;

@@ -5,9 +5,9 @@ import type { ContactStatus } from "../contact-status.ts";
 import { expiringUrlStep, toIntervalMs, toStep } from "./refresh-step.ts";
 import { habitFactor } from "./habit-factor.ts";
 
-/** When contacts that rest are asked again, by what is known of them. All in ms; undefined: not unless somebody asks. */
+/** When contacts that rest are asked again, by what is known of them. All in ms; undefined: not unless it is asked for. */
 export interface RefreshIntervals {
-  /** A contact whose habits nobody knows yet. */
+  /** A contact whose habits are not known yet. */
   readonly presentMs: number | undefined;
   readonly absentMs: number | undefined;
   readonly hiddenMs: number | undefined;

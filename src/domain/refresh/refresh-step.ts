@@ -14,7 +14,7 @@ const mostSteps = 100;
 
 /**
  * The share of the contacts taken at a time that is kept for those that are due by mere age, where there are so many. Fresh URLs
- * alone may need more calls than there are: without it, whoever has no URL, or one that lives for long, were never asked again.
+ * alone may need more calls than there are: without it, contacts with no URL, or one that lives for long, were never asked again.
  */
 export const agedShare = 0.25;
 

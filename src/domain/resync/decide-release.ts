@@ -9,7 +9,7 @@ export interface ReleaseFacts {
   readonly released: number;
   /** Released and not answered yet: in flight and in their backoff, too. */
   readonly underWay: number;
-  /** Those of them that nobody has called for yet. */
+  /** Those of them that no run has called for yet. */
   readonly waiting: number;
   /** The moment from which the share allows the next contact. */
   readonly nextReleaseAt: Date;
@@ -75,7 +75,7 @@ export type AfterRelease =
 /** Nothing was due: who comes later is found within this time. */
 const idleMs = 60_000;
 
-/** What has come of a release: contacts that were due, and those of them that nobody else had locked. */
+/** What has come of a release: contacts that were due, and those of them that no other transaction had locked. */
 export interface ReleasedCount {
   readonly found: number;
   readonly released: number;

@@ -72,7 +72,7 @@ export interface ResyncPlan {
   readonly stretch: number;
 }
 
-/** Beyond that many windows nobody plans. */
+/** A plan ends after so many windows. */
 const mostWindows = 60;
 
 /**

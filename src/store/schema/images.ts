@@ -3,7 +3,7 @@ import { bigint, boolean, check, integer, text } from "drizzle-orm/pg-core";
 import { avatarsSchema } from "./avatars-schema.ts";
 import { bytes, moment } from "./columns.ts";
 
-/** The images that are kept, each once, whoever shows it. Their bytes are in a directory or in S3, under their hash. */
+/** Images that are kept, each once, however many contacts show it. Their bytes are in a directory or in S3, by their hash. */
 export const images = avatarsSchema.table(
   "images",
   {

@@ -77,11 +77,10 @@ export async function serveApi({
 interface Connections {
   readonly sockets: Set<Socket>;
   readonly responses: Set<ServerResponse>;
-  isStopping: boolean;
 }
 
 function watchConnections(server: Server): Connections {
-  const connections: Connections = { sockets: new Set(), responses: new Set(), isStopping: false };
+  const connections: Connections = { sockets: new Set(), responses: new Set() };
   const { sockets, responses } = connections;
   server.on("connection", (socket: Socket) => {
     sockets.add(socket);
@@ -90,7 +89,6 @@ function watchConnections(server: Server): Connections {
   // The listener comes before that of Fastify, which may answer at once.
   server.prependListener("request", (_request, response) => {
     responses.add(response);
-    response.shouldKeepAlive &&= !connections.isStopping;
     response.once("close", () => responses.delete(response));
   });
   // Node takes a response for done when it is ended, and would cut what its reader has not fetched yet.
@@ -136,7 +134,6 @@ async function listen(api: Api, host: string, port: number): Promise<void> {
 /** Lets no connection wait for a next request, and cuts all after `graceMs`. Returns what ends that. */
 function closeWithin(server: Server, connections: Connections, graceMs: number): () => void {
   const { sockets, responses } = connections;
-  connections.isStopping = true;
   for (const response of responses) if (!response.headersSent) response.shouldKeepAlive = false;
   const look = setInterval(() => {
     // Node takes a connection on which nothing has come yet for one that is busy.

@@ -49,6 +49,28 @@ function paths(answer: ApiAnswer): string[] {
   return (answer.json()["errors"] as { path: string }[]).map(({ path }) => path);
 }
 
+describe("a sender who is refused", () => {
+  test("reads the answer while it sends, and is cut where it never stops", async () => {
+    const socket = await connectRaw(stage.url);
+    const chunk = `10000\r\n${"x".repeat(0x10000)}\r\n`;
+    const received: Buffer[] = [];
+    socket.on("data", (bytes: Buffer) => void received.push(bytes));
+    const sendOn = () => {
+      while (!socket.destroyed && socket.write(chunk));
+    };
+    socket.on("drain", sendOn);
+    // A reset is the end, too: no more than that may be said of one who does not stop.
+    const closed = new Promise((resolve) => void socket.once("close", resolve));
+    socket.write(
+      "POST /v1/batches HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer none\r\nContent-Type: application/x-ndjson\r\n" +
+        "Transfer-Encoding: chunked\r\n\r\n",
+    );
+    sendOn();
+    await closed;
+    expect(Buffer.concat(received).toString("latin1")).toMatch(/^HTTP\/1\.1 401 /);
+  });
+});
+
 describe("a problem", () => {
   test("names each faulty field by its path", async () => {
     const body = { instanceId: "x", contacts: [{ chatId }, { chatID: chatId }], priority: 7, maxAge: "soon" };

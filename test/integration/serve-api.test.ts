@@ -4,6 +4,7 @@ import { Agent, request, type IncomingMessage } from "node:http";
 import { connect, type Socket } from "node:net";
 import { PassThrough } from "node:stream";
 import { buffer, text } from "node:stream/consumers";
+import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { serveApi, type ApiServer } from "../../src/http/serve-api.ts";
 import { UserError } from "../../src/lib/errors.ts";
@@ -13,7 +14,8 @@ import { eventually } from "../support/eventually.ts";
 const host = "127.0.0.1";
 /** More than the buffers of a connection hold. */
 const largeBytes = 30_000_000;
-const graceMs = 60_000;
+/** Longer than a test may take: nothing is closed by the end of it. */
+const graceMs = 3_600_000;
 
 let api: FastifyInstance;
 let server: ApiServer;
@@ -28,7 +30,7 @@ beforeEach(async () => {
   arrived = createGate();
   answer = createGate();
   isClosing = false;
-  api = fastify({ requestTimeout: 0, http: { headersTimeout: 10_000 } });
+  api = fastify({ requestTimeout: 0, return503OnClosing: false, http: { headersTimeout: 10_000 } });
   api.get("/", async () => ({ ok: true }));
   api.get("/slow", async () => {
     arrived.open();
@@ -62,6 +64,10 @@ async function open(): Promise<Socket> {
   const socket = connect(server.port, host);
   await once(socket, "connect");
   return socket;
+}
+
+async function countConnections(): Promise<number> {
+  return promisify(api.server.getConnections.bind(api.server))();
 }
 
 /** Sends it, and reads what comes until the end. */
@@ -124,6 +130,13 @@ describe("what is no HTTP", () => {
     expect((await fetch(`${server.url}/`)).status).toBe(200);
   });
 
+  test("is not what expects more than HTTP knows: it is served all the same", async () => {
+    const raw = "GET / HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nConnection: close\r\n\r\n";
+    const { head, body } = await sendRaw(raw);
+    expect(head).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+    expect(JSON.parse(body)).toEqual({ ok: true });
+  });
+
   test("gets no answer that could be taken for another request's", async () => {
     const socket = await open();
     socket.write("GET /slow HTTP/1.1\r\nHost: x\r\n\r\n");
@@ -179,6 +192,35 @@ describe("stopping", () => {
     const stopped = server.stop(graceMs);
     await eventually(() => expect(api.server.listening).toBe(false));
     expect((await buffer(response)).length).toBe(largeBytes);
+    await stopped;
+  });
+
+  test("closes an idle connection also where an answer beside it was not fetched when the stop began", async () => {
+    const agent = new Agent({ keepAlive: true });
+    await text(await get("/", agent));
+    const idle = Object.values(agent.freeSockets).flat()[0]!;
+    const response = await get("/large");
+    const closed = once(idle, "close");
+    const stopped = server.stop(graceMs);
+    await eventually(() => expect(api.server.listening).toBe(false));
+    expect((await buffer(response)).length).toBe(largeBytes);
+    await Promise.all([closed, stopped]);
+  });
+
+  test("serves a request that comes on an open connection, as the last one there", async () => {
+    const pending = get("/slow");
+    await arrived.opened;
+    const socket = await open();
+    const answered = text(socket);
+    // Half of a request: the connection is neither silent nor idle.
+    socket.write("GET / HTTP/1.1\r\nHost: x\r\n");
+    await eventually(async () => expect(await countConnections()).toBe(2));
+    const stopped = server.stop(graceMs);
+    await eventually(() => expect(api.server.listening).toBe(false));
+    socket.write("\r\n");
+    expect(await answered).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*connection: close/i);
+    answer.open();
+    await text(await pending);
     await stopped;
   });
 

@@ -153,6 +153,21 @@ export const settingsSchema = z.object({
   }),
   /** Where images are taken from beside the messengers' hosts: by http too, and wherever they are. Undefined: nowhere else. */
   imageHosts: setting("AVATARS_IMAGE_HOSTS", parsedBy(parseHostPorts).optional()),
+  /** How much taking images may use, in each process. */
+  imageFetch: z.object({
+    /** At a time, from all hosts and from each. */
+    inFlight: setting("AVATARS_IMAGES_IN_FLIGHT", wholeNumber(1, 1_000).default(32)),
+    perHost: setting("AVATARS_IMAGES_PER_HOST", wholeNumber(1, 1_000).default(16)),
+    bytesPerSecond: setting(
+      "AVATARS_IMAGES_BYTES_PER_SECOND",
+      wholeNumber(10_000, 10_000_000_000).default(50_000_000),
+    ),
+  }),
+  /** Images that are not shown any more: removed, or kept with the change history. */
+  keepImages: setting(
+    "AVATARS_KEEP_IMAGES",
+    z.enum(["current", "history"], "current or history").default("current"),
+  ),
   /** Undefined: no metrics are served. 0: on a free port. */
   metricsPort: setting("METRICS_PORT", wholeNumber(0, 65_535).optional()),
   metricsHost: setting("METRICS_HOST", z.string().trim().default("127.0.0.1")),

@@ -7,10 +7,20 @@ import type { WorkerEvents } from "../worker/create-worker.ts";
 import type { ResyncEvents } from "../worker/resync/resync.ts";
 import type { QueueEvents } from "../queue/queue-events.ts";
 import type { RemovedRows } from "../store/retention/remove-in-steps.ts";
+import type { ImageTakerEvents } from "../images/take/create-image-taker.ts";
+import type { SettledCounts } from "../store/images/settle-images.ts";
 import { toErrorFields, type Logger } from "../lib/logger.ts";
 
 /** Every event that is logged: a fixed message, fields for the rest, chat ids as a keyed hash only. */
-export interface LogEvents extends WorkerEvents, QueueEvents, ApiEvents, ResyncEvents {
+export interface LogEvents extends WorkerEvents, QueueEvents, ApiEvents, ResyncEvents, ImageTakerEvents {
+  /** What the store of images has to say at its opening. */
+  imagesRemarked(fields: { text: string }): void;
+  /** Rows were written for tries to take images. */
+  imagesSettled(counts: SettledCounts): void;
+  /** Images that no contact shows any more are gone, row and bytes. */
+  imagesRemoved(fields: { images: number }): void;
+  /** A size was made and served, and could not be kept. */
+  imageSizeNotKept(error: unknown): void;
   contactsAsked(fields: { instanceId: string; report: ContactListReport }): void;
   sourceRead(fields: {
     added: number;
@@ -52,6 +62,7 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
     ...createNightLog(logger),
     ...createServiceLog(logger),
     ...createApiLog(logger),
+    ...createImageLog(logger),
     asideSaved: (fields) => logger.info(fields, "lookups saved that were put aside"),
     asideRefused: ({ contactId }, error) =>
       logger.error({ contactId, ...toErrorFields(error) }, "lookup that was put aside cannot be saved"),
@@ -189,4 +200,16 @@ function toReportFields(report: StateReport | ContactListReport): Record<string,
     default:
       return assertNever(report);
   }
+}
+
+/** Images of avatars, and the store that keeps them. */
+function createImageLog(logger: Logger) {
+  return {
+    imageTried: (fields) => logger.debug(fields, "image tried"),
+    imageDelayed: (fields, error) => logger.warn({ ...fields, ...toErrorFields(error) }, "images delayed"),
+    imagesRemarked: (fields) => logger.warn(fields, "images"),
+    imagesSettled: (counts) => logger.debug(counts, "images settled"),
+    imagesRemoved: (fields) => logger.info(fields, "images removed"),
+    imageSizeNotKept: (error) => logger.warn(toErrorFields(error), "size of an image not kept"),
+  } satisfies Partial<LogEvents>;
 }

@@ -18,6 +18,8 @@ import { startActivityReport } from "../worker/report-activity.ts";
 import { createWakeTimers, type WakeTimers } from "../worker/wake-timers.ts";
 import { acceptRequest } from "./accept-job.ts";
 import type { Base } from "./base.ts";
+import { openImageTaking, type ImageTaking } from "./image-taking.ts";
+import { openImages } from "./images.ts";
 import { checkTokens, createTokenCache } from "./tokens.ts";
 import { openWorkerTasks } from "./worker-tasks.ts";
 
@@ -49,10 +51,12 @@ export async function startWorker(
   metrics: Metrics | undefined,
 ): Promise<RunningWorker> {
   const { config, events, closer, simulated } = base;
-  const { worker, timers, greenApi, activity } = await openEngine(base, queues, metrics);
+  const kept = await openImages(base);
+  const images = kept && (await openImageTaking(base, kept));
+  const { worker, timers, greenApi, activity } = await openEngine(base, queues, metrics, images);
   const isOurs = (id: InstanceId) => (id === simulatedInstanceId) === simulated;
   const consumers = await startConsumers(base, queues, worker, isOurs);
-  const tasks = await openWorkerTasks(base, queues, { isOurs, isService: metrics !== undefined });
+  const tasks = await openWorkerTasks(base, queues, { isOurs, isService: metrics !== undefined }, images);
   const stopTasks = startTasks(tasks, {
     random: Math.random,
     onError: (where, error) => events.ledgerFailed({ where }, error),
@@ -71,7 +75,8 @@ export async function startWorker(
       ...consumers.map((consumer) => consumer.stop(graceMs)),
       worker.stop(graceMs),
     ]);
-    await Promise.all([greenApi.close(), stopReport()]);
+    // Answers that were saved last are offered still.
+    await Promise.all([images?.stop(graceMs), greenApi.close(), stopReport()]);
     events.workerStopped();
   });
   closer.add("worker", stop);
@@ -87,7 +92,12 @@ interface Engine {
 }
 
 /** @throws UserError `wrong-secret-key`, `no-secret-key` */
-async function openEngine(base: Base, queues: Queues, metrics: Metrics | undefined): Promise<Engine> {
+async function openEngine(
+  base: Base,
+  queues: Queues,
+  metrics: Metrics | undefined,
+  images: ImageTaking | undefined,
+): Promise<Engine> {
   const { config, events } = base;
   await checkTokens(base);
   const openToken = createTokenCache(base.secrets());
@@ -100,6 +110,7 @@ async function openEngine(base: Base, queues: Queues, metrics: Metrics | undefin
   const worker = createWorker({
     ledger,
     isTransient,
+    offerImages: images?.offer,
     getAvatar: observed.watch(greenApi.getAvatar),
     getState: greenApi.getState,
     openToken,
@@ -136,7 +147,7 @@ async function openRunLedger(base: Base): Promise<RunLedger> {
     random: Math.random,
     claimLeaseMs,
     hashErased: createChatHash(base.secretKey(), "erased chats"),
-    keepsImages: false,
+    keepsImages: base.config.images.kind !== "off",
   };
   return createRunLedger(database, settings, claims);
 }

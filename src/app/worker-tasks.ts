@@ -8,6 +8,7 @@ import { findDueInstances } from "../store/work/find-due-instances.ts";
 import { applyLookupsAside } from "../store/work/save-lookups.ts";
 import { createSweep } from "../worker/sweep.ts";
 import type { Base } from "./base.ts";
+import type { ImageTaking } from "./image-taking.ts";
 import { openResyncTasks } from "./resync-tasks.ts";
 
 /** An answer that was put aside is seen this long, at most, after its contact is free. */
@@ -32,6 +33,7 @@ export async function openWorkerTasks(
   base: Base,
   queues: Queues,
   scope: WorkerScope,
+  images: ImageTaking | undefined,
 ): Promise<BackgroundTask[]> {
   const { config, database, events } = base;
   const { pool } = database;
@@ -46,6 +48,7 @@ export async function openWorkerTasks(
       run: async () => applyAside(base),
     },
     { name: "finish batches", everyMs: finishIntervalMs, run: createBatchFinisher(pool) },
+    ...(images?.tasks ?? []),
     ...(scope.isService ? await openResyncTasks(base, queues) : []),
     ...listRemovalTasks({
       pool,
@@ -56,8 +59,9 @@ export async function openWorkerTasks(
   ];
 }
 
-async function applyAside({ database, events }: Base): Promise<void> {
-  const { records, refused } = await applyLookupsAside(database.pool, false, isTransient);
+async function applyAside({ config, database, events }: Base): Promise<void> {
+  const keepsImages = config.images.kind !== "off";
+  const { records, refused } = await applyLookupsAside(database.pool, keepsImages, isTransient);
   if (records > 0) events.asideSaved({ records });
   for (const { contactId, error } of refused) events.asideRefused({ contactId }, error);
 }

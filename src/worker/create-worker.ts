@@ -14,12 +14,13 @@ import type { Clock } from "./run/clocks.ts";
 import { runInstance, type RunSettings } from "./run/instance-run.ts";
 import type { RunEnd } from "./run/run-stop.ts";
 import { createSaveBuffer } from "./run/save-buffer.ts";
-import type { SaveEvents } from "./run/write-records.ts";
+import type { RecordWriterPorts, SaveEvents } from "./run/write-records.ts";
 
 export interface WorkerPorts
   extends Pick<ContactCallsPorts, "getAvatar" | "openToken">, Pick<LanesPorts, "getState" | "wakeAfter"> {
   readonly ledger: RunLedger;
   readonly isTransient: (error: unknown) => boolean;
+  readonly offerImages?: RecordWriterPorts["offerImages"];
   /** Does any instance wait for its run? */
   readonly othersWait: () => Promise<boolean>;
   readonly clock: Clock;
@@ -57,7 +58,7 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
   // The signal has a listener for every call in flight: that is no leak.
   setMaxListeners(0, signal);
   const policy = { ...settings.retry, ...settings.probe };
-  const saves = createSaveBuffer({ ledger, isTransient: ports.isTransient, events });
+  const saves = createSaveBuffer(ports);
   const inFlight = createCallsInFlight(clock);
   const lanes = createLanes({ ...ports, policy, save, signal });
   const callContact = createContactCalls({ ...ports, policy, save, signal });

@@ -1,7 +1,7 @@
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readConfig } from "../../src/config.ts";
-import { chooseUnsetImages, parseImagesSetting } from "../../src/images/blobs/parse-images-setting.ts";
+import { parseImagesSetting } from "../../src/images/blobs/parse-images-setting.ts";
 
 const keys = { AVATARS_S3_ACCESS_KEY_ID: "ours", AVATARS_S3_SECRET_ACCESS_KEY: "our+secret/=" };
 const amazons = { AWS_ACCESS_KEY_ID: "theirs", AWS_SECRET_ACCESS_KEY: "their-secret" };
@@ -27,14 +27,9 @@ describe("where images are kept", () => {
     expect(parse({ AVATARS_IMAGES: text })).toEqual({ kind: "off", isChosen: true });
   });
 
-  test("is beside the embedded database where nothing is set, and nowhere with another database", () => {
+  test("is nowhere where nothing is set", () => {
     expect(parse({})).toBeUndefined();
-    expect(chooseUnsetImages("/data", true)).toEqual({ kind: "directory", path: join("/data", "images") });
-    expect(readConfig({ AVATARS_DATA_DIR: "/data" }).images).toEqual(chooseUnsetImages("/data", true));
-    expect(readConfig({ DATABASE_URL: "postgres://db/crm" }).images).toEqual({
-      kind: "off",
-      isChosen: false,
-    });
+    expect(readConfig({}).images).toEqual({ kind: "off", isChosen: false });
   });
 
   test.each([

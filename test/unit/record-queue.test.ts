@@ -24,7 +24,7 @@ test("a batch takes of each contact the first record, as many as it may, and lea
 });
 
 test("a record counts as unsaved, once, until it is settled, also when it is put back", () => {
-  const queue = createRecordQueue();
+  const queue = createRecordQueue(0);
   const [first, second] = [toRecord(1, 1), toRecord(2, 2)];
   queue.add(first);
   queue.add(second);

@@ -1,5 +1,6 @@
 import type { LookupRecord } from "../../domain/ledger/lookup-record.ts";
 import type { ClaimFence } from "../../domain/ledger/run-ledger.ts";
+import { createBase64Room } from "./base64-room.ts";
 
 /** Records that are not written yet, in the order in which they came. */
 export interface RecordQueue {
@@ -18,7 +19,9 @@ export interface RecordQueue {
 
 export const maxBatch = 500;
 
-export function createRecordQueue(): RecordQueue {
+/** @param mostBase64 room for images that answers had, characters; 0: none is kept */
+export function createRecordQueue(mostBase64: number): RecordQueue {
+  const room = createBase64Room(mostBase64);
   let waiting: LookupRecord[] = [];
   let taken: readonly LookupRecord[] = [];
   return {
@@ -26,7 +29,7 @@ export function createRecordQueue(): RecordQueue {
       return waiting.length;
     },
     add(record) {
-      waiting.push(record);
+      waiting.push(room.admit(record));
     },
     take() {
       ({ batch: taken, later: waiting } = splitBatch(waiting));
@@ -38,6 +41,7 @@ export function createRecordQueue(): RecordQueue {
       waiting.push(...records);
     },
     settle() {
+      for (const record of taken) room.leave(record);
       taken = [];
     },
     listUnsaved: () => [...taken, ...waiting].map(({ contactId, runId }) => ({ contactId, runId })),

@@ -13,11 +13,14 @@ export interface SaveBuffer {
   drain(signal: AbortSignal): Promise<void>;
 }
 
+/** Some hundred images of the usual size. */
+const mostBase64 = 32 * 1024 * 1024;
+
 /** All instances of a process share one statement: its batch grows with the load by itself. */
 const flushIntervalMs = 100;
 
 export function createSaveBuffer(ports: RecordWriterPorts): SaveBuffer {
-  const queue = createRecordQueue();
+  const queue = createRecordQueue(ports.offerImages === undefined ? 0 : mostBase64);
   let flushing: Promise<void> | undefined;
   let stop: AbortSignal | undefined;
   const writer = { ...ports, queue, stop: () => stop };

@@ -1,11 +1,17 @@
 import type { LookupRecord } from "../../domain/ledger/lookup-record.ts";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
 import { sleep } from "../../lib/deadline.ts";
+import { getBase64 } from "./base64-room.ts";
 import type { RecordQueue } from "./record-queue.ts";
 
 export interface RecordWriterPorts {
   readonly ledger: Pick<RunLedger, "saveLookups">;
   readonly isTransient: (error: unknown) => boolean;
+  /**
+   * Told of answers that are saved and whose images are to be taken: URLs die, and what an answer had is lost afterwards.
+   * Undefined: no images are kept.
+   */
+  readonly offerImages?: ((records: readonly LookupRecord[]) => void) | undefined;
   readonly events: SaveEvents;
 }
 
@@ -47,10 +53,16 @@ export async function writeRecords(writer: RecordWriter, batch: readonly LookupR
 }
 
 /** Saves once. Contacts that other transactions have locked cost the rest nothing. */
-async function save({ ledger, events, queue, stop }: RecordWriter, batch: readonly LookupRecord[]) {
-  const { setAside, left } = await ledger.saveLookups(batch);
+async function save(writer: RecordWriter, batch: readonly LookupRecord[]) {
+  const { ledger, events, queue, stop, offerImages } = writer;
+  const { setAside, left, imageWanted } = await ledger.saveLookups(batch);
   const saved = batch.filter(({ contactId }) => !setAside.has(contactId) && !left.has(contactId));
   if (saved.length > 0) events.saved(saved);
+  // An image that comes with an answer tells of a change also where the version is the same.
+  const offered = saved.filter(
+    (record) => imageWanted.has(record.contactId) || getBase64(record) !== undefined,
+  );
+  if (offered.length > 0) offerImages?.(offered);
   if (setAside.size > 0) events.savesSetAside({ records: setAside.size });
   if (left.size === 0) return;
   queue.putBack(batch.filter(({ contactId }) => left.has(contactId)));

@@ -1,0 +1,39 @@
+import { UserError } from "../lib/errors.ts";
+import type { BlobStore } from "../images/blobs/blob-store.ts";
+import type { Sizes } from "../images/sizes/create-sizes.ts";
+import { readImageKey } from "../store/images/installation.ts";
+import type { Base } from "./base.ts";
+
+/** Where images are kept, and how contacts are addressed. */
+export interface Images {
+  readonly blobs: BlobStore;
+  readonly sizes: Sizes;
+  /** Of the addresses of contacts. */
+  readonly key: Buffer;
+}
+
+/**
+ * Opens the store of images, and looks whether it can be written to. Undefined: images are off. What opens them is loaded only
+ * then: most commands never need it.
+ * @throws UserError as the stores say, `images-*`
+ */
+export async function openImages({ config, database, events, closer }: Base): Promise<Images | undefined> {
+  if (config.images.kind === "off") return undefined;
+  const [{ openBlobs }, { openResizer }, { createSizes }] = await Promise.all([
+    import("../images/blobs/open-blobs.ts"),
+    import("../images/sizes/open-resizer.ts"),
+    import("../images/sizes/create-sizes.ts"),
+  ]);
+  const blobs = await openBlobs(config.images);
+  if (blobs === undefined) throw new UserError("images-off", "images are off");
+  closer.add("images", () => blobs.close());
+  for (const text of await blobs.check()) events.imagesRemarked({ text });
+  const resizer = await openResizer();
+  const sizes = createSizes({
+    blobs,
+    resizer,
+    onNotKept: (error) => events.imageSizeNotKept(error),
+    now: () => performance.now(),
+  });
+  return { blobs, sizes, key: await readImageKey(database.pool) };
+}

@@ -24,6 +24,7 @@ CREATE TABLE "avatars"."installation" (
 	"image_key_inner" "bytea" NOT NULL,
 	"image_key_outer" "bytea" NOT NULL,
 	"public_url" text,
+	"serves_images" boolean DEFAULT false NOT NULL,
 	CONSTRAINT "installation_only_check" CHECK ("avatars"."installation"."is_only")
 );
 --> statement-breakpoint
@@ -63,7 +64,8 @@ RETURN translate(encode(int8send(contact_id) || substr(
 -- `select` on the view, and no right on a table.
 CREATE VIEW avatars.current AS
 SELECT c.chat_id, c.instance_id, c.external_ref, c.status, c.checked_at,
-  coalesce(i.public_url, '') || '/i/' || avatars.image_token(c.id, i.image_key_inner, i.image_key_outer) AS image_url,
+  CASE WHEN i.serves_images THEN
+    coalesce(i.public_url, '') || '/i/' || avatars.image_token(c.id, i.image_key_inner, i.image_key_outer) END AS image_url,
   encode(a.image_sha256, 'hex') AS image_sha256, a.image_at,
   a.image_sha256 is not null and (c.status <> 'present' or a.image_version is distinct from a.version) AS image_old,
   a.url AS provider_url, a.url_expires_at AS provider_url_expires_at

@@ -3,7 +3,11 @@ import type { RefreshIntervals, RefreshPolicy } from "./domain/refresh/refresh-p
 import type { ResyncSchedule } from "./domain/resync/resync-schedule.ts";
 import { normalizeApiUrl } from "./lib/api-url.ts";
 import { UserError } from "./lib/errors.ts";
-import { parseImagesSetting, type ImagesSetting } from "./images/blobs/parse-images-setting.ts";
+import {
+  chooseUnsetImages,
+  parseImagesSetting,
+  type ImagesSetting,
+} from "./images/blobs/parse-images-setting.ts";
 import { findVariable, listSettings, toTree } from "./setting-tree.ts";
 import { imageSettingsSchema, settingsSchema, type Settings } from "./settings-schema.ts";
 
@@ -75,8 +79,8 @@ function toConfig(
     refresh: toRefreshPolicy(settings.refresh),
     resync: { schedule, share, dayShare, source },
     api: { ...api, trustedProxies, hosts },
-    /** Where images are kept; off unless it is set. */
-    images: images ?? ({ kind: "off", isChosen: false } satisfies ImagesSetting),
+    /** Where images are kept: beside the embedded database unless it is set, else nowhere. */
+    images: images ?? chooseUnsetImages(settings.dataDir, settings.databaseUrl === undefined),
     imageHosts: settings.imageHosts ?? [],
     /** Passed on to programs that we start. */
     path,

@@ -151,6 +151,13 @@ export const settingsSchema = z.object({
     /** Where an apiUrl may point that comes over HTTP, beside GREEN-API's own hosts. */
     hosts: setting("AVATARS_API_HOSTS", parsedBy(parseApiHosts).optional()),
   }),
+  /** Where the API is reached from outside, without a slash at its end: the base of addresses of images. */
+  publicUrl: setting(
+    "AVATARS_PUBLIC_URL",
+    url("http:", "https:")
+      .transform((text) => (text.endsWith("/") ? text.slice(0, -1) : text))
+      .optional(),
+  ),
   /** Where images are taken from beside the messengers' hosts: by http too, and wherever they are. Undefined: nowhere else. */
   imageHosts: setting("AVATARS_IMAGE_HOSTS", parsedBy(parseHostPorts).optional()),
   /** How much taking images may use, in each process. */

@@ -15,7 +15,9 @@ import { createBatches } from "./subjects/batches.ts";
 import { createContacts } from "./subjects/contacts.ts";
 import type { Door } from "./subjects/door.ts";
 import { createInstances } from "./subjects/instances.ts";
+import type { Images } from "./images.ts";
 import { findMissing } from "./readiness.ts";
+import { serveImages } from "./serve-images.ts";
 import { createResyncs } from "./subjects/resyncs.ts";
 
 /**
@@ -41,6 +43,8 @@ export interface ApiLinks extends Pick<Door, "getQueues"> {
   /** Returns at once: the contacts are in Postgres. */
   readonly wake: (id: InstanceId) => void;
   readonly metrics: Metrics;
+  /** Undefined: images are off. */
+  readonly images: Images | undefined;
 }
 
 /**
@@ -61,6 +65,7 @@ export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPort
     scrape: links.metrics.scrape,
     isTransient,
     isOverloaded: () => door.quick.pool.waitingCount > maxWaiting,
+    images: links.images && serveImages(door.quick, links.images, base.events),
     parseContactId: (text) => parseContactId(text, undefined),
     formatResults: encodeResults,
   };

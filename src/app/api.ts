@@ -4,6 +4,7 @@ import { once } from "../lib/closing/once.ts";
 import { tapEvents } from "../lib/tap-events.ts";
 import { readVersion } from "../lib/version.ts";
 import { openApiPorts, type ApiLinks } from "./api-ports.ts";
+import { writeServedAt } from "../store/images/installation.ts";
 import type { Base } from "./base.ts";
 
 export interface RunningApi {
@@ -26,6 +27,10 @@ const watchMs = 15 * 60_000;
 export async function openApi(base: Base, links: ApiLinks): Promise<RunningApi> {
   const { config, events, closer } = base;
   const ports = await openApiPorts(base, links);
+  await writeServedAt(base.database.pool, {
+    servesImages: links.images !== undefined,
+    publicUrl: config.publicUrl ?? null,
+  });
   const api = await createApi(
     ports,
     {

@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import type { HostPort } from "../domain/host-port.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { once } from "../lib/closing/once.ts";
 import { settleWithin } from "../lib/deadline.ts";
@@ -10,6 +11,8 @@ import type { RunningApi } from "./api.ts";
 import { openBase, type Base, type BaseOptions } from "./base.ts";
 import { createContactLister, type ContactLister } from "./contact-lister.ts";
 import { createInstances, type Instances } from "./subjects/instances.ts";
+import { createImageFiles, type ImageFiles } from "./image-files.ts";
+import { openImages, tellWhetherOff } from "./images.ts";
 import { openMetrics, serveMetricsPort } from "./metrics.ts";
 import { createResyncs, type Resyncs } from "./subjects/resyncs.ts";
 import { createBatches, type Batches } from "./subjects/batches.ts";
@@ -23,6 +26,7 @@ export { openSource } from "../intake/open-source.ts";
 export { readContactList } from "../intake/read-contact-list.ts";
 export { readContacts, type ContactColumns } from "../intake/read-contacts.ts";
 export { readSource } from "./read-source.ts";
+export { encodeGallery } from "../results/gallery/encode-gallery.ts";
 export { encodeResults, type ResultFormat } from "../results/encode-results.ts";
 export { startSimulator } from "../simulator/start-simulator.ts";
 
@@ -38,13 +42,18 @@ export interface App extends StatusStore {
   readonly batches: Batches;
   readonly apiKeys: ApiKeys;
   readonly resyncs: Resyncs;
+  readonly images: ImageFiles;
   /** The contacts that GREEN-API lists for an instance, as it wrote them. @throws UserError */
   readonly listContacts: ContactLister;
   /**
    * Starts working: instance runs, requests from the queue, the sweep.
    * @param options.isService it runs for good: it counts what it does, serves metrics where METRICS_PORT is set, and resyncs
+   * @param options.imageHosts hosts that images may be taken from, beside those of the settings
    */
-  startWorker(options?: { readonly isService: boolean }): Promise<RunningWorker>;
+  startWorker(options?: {
+    readonly isService?: boolean;
+    readonly imageHosts?: readonly HostPort[];
+  }): Promise<RunningWorker>;
   /**
    * Serves the HTTP API on HOST and PORT.
    * @throws UserError `api-unavailable` where it cannot listen
@@ -66,6 +75,7 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
   const getQueues = createQueueOpener(base);
   const wake = createWake(getQueues);
   const getMetrics = once(() => openMetrics(base));
+  const getImages = once(() => openImages(base));
   const door: Door = {
     config,
     quick: database,
@@ -86,15 +96,23 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     batches: createBatches(door),
     instances: createInstances(door),
     resyncs: createResyncs(door),
+    images: createImageFiles(getImages, database),
     listContacts: createContactLister(base),
-    async startWorker({ isService } = { isService: false }) {
+    async startWorker({ isService = false, imageHosts: hosts = [] } = {}) {
       const watching = isService ? getMetrics() : undefined;
       if (watching) await serveMetricsPort(base, watching);
-      return startWorker(base, await getQueues(), watching);
+      const worker = await startWorker(base, await getQueues(), watching, { kept: await getImages(), hosts });
+      if (isService) tellWhetherOff(base);
+      return worker;
     },
     async serveApi() {
       const { openApi } = await import("./api.ts");
-      return openApi(base, { wake: (id) => void wake(id), getQueues, metrics: getMetrics() });
+      return openApi(base, {
+        wake: (id) => void wake(id),
+        getQueues,
+        metrics: getMetrics(),
+        images: await getImages(),
+      });
     },
     onClose: closer.add,
     close: closer.close,

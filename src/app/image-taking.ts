@@ -1,3 +1,4 @@
+import type { HostPort } from "../domain/host-port.ts";
 import type { ImageFacts } from "../domain/images/image.ts";
 import type { LookupRecord } from "../domain/ledger/lookup-record.ts";
 import { listKeysOfHash, toBlobKey } from "../images/blobs/blob-key.ts";
@@ -29,8 +30,15 @@ export interface ImageTaking {
   readonly stop: (graceMs: number) => Promise<void>;
 }
 
-/** Opens what takes images; what it needs is loaded only now. */
-export async function openImageTaking(base: Base, { blobs }: Images): Promise<ImageTaking> {
+/**
+ * Opens what takes images; what it needs is loaded only now.
+ * @param hosts that images may be taken from, beside those of the settings
+ */
+export async function openImageTaking(
+  base: Base,
+  { blobs }: Images,
+  hosts: readonly HostPort[],
+): Promise<ImageTaking> {
   const { config, database, events } = base;
   const { pool } = database;
   const [{ createImageFetcher }, { createFetchLimits }, { createImageTaker }] = await Promise.all([
@@ -39,7 +47,7 @@ export async function openImageTaking(base: Base, { blobs }: Images): Promise<Im
     import("../images/take/create-image-taker.ts"),
   ]);
   const fetcher = createImageFetcher({
-    named: config.imageHosts,
+    named: [...config.imageHosts, ...hosts],
     connectionsPerOrigin: config.imageFetch.perHost,
   });
   const gate = createFetchLimits(config.imageFetch, performance);

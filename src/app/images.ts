@@ -37,3 +37,8 @@ export async function openImages({ config, database, events, closer }: Base): Pr
   });
   return { blobs, sizes, key: await readImageKey(database.pool) };
 }
+
+/** Says in one line that images are off, where nothing says that they shall be. */
+export function tellWhetherOff({ config, events }: Pick<Base, "config" | "events">): void {
+  if (config.images.kind === "off" && !config.images.isChosen) events.imagesOff();
+}

@@ -13,12 +13,16 @@ import { toErrorFields, type Logger } from "../lib/logger.ts";
 
 /** Every event that is logged: a fixed message, fields for the rest, chat ids as a keyed hash only. */
 export interface LogEvents extends WorkerEvents, QueueEvents, ApiEvents, ResyncEvents, ImageTakerEvents {
+  /** No images are kept, and no setting says that none shall be. */
+  imagesOff(): void;
   /** What the store of images has to say at its opening. */
   imagesRemarked(fields: { text: string }): void;
   /** Rows were written for tries to take images. */
   imagesSettled(counts: SettledCounts): void;
   /** Images that no contact shows any more are gone, row and bytes. */
   imagesRemoved(fields: { images: number }): void;
+  /** The bytes of an image are gone, which so many contacts show: it is wanted again. */
+  imageLost(fields: { contacts: number }): void;
   /** A size was made and served, and could not be kept. */
   imageSizeNotKept(error: unknown): void;
   contactsAsked(fields: { instanceId: string; report: ContactListReport }): void;
@@ -207,9 +211,11 @@ function createImageLog(logger: Logger) {
   return {
     imageTried: (fields) => logger.debug(fields, "image tried"),
     imageDelayed: (fields, error) => logger.warn({ ...fields, ...toErrorFields(error) }, "images delayed"),
+    imagesOff: () => logger.info("images are not kept: AVATARS_IMAGES says where to keep them"),
     imagesRemarked: (fields) => logger.warn(fields, "images"),
     imagesSettled: (counts) => logger.debug(counts, "images settled"),
     imagesRemoved: (fields) => logger.info(fields, "images removed"),
+    imageLost: (fields) => logger.warn(fields, "bytes of an image lost"),
     imageSizeNotKept: (error) => logger.warn(toErrorFields(error), "size of an image not kept"),
   } satisfies Partial<LogEvents>;
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { simulatedInstanceId, type InstanceId } from "../domain/instance-id.ts";
 import type { RunLedger } from "../domain/ledger/run-ledger.ts";
+import type { HostPort } from "../domain/host-port.ts";
 import { once } from "../lib/closing/once.ts";
 import { createChatHash } from "../lib/secrets/chat-hash.ts";
 import { startTasks } from "../lib/start-tasks.ts";
@@ -19,7 +20,7 @@ import { createWakeTimers, type WakeTimers } from "../worker/wake-timers.ts";
 import { acceptRequest } from "./accept-job.ts";
 import type { Base } from "./base.ts";
 import { openImageTaking, type ImageTaking } from "./image-taking.ts";
-import { openImages } from "./images.ts";
+import type { Images } from "./images.ts";
 import { checkTokens, createTokenCache } from "./tokens.ts";
 import { openWorkerTasks } from "./worker-tasks.ts";
 
@@ -35,6 +36,8 @@ const tasksStopMs = 2_000;
 /** A worker that takes instance runs until it is stopped. */
 export interface RunningWorker {
   readonly activity: Activity;
+  /** Does it take no image at the moment? */
+  readonly isImageIdle: () => boolean;
   readonly backend: "postgres" | "redis";
   /** Claims nothing new, finishes what is in flight within the grace period, gives the rest back. */
   stop(): Promise<void>;
@@ -49,10 +52,10 @@ export async function startWorker(
   base: Base,
   queues: Queues,
   metrics: Metrics | undefined,
+  { kept, hosts }: { readonly kept: Images | undefined; readonly hosts: readonly HostPort[] },
 ): Promise<RunningWorker> {
   const { config, events, closer, simulated } = base;
-  const kept = await openImages(base);
-  const images = kept && (await openImageTaking(base, kept));
+  const images = kept && (await openImageTaking(base, kept, hosts));
   const { worker, timers, greenApi, activity } = await openEngine(base, queues, metrics, images);
   const isOurs = (id: InstanceId) => (id === simulatedInstanceId) === simulated;
   const consumers = await startConsumers(base, queues, worker, isOurs);
@@ -80,7 +83,7 @@ export async function startWorker(
     events.workerStopped();
   });
   closer.add("worker", stop);
-  return { activity, backend: queues.backend, stop };
+  return { activity, isImageIdle: () => images?.isIdle() ?? true, backend: queues.backend, stop };
 }
 
 /** The parts that work on an instance when its run comes. */

@@ -24,6 +24,8 @@ function addEnrichCommand(program: Command, io: CommandIo, setExitCode: SetExitC
       "where the results go, .csv or .ndjson (default: NAME.avatars.csv in this folder)",
     )
     .option("--rejects <file>", "where lines that are no contacts go (default: beside the results)")
+    .option("--images <folder>", "also write each picture as a file, named after its reference or chat id")
+    .option("--gallery <file>", "also write one page with all faces, .html, to be opened in a browser")
     .option(
       "--allow-incomplete",
       "exit with 0 also when some contacts have no clear answer, or some lines are no contacts",
@@ -94,7 +96,9 @@ function addExportCommand(program: Command, io: CommandIo, setExitCode: SetExitC
   program
     .command("export")
     .description("Write what is known of the contacts to a file.")
-    .requiredOption("--out <file>", "where the results go, .csv or .ndjson; - writes CSV to standard output")
+    .option("--out <file>", "where the results go, .csv or .ndjson; - writes CSV to standard output")
+    .option("--images <folder>", "write each picture as a file, named after its reference or chat id")
+    .option("--gallery <file>", "write one page with all faces, .html, to be opened in a browser")
     .addOption(instanceOption())
     .option("--batch <id>", "only the contacts of this batch, in the order of its file", toBatchId)
     .option("--status <list>", `only these, separated by commas: ${contactStatuses.join(", ")}`, toStatuses)
@@ -103,7 +107,8 @@ function addExportCommand(program: Command, io: CommandIo, setExitCode: SetExitC
       `
 Examples:
   avatars export --out all.csv
-  avatars export --status present,absent --out - | head`,
+  avatars export --status present,absent --out - | head
+  avatars export --images faces --gallery faces.html`,
     )
     .action(async (options) => {
       const { exportResults } = await import("./batch/export.ts");

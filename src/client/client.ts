@@ -98,6 +98,19 @@ export interface RefreshOptions extends CallOptions {
   readonly waitMs?: number | undefined;
 }
 
+/** An image of a size, or what is wanted in its place. */
+export interface ImageOptions extends CallOptions {
+  /** Pixels of each side of a square; without it the image as it was taken. */
+  readonly size?: 64 | 128 | 256 | 640;
+  readonly fallback?: "404" | "blank" | "silhouette";
+}
+
+export interface ImageBytes {
+  /** The media type of the bytes. */
+  readonly type: string;
+  readonly bytes: Uint8Array;
+}
+
 export type Refreshed =
   | { readonly kind: "answered"; readonly contact: Contact }
   /** The time was up: the batch tells when there is an answer. The contact is as it was, or null where it was erased meanwhile. */
@@ -147,6 +160,8 @@ export interface Client {
   retryBatch(id: string, options?: CallOptions): Promise<BatchChange>;
   /** @param chatId or a phone number with its country code */
   getContact(instanceId: string, chatId: string, options?: CallOptions): Promise<Contact>;
+  /** @throws ApiProblem 404 where it shows none, unless `fallback` asks for something in its place */
+  getContactImage(instanceId: string, chatId: string, options?: ImageOptions): Promise<ImageBytes>;
   getContactHistory(
     instanceId: string,
     chatId: string,

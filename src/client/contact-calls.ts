@@ -1,5 +1,5 @@
 import { iteratePages, toJsonBody, type Caller } from "./caller.ts";
-import type { Client, Refreshed } from "./client.ts";
+import type { Client, ImageBytes, Refreshed } from "./client.ts";
 import { followChanges } from "./follow-changes.ts";
 import { joinSignals } from "./join-signals.ts";
 import { readJson } from "./read-answer.ts";
@@ -10,6 +10,7 @@ export type ContactCalls = Pick<
   | "getContact"
   | "getContactHistory"
   | "iterateContactHistory"
+  | "getContactImage"
   | "refreshContact"
   | "eraseContact"
   | "lookupContacts"
@@ -27,6 +28,14 @@ export function createContactCalls({ ask, send, timing, signal: ofClient }: Call
       ask("getContactHistory", { path: { id, chatId }, query: { ...page }, options: call }),
     iterateContactHistory: (id, chatId, page, call) =>
       iteratePages(page, async (next) => calls.getContactHistory(id, chatId, { ...page, ...next }, call)),
+    getContactImage: async (id, chatId, { size, fallback, ...call } = {}) =>
+      send<ImageBytes>({
+        operation: "getContactImage",
+        path: { id, chatId },
+        query: { size, fallback },
+        read: readImage,
+        options: call,
+      }),
     refreshContact: async (id, chatId, { waitMs = defaultWaitMs, ...call } = {}) =>
       send<Refreshed>({
         operation: "refreshContact",
@@ -55,6 +64,11 @@ export function createContactCalls({ ask, send, timing, signal: ofClient }: Call
       ),
   };
   return calls;
+}
+
+async function readImage(response: Response): Promise<ImageBytes> {
+  const type = response.headers.get("content-type") ?? "";
+  return { type, bytes: new Uint8Array(await response.arrayBuffer()) };
 }
 
 async function readRefreshed(response: Response): Promise<Refreshed> {

@@ -18,6 +18,11 @@ export const operations = {
     path: "/v1/instances/{id}/contacts/{chatId}/history",
     isRepeatable: true,
   },
+  getContactImage: {
+    method: "GET",
+    path: "/v1/instances/{id}/contacts/{chatId}/image",
+    isRepeatable: true,
+  },
   refreshContact: {
     method: "POST",
     path: "/v1/instances/{id}/contacts/{chatId}/refresh",

@@ -93,4 +93,11 @@ export interface BatchResult {
   readonly checked_at: string | null;
   readonly attempts: number;
   readonly last_error: string | null;
+  /** Null: images are off. */
+  readonly image_url: string | null;
+  readonly image_sha256: string | null;
+  readonly image_width: number | null;
+  readonly image_height: number | null;
+  readonly image_at: string | null;
+  readonly image_old: boolean;
 }

@@ -14,6 +14,8 @@ import { addGetContact } from "./routes/contacts/get-contact.ts";
 import { addGetContactHistory } from "./routes/contacts/get-contact-history.ts";
 import { addLookupContacts } from "./routes/contacts/lookup-contacts.ts";
 import { addRefreshContact } from "./routes/contacts/refresh-contact.ts";
+import { addGetContactImage } from "./routes/images/get-contact-image.ts";
+import { addGetImage } from "./routes/images/get-image.ts";
 import { addAddInstance } from "./routes/instances/add-instance.ts";
 import { addChangeInstance } from "./routes/instances/change-instance.ts";
 import { addGetInstance } from "./routes/instances/get-instance.ts";
@@ -44,6 +46,8 @@ const endpoints = [
   addRefreshContact,
   addEraseContact,
   addLookupContacts,
+  addGetImage,
+  addGetContactImage,
   addListChanges,
   addListInstances,
   addGetInstance,

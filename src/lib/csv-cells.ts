@@ -32,5 +32,7 @@ export const csvCells = {
   cast: {
     string: (text: string, { header }: { readonly header: boolean }) =>
       header ? { value: text, quoted_string: false } : disarmFormulas(text),
+    // In place of `1` and nothing.
+    boolean: String,
   },
 };

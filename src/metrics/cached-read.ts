@@ -1,5 +1,5 @@
 import { settleWithin } from "../lib/deadline.ts";
-import { createSharedReads, type SharedReadsOptions } from "../lib/shared-reads.ts";
+import { createSharedReads, type SharedReadsOptions } from "../lib/reads/shared-reads.ts";
 
 export interface CachedReadOptions extends Pick<SharedReadsOptions<unknown>, "timeShare" | "now"> {
   /** A value younger than this is given again, ms; what failed is tried anew. */

@@ -17,9 +17,15 @@ const columns = [
   "checked_at",
   "attempts",
   "last_error",
+  "image_url",
+  "image_sha256",
+  "image_width",
+  "image_height",
+  "image_at",
+  "image_old",
 ] as const;
 
-type FileRow = Record<(typeof columns)[number], string | number | null>;
+type FileRow = Record<(typeof columns)[number], string | number | boolean | null>;
 
 /** Results as the text of a CSV or NDJSON file, as fast as it is read. What the rows fail with, the stream fails with. */
 export function encodeResults(format: ResultFormat, rows: AsyncIterable<ResultRow>): Readable {
@@ -42,6 +48,7 @@ function toNdjson(): Transform {
 }
 
 function toFileRow(row: ResultRow): FileRow {
+  const { image } = row;
   return {
     instance_id: row.instanceId,
     chat_id: row.chatId,
@@ -52,5 +59,11 @@ function toFileRow(row: ResultRow): FileRow {
     checked_at: row.checkedAt?.toISOString() ?? null,
     attempts: row.attempts,
     last_error: row.lastError ?? null,
+    image_url: image.url ?? null,
+    image_sha256: image.sha256 ?? null,
+    image_width: image.width ?? null,
+    image_height: image.height ?? null,
+    image_at: image.at?.toISOString() ?? null,
+    image_old: image.isOld,
   };
 }

@@ -100,6 +100,12 @@ describe("the client", () => {
       truths.map((truth) => [truth.chatId, truth.status]),
     );
     expect(rows[0]).toEqual({
+      image_url: null,
+      image_sha256: null,
+      image_width: null,
+      image_height: null,
+      image_at: null,
+      image_old: false,
       instance_id: instanceId,
       chat_id: chatId,
       external_ref: "crm-1",

@@ -44,6 +44,7 @@ import {
   toRecord,
 } from "../support/ledger.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
+import { noImage } from "../support/no-image.ts";
 
 let database: TestDatabase;
 let pool: pg.Pool;
@@ -122,6 +123,7 @@ describe("contacts", () => {
           changedAt: at,
           seenAt: at,
         },
+        image: noImage,
         pending: false,
         priority: 1,
         dueAt: undefined,
@@ -137,6 +139,7 @@ describe("contacts", () => {
         externalRef: undefined,
         status: "unknown",
         avatar: undefined,
+        image: noImage,
         pending: true,
         priority: 2,
         dueAt: expect.any(Date),

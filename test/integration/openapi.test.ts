@@ -27,7 +27,8 @@ let batchId: string;
 let removal: Promise<ApiAnswer>;
 
 beforeAll(async () => {
-  stage = await openApiStage();
+  stage = await openApiStage({ images: true });
+  stage.simulator.setTruth({ chatId, kind: "present" });
   document = readDocument((await stage.call("/openapi.json")).text);
   await stage.addInstance(instanceId);
   removal = removeSlowly();
@@ -41,6 +42,11 @@ beforeAll(async () => {
   batchId = await enqueue(instanceId, [chatId, ...otherChats]);
   await eventually(async () =>
     expect((await stage.call(`/v1/batches/${batchId}`)).json()).toMatchObject({ state: "done" }),
+  );
+  await eventually(async () =>
+    expect(
+      (await stage.call(`/v1/instances/${instanceId}/contacts/${chatId}`)).json()["imageSha256"],
+    ).not.toBeNull(),
   );
 });
 
@@ -171,6 +177,10 @@ const generic: Record<number, (operation: Operation) => Provoker | undefined> = 
 
 /** What provokes a status of one operation, before or instead of the generic way. */
 const special: Record<string, Record<number, Provoker>> = {
+  getContactImage: {
+    302: (it) => send(it, { values: { ...toRequest(it).values, v: "0123456789abcdef" } }),
+    304: (it) => send(it, { headers: { "if-none-match": "*" } }),
+  },
   listBatches: { 404: sendWithLimitedKey },
   listChanges: { 404: sendWithLimitedKey },
   listResyncRuns: { 404: sendWithLimitedKey },
@@ -240,7 +250,7 @@ describe("the document", () => {
   test("names no status 5xx but 503, and no status that is only ours to make up", () => {
     const statuses = new Set(document.operations.flatMap((operation) => operation.statuses));
     expect([...statuses].sort((a, b) => a - b)).toEqual([
-      200, 201, 202, 204, 400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503,
+      200, 201, 202, 204, 302, 304, 400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503,
     ]);
   });
 });

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import type { IncomingMessage } from "node:http";
 import { openApp, type App, type RunningWorker } from "../../src/app/app.ts";
 import { readConfig, type Config } from "../../src/config.ts";
@@ -9,6 +12,8 @@ import { serveApi } from "../../src/http/serve-api.ts";
 import { createCloser } from "../../src/lib/closing/closer.ts";
 import { openApiPorts } from "../../src/app/api-ports.ts";
 import { openBase } from "../../src/app/base.ts";
+import { openImages } from "../../src/app/images.ts";
+import { writeServedAt } from "../../src/store/images/installation.ts";
 import { openMetrics } from "../../src/app/metrics.ts";
 import { openQueues, type Queues } from "../../src/queue/queues.ts";
 import type { SimulatorOptions } from "../../src/simulator/world/simulator-options.ts";
@@ -61,6 +66,8 @@ export interface TestApiOptions {
 export interface ApiStage extends TestApi {
   readonly database: TestDatabase;
   readonly simulator: Simulator;
+  /** Undefined: no images are kept. */
+  readonly imageFolder: string | undefined;
   /** With all scopes, for all instances. */
   readonly key: string;
   createKey(wish?: KeyWish): Promise<string>;
@@ -80,6 +87,8 @@ export interface KeyWish {
 }
 
 export interface ApiStageOptions extends TestApiOptions {
+  /** Images are kept, in a folder of the stage's, and the simulator serves pictures. */
+  readonly images?: boolean;
   readonly simulator?: SimulatorOptions;
 }
 
@@ -104,6 +113,7 @@ const appOptions = {
 
 export async function openApiStage({
   simulator: simulated,
+  images = false,
   ...own
 }: ApiStageOptions = {}): Promise<ApiStage> {
   const closer = createCloser((_, error) => {
@@ -116,13 +126,19 @@ export async function openApiStage({
     tailShare: 0,
     troubledShare: 0,
     requestsPerSecond: 1_000,
+    ...(images && { pictures: true, pictureLatencyMs: 0 }),
     ...simulated,
   });
   closer.add("simulator", () => simulator.close());
+  const imageFolder = images ? await mkdtemp(path.join(tmpdir(), "contact-avatars-images-")) : undefined;
+  if (imageFolder !== undefined)
+    closer.add("images", () => rm(imageFolder, { recursive: true, force: true }));
   const toConfig = ({ databaseUrl = database.url, env, apiHosts = [] }: TestApiOptions): Config =>
     readConfig({
       DATABASE_URL: databaseUrl,
       AVATARS_SECRET_KEY: secretKey,
+      AVATARS_IMAGES: imageFolder ?? "off",
+      AVATARS_IMAGE_HOSTS: new URL(simulator.url).host,
       AVATARS_API_HOSTS: [new URL(simulator.url).host, "127.0.0.1:9", ...apiHosts].join(),
       AVATARS_REQUESTS_PER_SECOND: "900",
       AVATARS_RETRY_BASE_MS: "20",
@@ -145,6 +161,7 @@ export async function openApiStage({
     ...first,
     database,
     simulator,
+    imageFolder,
     key,
     createKey,
     serve,
@@ -196,10 +213,16 @@ async function openTestApi(
     const queues = await getQueues().catch(() => undefined);
     await queues?.wakeInstances([id]);
   };
+  const images = await openImages(base);
+  await writeServedAt(base.database.pool, {
+    servesImages: images !== undefined,
+    publicUrl: config.publicUrl ?? null,
+  });
   const ports = await openApiPorts(base, {
     wake: (id) => void wake(id),
     getQueues,
     metrics: openMetrics(base),
+    images,
   });
   const api = await createApi(
     ports,

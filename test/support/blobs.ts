@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
-import { toBlobKey, type BlobKey, type ImageSize } from "../../src/images/blobs/blob-key.ts";
+import type { ImageSize } from "../../src/domain/images/image.ts";
+import { toBlobKey, type BlobKey } from "../../src/images/blobs/blob-key.ts";
 import type { BlobEntry, BlobStore } from "../../src/images/blobs/blob-store.ts";
 
 export interface TestBlob {

@@ -42,6 +42,8 @@ export function startCli(
     env: {
       PATH: process.env["PATH"] ?? "",
       TMPDIR: tmpdir(),
+      // Most simulators answer with URLs of WhatsApp's, which no test may ask.
+      AVATARS_IMAGES: "off",
       // As npm sets it.
       ...(typed === "npx" && { npm_command: "exec" }),
       ...env,

@@ -52,7 +52,7 @@ test("a fresh machine enriches the example file, and says by its exit code that 
 
 test("the results have the promised columns, and one row per distinct contact with the truth", () => {
   expect(firstResults.split("\n")[0]).toBe(
-    "instance_id,chat_id,external_ref,status,avatar_url,url_expires_at,checked_at,attempts,last_error",
+    "instance_id,chat_id,external_ref,status,avatar_url,url_expires_at,checked_at,attempts,last_error,image_url,image_sha256,image_width,image_height,image_at,image_old",
   );
   const rows = parseCsv(firstResults);
   const chatIds = rows.map((row) => row["chat_id"] ?? "");

@@ -66,7 +66,7 @@ describe("readConfig", () => {
       keepChangesMs: 365 * 86_400_000,
       keepBatchesMs: 90 * 86_400_000,
       dataDir: resolve(".avatars"),
-      images: { kind: "off", isChosen: false },
+      images: { kind: "directory", path: resolve(".avatars/images") },
       api: { host: "127.0.0.1", port: 3_000, requestsPerMinute: 3_000, trustedProxies: [], hosts: [] },
       imageHosts: [],
       imageFetch: { inFlight: 32, perHost: 16, bytesPerSecond: 50_000_000 },

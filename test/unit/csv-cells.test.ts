@@ -9,6 +9,7 @@ import { readContacts } from "../../src/intake/read-contacts.ts";
 import { csvCells, disarmFormulas } from "../../src/lib/csv-cells.ts";
 import { encodeResults } from "../../src/results/encode-results.ts";
 import { collect } from "../support/collect.ts";
+import { noImage } from "../support/no-image.ts";
 
 function toRow(chatId: string, externalRef: string): ResultRow {
   return {
@@ -21,6 +22,7 @@ function toRow(chatId: string, externalRef: string): ResultRow {
     checkedAt: undefined,
     attempts: 0,
     lastError: undefined,
+    image: noImage,
   };
 }
 
@@ -116,7 +118,7 @@ describe("cells of CSV", () => {
 describe("results as CSV", () => {
   test("put text in quotes, and a formula behind a semicolon is none any more", async () => {
     const csv = await readText(encodeResults("csv", once(toRow("79001234567@c.us", "x;=1+1"))));
-    expect(csv.split("\n")[1]).toBe(`"1101000001","79001234567@c.us","x;'=1+1","unknown",,,,0,`);
+    expect(csv.split("\n")[1]).toBe(`"1101000001","79001234567@c.us","x;'=1+1","unknown",,,,0,,,,,,,false`);
   });
 
   test.each([

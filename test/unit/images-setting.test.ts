@@ -1,7 +1,7 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { readConfig } from "../../src/config.ts";
-import { parseImagesSetting } from "../../src/images/blobs/parse-images-setting.ts";
+import { chooseUnsetImages, parseImagesSetting } from "../../src/images/blobs/parse-images-setting.ts";
 
 const keys = { AVATARS_S3_ACCESS_KEY_ID: "ours", AVATARS_S3_SECRET_ACCESS_KEY: "our+secret/=" };
 const amazons = { AWS_ACCESS_KEY_ID: "theirs", AWS_SECRET_ACCESS_KEY: "their-secret" };
@@ -27,9 +27,15 @@ describe("where images are kept", () => {
     expect(parse({ AVATARS_IMAGES: text })).toEqual({ kind: "off", isChosen: true });
   });
 
-  test("is nowhere where nothing is set", () => {
+  test("is beside the embedded database where nothing is set, and nowhere with another database", () => {
     expect(parse({})).toBeUndefined();
-    expect(readConfig({}).images).toEqual({ kind: "off", isChosen: false });
+    const beside = { kind: "directory", path: join("/data", "images") };
+    expect(chooseUnsetImages("/data", true)).toEqual(beside);
+    expect(readConfig({ AVATARS_DATA_DIR: "/data" }).images).toEqual(beside);
+    expect(readConfig({ DATABASE_URL: "postgres://db/crm" }).images).toEqual({
+      kind: "off",
+      isChosen: false,
+    });
   });
 
   test.each([

@@ -16,6 +16,7 @@ import { createRejectsFile } from "../../src/cli/batch/rejects-file.ts";
 import { writeResultsFile } from "../../src/cli/batch/results-file.ts";
 import type { ResultRow } from "../../src/domain/views/result-row.ts";
 import { eventually } from "../support/eventually.ts";
+import { noImage } from "../support/no-image.ts";
 
 let folder: string;
 const at = (name: string) => join(folder, name);
@@ -39,6 +40,7 @@ async function* makeRows(ref: string, count: number): AsyncGenerator<ResultRow> 
       checkedAt: undefined,
       attempts: 0,
       lastError: undefined,
+      image: noImage,
     };
   }
 }

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
-import { imageSizes } from "../../src/images/blobs/blob-key.ts";
+import { imageSizes } from "../../src/domain/images/image.ts";
 import { openResizer, type Resizer } from "../../src/images/sizes/open-resizer.ts";
 
 let resizer: Resizer;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { createSharedReads } from "../../src/lib/shared-reads.ts";
+import { createSharedReads } from "../../src/lib/reads/shared-reads.ts";
 import { createGate } from "../support/gate.ts";
 
 function createWorld(maxKeys = 10) {

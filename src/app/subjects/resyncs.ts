@@ -3,7 +3,7 @@ import type { ManualResync, OpenedResync } from "../../domain/resync/manual-resy
 import type { ResyncForecast } from "../../domain/resync/plan-resync.ts";
 import { isInWindow } from "../../domain/resync/resync-window.ts";
 import { settleWithin } from "../../lib/deadline.ts";
-import { createSharedReads } from "../../lib/shared-reads.ts";
+import { createSharedReads } from "../../lib/reads/shared-reads.ts";
 import { TryAgainError } from "../../store/postgres/try-again-error.ts";
 import { openManualResync } from "../../store/resync/open-manual-resync.ts";
 import { readClock } from "../../store/resync/resync-nights.ts";

@@ -1,3 +1,4 @@
+import type { BatchImages } from "../../domain/views/batch-images.ts";
 import type { BatchProgress } from "../../domain/views/batch-progress.ts";
 import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { contactStatuses } from "../../domain/contact-status.ts";
@@ -15,6 +16,10 @@ export interface Summary {
   readonly tookMs: number;
   readonly resultsPath: string;
   readonly rejectsPath: string | undefined;
+  /** Undefined: images are off. */
+  readonly images: BatchImages | undefined;
+  readonly galleryPath: string | undefined;
+  readonly imageFolder: string | undefined;
 }
 
 export interface SummaryContext {
@@ -45,9 +50,22 @@ export function formatSummary(summary: Summary, context: SummaryContext): string
     "",
     `${calls} calls in ${formatDuration(tookMs)}${speed}; ${batch.fresh} contacts were fresh and needed none`,
     `results: ${resultsPath}${rejectsPath === undefined ? "" : `; lines that are no contacts: ${rejectsPath}`}`,
+    ...describeImages(summary),
     ...describeEnd(end, batch, context),
     ...(context.simulated ? toNextSteps(context.command) : []),
   ];
+}
+
+function describeImages({ images, galleryPath, imageFolder }: Summary): string[] {
+  const taken =
+    images === undefined
+      ? []
+      : [
+          `pictures: ${images.shown} taken${images.wanted === 0 ? "" : `; ${images.wanted} are left, which a worker takes later`}`,
+        ];
+  const gallery = galleryPath === undefined ? [] : [`gallery: ${galleryPath}, to be opened in a browser`];
+  const files = imageFolder === undefined ? [] : [`pictures as files: ${imageFolder}`];
+  return [...taken, ...files, ...gallery];
 }
 
 const meanings: Record<(typeof contactStatuses)[number], string> = {

@@ -1,7 +1,9 @@
+import { basename } from "node:path";
 import { openApp, startSimulator, type App, type RunningWorker } from "../../app/app.ts";
 import type { BatchProgress } from "../../domain/views/batch-progress.ts";
 import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { readConfig, type Config } from "../../config.ts";
+import type { HostPort } from "../../domain/host-port.ts";
 import { simulatedInstanceId } from "../../domain/instance-id.ts";
 import { contactStatuses, isClear } from "../../domain/contact-status.ts";
 import { openFileSource } from "./contact-source.ts";
@@ -12,6 +14,10 @@ import { toCommandLine } from "../terminal/typed-command.ts";
 import { readIntoBatch, type BatchRead, type BatchTarget, type IntakeOptions } from "./read-into-batch.ts";
 import { getInstance, resolveInstance } from "../instance/resolve-instance.ts";
 import { assertResultsWritable, writeResultsFile } from "./results-file.ts";
+import { writeGalleryFile } from "./gallery-file.ts";
+import { writeImageFolder } from "./image-folder.ts";
+import { waitForImages } from "./wait-for-images.ts";
+import { assertWritable } from "../terminal/output-file.ts";
 import { getProgress, workOff, type End } from "./work-off.ts";
 
 export interface EnrichOptions extends IntakeOptions {
@@ -20,6 +26,8 @@ export interface EnrichOptions extends IntakeOptions {
   readonly out?: string;
   readonly rejects?: string;
   readonly allowIncomplete: boolean;
+  readonly gallery?: string;
+  readonly images?: string;
   readonly json: boolean;
 }
 
@@ -32,9 +40,11 @@ export async function enrich(options: EnrichOptions, io: CommandIo): Promise<num
     "the input": options.file,
     "the results": resultsPath,
     "the rejects": rejectsPath,
+    ...(options.gallery !== undefined && { "the gallery": options.gallery }),
   });
   const source = await openFileSource(options.file, options, io.signal);
   await assertResultsWritable(resultsPath);
+  if (options.gallery !== undefined) await assertWritable(options.gallery);
   announce(options, config, io);
   const app = await openApp(config, {
     defaultLogLevel: "error",
@@ -44,13 +54,13 @@ export async function enrich(options: EnrichOptions, io: CommandIo): Promise<num
     signal: io.signal,
   });
   try {
-    const instance = options.simulate
+    const { instance, imageHosts } = options.simulate
       ? await openSimulatedInstance(app)
-      : await resolveInstance(app, options.instance);
+      : { instance: await resolveInstance(app, options.instance), imageHosts: [] };
     // A person waits: a hold from an earlier run is put to the test at once.
     await app.instances.probeNow(instance.id);
     const target = { source, instance, priority: 1, rejectsPath };
-    return await runBatch(app, options, { target, resultsPath }, io);
+    return await runBatch(app, options, { target, resultsPath, imageHosts }, io);
   } catch (error) {
     if (!io.signal.aborted) throw error;
     writeLine(io.stderr, "stopped; everything done so far is kept: run the same command again to continue");
@@ -60,16 +70,23 @@ export async function enrich(options: EnrichOptions, io: CommandIo): Promise<num
   }
 }
 
+interface BatchRun {
+  readonly target: Omit<BatchTarget, "onOpened">;
+  readonly resultsPath: string;
+  /** The simulator's, where its pictures are. */
+  readonly imageHosts: readonly HostPort[];
+}
+
 /** From the first contact that is read to the summary. */
 async function runBatch(
   app: App,
   options: EnrichOptions,
-  { target, resultsPath }: { readonly target: Omit<BatchTarget, "onOpened">; readonly resultsPath: string },
+  { target, resultsPath, imageHosts }: BatchRun,
   io: CommandIo,
 ): Promise<number> {
   const { instance } = target;
   const startedAt = performance.now();
-  const { read, end, worker } = await readAndWorkOff(app, options, target, io);
+  const { read, end, worker } = await readAndWorkOff(app, options, { target, imageHosts }, io);
   if (end.kind === "stopped") {
     const graceSeconds = Math.round(app.config.shutdownGraceMs / 1000);
     writeLine(
@@ -77,10 +94,13 @@ async function runBatch(
       `stopping: calls in flight have up to ${graceSeconds} s; Ctrl-C again stops at once`,
     );
   }
+  const isKept = (await app.images.describe()) !== undefined;
+  const images = isKept ? await waitForImages({ app, worker }, read.batchId, io) : undefined;
   await worker.stop();
   const batch = await getProgress(app, read.batchId);
   const rows = app.batches.readResults({ batchId: read.batchId });
   await writeResultsFile(resultsPath, rows, { readerSignal: io.signal });
+  await writePictures(app, options, read.batchId, io);
   const summary: Summary = {
     end,
     batch,
@@ -88,6 +108,9 @@ async function runBatch(
     tookMs: performance.now() - startedAt,
     resultsPath,
     rejectsPath: read.rejectsPath,
+    images,
+    galleryPath: options.gallery,
+    imageFolder: options.images,
   };
   if (options.json) writeJson(io.stdout, summary);
   else {
@@ -112,8 +135,13 @@ function announce({ simulate }: EnrichOptions, config: Config, io: CommandIo): v
 }
 
 /** The simulator on a free port, as an instance that no other process calls. The instance is paused when the simulator goes. */
-async function openSimulatedInstance(app: App): Promise<InstanceView> {
-  const simulator = await startSimulator({ requestsPerSecond: app.config.requestsPerSecond });
+async function openSimulatedInstance(
+  app: App,
+): Promise<{ readonly instance: InstanceView; readonly imageHosts: readonly HostPort[] }> {
+  const simulator = await startSimulator({
+    requestsPerSecond: app.config.requestsPerSecond,
+    pictures: app.config.images.kind !== "off",
+  });
   app.onClose("simulator", async () => {
     await app.instances.pause(simulatedInstanceId);
     await simulator.close();
@@ -125,7 +153,24 @@ async function openSimulatedInstance(app: App): Promise<InstanceView> {
     label: "simulator",
   });
   await app.instances.resume(simulatedInstanceId);
-  return getInstance(app, simulatedInstanceId);
+  const { hostname: host, port } = new URL(simulator.url);
+  return {
+    instance: await getInstance(app, simulatedInstanceId),
+    imageHosts: [{ host, port: Number(port) }],
+  };
+}
+
+/** What a person sees of a batch: its pictures as files, and as a page. */
+async function writePictures(
+  app: App,
+  { file, gallery, images }: EnrichOptions,
+  batchId: string,
+  io: CommandIo,
+): Promise<void> {
+  const readRows = () => app.batches.readResults({ batchId });
+  if (images !== undefined) await writeImageFolder(app, images, readRows(), io.signal);
+  const title = file === "-" ? "Contacts" : basename(file);
+  if (gallery !== undefined) await writeGalleryFile(app, gallery, readRows(), { title });
 }
 
 /**
@@ -135,13 +180,13 @@ async function openSimulatedInstance(app: App): Promise<InstanceView> {
 async function readAndWorkOff(
   app: App,
   options: EnrichOptions,
-  target: Omit<BatchTarget, "onOpened">,
+  { target, imageHosts }: Pick<BatchRun, "target" | "imageHosts">,
   io: CommandIo,
 ): Promise<{ read: BatchRead; end: End; worker: RunningWorker }> {
   let working: Promise<{ end: End; worker: RunningWorker }> | undefined;
   let isReading = true;
   const work = async (batchId: string) => {
-    const worker = await app.startWorker();
+    const worker = await app.startWorker({ imageHosts });
     const ports = { app, worker, instance: target.instance, isReading: () => isReading };
     return { worker, end: await workOff(ports, batchId, io) };
   };

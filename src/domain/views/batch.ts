@@ -1,3 +1,4 @@
+import type { ContactImage } from "./contact-image.ts";
 import type { ContactStatus } from "../contact-status.ts";
 import type { ChatId } from "../chat-id.ts";
 import type { InstanceId } from "../instance-id.ts";
@@ -85,6 +86,7 @@ export interface BatchItem {
   readonly checkedAt: Date | undefined;
   readonly attempts: number;
   readonly lastError: string | undefined;
+  readonly image: ContactImage;
 }
 
 export const itemStatuses = [

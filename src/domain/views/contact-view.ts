@@ -1,5 +1,6 @@
 import type { ChatId } from "../chat-id.ts";
 import type { ContactStatus } from "../contact-status.ts";
+import type { ContactImage } from "./contact-image.ts";
 import type { InstanceId } from "../instance-id.ts";
 
 /** A contact with all that is known of it. */
@@ -10,6 +11,7 @@ export interface ContactView {
   readonly externalRef: string | undefined;
   readonly status: ContactStatus;
   readonly avatar: AvatarView | undefined;
+  readonly image: ContactImage;
   /** True: a request waits for an answer. */
   readonly pending: boolean;
   readonly priority: number;
@@ -51,6 +53,10 @@ export interface AvatarChange {
   /** The URL of `to`, while it is still the current one. */
   readonly url: string | undefined;
   readonly urlExpiresAt: Date | undefined;
+  /** The hash of the image before; undefined: none was taken. */
+  readonly fromImageSha256: string | undefined;
+  /** The image since, at the contact's address; its hash is undefined where none was taken. */
+  readonly image: ContactImage;
 }
 
 /** A page of the feed of changes, and where to read on. */

@@ -1,5 +1,6 @@
 import type { ContactStatus } from "../contact-status.ts";
 import type { InstanceId } from "../instance-id.ts";
+import type { ContactImage } from "./contact-image.ts";
 
 /** A line of a results file. */
 export interface ResultRow {
@@ -12,6 +13,7 @@ export interface ResultRow {
   readonly checkedAt: Date | undefined;
   readonly attempts: number;
   readonly lastError: string | undefined;
+  readonly image: ContactImage;
 }
 
 /** The results that are read; undefined does not narrow them. */

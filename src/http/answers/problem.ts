@@ -48,6 +48,7 @@ export const problemKinds = {
   "request-timeout": [408, "The request came too slowly"],
   "in-progress": [409, "The same request is still at work"],
   conflict: [409, "The state does not allow this"],
+  gone: [410, "It is not there any more"],
   "body-too-large": [413, "The body is too large"],
   "unsupported-media-type": [415, "The body is of an unknown kind"],
   "invalid-contacts": [422, "Some contacts are not valid"],

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { imageFields, toImageFields } from "./image.ts";
 import {
   batchStates,
   itemStatuses,
@@ -119,6 +120,7 @@ export const batchItemSchema = z
     checkedAt: moment.nullable(),
     attempts: z.int(),
     lastError: z.string().nullable(),
+    ...imageFields,
   })
   .meta({ id: "BatchItem" });
 
@@ -226,6 +228,7 @@ export function toBatchItem(item: BatchItem): z.output<typeof batchItemSchema> {
     urlExpiresAt: orNull(item.urlExpiresAt),
     checkedAt: orNull(item.checkedAt),
     lastError: orNull(item.lastError),
+    ...toImageFields(item.image),
   };
 }
 

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { imageFields, toImageFields } from "./image.ts";
 import type { AvatarChange, ContactView } from "../../domain/views/contact-view.ts";
 import { contactStatuses, type ContactStatus } from "../../domain/contact-status.ts";
 import {
@@ -42,13 +43,14 @@ export const contactSchema = z
         description:
           "The last good one, also while the status is no answer about it; null: none was ever seen.",
       }),
+    ...imageFields,
     missing: z
       .object({
         reason: z.enum(["not-asked", "no-picture", "hidden", "no-such-chat", "no-answer", "url-expired"]),
         detail: z.string(),
       })
       .nullable()
-      .meta({ description: "Why there is no usable URL; null: there is one." }),
+      .meta({ description: "Why there is neither an image nor a usable URL; null: there is one of them." }),
     checkedAt: moment
       .nullable()
       .meta({ description: "When the call behind the last clear answer was sent." }),
@@ -114,6 +116,8 @@ export const changeSchema = z
     at: moment.meta({ description: "When the call that saw it was sent." }),
     url: z.string().nullable().meta({ description: "Of `to`, while it is still the current one." }),
     urlExpiresAt: moment.nullable(),
+    fromImageSha256: z.string().nullable().meta({ description: "The image before, where one was taken." }),
+    ...imageFields,
   })
   .meta({ id: "AvatarChange" });
 
@@ -153,9 +157,10 @@ const missingByStatus: Record<ContactStatus, MissingReason> = {
   unknown: "not-asked",
 };
 
-function toMissing({ status, avatar, attempts }: ContactView, now: Date) {
+function toMissing({ status, avatar, image, attempts }: ContactView, now: Date) {
   const isUsable =
-    avatar?.url !== undefined && (avatar.urlExpiresAt === undefined || avatar.urlExpiresAt > now);
+    image.sha256 !== undefined ||
+    (avatar?.url !== undefined && (avatar.urlExpiresAt === undefined || avatar.urlExpiresAt > now));
   if (isUsable) return null;
   if (avatar?.url === undefined && status === "unknown" && attempts > 0) {
     return { reason: "no-answer" as const, detail: "it has been asked, without a clear answer so far" };
@@ -184,6 +189,7 @@ export function toContact(contact: ContactView, now: Date): z.output<typeof cont
           seenAt: avatar.seenAt,
         }
       : null,
+    ...toImageFields(contact.image),
     missing: toMissing(contact, now),
     checkedAt: orNull(contact.checkedAt),
     pending: contact.pending,
@@ -203,5 +209,7 @@ export function toChange(change: AvatarChange): z.output<typeof changeSchema> {
     to: orNull(change.to),
     url: orNull(change.url),
     urlExpiresAt: orNull(change.urlExpiresAt),
+    fromImageSha256: orNull(change.fromImageSha256),
+    ...toImageFields(change.image),
   };
 }

@@ -1,7 +1,4 @@
-/** The sizes that an image is served in, beside its original: pixels, of each side of a square. */
-export const imageSizes = [64, 128, 256, 640] as const;
-
-export type ImageSize = (typeof imageSizes)[number];
+import { imageSizes, type ImageSize } from "../../domain/images/image.ts";
 
 /** Where a blob is kept: `ab/cd/<sha256>` for an original, `ab/cd/<sha256>.64` for a size of it. */
 export type BlobKey = string & { readonly __brand: "BlobKey" };

@@ -58,6 +58,12 @@ export function parseImagesSetting(
   }
 }
 
+/** Where images are kept when nothing says so: beside the embedded database, else nowhere. */
+export function chooseUnsetImages(dataDir: string, isEmbedded: boolean): ImagesSetting {
+  if (!isEmbedded) return { kind: "off", isChosen: false };
+  return { kind: "directory", path: path.join(dataDir, "images") };
+}
+
 /** `off`, `s3://bucket` or `s3://bucket/prefix`, `file:///folder`, or a folder's path. */
 function parseImagesPlace(text: string): SettingParse<ImagesPlace> {
   if (text.toLowerCase() === "off") return { ok: true, value: { kind: "off" } };

@@ -1,6 +1,7 @@
 import { LockedError } from "../../lib/errors.ts";
 import { createFairLimit, type FairLimit } from "../../lib/fair-limit.ts";
-import { toBlobKey, type ImageSize } from "../blobs/blob-key.ts";
+import type { ImageSize } from "../../domain/images/image.ts";
+import { toBlobKey } from "../blobs/blob-key.ts";
 import type { BlobStore, BlobType } from "../blobs/blob-store.ts";
 import type { Resizer } from "./open-resizer.ts";
 import { isRemembered, remember, type RecentHashes } from "./recent-hashes.ts";

@@ -1,4 +1,4 @@
-import type { ImageSize } from "../blobs/blob-key.ts";
+import type { ImageSize } from "../../domain/images/image.ts";
 
 /** Makes images small. */
 export interface Resizer {

@@ -1,7 +1,7 @@
 import type pg from "pg";
 import type { BatchHold, BatchReport } from "../../domain/views/batch.ts";
 import type { ContactStatus } from "../../domain/contact-status.ts";
-import { createSharedReads } from "../../lib/shared-reads.ts";
+import { createSharedReads } from "../../lib/reads/shared-reads.ts";
 import { estimateBatch } from "./batch-eta.ts";
 import { isThereSql, summaryColumnsSql, toSummary, type SummaryRow } from "./batch-sql.ts";
 import { toFinished, toMemberCounts, type MemberCounts } from "./count-members-sql.ts";

@@ -6,13 +6,14 @@ import { UserError } from "../../lib/errors.ts";
 import { memberStatusSql } from "./batch-sql.ts";
 import { isUuid } from "../../lib/uuid.ts";
 import { toShownText } from "../postgres/shown-text-sql.ts";
+import { imageJoinsSql, toContactImage, toImageColumns, type ImageRow } from "../images/image-columns-sql.ts";
 
 /** Members that are looked at for one page. It may be short where few are of the status that is asked for. */
 const lookedAtAtOnce = 50_000;
 
 const sql = `
 select c.contact_id, c.chat_id, c.external_ref, m.position, c.status, a.url, a.url_expires_at, c.checked_at, c.attempts,
-  c.last_error
+  c.last_error, ${toImageColumns("c.contact_id")}
 from avatars.batches b
 cross join lateral (
   select m.contact_id, m.position from avatars.batch_members m
@@ -23,8 +24,9 @@ cross join lateral (
   from avatars.contacts c where c.id = m.contact_id limit 1
 ) c
 left join lateral (
-  select a.url, a.url_expires_at from avatars.avatars a where a.contact_id = c.contact_id limit 1
+  select a.* from avatars.avatars a where a.contact_id = c.contact_id limit 1
 ) a on true
+${imageJoinsSql}
 where b.id = $1 and ($3::text[] is null or c.status = any ($3))
 order by m.contact_id limit $4`;
 
@@ -33,7 +35,7 @@ const endSql = `
 select m.contact_id from avatars.batch_members m
 where m.batch_id = $1 and m.contact_id > $2 order by m.contact_id offset ${lookedAtAtOnce - 1} limit 1`;
 
-interface Row {
+interface Row extends ImageRow {
   readonly contact_id: string;
   readonly chat_id: ChatId;
   readonly external_ref: string | null;
@@ -81,5 +83,6 @@ function toItem(row: Row): BatchItem {
     checkedAt: row.checked_at ?? undefined,
     attempts: row.attempts,
     lastError: row.last_error ?? undefined,
+    image: toContactImage(row),
   };
 }

@@ -4,10 +4,11 @@ import type { ResultFilter, ResultRow } from "../../domain/views/result-row.ts";
 import { isThereSql } from "./batch-sql.ts";
 import { TryAgainError } from "../postgres/try-again-error.ts";
 import { toShownText } from "../postgres/shown-text-sql.ts";
+import { imageJoinsSql, toContactImage, toImageColumns, type ImageRow } from "../images/image-columns-sql.ts";
 
 const fetchSize = 5_000;
 
-interface ResultPageRow {
+interface ResultPageRow extends ImageRow {
   instance_id: string;
   chat_id: string;
   external_ref: string | null;
@@ -64,8 +65,9 @@ function toCursorSql(filter: ResultFilter): string {
         ];
   return `declare results no scroll cursor for
     select c.instance_id, c.chat_id, ${toShownText("c.external_ref")} as external_ref, c.status,
-      a.url, a.url_expires_at, c.checked_at, c.attempts, c.last_error
+      a.url, a.url_expires_at, c.checked_at, c.attempts, c.last_error, ${toImageColumns("c.id")}
     from ${source} left join avatars.avatars a on a.contact_id = c.id
+    ${imageJoinsSql}
     where ($1::text is null or c.instance_id = $1) and ($2::text[] is null or c.status = any($2))
     order by ${order}`;
 }
@@ -81,5 +83,6 @@ function toResultRow(row: ResultPageRow): ResultRow {
     checkedAt: row.checked_at ?? undefined,
     attempts: row.attempts,
     lastError: row.last_error ?? undefined,
+    image: toContactImage(row),
   };
 }

@@ -2,9 +2,15 @@ import type { ChatId } from "../../domain/chat-id.ts";
 import type { AvatarChange } from "../../domain/views/contact-view.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { toShownText } from "../postgres/shown-text-sql.ts";
+import {
+  installationJoinSql,
+  toContactImage,
+  toImageUrlSql,
+  type ImageRow,
+} from "../images/image-columns-sql.ts";
 
 /** A change as the driver gives it: of a row `h` of `avatar_changes`, with its contact, and its avatar `a`. */
-export interface ChangeRow {
+export interface ChangeRow extends ImageRow {
   id: string;
   instance_id: InstanceId;
   chat_id: ChatId;
@@ -14,6 +20,7 @@ export interface ChangeRow {
   seen_at: Date;
   url: string | null;
   url_expires_at: Date | null;
+  from_image_sha256: string | null;
 }
 
 /**
@@ -22,8 +29,17 @@ export interface ChangeRow {
  */
 export function toChangeColumns(contact: string): string {
   return `h.id, ${contact}.instance_id, ${contact}.chat_id, ${toShownText(`${contact}.external_ref`)} as external_ref,
-    h.from_version, h.to_version, h.seen_at, a.url, a.url_expires_at`;
+    h.from_version, h.to_version, h.seen_at, a.url, a.url_expires_at,
+    encode(h.from_sha256, 'hex') as from_image_sha256, ${toImageUrlSql("h.contact_id")} as image_url,
+    encode(h.to_sha256, 'hex') as image_sha256, g.width as image_width, g.height as image_height,
+    case when a.image_sha256 = h.to_sha256 then a.image_at end as image_at, false as image_old`;
 }
+
+/** What the columns need behind `h`: the image of the change, while it is kept, and the installation. */
+export const changeJoinsSql = `left join lateral (
+    select i.width, i.height from avatars.images i where i.sha256 = h.to_sha256 limit 1
+  ) g on true
+  ${installationJoinSql}`;
 
 export function toChange(row: ChangeRow): AvatarChange {
   return {
@@ -36,5 +52,7 @@ export function toChange(row: ChangeRow): AvatarChange {
     at: row.seen_at,
     url: row.url ?? undefined,
     urlExpiresAt: row.url_expires_at ?? undefined,
+    fromImageSha256: row.from_image_sha256 ?? undefined,
+    image: toContactImage(row),
   };
 }

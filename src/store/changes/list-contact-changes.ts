@@ -4,7 +4,7 @@ import type { AvatarChange } from "../../domain/views/contact-view.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { Page, PageRequest } from "../../domain/page.ts";
 import { UserError } from "../../lib/errors.ts";
-import { toChange, toChangeColumns, type ChangeRow } from "./change-row.ts";
+import { changeJoinsSql, toChange, toChangeColumns, type ChangeRow } from "./change-row.ts";
 
 /**
  * Reads all changes of the contact first, then the page: a contact has few. A planner that goes by the order looks for them
@@ -20,6 +20,7 @@ select ${toChangeColumns("c")}
 from contact c
 left join (select * from changes where $3::bigint is null or id < $3 order by id desc limit $4) h on true
 left join avatars.avatars a on a.contact_id = c.id and a.version = h.to_version
+${changeJoinsSql}
 order by h.id desc`;
 
 /**

@@ -2,7 +2,7 @@ import type pg from "pg";
 import type { ChangePage } from "../../domain/views/contact-view.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { createChangeHorizon, type HorizonOptions } from "./change-horizon.ts";
-import { toChange, toChangeColumns, type ChangeRow } from "./change-row.ts";
+import { changeJoinsSql, toChange, toChangeColumns, type ChangeRow } from "./change-row.ts";
 
 export type ChangeReader = (
   instanceIds: readonly InstanceId[] | undefined,
@@ -33,6 +33,7 @@ left join chosen h on true
 left join lateral (
   select * from avatars.avatars a where a.contact_id = h.contact_id and a.version = h.to_version offset 0
 ) a on true
+${changeJoinsSql}
 order by h.id`;
 
 type Row = { scanned: number; last_id: string | null } & (ChangeRow | { id: null });

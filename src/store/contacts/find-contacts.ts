@@ -4,6 +4,7 @@ import type { AvatarView, ContactView } from "../../domain/views/contact-view.ts
 import type { ContactStatus } from "../../domain/contact-status.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { toShownText } from "../postgres/shown-text-sql.ts";
+import { imageJoinsSql, toContactImage, toImageColumns, type ImageRow } from "../images/image-columns-sql.ts";
 
 /** Probes the index once for each: `offset 0` keeps a planner without statistics from reading the whole table instead. */
 const sql = `
@@ -11,13 +12,15 @@ select c.* from unnest($2::text[]) as given (chat_id)
 cross join lateral (
   select c.id, c.chat_id, ${toShownText("c.external_ref")} as external_ref, c.status, c.priority, c.wanted_at is not null as pending, coalesce(c.due_at, c.refresh_at) as due_at, c.checked_at,
     c.attempts, c.last_error, c.created_at,
-    a.contact_id is not null as has_avatar, a.url, a.url_expires_at, a.version, a.changed_at, a.seen_at
+    a.contact_id is not null as has_avatar, a.url, a.url_expires_at, a.version, a.changed_at, a.seen_at,
+    ${toImageColumns("c.id")}
   from avatars.contacts c left join avatars.avatars a on a.contact_id = c.id
+  ${imageJoinsSql}
   where c.instance_id = $1 and c.chat_id = given.chat_id
   offset 0
 ) c`;
 
-type Row = {
+type Row = ImageRow & {
   id: string;
   chat_id: ChatId;
   external_ref: string | null;
@@ -30,16 +33,16 @@ type Row = {
   last_error: string | null;
   created_at: Date;
 } & (
-  | {
-      has_avatar: true;
-      url: string | null;
-      url_expires_at: Date | null;
-      version: string | null;
-      changed_at: Date;
-      seen_at: Date;
-    }
-  | { has_avatar: false }
-);
+    | {
+        has_avatar: true;
+        url: string | null;
+        url_expires_at: Date | null;
+        version: string | null;
+        changed_at: Date;
+        seen_at: Date;
+      }
+    | { has_avatar: false }
+  );
 
 /** Finds contacts of the instance, each known one once, in any order. */
 export async function findContacts(
@@ -60,6 +63,7 @@ function toView(instanceId: InstanceId, row: Row): ContactView {
     externalRef: row.external_ref ?? undefined,
     status: row.status,
     avatar: toAvatar(row),
+    image: toContactImage(row),
     pending: row.pending,
     priority: row.priority,
     dueAt: row.due_at ?? undefined,

@@ -7,9 +7,17 @@ export async function readImageKey(pool: pg.Pool): Promise<Buffer> {
   return rows[0].image_key;
 }
 
-/** Tells the view `avatars.current` where the API is reached from outside; null: not any more. */
-export async function writePublicUrl(pool: pg.Pool, publicUrl: string | null): Promise<void> {
-  await pool.query("update avatars.installation set public_url = $1 where public_url is distinct from $1", [
-    publicUrl,
-  ]);
+/** Whether an API serves images, and where it is reached from outside; null: by paths alone. */
+export interface ServedAt {
+  readonly servesImages: boolean;
+  readonly publicUrl: string | null;
+}
+
+/** Tells all queries, and the view `avatars.current`, which address contacts have. */
+export async function writeServedAt(pool: pg.Pool, { servesImages, publicUrl }: ServedAt): Promise<void> {
+  await pool.query(
+    `update avatars.installation set serves_images = $1, public_url = $2
+     where (serves_images, public_url) is distinct from ($1, $2::text)`,
+    [servesImages, publicUrl],
+  );
 }

@@ -42,6 +42,8 @@ export const installation = avatarsSchema.table(
     imageKeyOuter: bytes("image_key_outer").notNull(),
     /** Where the API is reached from outside (AVATARS_PUBLIC_URL), for the view `current`. Null: it was never told. */
     publicUrl: text("public_url"),
+    /** Has an API been started that serves images? Addresses are told only then. */
+    servesImages: boolean("serves_images").notNull().default(false),
   },
   (table) => [check("installation_only_check", sql`${table.isOnly}`)],
 );

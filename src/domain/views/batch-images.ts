@@ -1,0 +1,7 @@
+/** How far the images of a batch are. */
+export interface BatchImages {
+  /** Contacts whose image is to be taken, or taken again later. */
+  readonly wanted: number;
+  /** Contacts that show one. */
+  readonly shown: number;
+}

@@ -1,0 +1,138 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import type { ImageFacts, ImageSize } from "../../../domain/images/image.ts";
+import { ApiError } from "../../answers/problem.ts";
+import type { ImageQuery } from "../../schemas/image-query.ts";
+
+/** The image of a contact, as it is shown at its address. */
+export interface AddressedImage {
+  readonly contactId: number;
+  /** Undefined: there is none to show. */
+  readonly image: ImageFacts | undefined;
+}
+
+/** Images as routes serve them. */
+export interface ServedImages {
+  /** The contact whose address ends with the token; undefined: the token was not made here. */
+  readToken(token: string): number | undefined;
+  /** Undefined: the contact was erased. */
+  find(contactId: number): Promise<AddressedImage | undefined>;
+  /** The bytes of the image, or of one of its sizes; undefined: they are lost, and wanted again. */
+  read(image: ImageFacts, size: ImageSize | undefined): Promise<Buffer | undefined>;
+  /** An SVG. */
+  drawSilhouette(contactId: number, size: number): string;
+  /** A PNG. */
+  readonly blank: Buffer;
+}
+
+export interface ImageRoutePorts {
+  /** Undefined: images are off. */
+  readonly images: ServedImages | undefined;
+}
+
+const defaultSilhouette = 256;
+
+/** For the browser alone that asked: an image is of a person. */
+const shortly = "private, max-age=300";
+const forLong = "private, max-age=86400, immutable";
+
+/** Whatever the bytes are, a browser shows them as an image or not at all. */
+const safeHeaders = {
+  "x-content-type-options": "nosniff",
+  "content-security-policy": "default-src 'none'; sandbox",
+  "cross-origin-resource-policy": "cross-origin",
+  "referrer-policy": "no-referrer",
+  "x-robots-tag": "noindex",
+} as const;
+
+/** @throws ApiError `not-found` */
+export function getImages({ images }: ImageRoutePorts): ServedImages {
+  if (images) return images;
+  throw new ApiError("not-found", "images are off here: AVATARS_IMAGES says where they are kept");
+}
+
+/** A request for the image of a contact, whichever door it came by. */
+interface ImageRequest {
+  readonly images: ServedImages;
+  readonly contactId: number;
+  /** The last part of the address, to which an old `v` is redirected. */
+  readonly path: string;
+  /** The answer where there is no such contact any more. */
+  readonly erased: ApiError;
+}
+
+/**
+ * Answers with the image of a contact, with what the query asks for in its place, or with 304.
+ * @throws ApiError `erased`, `not-found`, `unavailable`
+ */
+export async function answerImage(
+  { images, contactId, path, erased }: ImageRequest,
+  request: FastifyRequest & { readonly query: ImageQuery },
+  reply: FastifyReply,
+): Promise<FastifyReply> {
+  void reply.headers(safeHeaders);
+  const { query } = request;
+  const found = await images.find(contactId);
+  if (found === undefined) throw erased;
+  const { image } = found;
+  if (image === undefined) return answerFallback({ images, contactId }, request, reply);
+  const hash = image.sha256.toString("hex");
+  const version = hash.slice(0, 16);
+  if (query.v !== undefined && query.v !== version) return redirect(path, { ...query, v: version }, reply);
+  void reply
+    .header("cache-control", query.v === undefined ? shortly : forLong)
+    .header("etag", toEtag(hash, query.size));
+  if (isKnown(request, toEtag(hash, query.size))) return reply.code(304).send();
+  if (request.method === "HEAD" && query.size === undefined)
+    return reply.type(image.type).header("content-length", image.bytes).send();
+  const bytes = await readOrLose(images, image, query);
+  if (bytes === undefined) return answerFallback({ images, contactId }, request, reply);
+  return send(reply, image.type, bytes);
+}
+
+/** A store that is away is no reason for a broken image where the query asks for something in its place. */
+async function readOrLose(
+  images: ServedImages,
+  image: ImageFacts,
+  { size, fallback }: ImageQuery,
+): Promise<Buffer | undefined> {
+  try {
+    return await images.read(image, size);
+  } catch (cause) {
+    if (fallback !== "404") return undefined;
+    throw new ApiError("unavailable", "the store of images does not answer", { retryAfterS: 5, cause });
+  }
+}
+
+function answerFallback(
+  { images, contactId }: { readonly images: ServedImages; readonly contactId: number },
+  request: FastifyRequest & { readonly query: ImageQuery },
+  reply: FastifyReply,
+): FastifyReply {
+  const { fallback, size = defaultSilhouette } = request.query;
+  void reply.header("cache-control", shortly).removeHeader("etag");
+  if (fallback === "404") throw new ApiError("not-found", "this contact shows no image");
+  if (fallback === "blank") return send(reply, "image/png", images.blank);
+  return send(reply, "image/svg+xml", Buffer.from(images.drawSilhouette(contactId, size)));
+}
+
+/** Node leaves the body of an answer to HEAD out, and its length in. */
+function send(reply: FastifyReply, type: string, bytes: Buffer): FastifyReply {
+  return reply.type(type).header("content-length", bytes.length).send(bytes);
+}
+
+function redirect(path: string, { size, fallback, v }: ImageQuery, reply: FastifyReply): FastifyReply {
+  const query = new URLSearchParams({ v: String(v), fallback });
+  if (size !== undefined) query.set("size", String(size));
+  // Relative to the address: a proxy may have put a prefix before it.
+  return reply.header("cache-control", shortly).redirect(`${path}?${query.toString()}`, 302);
+}
+
+function toEtag(hash: string, size: ImageSize | undefined): string {
+  return `"${hash.slice(0, 32)}${size === undefined ? "" : `-${size}`}"`;
+}
+
+function isKnown({ headers }: FastifyRequest, etag: string): boolean {
+  const given = headers["if-none-match"];
+  if (given === undefined || given.length > 1_000) return false;
+  return given.split(",").some((each) => each.trim().replace(/^W\//, "") === etag || each.trim() === "*");
+}

@@ -3,8 +3,16 @@ import { setImmediate } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { compareSchedules, findWay } from "./freshness/compare.ts";
 import { drawRates, mixes, type Mix } from "./freshness/mix.ts";
+import { compareMonth } from "./freshness/month.ts";
 import { findBestIntervals, findBestRandomRates } from "./freshness/optimum.ts";
-import { leastWay, toLongTable, toMixTable, toReport, type Section } from "./freshness/report.ts";
+import {
+  leastWay,
+  toLongTable,
+  toMixTable,
+  toMonthTable,
+  toReport,
+  type Section,
+} from "./freshness/report.ts";
 import { scheduleNames, type ScheduleName } from "./freshness/schedules.ts";
 import { importDays } from "./freshness/simulate.ts";
 import { OptionError, readOptionsOrExit, toNumber } from "./options.ts";
@@ -70,7 +78,12 @@ async function main(options: Options, bench: Bench): Promise<number> {
     add(section);
     isMet &&= way >= leastWay;
   }
-  if (options.mixes[0] === mixes[0]) add(await compareLong(mixes[0], options, bench));
+  if (options.mixes[0] === mixes[0]) {
+    add(await compareLong(mixes[0], options, bench));
+    const { section, dead } = await compareShown(mixes[0], options, bench);
+    add(section);
+    isMet &&= dead === 0;
+  }
   if (options.write) {
     const minutes = Math.ceil((performance.now() - startedMs) / 60_000);
     await writeResults("bench:freshness", toReport(sections, { ...options, minutes }));
@@ -104,6 +117,19 @@ async function compareLong(mix: Mix, { contacts, days, seed }: Options, bench: B
     pause(`${mix.name}, ${4 * days} days: ${name}`, bench),
   );
   return { title: `The first of these mixes for ${4 * days} days`, table: toLongTable(bounds, outcomes) };
+}
+
+/** What a list of contacts shows, by URLs and by images, on average over a month. */
+async function compareShown(
+  mix: Mix,
+  { seed }: Options,
+  bench: Bench,
+): Promise<{ section: Section; dead: number }> {
+  const month = { mix, contacts: 20_000, seed, days: 30 };
+  const outcomes = await compareMonth(month, async (name) => pause(`a month of pictures: ${name}`, bench));
+  const dead = Math.max(...outcomes.map(({ withoutUrls }) => withoutUrls.missing));
+  const title = "A month of pictures, after one of learning, with the first of these mixes";
+  return { section: { title, table: toMonthTable(outcomes, month) }, dead };
 }
 
 /** A run keeps the process busy: only between two of them is Ctrl-C heard. */

@@ -65,9 +65,10 @@ function findMissingCredentials(env: NodeJS.ProcessEnv): string | undefined {
 /** Most settings are in their place already; here are those that belong together. */
 function toConfig(
   { greenApi, nightlySource, ...settings }: Settings,
-  images: ImagesSetting | undefined,
+  chosenImages: ImagesSetting | undefined,
   path: string,
 ) {
+  const images = chosenImages ?? chooseUnsetImages(settings.dataDir, settings.databaseUrl === undefined);
   const { cron, timeZone, window, share, dayShare } = settings.resync;
   const schedule: ResyncSchedule | undefined = cron && { cron, timeZone, window };
   const source = toNightlySource(nightlySource, settings);
@@ -76,11 +77,11 @@ function toConfig(
     ...settings,
     /** An instance that needs no `instance add`. */
     greenApi: toCredentials(greenApi),
-    refresh: toRefreshPolicy(settings.refresh),
+    refresh: toRefreshPolicy(settings.refresh, images),
     resync: { schedule, share, dayShare, source },
     api: { ...api, trustedProxies, hosts },
     /** Where images are kept: beside the embedded database unless it is set, else nowhere. */
-    images: images ?? chooseUnsetImages(settings.dataDir, settings.databaseUrl === undefined),
+    images,
     imageHosts: settings.imageHosts ?? [],
     /** Passed on to programs that we start. */
     path,
@@ -101,14 +102,23 @@ function toNightlySource(
 }
 
 /** What is undefined for a group is as it is for a user. */
-function toRefreshPolicy({ users, groups, ...bounds }: Settings["refresh"]): RefreshPolicy {
+function toRefreshPolicy(
+  { users, groups, keepUrlsFresh, ...bounds }: Settings["refresh"],
+  images: ImagesSetting,
+): RefreshPolicy {
   const orUsers = (name: keyof typeof groups) => (groups[name] === undefined ? users[name] : groups[name]);
   const ofGroups = {
     presentMs: orUsers("presentMs"),
     absentMs: orUsers("absentMs"),
     hiddenMs: orUsers("hiddenMs"),
   };
-  return { ...bounds, users: toIntervals(users), groups: toIntervals({ ...users, ...ofGroups }) };
+  return {
+    ...bounds,
+    // An image outlives the URL that it was taken from: a call for another URL of it brings nothing.
+    keepUrlsFresh: keepUrlsFresh ?? images.kind === "off",
+    users: toIntervals(users),
+    groups: toIntervals({ ...users, ...ofGroups }),
+  };
 }
 
 function toIntervals(given: Settings["refresh"]["users"]): RefreshIntervals {

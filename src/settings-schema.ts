@@ -111,7 +111,7 @@ export const settingsSchema = z.object({
           falsy: ["false", "0", "no", "off"],
           error: "true or false",
         })
-        .prefault("true"),
+        .optional(),
     ),
     urlMarginMs: setting("AVATARS_URL_MARGIN", duration("0", "1d")),
   }),

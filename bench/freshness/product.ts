@@ -2,7 +2,7 @@ import type { ChatId } from "../../src/domain/chat-id.ts";
 import type { ClaimedContact } from "../../src/domain/lookup/claim.ts";
 import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
 import { planRefresh, type RefreshPolicy } from "../../src/domain/refresh/refresh-policy.ts";
-import { agedShare, toIntervalMs } from "../../src/domain/refresh/refresh-step.ts";
+import { agedShare, expiringUrlStep, toIntervalMs } from "../../src/domain/refresh/refresh-step.ts";
 import { createDueHeap, type DueHeap } from "./due-heap.ts";
 import { ticksPerDay, type Look, type Schedule } from "./simulate.ts";
 
@@ -18,6 +18,7 @@ export function createProduct(contacts: number, policy: RefreshPolicy): Schedule
   const firstSeenAt: (Date | undefined)[] = Array.from({ length: contacts });
   const changes = new Uint16Array(contacts);
   const queues = new Map<number, DueHeap>();
+  let forUrls = 0;
   /** Ascending. */
   let steps: number[] = [];
 
@@ -56,6 +57,7 @@ export function createProduct(contacts: number, policy: RefreshPolicy): Schedule
           const queue = findNext(at * tickMs, fromStep);
           if (queue === undefined) break;
           chosen.push(queue.pop());
+          if (queue === queues.get(expiringUrlStep)) forUrls += 1;
         }
       };
       chooseUpTo(Math.floor(calls * agedShare), 0);
@@ -72,6 +74,7 @@ export function createProduct(contacts: number, policy: RefreshPolicy): Schedule
       if (refresh !== undefined && refresh !== "never")
         getQueue(refresh.step).push(contact, refresh.at.getTime());
     },
+    countForUrls: () => forUrls,
   };
 }
 

@@ -21,7 +21,7 @@ const intervals = {
   unreachableMaxMs: 30 * dayMs,
 };
 
-/** The policy of the defaults. */
+/** The policy of the defaults, where no images are kept. */
 export const defaultRefreshPolicy: RefreshPolicy = {
   users: intervals,
   groups: intervals,

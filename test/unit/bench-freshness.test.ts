@@ -3,6 +3,8 @@ import { compareSchedules, type Outcomes } from "../../bench/freshness/compare.t
 import { createHighestFirst } from "../../bench/freshness/highest-first.ts";
 import { knowRates } from "../../bench/freshness/known-rates.ts";
 import { drawRates, mixes } from "../../bench/freshness/mix.ts";
+import { takeImageAt } from "../../bench/freshness/image-moments.ts";
+import { compareMonth } from "../../bench/freshness/month.ts";
 import { findBestIntervals, findBestRandomRates } from "../../bench/freshness/optimum.ts";
 import { createRoundRobin } from "../../bench/freshness/round-robin.ts";
 import { importDays, simulate, ticksPerDay, type Schedule } from "../../bench/freshness/simulate.ts";
@@ -47,6 +49,34 @@ describe("calls for a tenth of the contacts a day", () => {
   test("give the same figures again with the same seed", async () => {
     const again = await compareSchedules({ mix, contacts, seed, bounds }, ["policy"]);
     expect(again.policy).toEqual(outcomes.policy);
+  });
+});
+
+describe("a month of pictures", () => {
+  const month = { mix, contacts: 2_000, seed, days: 15 };
+
+  test("shows none dead by images, and half of them by URLs where calls do not suffice", async () => {
+    const [ample, scarce] = await compareMonth(month);
+    for (const outcome of [ample, scarce]) {
+      expect(outcome?.withoutUrls).toMatchObject({ missing: 0, callsForUrls: 0 });
+      expect(outcome?.withoutUrls.behind).toBeLessThan(0.001);
+    }
+    expect(scarce?.withUrls.expired).toBeGreaterThan(0.4);
+    expect(scarce?.withoutUrls.expired).toBeGreaterThan(0.4);
+    // Enough calls keep all URLs alive, at more than half as many again.
+    expect(ample?.withUrls.expired).toBeLessThan(0.001);
+    expect(ample?.withUrls.calls).toBeGreaterThan(1.5 * (ample?.withoutUrls.calls ?? Infinity));
+  });
+
+  test("an image is taken soon after its answer, and never after its URL has died", () => {
+    const moments = Array.from({ length: 5_000 }, (_, contact) => {
+      const at = contact % 168;
+      return { at, takenAt: takeImageAt(seed, contact, { at, urlExpiresAt: at + 48 }) };
+    });
+    // The host is away for 6 hours, then no try waits for more than 6, and one in 20 fails.
+    expect(moments.every(({ at, takenAt }) => takenAt > at && takenAt < at + 24)).toBe(true);
+    expect(moments.filter(({ at, takenAt }) => takenAt > at + 0.1).length).toBeLessThan(300);
+    expect(takeImageAt(seed, 1, { at: 100, urlExpiresAt: 105 })).toBe(Infinity);
   });
 });
 

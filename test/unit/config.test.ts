@@ -47,7 +47,8 @@ describe("readConfig", () => {
       sourceUrl: undefined,
       sourceTimeoutMs: 60_000,
       requestsPerSecond: 10,
-      refresh: defaultRefreshPolicy,
+      // The embedded database keeps images.
+      refresh: { ...defaultRefreshPolicy, keepUrlsFresh: false },
       resync: {
         schedule: toResyncSchedule("0 2 * * *", "UTC", "02:00-06:00"),
         share: 1,
@@ -76,6 +77,22 @@ describe("readConfig", () => {
       logLevel: undefined,
       path: "/bin",
     });
+  });
+
+  const databaseUrl = "postgres://crm@db/crm";
+  test.each([
+    ["off where images are kept, in a folder", { AVATARS_IMAGES: "/var/lib/images" }, false],
+    ["off where images are kept beside the embedded database", { DATABASE_URL: "" }, false],
+    ["on where images are off", { AVATARS_IMAGES: "off", DATABASE_URL: "" }, true],
+    ["on where nothing says where images are kept", {}, true],
+    [
+      "on where it is set so, images or not",
+      { AVATARS_IMAGES: "/images", AVATARS_KEEP_URLS_FRESH: "yes" },
+      true,
+    ],
+    ["off where it is set so, images or not", { AVATARS_KEEP_URLS_FRESH: "no" }, false],
+  ])("keeping URLs fresh is %s", (_when, env, isKept) => {
+    expect(readConfig({ DATABASE_URL: databaseUrl, ...env }).refresh.keepUrlsFresh).toBe(isKept);
   });
 
   test("reads every setting", () => {

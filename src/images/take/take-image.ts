@@ -62,10 +62,15 @@ function toSettlement(
       return { kind: "refused", error: outcome.reason };
     case "failed": {
       const { reason: error, retryAfterMs = 0 } = outcome;
-      const retryInMs = Math.max(retryAfterMs, soonestRetryMs, backoffMs(wish.attempts + 1, retry, random()));
+      const retryInMs = Math.max(retryAfterMs, toRetryMs(wish.attempts + 1, random()));
       return { kind: "failed", error, retryInMs };
     }
     default:
       return assertNever(outcome);
   }
+}
+
+/** How long a try waits for the next one after so many failures, ms. `random` from 0 to 1. */
+export function toRetryMs(failures: number, random: number): number {
+  return Math.max(soonestRetryMs, backoffMs(failures, retry, random));
 }

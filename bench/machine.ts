@@ -56,6 +56,12 @@ export function readRssMb(pid: number): number {
   return Number(kilobytes) / 1024;
 }
 
+/** The most that it had in RAM at any time so far, in MB, or 0. */
+export function readPeakRssMb(pid: number): number {
+  const [, kilobytes = "0"] = /^VmHWM:\s+(\d+) kB$/m.exec(findText(`/proc/${pid}/status`) ?? "") ?? [];
+  return Number(kilobytes) / 1024;
+}
+
 /** CPU time of the machine since its start, summed over its cores. */
 export interface MachineTimes {
   readonly totalMs: number;

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { Queue } from "bullmq";
@@ -41,11 +44,22 @@ async function measureProduct(row: ProductRow, options: RowOptions, closer: Clos
     bench.signal.throwIfAborted();
     await enqueueImport(scene.client, id, contacts);
   }
-  const workers = startWorkers(row.processes, closer, () => startAvatars(["worker"], scene.env));
+  const images =
+    row.keepsImages === true ? await openImages(simulator.url, closer) : { AVATARS_IMAGES: "off" };
+  const env = { ...scene.env, ...images };
+  const workers = startWorkers(row.processes, closer, () => startAvatars(["worker"], env));
   const figures = await warmUpAndMeasure(row, { ...options, simulator, workers, instanceIds });
   await assertContactsLeft(scene);
+  if (row.keepsImages === true) await assertImagesTaken(scene);
   for (const worker of workers) noteWarnings(worker, bench);
   return figures;
+}
+
+/** The settings of workers that keep images: in a folder, from the simulator. */
+async function openImages(simulatorUrl: string, closer: Closer): Promise<Record<string, string>> {
+  const folder = await mkdtemp(join(tmpdir(), "contact-avatars-images-"));
+  closer.add("images", () => rm(folder, { recursive: true, force: true }));
+  return { AVATARS_IMAGES: folder, AVATARS_IMAGE_HOSTS: new URL(simulatorUrl).host };
 }
 
 async function measureBullmq(row: BullmqRow, options: RowOptions, closer: Closer): Promise<Figures> {
@@ -139,4 +153,14 @@ async function assertContactsLeft({ client }: Scene): Promise<void> {
      where not exists (select from avatars.contacts c where c.instance_id = i.id and c.status = 'unknown')`,
   );
   if (rows.length > 0) throw new Error(`the contacts of ${rows.length} instances have run out`);
+}
+
+/** Calls cost nothing beside images that are not taken. */
+async function assertImagesTaken({ client }: Scene): Promise<void> {
+  const { rows } = await client.query<{ shown: number; all: number }>(
+    `select count(*) filter (where image_sha256 is not null)::int as shown, count(*)::int as all
+     from avatars.avatars where version is not null`,
+  );
+  const { shown = 0, all = 0 } = rows[0] ?? {};
+  if (shown < 0.9 * all) throw new Error(`only ${shown} of ${all} images were taken beside the calls`);
 }

@@ -8,6 +8,8 @@ export interface ProductRow extends Size {
   readonly kind: "product";
   readonly backend: Backend;
   readonly jitterMs: number;
+  /** Workers take the images of what they are told; false unless told. */
+  readonly keepsImages?: boolean;
 }
 
 interface Size {

@@ -34,8 +34,8 @@ export interface RedisServer extends Server {
 export interface SceneOptions {
   readonly backend: Backend;
   readonly instanceIds: readonly string[];
-  /** Where the instances are called. */
-  readonly apiUrl: string;
+  /** Where the instances are called; of several the instances take turns. */
+  readonly apiUrl: string | readonly string[];
 }
 
 export type Backend = "postgres" | "redis";
@@ -108,13 +108,19 @@ export async function openServers(
 /** What `avatars instance add` does, without the time that 200 processes take. */
 async function addInstances(
   client: pg.Client,
-  { instanceIds, apiUrl, key }: { instanceIds: readonly string[]; apiUrl: string; key: Uint8Array },
+  { instanceIds, apiUrl, key }: Pick<SceneOptions, "instanceIds" | "apiUrl"> & { readonly key: Uint8Array },
 ): Promise<void> {
   const box = createSecretBox(key);
+  const urls = typeof apiUrl === "string" ? [apiUrl] : apiUrl;
+  const instances = instanceIds.map((id, index) => ({ id, apiUrl: urls[index % urls.length] ?? "" }));
   await client.query(
     `insert into avatars.instances (id, api_url, sealed_token)
-     select id, $1, token from unnest($2::text[], $3::text[]) as t (id, token)`,
-    [apiUrl, instanceIds, instanceIds.map((id) => box.seal("token", { id, apiUrl }))],
+     select id, api_url, token from unnest($1::text[], $2::text[], $3::text[]) as t (id, api_url, token)`,
+    [
+      instanceIds,
+      instances.map((instance) => instance.apiUrl),
+      instances.map((instance) => box.seal("token", instance)),
+    ],
   );
 }
 

@@ -11,6 +11,17 @@ export interface BenchSimulator extends BenchProcess {
   stats(): Promise<SimulatorStats>;
   /** The calls about one chat. */
   readCallsFor(chatId: string): Promise<LoggedCall[]>;
+  setPictures(tuning: { readonly pictureLatencyMs?: number; readonly dripMs?: number }): Promise<void>;
+  /** The share of each outcome that a picture may have, by name. */
+  setPictureFaults(shares: Readonly<Record<string, number>>): Promise<void>;
+}
+
+/** What differs from GREEN-API's ways. */
+export interface SimulatorSettings {
+  readonly requestsPerSecond?: number;
+  readonly latencyMs?: number;
+  /** On every address of this machine: clients reach it as hosts of several names. */
+  readonly isEverywhere?: boolean;
 }
 
 /** The median of an answer's time; the default spread, and one answer in a hundred about 1.5 s later still. */
@@ -34,24 +45,32 @@ function prefer(pid: number): void {
 }
 
 /** Without faults: whatever share of the budget is missing afterwards, nobody but the client gave it away. */
-export async function startBenchSimulator(jitterMs: number, signal: AbortSignal): Promise<BenchSimulator> {
-  const faultless = ["--troubled-share", "0", "--latency-ms", String(latencyMs)];
-  const args = ["simulate", "--port", "0", "--rps", "10", "--jitter-ms", String(jitterMs), ...faultless];
+export async function startBenchSimulator(
+  jitterMs: number,
+  signal: AbortSignal,
+  settings: SimulatorSettings = {},
+): Promise<BenchSimulator> {
+  const faultless = ["--troubled-share", "0", "--latency-ms", String(settings.latencyMs ?? latencyMs)];
+  const rps = String(settings.requestsPerSecond ?? 10);
+  const host = settings.isEverywhere ? "0.0.0.0" : "127.0.0.1";
+  const where = ["simulate", "--port", "0", "--host", host];
+  const args = [...where, "--rps", rps, "--jitter-ms", String(jitterMs), ...faultless];
   const simulator = startAvatars(args, {}, promptOptions);
   prefer(simulator.pid);
   const url = await until(
     () => {
       simulator.assertAlive();
-      return /http:\/\/127\.0\.0\.1:\d+/.exec(simulator.printed())?.[0];
+      return /http:\/\/[\d.]+:\d+/.exec(simulator.printed())?.[0].replace("0.0.0.0", "127.0.0.1");
     },
     { what: "the simulator's start", signal },
   ).catch(async (error: unknown) => {
     await simulator.kill();
     throw error;
   });
-  const order = async (verb: string, path: string): Promise<unknown> => {
+  const order = async (verb: string, path: string, body?: unknown): Promise<unknown> => {
     const response = await fetch(`${url}/__control${path}`, {
       method: verb,
+      ...(body !== undefined && { body: JSON.stringify(body) }),
       signal: AbortSignal.timeout(controlTimeoutMs),
     });
     if (!response.ok) throw new Error(`${verb} ${path}: ${response.status} ${await response.text()}`);
@@ -64,5 +83,7 @@ export async function startBenchSimulator(jitterMs: number, signal: AbortSignal)
     stats: async () => (await order("GET", "/stats")) as SimulatorStats,
     readCallsFor: async (chatId) =>
       (await order("GET", `/log?chatId=${encodeURIComponent(chatId)}`)) as LoggedCall[],
+    setPictures: async (tuning) => void (await order("PUT", "/pictures", tuning)),
+    setPictureFaults: async (faults) => void (await order("PUT", "/picture-faults", { faults })),
   };
 }

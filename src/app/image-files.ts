@@ -1,9 +1,11 @@
 import type { ImageSize, ImageType } from "../domain/images/image.ts";
+import type { ImageCheck } from "../domain/views/image-check.ts";
 import type { BatchImages } from "../domain/views/batch-images.ts";
 import { toBlobKey } from "../images/blobs/blob-key.ts";
 import { inspectImage } from "../images/inspect-image.ts";
 import { countBatchImages } from "../store/images/count-batch-images.ts";
 import type { Database } from "../store/postgres/database.ts";
+import { checkImages } from "./check-images.ts";
 import type { Images } from "./images.ts";
 
 /** An image as a file of its own. */
@@ -22,6 +24,8 @@ export interface ImageFiles {
    */
   read(sha256: string, size?: ImageSize): Promise<ImageFile | undefined>;
   countOfBatch(batchId: string): Promise<BatchImages>;
+  /** Holds rows and bytes against each other, and mends what is found. Undefined: images are off. */
+  check(options: { readonly repair: boolean; readonly signal: AbortSignal }): Promise<ImageCheck | undefined>;
 }
 
 /** @param getImages opens the store when it is first needed */
@@ -39,6 +43,10 @@ export function createImageFiles(
       return sized.kind === "sized" ? { type: original.type, bytes: sized.bytes } : original;
     },
     countOfBatch: async (batchId) => countBatchImages(pool, batchId),
+    async check(options) {
+      const images = await getImages();
+      return images && checkImages({ pool, blobs: images.blobs, ...options });
+    },
   };
 }
 

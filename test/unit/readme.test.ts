@@ -132,7 +132,7 @@ describe("the commands", () => {
   test("that are shown exist, with options that exist", async () => {
     const commands = await listCommands();
     const shown = [
-      ...allText.matchAll(/(?:avatars|worker) ((?:instance |apikey )?[a-z]+)((?: [^\n;|`)]*)?)/g),
+      ...allText.matchAll(/(?:avatars|worker) ((?:instance |apikey |images )?[a-z]+)((?: [^\n;|`)]*)?)/g),
     ].filter(([line]) => /--/.test(line));
     expect(shown.length).toBeGreaterThan(10);
     for (const [line, command = "", rest = ""] of shown) {

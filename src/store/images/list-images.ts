@@ -30,3 +30,15 @@ export async function findUnknownImages(pool: pg.Pool, hashes: readonly Buffer[]
   );
   return rows.map(({ sha256 }) => sha256);
 }
+
+/** Images that no contact and no kept change shows, and that no trigger noted: after a restore, or where triggers were off. */
+export async function findUnshownImages(pool: pg.Pool, hashes: readonly Buffer[]): Promise<Buffer[]> {
+  const { rows } = await pool.query<{ sha256: Buffer }>(
+    `select h.sha256 from unnest($1::bytea[]) as h (sha256)
+     where not exists (select from avatars.avatars a where a.image_sha256 = h.sha256)
+       and not exists (select from avatars.avatar_changes c where c.from_sha256 = h.sha256)
+       and not exists (select from avatars.avatar_changes c where c.to_sha256 = h.sha256)`,
+    [hashes],
+  );
+  return rows.map(({ sha256 }) => sha256);
+}

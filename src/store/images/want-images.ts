@@ -38,9 +38,12 @@ export async function wantMissingImages(
   return { lastId: rows[0]?.last_id ?? undefined, wanted: rows[0]?.wanted ?? 0 };
 }
 
-/** The bytes of an image are gone, though rows show it: it is taken again, or asked for where its URL is dead. */
+/**
+ * The bytes of an image are gone, though rows show it: it is taken again, or asked for where its URL is dead. It is of no version
+ * until then, so that an answer with the same version wants it, too.
+ */
 const wantAgainSql = `
-update avatars.avatars set image_wanted_at = clock_timestamp(), image_attempts = 0
+update avatars.avatars set image_wanted_at = clock_timestamp(), image_attempts = 0, image_version = null
 where image_sha256 = $1 and image_wanted_at is null`;
 
 /** Wants an image again whose bytes are lost. @returns the contacts that show it */

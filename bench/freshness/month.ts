@@ -11,7 +11,7 @@ export interface Month {
 }
 
 /** What an instance's calls come to a day: GREEN-API's 10 a second, of which refreshes have 30 %, and more at night. */
-export const ampleCallsPerDay = 0.3 * 10 * 86_400;
+const ampleCallsPerDay = 0.3 * 10 * 86_400;
 
 /** The same contacts with and without URLs that are kept fresh. */
 export interface MonthOutcome {

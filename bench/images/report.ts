@@ -5,11 +5,11 @@ import type { CallsFigures } from "./measure-calls.ts";
 import type { Serving } from "./measure-serving.ts";
 import type { TakingFigures } from "./measure-taking.ts";
 
-export const mostRssMb = 200;
-export const leastInFlight = 50;
-export const leastShare = 0.5;
+const mostRssMb = 200;
+const leastInFlight = 50;
+const leastShare = 0.5;
 /** Of the budget. */
-export const mostLoss = 0.005;
+const mostLoss = 0.005;
 
 /** One part of the benchmark: its table, and its targets in words. */
 export interface Section {

@@ -1,12 +1,17 @@
 import type { ImageSize, ImageType } from "../domain/images/image.ts";
 import type { ImageCheck } from "../domain/views/image-check.ts";
+import type { ImageGauges } from "../domain/views/image-gauges.ts";
 import type { BatchImages } from "../domain/views/batch-images.ts";
 import { toBlobKey } from "../images/blobs/blob-key.ts";
 import { inspectImage } from "../images/inspect-image.ts";
 import { countBatchImages } from "../store/images/count-batch-images.ts";
+import { readImageGauges } from "../store/images/read-image-gauges.ts";
 import type { Database } from "../store/postgres/database.ts";
 import { checkImages } from "./check-images.ts";
 import type { Images } from "./images.ts";
+
+/** A person waits for them. */
+const gaugesDeadlineMs = 30_000;
 
 /** An image as a file of its own. */
 export interface ImageFile {
@@ -24,6 +29,8 @@ export interface ImageFiles {
    */
   read(sha256: string, size?: ImageSize): Promise<ImageFile | undefined>;
   countOfBatch(batchId: string): Promise<BatchImages>;
+  /** Where all of them stand. Takes longer the more avatars there are. */
+  readGauges(): Promise<ImageGauges>;
   /** Holds rows and bytes against each other, and mends what is found. Undefined: images are off. */
   check(options: { readonly repair: boolean; readonly signal: AbortSignal }): Promise<ImageCheck | undefined>;
 }
@@ -43,6 +50,7 @@ export function createImageFiles(
       return sized.kind === "sized" ? { type: original.type, bytes: sized.bytes } : original;
     },
     countOfBatch: async (batchId) => countBatchImages(pool, batchId),
+    readGauges: async () => readImageGauges(pool, gaugesDeadlineMs),
     async check(options) {
       const images = await getImages();
       return images && checkImages({ pool, blobs: images.blobs, ...options });

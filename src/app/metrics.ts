@@ -2,6 +2,7 @@ import { createMetrics, type Metrics } from "../metrics/create-metrics.ts";
 import { serveMetrics } from "../metrics/serve-metrics.ts";
 import type { Base } from "./base.ts";
 import { createResyncs } from "./subjects/resyncs.ts";
+import { readImageGauges } from "../store/images/read-image-gauges.ts";
 import { countBacklog, readGauges } from "../store/status/read-gauges.ts";
 
 /** A scrape waits for them no longer. */
@@ -18,6 +19,8 @@ export function openMetrics(base: Base): Metrics {
       const [night, runs] = await Promise.all([resyncs.findLatestNight(), resyncs.findLatestRuns()]);
       return { night, runs };
     },
+    readImages: async () =>
+      config.images.kind === "off" ? undefined : readImageGauges(database.pool, countDeadlineMs),
     planResync: async () => (await resyncs.plan()).instances,
     readGauges: () => readGauges(database.pool, config.requestsPerSecond, gaugesDeadlineMs),
     countBacklog: () => countBacklog(database.pool, countDeadlineMs),

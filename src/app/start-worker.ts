@@ -55,7 +55,8 @@ export async function startWorker(
   { kept, hosts }: { readonly kept: Images | undefined; readonly hosts: readonly HostPort[] },
 ): Promise<RunningWorker> {
   const { config, events, closer, simulated } = base;
-  const images = kept && (await openImageTaking(base, kept, hosts));
+  const told = metrics ? { ...base, events: tapEvents(events, metrics.images) } : base;
+  const images = kept && (await openImageTaking(told, kept, hosts));
   const { worker, timers, greenApi, activity } = await openEngine(base, queues, metrics, images);
   const isOurs = (id: InstanceId) => (id === simulatedInstanceId) === simulated;
   const consumers = await startConsumers(base, queues, worker, isOurs);

@@ -6,6 +6,8 @@ import { createApiMetrics, type CountedRequests } from "./api-metrics.ts";
 import { createCachedRead } from "./cached-read.ts";
 import { createCallMetrics, type CountedEvents } from "./call-metrics.ts";
 import { createDatabaseMetrics } from "./database-metrics.ts";
+import type { ImageGauges } from "../domain/views/image-gauges.ts";
+import { createImageMetrics, type CountedImages } from "./image-metrics.ts";
 import { createResyncMetrics, type ResyncFacts } from "./resync-metrics.ts";
 
 export interface MetricsPorts {
@@ -15,6 +17,8 @@ export interface MetricsPorts {
   readonly countBacklog: () => Promise<readonly Backlog[]>;
   /** Cheap. */
   readonly readResync: () => Promise<ResyncFacts>;
+  /** Takes longer the more avatars there are. Undefined: images are off. */
+  readonly readImages: () => Promise<ImageGauges | undefined>;
   /** Takes longer the more contacts rest. */
   readonly planResync: () => Promise<readonly ResyncPlan[]>;
 }
@@ -23,6 +27,8 @@ export interface MetricsPorts {
 export interface Metrics {
   /** To be told what the worker does. */
   readonly events: CountedEvents;
+  /** To be told what becomes of images. */
+  readonly images: CountedImages;
   /** To be told what the API does. */
   readonly requests: CountedRequests;
   /** Where to look at what this process does for each instance. */
@@ -42,31 +48,36 @@ export function createMetrics(ports: MetricsPorts): Metrics {
   const calls = createCallMetrics(registry);
   const showDatabase = createDatabaseMetrics(registry);
   const cached = { freshMs, deadlineMs, now: performance.now.bind(performance) };
+  const images = createImageMetrics(registry);
   const showResync = createResyncMetrics(registry);
   const cheap = { ...cached, timeShare: 1, keepsLast: false };
   const costly = { ...cached, timeShare: countShare, keepsLast: true };
   const getInstances = createCachedRead(ports.readGauges, cheap);
   const getResync = createCachedRead(ports.readResync, cheap);
   const getBacklogs = createCachedRead(ports.countBacklog, costly);
+  const getImages = createCachedRead(ports.readImages, costly);
   const getPlans = createCachedRead(ports.planResync, costly);
   let report: (() => readonly InstanceActivity[]) | undefined;
 
   return {
     events: calls.events,
+    images: images.events,
     requests: createApiMetrics(registry),
     watch(source) {
       report = source;
     },
     async scrape() {
-      const [instances, backlogs, resync, plans] = await Promise.all([
+      const [instances, backlogs, resync, plans, kept] = await Promise.all([
         getInstances(),
         getBacklogs(),
         getResync(),
         getPlans(),
+        getImages(),
       ]);
       calls.showActivity(report?.() ?? []);
       showDatabase({ instances, backlogs });
       showResync(resync, plans);
+      images.show(kept);
       return { text: await registry.metrics(), contentType: registry.contentType };
     },
   };

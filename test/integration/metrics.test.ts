@@ -79,6 +79,7 @@ async function serve(ports: Partial<MetricsPorts> = {}): Promise<{ metrics: Metr
     countBacklog: async () => [{ instanceId: one, due: 900, waiting: 100 }],
     readResync: async () => ({ night: undefined, runs: new Map() }),
     planResync: async () => [],
+    readImages: async () => undefined,
     ...ports,
   });
   const server = await serveMetrics({ host: "127.0.0.1", port: 0, scrape: metrics.scrape, onError });
@@ -280,4 +281,21 @@ describe("the metrics server", () => {
     });
     taken.close();
   });
+});
+
+test("images are shown where they are kept, and left out where they are off", async () => {
+  const kept = { wanted: 3, oldestWantedSeconds: 90, images: 40, bytes: 4_000_000, shown: 45, present: 50 };
+  const { metrics, url } = await serve({ readImages: async () => kept });
+  metrics.images.imageTried({ outcome: "taken", error: undefined, bytes: 1_000 });
+  metrics.images.imageTried({ outcome: "failed", error: "deadline", bytes: 0 });
+  metrics.images.imagesSettled({ sameImage: 2, otherImage: 1 });
+  const text = await (await fetch(`${url}/metrics`)).text();
+  expect(text).toMatch(/^avatars_image_tries_total\{outcome="failed",error="deadline"\} 1$/m);
+  expect(text).toMatch(/^avatars_image_bytes_total 1000$/m);
+  expect(text).toMatch(/^avatars_image_same_total 2$/m);
+  expect(text).toMatch(/^avatars_images_wanted 3$/m);
+  expect(text).toMatch(/^avatars_images_oldest_wanted_seconds 90$/m);
+  expect(text).toMatch(/^avatars_images_mirrored_ratio 0\.9$/m);
+  const { url: off } = await serve();
+  expect(await (await fetch(`${off}/metrics`)).text()).not.toMatch(/^avatars_images_wanted /m);
 });

@@ -1,4 +1,6 @@
 import type { InstanceStatus } from "../../domain/views/instance-status.ts";
+import type { ImageGauges } from "../../domain/views/image-gauges.ts";
+import { formatDuration } from "../../lib/duration.ts";
 import { contactStatuses } from "../../domain/contact-status.ts";
 import { formatTable } from "../terminal/table.ts";
 import { formatRate, formatShare, formatAge, formatEta } from "../terminal/format.ts";
@@ -34,4 +36,15 @@ export function formatStatus(instances: readonly InstanceStatus[]): string[] {
     ...formatTable(header, rows),
     ...instances.flatMap((status) => toRemarks(status).map((remark) => `${status.instanceId} ${remark}`)),
   ];
+}
+
+/** The kept images in a line; undefined: they are off. */
+export function formatImages(images: ImageGauges | undefined): string[] {
+  if (images === undefined || images.present === 0) return [];
+  const { shown, present, bytes, wanted, oldestWantedSeconds } = images;
+  const size = bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
+  const late =
+    oldestWantedSeconds > 60 ? `, the oldest for ${formatDuration(oldestWantedSeconds * 1000)}` : "";
+  const left = wanted > 0 ? `; ${wanted} are to be taken${late}` : "";
+  return [`pictures of ${shown} of ${present} contacts that have one, ${size}${left}`];
 }

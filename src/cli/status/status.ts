@@ -4,7 +4,7 @@ import { simulatedInstanceId } from "../../domain/instance-id.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
 import { exitCodes, writeHint, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
 import { formatLatestRuns } from "../resync/resync-runs-text.ts";
-import { formatStatus } from "./status-text.ts";
+import { formatImages, formatStatus } from "./status-text.ts";
 
 export interface StatusOptions {
   readonly json: boolean;
@@ -22,17 +22,19 @@ export async function showStatus({ json, check, ignoreHeld }: StatusOptions, io:
   });
   try {
     if (check) return await checkAll(app, ignoreHeld, io);
-    const [instances, runs, night] = await Promise.all([
+    const isKept = app.config.images.kind !== "off";
+    const [instances, runs, night, images] = await Promise.all([
       app.readStatus(),
       app.resyncs.findLatestRuns(),
       app.resyncs.findLatestNight(),
+      isKept ? app.images.readGauges() : undefined,
     ]);
     if (json) {
       const resync = { night: night ?? null, instances: Object.fromEntries(runs) };
-      writeJson(io.stdout, { instances, resync });
+      writeJson(io.stdout, { instances, resync, images: images ?? null });
     } else {
       // All of it is our own words: instances are told by their ids.
-      const lines = [...formatStatus(instances), ...formatLatestRuns(runs, night)];
+      const lines = [...formatStatus(instances), ...formatLatestRuns(runs, night), ...formatImages(images)];
       for (const line of lines) writeHint(io, io.stdout, line);
     }
     return exitCodes.done;

@@ -19,7 +19,7 @@ let batchId: string;
 const closers: (() => Promise<void>)[] = [];
 
 beforeAll(async () => {
-  stage = await openApiStage();
+  stage = await openApiStage({ images: true });
   document = readDocument((await stage.call("/openapi.json")).text);
   await stage.addInstance(instanceId);
   const answer = await stage.call("/v1/batches", { method: "POST", json: { instanceId, chatIds: [chatId] } });

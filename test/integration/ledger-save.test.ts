@@ -101,6 +101,18 @@ function toExpectedRow(given: readonly ContactDecision[], askedAtMs: readonly nu
 }
 
 describe("a saved lookup", () => {
+  test("that comes after its contact was given up, and was asked for before the last request, asks no more", async () => {
+    const first = await claimOne();
+    const askedAtMs = first.nowMs;
+    await acceptContacts(database.pool, first.instanceId, [toChatId(1)]);
+    await save(first, askedAtMs, giveUp);
+    await save(first, askedAtMs, present("/a.jpg"));
+    expect(await readContact(database.pool, first.instanceId)).toMatchObject({
+      ...atRest,
+      status: "present",
+    });
+  });
+
   test("that is present puts the contact at rest, with its avatar", async () => {
     const claimed = await claimOne();
     await save(claimed, claimed.nowMs, present("/a.jpg"));

@@ -192,6 +192,12 @@ describe.each(listBackends())("producers with the queue in $name", (backend) => 
       "checked_at",
       "attempts",
       "last_error",
+      "image_url",
+      "image_sha256",
+      "image_width",
+      "image_height",
+      "image_at",
+      "image_old",
     ]);
 
     expect(await stage.run([...enrich, "--out", "refs.out.csv"])).toMatchObject({ code: 0 });

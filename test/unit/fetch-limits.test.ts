@@ -97,5 +97,17 @@ test("whatever happens, no limit is passed, and what is told to wait begins afte
         expect(gate.inFlight()).toBe(running.length);
       }
     }),
+    {
+      // A sum of fractions that is a little less than nothing.
+      examples: [
+        [
+          [
+            { do: "spend", count: 996 },
+            { do: "spend", count: 1009 },
+            { do: "begin", host: "a" },
+          ],
+        ],
+      ],
+    },
   );
 });

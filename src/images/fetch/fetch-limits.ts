@@ -42,7 +42,8 @@ export function beginFetch(
   const ofHost = use.byHost.get(host) ?? 0;
   if (use.inFlight >= limits.inFlight) return { verdict: { kind: "full" }, use };
   if (ofHost >= limits.perHost) return { verdict: { kind: "host-full" }, use };
-  if (use.bytesLeft < 0) {
+  // Less than a byte is what is left of sums of fractions.
+  if (use.bytesLeft < -0.5) {
     const waitMs = Math.ceil((-use.bytesLeft / limits.bytesPerSecond) * 1000);
     return { verdict: { kind: "wait", waitMs }, use };
   }

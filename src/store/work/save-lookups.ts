@@ -15,7 +15,7 @@ const cellsSql = `i (
  *
  * - A clear answer is taken when it was asked for later than the stored one, whatever run claims (I4).
  * - Everything else is taken only from the holder of the claim: a zombie spends no attempts.
- * - A contact rests after an answer that is fresh enough for all who wait, and after it was given up. An answer that is too old
+ * - A contact rests after an answer that is fresh enough for all who wait, or where no batch waits, and after it was given up. An answer that is too old
  *   for one of them leaves it due.
  * - A contact that had a lookup has had its turn, and goes by its due moment from then on. A release keeps the turn.
  * - Only `present` and `absent` touch the avatar (I5), with a fence of its own. After a newer `hidden` one of them is still
@@ -48,7 +48,8 @@ saved as (
   from incoming i
   join locked l on l.id = i.contact_id
   cross join lateral (
-    select i.kind = 'give-up' or i.kind = 'answer' and i.asked_at >= coalesce(l.fresh_after, '-infinity') as rests
+    select i.kind = 'give-up'
+      or i.kind = 'answer' and (l.wanted_at is null or i.asked_at >= coalesce(l.fresh_after, '-infinity')) as rests
   ) n
   where c.id = i.contact_id
     and case when i.kind = 'answer' then i.asked_at >= coalesce(c.checked_at, '-infinity') else c.claimed_by = i.run_id end
@@ -77,7 +78,7 @@ with incoming as materialized (
   select i.*, to_timestamp(i.asked_at_ms / 1000) as asked_at, r.record
   from json_array_elements($1::json) as r (record) cross join lateral json_to_record(r.record) as ${cellsSql}
 ), locked as materialized (
-  select c.id, c.resync_run_id, c.fresh_after from avatars.contacts c
+  select c.id, c.resync_run_id, c.wanted_at, c.fresh_after from avatars.contacts c
   where c.id in (select contact_id from incoming)
   order by c.id for no key update skip locked
 ), ${writeSql}, unsaved as materialized (
@@ -112,7 +113,7 @@ const appliedAtOnce = 500;
  */
 const applySql = `
 with locked as materialized (
-  select c.id, c.resync_run_id, c.fresh_after, a.record
+  select c.id, c.resync_run_id, c.wanted_at, c.fresh_after, a.record
   from avatars.lookups_aside a join avatars.contacts c on c.id = a.contact_id
   where a.record is not null and ($1::bigint is null or a.contact_id = $1)
   limit ${appliedAtOnce}

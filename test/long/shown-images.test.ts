@@ -15,7 +15,7 @@ const instanceId = "1101000001";
 const chats = makeChats(400);
 /** In place of days: all else of a month goes by as much faster. */
 const urlLifetimeMs = 4_000;
-const rounds = 12;
+const rounds = 6;
 /** So slow that an answer is some seconds old in the mean. */
 const requestsPerSecond = 40;
 /** A picture that is told of is taken by then, even where the first try fails. */

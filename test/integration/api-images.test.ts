@@ -178,6 +178,21 @@ describe("the address of an image", () => {
     expect(rows.length).toBeGreaterThan(0);
   });
 
+  test("shows something in place of what its reader has no room for, and is read again afterwards", async () => {
+    const { headers } = await get(addressOf(present), { method: "HEAD" });
+    const most = Math.floor((24 * 1024) / Math.ceil(Number(headers["content-length"]) / 1024));
+    await eventually(async () => {
+      const answers = await Promise.all(
+        Array.from({ length: 2 * most }, async () => get(`${addressOf(present)}?fallback=silhouette`)),
+      );
+      expect(answers.every(({ status }) => status === 200)).toBe(true);
+      const drawn = answers.find((answer) => answer.headers["content-type"] === "image/svg+xml");
+      expect(drawn?.headers).toMatchObject({ ...safeHeaders, "cache-control": "no-store" });
+    });
+    const again = await get(addressOf(present));
+    expect([again.status, again.headers["content-type"]]).toEqual([200, headers["content-type"]]);
+  });
+
   test("shows something in place of bytes that are lost, and has them taken again", async () => {
     const { imageSha256 } = await getContact(lost);
     const file = path.join(

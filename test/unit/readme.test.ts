@@ -12,9 +12,11 @@ const root = new URL("../../", import.meta.url);
 
 /** The README and all of docs/, by their paths from the root. */
 const pages = new Map(
-  ["README.md", "SECURITY.md", ...readdirSync(new URL("docs/", root)).map((name) => `docs/${name}`)].map(
-    (path) => [path, readFileSync(new URL(path, root), "utf8")],
-  ),
+  [
+    "README.md",
+    "SECURITY.md",
+    ...readdirSync(new URL("docs/", root)).flatMap((name) => (name.endsWith(".md") ? [`docs/${name}`] : [])),
+  ].map((path) => [path, readFileSync(new URL(path, root), "utf8")]),
 );
 const allText = [...pages.values()].join("\n");
 

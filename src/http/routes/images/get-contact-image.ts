@@ -15,7 +15,7 @@ import {
   readChatId,
   type ContactRoutePorts,
 } from "../contacts/contact-of-request.ts";
-import { answerImage, getImages, type ImageRoutePorts } from "./image-answer.ts";
+import { answerImage, createImageMemory, getImages, type ImageRoutePorts } from "./image-answer.ts";
 
 interface ContactImagePorts extends ContactRoutePorts, ImageRoutePorts {
   readonly contacts: {
@@ -52,6 +52,7 @@ const contactImageSchema = {
 /** `GET /v1/instances/{id}/contacts/{chatId}/image` */
 export function addGetContactImage(api: ZodApi, { ports }: ApiContext<ContactImagePorts>): void {
   const { contacts, instances } = ports;
+  const memory = createImageMemory();
   api.get(
     `${contactPath}/image`,
     { config: { access: read }, schema: contactImageSchema },
@@ -63,7 +64,7 @@ export function addGetContactImage(api: ZodApi, { ports }: ApiContext<ContactIma
       if (!contact) throw await noContact(instances, id);
       const { contactId } = contact;
       const erased = new ApiError("not-found", "the contact was erased just now");
-      return answerImage({ images, contactId, path: "image", erased }, request, reply);
+      return answerImage({ images, memory, contactId, path: "image", erased }, request, reply);
     },
   );
 }

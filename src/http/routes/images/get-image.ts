@@ -2,7 +2,7 @@ import { z } from "zod";
 import { ApiError } from "../../answers/problem.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
 import { imageQuery } from "../../schemas/image-query.ts";
-import { answerImage, getImages, type ImageRoutePorts } from "./image-answer.ts";
+import { answerImage, createImageMemory, getImages, type ImageRoutePorts } from "./image-answer.ts";
 
 /** Of each address: a list of a thousand faces, several times a minute, for all who share a proxy. */
 const requestsPerMinute = 12_000;
@@ -12,6 +12,7 @@ const requestsPerMinute = 12_000;
  * one address, whatever it shows. The document leaves it out: browsers go there, not clients.
  */
 export function addGetImage(api: ZodApi, { ports }: ApiContext<ImageRoutePorts>): void {
+  const memory = createImageMemory();
   api.route({
     method: ["GET", "HEAD"],
     url: "/i/:token",
@@ -23,7 +24,7 @@ export function addGetImage(api: ZodApi, { ports }: ApiContext<ImageRoutePorts>)
       const contactId = images.readToken(token);
       if (contactId === undefined) throw new ApiError("not-found", "this is the address of no image");
       const erased = new ApiError("gone", "the contact of this address was erased");
-      return answerImage({ images, contactId, path: token, erased }, request, reply);
+      return answerImage({ images, memory, contactId, path: token, erased }, request, reply);
     },
   });
 }

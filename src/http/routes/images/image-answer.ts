@@ -1,6 +1,9 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { ImageFacts, ImageSize } from "../../../domain/images/image.ts";
 import { ApiError } from "../../answers/problem.ts";
+import { toCallerAddress } from "../../requests/caller-address.ts";
+import { createPlaces, type Places } from "../../requests/places.ts";
+import { whenClosed } from "../../requests/when-closed.ts";
 import type { ImageQuery } from "../../schemas/image-query.ts";
 
 /** The image of a contact, as it is shown at its address. */
@@ -29,6 +32,9 @@ export interface ImageRoutePorts {
   readonly images: ServedImages | undefined;
 }
 
+/** Images in memory on their way to their readers, KiB: some hundred of the usual size for one caller, more for all. */
+const memoryKib = { total: 64 * 1024, perKey: 24 * 1024, what: "KiB of images" };
+
 const defaultSilhouette = 256;
 
 /** For the browser alone that asked: an image is of a person. */
@@ -50,9 +56,16 @@ export function getImages({ images }: ImageRoutePorts): ServedImages {
   throw new ApiError("not-found", "images are off here: AVATARS_IMAGES says where they are kept");
 }
 
+/** Counts the memory of the images that a route serves: a caller who reads slowly fills its own share. */
+export function createImageMemory(): Places {
+  return createPlaces(memoryKib);
+}
+
 /** A request for the image of a contact, whichever door it came by. */
 interface ImageRequest {
   readonly images: ServedImages;
+  /** See {@link createImageMemory}. */
+  readonly memory: Places;
   readonly contactId: number;
   /** The last part of the address, to which an old `v` is redirected. */
   readonly path: string;
@@ -65,7 +78,7 @@ interface ImageRequest {
  * @throws ApiError `erased`, `not-found`, `unavailable`
  */
 export async function answerImage(
-  { images, contactId, path, erased }: ImageRequest,
+  { images, memory, contactId, path, erased }: ImageRequest,
   request: FastifyRequest & { readonly query: ImageQuery },
   reply: FastifyReply,
 ): Promise<FastifyReply> {
@@ -78,15 +91,18 @@ export async function answerImage(
   const hash = image.sha256.toString("hex");
   const version = hash.slice(0, 16);
   if (query.v !== undefined && query.v !== version) return redirect(path, { ...query, v: version }, reply);
-  void reply
-    .header("cache-control", query.v === undefined ? shortly : forLong)
-    .header("etag", toEtag(hash, query.size));
-  if (isKnown(request, toEtag(hash, query.size))) return reply.code(304).send();
+  const etag = toEtag(hash, query.size);
+  const keep = () =>
+    reply.header("cache-control", query.v === undefined ? shortly : forLong).header("etag", etag);
+  if (isKnown(request, etag)) return keep().code(304).send();
   if (request.method === "HEAD" && query.size === undefined)
-    return reply.type(image.type).header("content-length", image.bytes).send();
-  const bytes = await readOrLose(images, image, query);
-  if (bytes === undefined) return answerFallback({ images, contactId }, request, reply);
-  return send(reply, image.type, bytes);
+    return keep().type(image.type).header("content-length", image.bytes).send();
+  const leave = memory.tryTake(request.apiKey?.id ?? toCallerAddress(request), Math.ceil(image.bytes / 1024));
+  if (leave === undefined) return answerBusy({ images, contactId }, request, reply);
+  whenClosed(reply.raw, leave);
+  const bytes = await readOrLose(images, image, query, reply);
+  if (bytes === undefined) return answerFallback({ images, contactId }, request, reply, "no-store");
+  return send(keep(), image.type, bytes);
 }
 
 /** A store that is away is no reason for a broken image where the query asks for something in its place. */
@@ -94,22 +110,39 @@ async function readOrLose(
   images: ServedImages,
   image: ImageFacts,
   { size, fallback }: ImageQuery,
+  reply: FastifyReply,
 ): Promise<Buffer | undefined> {
   try {
     return await images.read(image, size);
   } catch (cause) {
     if (fallback !== "404") return undefined;
+    void reply.header("cache-control", "no-store");
     throw new ApiError("unavailable", "the store of images does not answer", { retryAfterS: 5, cause });
   }
+}
+
+/** A list shows a drawing meanwhile, and asks again when it is drawn anew. */
+function answerBusy(
+  of: { readonly images: ServedImages; readonly contactId: number },
+  request: FastifyRequest & { readonly query: ImageQuery },
+  reply: FastifyReply,
+): FastifyReply {
+  void reply.header("cache-control", "no-store");
+  if (request.query.fallback === "404")
+    throw new ApiError("unavailable", "too many images are on their way to you: read some first", {
+      retryAfterS: 1,
+    });
+  return answerFallback(of, request, reply, "no-store");
 }
 
 function answerFallback(
   { images, contactId }: { readonly images: ServedImages; readonly contactId: number },
   request: FastifyRequest & { readonly query: ImageQuery },
   reply: FastifyReply,
+  cacheControl: string = shortly,
 ): FastifyReply {
   const { fallback, size = defaultSilhouette } = request.query;
-  void reply.header("cache-control", shortly).removeHeader("etag");
+  void reply.header("cache-control", cacheControl);
   if (fallback === "404") throw new ApiError("not-found", "this contact shows no image");
   if (fallback === "blank") return send(reply, "image/png", images.blank);
   return send(reply, "image/svg+xml", Buffer.from(images.drawSilhouette(contactId, size)));

@@ -108,9 +108,11 @@ test(`killed ${kills} times while images are fetched, written and linked: each c
       imageVersion: version,
     });
   }
-  // Nor is any other contact shown bytes that are not its own.
-  for (const { chatId, imageVersion, bytes } of shown.values())
-    expect(bytes !== undefined && faces.isOf(chatId, imageVersion ?? "", bytes), chatId).toBe(true);
+  // Nor is any other contact shown bytes that are not its own. One that has hidden its picture since may show none: the
+  // answer that had it, as base64, was lost with its process, and no URL was left to take it from.
+  for (const { chatId, status, imageVersion, bytes } of shown.values())
+    if (bytes === undefined) expect({ chatId, status }).toMatchObject({ status: "hidden" });
+    else expect(faces.isOf(chatId, imageVersion ?? "", bytes), chatId).toBe(true);
 
   // What nobody refers to is left alone until it is old enough that no process is about to refer to it.
   for (const { key } of await listAll(blobs)) {
@@ -121,6 +123,6 @@ test(`killed ${kills} times while images are fetched, written and linked: each c
   expect(repaired.code, repaired.stderr).toBe(0);
   expect(await findOrphans()).toEqual([]);
   const kept = new Set((await listAll(blobs)).map(({ key }) => parseBlobKey(key)?.hash));
-  expect([...shown.values()].every(({ bytes }) => bytes !== undefined && kept.has(hashOf(bytes)))).toBe(true);
+  expect([...shown.values()].every(({ bytes }) => bytes === undefined || kept.has(hashOf(bytes)))).toBe(true);
   expect(await stage.run(["images", "check"], { env })).toMatchObject({ code: 0 });
 }, 480_000);

@@ -7,6 +7,8 @@ import { findShownImages } from "../../src/store/images/find-shown-images.ts";
 export interface ShownContact {
   readonly contactId: number;
   readonly chatId: string;
+  /** As the last clear answer said. */
+  readonly status: string;
   /** Of the stored avatar, as the last answer told it. */
   readonly version: string;
   /** The provider's URL: undefined where the answer had the picture itself. */
@@ -26,6 +28,7 @@ interface Row {
   /** Another one after each write. */
   readonly written: string;
   readonly chat_id: string;
+  readonly status: string;
   readonly version: string;
   readonly url: string | null;
   readonly url_has_expired: boolean;
@@ -35,7 +38,7 @@ interface Row {
 }
 
 const sql = `
-select a.contact_id::float8 as contact_id, a.xmin::text as written, c.chat_id, a.version, a.url,
+select a.contact_id::float8 as contact_id, a.xmin::text as written, c.chat_id, c.status::text as status, a.version, a.url,
   coalesce(a.url_expires_at <= clock_timestamp(), false) as url_has_expired, a.image_version, a.image_error,
   case when a.image_wanted_at is not null
     then extract(epoch from clock_timestamp() - a.version_at)::float8 * 1000 end as wanted_for_ms
@@ -55,6 +58,7 @@ export async function readShown(pool: pg.Pool, blobs: BlobStore): Promise<ShownC
       return {
         contactId: row.contact_id,
         chatId: row.chat_id,
+        status: row.status,
         version: row.version,
         url: row.url ?? undefined,
         urlHasExpired: row.url_has_expired,

@@ -18,6 +18,17 @@ export interface Servers {
   readonly redis: RedisServer | undefined;
   /** An empty, migrated database, and an empty queue. */
   openScene(options: SceneOptions): Promise<Scene>;
+  /** An empty database, for others than us. */
+  openDatabase(): Promise<Database>;
+  /** What was written before is on disk: it costs those who are measured now nothing. */
+  checkpoint(): Promise<void>;
+}
+
+export interface Database {
+  readonly client: pg.Client;
+  readonly url: string;
+  /** Removes it. */
+  close(): Promise<void>;
 }
 
 export interface Server {
@@ -71,16 +82,28 @@ export async function openServers(
   const server = rows[0] ?? { pid: 0, version: "unknown" };
   const redis = await openRedis(closer);
 
-  let scenes = 0;
+  let databases = 0;
+  const createDatabase = async () => {
+    const name = `bench_${(databases += 1)}`;
+    await admin.query(`create database ${name}`);
+    const drop = async () => void (await admin.query(`drop database ${name} with (force)`));
+    return { url: toDatabaseUrl(postgres.url, name), drop };
+  };
   return {
     postgres: { pid: findParent(server.pid), version: server.version },
     redis,
+    checkpoint: async () => void (await admin.query("checkpoint")),
+    async openDatabase() {
+      const { url, drop } = await createDatabase();
+      const client = new pg.Client(url);
+      await client.connect();
+      return { client, url, close: async () => client.end().then(drop) };
+    },
     async openScene({ backend, instanceIds, apiUrl }) {
-      const name = `bench_${(scenes += 1)}`;
-      await admin.query(`create database ${name}`);
+      const { url, drop } = await createDatabase();
       const key = randomBytes(32);
       const env: Record<string, string> = {
-        DATABASE_URL: toDatabaseUrl(postgres.url, name),
+        DATABASE_URL: url,
         AVATARS_SECRET_KEY: key.toString("base64"),
         LOG_LEVEL: "warn",
       };
@@ -90,17 +113,10 @@ export async function openServers(
         env["REDIS_URL"] = redis.url;
       }
       await runAvatars(["migrate"], env);
-      const client = new pg.Client(env["DATABASE_URL"]);
+      const client = new pg.Client(url);
       await client.connect();
       await addInstances(client, { instanceIds, apiUrl, key });
-      return {
-        client,
-        env,
-        async close() {
-          await client.end();
-          await admin.query(`drop database ${name} with (force)`);
-        },
-      };
+      return { client, env, close: async () => client.end().then(drop) };
     },
   };
 }

@@ -1,0 +1,46 @@
+import { startAvatars } from "../processes.ts";
+import { isRightSql } from "../provider/answers.ts";
+import { enqueueImport, toInstanceIds, type Backend } from "../servers.ts";
+import type { Contender, Prepared, PrepareOptions } from "./contender.ts";
+
+/** Of all instances together: more than any worker reaches. */
+const requestsPerSecond = 20_000;
+
+/** `avatars worker` with its settings as they come, but for rates that it cannot reach. */
+export function listOurs(instances: number): Contender[] {
+  return (["redis", "postgres"] as const).map((backend) => ({
+    name: backend,
+    title: `ours, queue in ${backend === "redis" ? "Redis" : "Postgres"}`,
+    prepare: async (options) => prepare(backend, instances, options),
+  }));
+}
+
+async function prepare(
+  backend: Backend,
+  instances: number,
+  { servers, providerUrl, contacts, closer }: PrepareOptions,
+): Promise<Prepared> {
+  const instanceIds = toInstanceIds(instances);
+  const scene = await servers.openScene({ backend, instanceIds, apiUrl: providerUrl });
+  closer.add("scene", () => scene.close());
+  const { client } = scene;
+  for (const [index, id] of instanceIds.entries()) {
+    const next = Math.floor((contacts * (index + 1)) / instances);
+    await enqueueImport(client, id, next - Math.floor((contacts * index) / instances));
+  }
+  const rate = { AVATARS_REQUESTS_PER_SECOND: String(Math.ceil(requestsPerSecond / instances)) };
+  const count = async (condition: string) => {
+    const { rows } = await client.query<{ n: number }>(
+      `select count(*)::int as n from (
+         select c.chat_id, c.status, c.checked_at, a.url
+         from avatars.contacts c left join avatars.avatars a on a.contact_id = c.id
+       ) as found where ${condition}`,
+    );
+    return rows[0]?.n ?? 0;
+  };
+  return {
+    start: () => startAvatars(["worker"], { ...scene.env, ...rate }),
+    countLeft: async () => contacts - (await count("checked_at is not null")),
+    countWrong: async () => contacts - (await count(isRightSql)),
+  };
+}

@@ -1,5 +1,6 @@
 import { constants, setPriority } from "node:os";
 import type { LoggedCall } from "../src/simulator/world/call-log.ts";
+import type { Latency } from "../src/simulator/world/latency.ts";
 import type { SimulatorStats } from "../src/simulator/control/stats.ts";
 import { startAvatars, until, type BenchProcess } from "./processes.ts";
 
@@ -11,6 +12,11 @@ export interface BenchSimulator extends BenchProcess {
   stats(): Promise<SimulatorStats>;
   /** The calls about one chat. */
   readCallsFor(chatId: string): Promise<LoggedCall[]>;
+  /** All calls of getAvatar that are in its log, in the order of arrival. */
+  readCalls(): Promise<LoggedCall[]>;
+  /** Calls per sliding second that it accepts of each instance; 0: none. */
+  setRate(requestsPerSecond: number): Promise<void>;
+  setLatency(latency: Partial<Latency>): Promise<void>;
   setPictures(tuning: { readonly pictureLatencyMs?: number; readonly dripMs?: number }): Promise<void>;
   /** The share of each outcome that a picture may have, by name. */
   setPictureFaults(shares: Readonly<Record<string, number>>): Promise<void>;
@@ -28,6 +34,8 @@ export interface SimulatorSettings {
 export const latencyMs = 80;
 
 const controlTimeoutMs = 15_000;
+/** More than its log keeps. */
+const mostCalls = 10_000_000;
 
 /**
  * Short pauses for the garbage collector. While one lasts, what arrives is stamped too late, and what comes a second later
@@ -83,6 +91,9 @@ export async function startBenchSimulator(
     stats: async () => (await order("GET", "/stats")) as SimulatorStats,
     readCallsFor: async (chatId) =>
       (await order("GET", `/log?chatId=${encodeURIComponent(chatId)}`)) as LoggedCall[],
+    readCalls: async () => (await order("GET", `/log?method=getAvatar&limit=${mostCalls}`)) as LoggedCall[],
+    setRate: async (requestsPerSecond) => void (await order("PUT", "/rate", { requestsPerSecond })),
+    setLatency: async (latency) => void (await order("PUT", "/latency", latency)),
     setPictures: async (tuning) => void (await order("PUT", "/pictures", tuning)),
     setPictureFaults: async (faults) => void (await order("PUT", "/picture-faults", { faults })),
   };

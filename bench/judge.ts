@@ -5,9 +5,12 @@ export interface Target {
   readonly share: number;
   /** At most one refused call in so many; a started lot counts as a whole one. */
   readonly callsPerRefused: number;
+  /** Of the largest worker; undefined: whatever it is. */
+  readonly mostRssMb?: number;
 }
 
 export const calmTarget: Target = { share: 0.98, callsPerRefused: 2_000 };
+export const slowTarget: Target = { ...calmTarget, mostRssMb: 200 };
 export const jitterTarget: Target = { share: 0.95, callsPerRefused: 1_000 };
 
 export interface Verdict {
@@ -22,6 +25,7 @@ const mostSimulatorCpu = 0.9;
 
 export function judge(figures: Figures, target: Target): Verdict {
   const { share, refused, calls, idle, othersCpu, simulatorCpu } = figures;
+  if (figures.workers.maxRssMb > (target.mostRssMb ?? Infinity)) return { text: "MISSED: RSS", failed: true };
   const met = share >= target.share && refused <= Math.ceil(calls / target.callsPerRefused);
   if (met) return { text: "met", failed: false };
   if (idle < leastIdle) {

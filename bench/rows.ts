@@ -15,7 +15,15 @@ export interface ProductRow extends Size {
 interface Size {
   readonly instances: number;
   readonly processes: number;
+  /** What is out of the ordinary; undefined: nothing. */
+  readonly special?: Special;
 }
+
+/**
+ * `slow`: answers take as long as GREEN-API's often do, so that many calls are in flight. `analyzed`: so they do, and statistics
+ * were collected while no avatar was known yet.
+ */
+export type Special = "slow" | "analyzed";
 
 /** BullMQ's own limiter: one queue, one instance. */
 export interface BullmqRow {
@@ -37,18 +45,23 @@ export interface RowChoice {
 }
 
 const calm = "1x1,1x3,20x1,20x3,200x1,200x3";
+const slow = "200x1-slow,200x3-slow,200x1-analyzed";
 const shaken = "20x1,20x3";
 const defaultJitterMs = 30;
 
-/** Reads a list such as `20x1,bullmq`. @throws OptionError */
+/** Reads a list such as `20x1,200x1-slow,bullmq`. @throws OptionError */
 export function parseRowNames(list: string): RowName[] {
   return list.split(",").map((text) => {
     const name = text.trim();
     if (name === "bullmq") return name;
-    const [, instances, processes] = /^([1-9]\d{0,3})x([1-9]\d?)$/.exec(name) ?? [];
+    const [, instances, processes, special] =
+      /^([1-9]\d{0,3})x([1-9]\d?)(?:-(slow|analyzed))?$/.exec(name) ?? [];
     if (instances === undefined || processes === undefined)
-      throw new OptionError(`--only takes instances x processes, such as 20x1, or bullmq; not "${name}"`);
-    return { instances: Number(instances), processes: Number(processes) };
+      throw new OptionError(
+        `--only takes instances x processes, such as 20x1 or 200x1-slow, or bullmq; not "${name}"`,
+      );
+    const size = { instances: Number(instances), processes: Number(processes) };
+    return special === undefined ? size : { ...size, special: special as Special };
   });
 }
 
@@ -61,6 +74,7 @@ export function chooseRows({ backend, only, jitterMs, hasRedis }: RowChoice): Ro
   if (only !== undefined) return toRows(only, jitterMs ?? 0);
   return [
     ...toRows(parseRowNames(calm), 0),
+    ...toRows(parseRowNames(slow), 0),
     ...toRows(parseRowNames(shaken), jitterMs ?? defaultJitterMs),
     ...(hasRedis ? listBullmqRows() : []),
   ];
@@ -75,6 +89,9 @@ function listBullmqRows(): BullmqRow[] {
 }
 
 export function nameRow(row: Row): string {
-  if (row.kind === "product") return `${row.instances} × ${row.processes}`;
+  if (row.kind === "product") {
+    const size = `${row.instances} × ${row.processes}`;
+    return row.special === "analyzed" ? `${size}, analyzed while empty` : size;
+  }
   return `${row.limiter.max} per ${row.limiter.duration} ms, 1 × ${row.processes}`;
 }

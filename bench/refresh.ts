@@ -1,4 +1,4 @@
-// npm run bench:refresh: how long one contact that is asked for over HTTP waits while an import saturates its instance.
+// npm run bench:refresh, or bench:latency: how long one contact that is asked for over HTTP waits while an import saturates its instance.
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { startApi, type BenchApi } from "./api.ts";
@@ -15,7 +15,7 @@ import { resultsFile, writeResults } from "./write-results.ts";
 
 const usage = `npm run bench:refresh -- [options]
   --seconds NUMBER    how long contacts are asked for, for each row (default: 120)
-  --every NUMBER      seconds between two of one instance, on average (default: 2)
+  --every NUMBER      seconds between two of one instance, on average (default: 1)
   --instances NUMBER  side by side, each with its own import (default: 3)
   --contacts NUMBER   size of each import (default: 100000)
   --only COMMAND      serve, with a worker beside it, or up (default: one after the other)
@@ -26,7 +26,9 @@ const usage = `npm run bench:refresh -- [options]
 
 const warmUpSeconds = 10;
 const requestsPerSecond = 10;
+/** From the request to the end of its answer, without the provider's part; and to its call. */
 const targetP99Ms = 1_000;
+const targetCallP99Ms = 250;
 const wait = "15s";
 
 type Command = "serve" | "up";
@@ -46,7 +48,7 @@ function readOptions(): Options {
   const { values } = parseArgs({
     options: {
       seconds: { type: "string", default: "120" },
-      every: { type: "string", default: "2" },
+      every: { type: "string", default: "1" },
       instances: { type: "string", default: "3" },
       contacts: { type: "string", default: "100000" },
       only: { type: "string" },
@@ -90,7 +92,7 @@ interface Row {
   readonly figures: Figures;
   /** What the answers took beyond their calls, in ms, ascending; Infinity where the time was up before. */
   readonly addedMs: readonly number[];
-  /** Of those that were called: until the call arrived, the call alone, and from its end; in ms, ascending. */
+  /** Until the call arrived, Infinity where none did; of those that were answered the call alone, and from its end; ascending. */
   readonly beforeMs: readonly number[];
   readonly callMs: readonly number[];
   readonly afterMs: readonly number[];
@@ -223,9 +225,9 @@ async function readWaits(
   for (const { chatId, askedAtMs, tookMs, isAnswered } of samples) {
     const call = (await simulator.readCallsFor(chatId)).at(-1);
     waits.addedMs.push(call && isAnswered ? tookMs - call.tookMs : Infinity);
-    if (call === undefined || !isAnswered) continue;
-    const beforeMs = call.at - askedAtMs;
+    const beforeMs = call === undefined ? Infinity : call.at - askedAtMs;
     waits.beforeMs.push(beforeMs);
+    if (call === undefined || !isAnswered) continue;
     waits.callMs.push(call.tookMs);
     waits.afterMs.push(tookMs - beforeMs - call.tookMs);
   }
@@ -237,8 +239,8 @@ function byNumber(a: number, b: number): number {
   return a - b;
 }
 
-function isMet({ addedMs }: Row): boolean {
-  return findPercentile(addedMs, 0.99) <= targetP99Ms;
+function isMet({ addedMs, beforeMs }: Row): boolean {
+  return findPercentile(addedMs, 0.99) <= targetP99Ms && findPercentile(beforeMs, 0.99) <= targetCallP99Ms;
 }
 
 function toTable(rows: readonly Row[]): Table {
@@ -260,7 +262,7 @@ function toTable(rows: readonly Row[]): Table {
       "calls",
       "429s",
       "idle",
-      `target: p99 ≤ ${targetP99Ms} ms`,
+      `target: p99 ≤ ${targetP99Ms} ms, before ≤ ${targetCallP99Ms} ms`,
     ],
     rows: rows.map((row) => [
       row.name,
@@ -305,8 +307,8 @@ process of its own, answers in ${latencyMs} ms (median; 1 % take about 1.5 s lon
 
 ${toMarkdown(table)}
 
-- **added wait**: from the request to the end of its answer, without what the simulator took for the call (**call**): what passed **before** the call arrived,
-  and **after** it was answered, until the answer to the refresh had been read.
+- **added wait**: from the request to the end of its answer, without what the simulator took for the call (**call**): what passed **before** the call arrived
+  (target: p99 of at most ${targetCallP99Ms} ms), and **after** it was answered, until the answer to the refresh had been read.
 - **budget used**, **calls**, **429s**: of all calls meanwhile, as with \`bench:budget\`. **idle**: of all cores.
 
 \`\`\`sh

@@ -13,6 +13,8 @@ export interface BenchProcess {
   printed(): string;
   /** @throws when it has ended by itself */
   assertAlive(): void;
+  /** Resolves when it has ended by itself. @throws when it failed */
+  ended(): Promise<void>;
   /** SIGKILL: what it worked on is thrown away with it. Twice is harmless. */
   kill(): Promise<void>;
 }
@@ -31,6 +33,9 @@ export function startNode(name: string, args: readonly string[], env: Record<str
       text = (text + chunk).slice(-keptText);
     });
   }
+  const end = once(child, "close");
+  // Met by whoever asks for it.
+  end.catch(() => undefined);
   const { pid } = child;
   if (pid === undefined) throw new Error(`${name} cannot be started`);
   const hasEnded = () => child.exitCode !== null || child.signalCode !== null;
@@ -39,6 +44,10 @@ export function startNode(name: string, args: readonly string[], env: Record<str
     printed: () => text,
     assertAlive() {
       if (hasEnded()) throw new Error(`${name} has ended (${child.exitCode ?? child.signalCode}): ${text}`);
+    },
+    async ended() {
+      const [code] = (await end) as [number | null];
+      if (code !== 0) throw new Error(`${name} has ended with ${code}: ${text}`);
     },
     async kill() {
       if (hasEnded()) return;

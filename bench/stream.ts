@@ -1,20 +1,20 @@
 // npm run bench:stream: a million contacts as one NDJSON stream, against psql with the same rows.
-import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { createReadStream, createWriteStream } from "node:fs";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
 import { request, type IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { text } from "node:stream/consumers";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import type { Closer } from "../src/lib/closing/closer.ts";
 import { startApi, type BenchApi } from "./api.ts";
-import { describeMachine, readCpuMs, readCpuMsWithChildren, readRssMb } from "./machine.ts";
+import { describeMachine, readCpuMs, readRssMb } from "./machine.ts";
 import { OptionError, readOptionsOrExit, toNumber } from "./options.ts";
+import { assertRows, contactsSql, importByPsql, membersSql, time, writeChats } from "./psql-baseline.ts";
 import { runBench, withCloser, type Bench } from "./run-bench.ts";
 import { openServers, toInstanceIds, type Scene, type Servers } from "./servers.ts";
 import { toMarkdown, toText, type Table } from "./table.ts";
@@ -129,29 +129,14 @@ async function writeFiles({ contacts, sorted }: Options, closer: Closer): Promis
   const folder = await mkdtemp(join(tmpdir(), "contact-avatars-bench-stream-"));
   closer.add("files", () => rm(folder, { recursive: true, force: true }));
   const files = { ndjson: join(folder, "contacts.ndjson"), copy: join(folder, "contacts.copy") };
-  const write = async (path: string, toLine: (chatId: string) => string) =>
-    pipeline(
-      Readable.from(
-        (function* makeBlocks() {
-          for (let from = 0; from < contacts; from += 10_000) {
-            const numbers = Array.from({ length: Math.min(10_000, contacts - from) }, (_, n) => from + n);
-            yield numbers.map((n) => toLine(toChatId(n, sorted))).join("");
-          }
-        })(),
-      ),
-      createWriteStream(path),
-    );
-  await write(files.ndjson, (chatId) => `${JSON.stringify({ chatId })}\n`);
-  await write(files.copy, (chatId) => `${chatId}\n`);
+  const common = { contacts, sorted, head: "" };
+  await writeChats({
+    ...common,
+    path: files.ndjson,
+    toLine: (chatId) => JSON.stringify({ chatId }),
+  });
+  await writeChats({ ...common, path: files.copy, toLine: (chatId) => chatId });
   return files;
-}
-
-/** A prime: multiplied by anything that is no multiple of it, numbers below it change places. */
-const numberCount = 9_999_991;
-
-function toChatId(n: number, sorted: boolean): string {
-  const number = sorted ? n : (n * 6_364_137) % numberCount;
-  return `7900${String(number).padStart(7, "0")}@c.us`;
 }
 
 /** An empty database each, with nothing left to write to disk from the one before. */
@@ -196,8 +181,10 @@ async function measureStream(measuring: Measuring): Promise<Run> {
       ),
     );
     const cpuSeconds = (readCpuMs(api.pid) - cpuBeforeMs) / 1000;
-    assertCount(JSON.parse(answer).counts.accepted, options.contacts);
-    assertCount(await count(scene, "batch_members"), options.contacts + 1);
+    const { accepted } = JSON.parse(answer).counts;
+    if (accepted !== options.contacts)
+      throw new Error(`${accepted} contacts accepted of ${options.contacts}`);
+    await assertRows(scene, "batch_members", options.contacts + 1);
     if (profileFolder !== undefined) await stopToProfile(api);
     return {
       name: "POST /v1/batches",
@@ -227,72 +214,14 @@ async function post(api: BenchApi, path: string, type: string, body: Iterable<st
   return answer;
 }
 
-/** As quick as it gets: all at once, in one transaction, into the same table with the same indexes. */
-const contactsSql = `
-insert into avatars.contacts (instance_id, chat_id, priority, wanted_at, fresh_after, due_at, turn)
-select :'instance', chat_id, 1, now(), now() - interval '7 days', now(), row_number() over () from staged
-on conflict (instance_id, chat_id) do update
-set wanted_at = least(contacts.wanted_at, excluded.wanted_at), due_at = least(contacts.due_at, excluded.due_at);
-`;
-
-/** And what a batch consists of. */
-const membersSql = `
-with batch as (
-  insert into avatars.batches (instance_id, source, fresh_after, completed_intake_at)
-  values (:'instance', 'psql', now() - interval '7 days', now()) returning id
-), written as (
-  ${contactsSql.trim().replace(/;$/, "")}
-  returning id
-)
-insert into avatars.batch_members (batch_id, contact_id, position)
-select b.id, w.id, row_number() over () from written w cross join batch b;
-`;
-
 async function measurePsql(measuring: Measuring, name: string, sql: string): Promise<Run> {
   const { options, servers, files, bench } = measuring;
   return withScene(measuring, async (scene, instanceId) => {
-    const script = `${files.copy}.sql`;
-    await writeFile(
-      script,
-      `begin;\ncreate temp table staged (chat_id text not null) on commit drop;\n\\copy staged from '${files.copy}'\n${sql}commit;\n`,
-    );
-    const [seconds, postgresCpuSeconds] = await time(servers, () =>
-      runPsql(scene.env["DATABASE_URL"]!, script, instanceId, bench.signal),
-    );
-    assertCount(await count(scene, "contacts"), options.contacts);
+    const copy = { file: files.copy, isCsv: false, sql, instanceId, signal: bench.signal };
+    const [seconds, postgresCpuSeconds] = await time(servers, () => importByPsql(scene, copy));
+    await assertRows(scene, "contacts", options.contacts);
     return { name, seconds, postgresCpuSeconds };
   });
-}
-
-async function runPsql(url: string, script: string, instanceId: string, signal: AbortSignal): Promise<void> {
-  const args = ["-X", "-q", "-v", "ON_ERROR_STOP=1", "-v", `instance=${instanceId}`, "-f", script, url];
-  const psql = spawn("psql", args, { stdio: ["ignore", "ignore", "inherit"], signal });
-  const [code] = (await once(psql, "exit")) as [number | null];
-  if (code !== 0) throw new Error(`psql ended with ${code}`);
-}
-
-/** Seconds on the wall, seconds of CPU of Postgres with all its processes, and what came out. */
-async function time<T>(
-  { postgres }: Servers,
-  work: () => Promise<T>,
-): Promise<[seconds: number, postgresCpuSeconds: number, result: T]> {
-  const readCpu = () => (postgres.pid === undefined ? 0 : readCpuMsWithChildren(postgres.pid));
-  const cpuMs = readCpu();
-  const startedMs = performance.now();
-  const result = await work();
-  const seconds = (performance.now() - startedMs) / 1000;
-  // What an ended connection has cost is known a moment later.
-  await sleep(500);
-  return [seconds, (readCpu() - cpuMs) / 1000, result];
-}
-
-async function count({ client }: Scene, table: "contacts" | "batch_members"): Promise<number> {
-  const { rows } = await client.query<{ count: string }>(`select count(*) from avatars.${table}`);
-  return Number(rows[0]?.count);
-}
-
-function assertCount(found: unknown, expected: number): void {
-  if (found !== expected) throw new Error(`${String(found)} contacts instead of ${expected}`);
 }
 
 function toTable(rounds: readonly Round[], { contacts }: Options): Table {

@@ -34,8 +34,9 @@ export async function measureKill(options: StageOptions): Promise<KillFigures> {
     const { simulator, scene, workers, wait } = await openStage(options, closer, restSeconds);
     const victim = await findBusiest(workers, cpuWindowMs);
     const survivors = workers.filter((worker) => worker !== victim);
-    await victim?.kill();
+    // Its death is seen some time after it.
     const killedMs = readNowMs();
+    await victim?.kill();
     const unsaved = await readUnsaved(scene.client);
     let left = Infinity;
     for (let seconds = 0; seconds < restSeconds + drainSeconds && left > 0; seconds += 1) {

@@ -4,7 +4,7 @@ import { calmTarget, jitterTarget, judge, slowTarget, type Target } from "./judg
 import { describeMachine } from "./machine.ts";
 import type { Figures } from "./measure.ts";
 import { measureRow } from "./measure-row.ts";
-import { OptionError, readOptionsOrExit, toNumber } from "./options.ts";
+import { OptionError, readOptionsOrExit, toNumber, toBackend } from "./options.ts";
 import { columns, toTable } from "./report.ts";
 import { chooseRows, nameRow, parseRowNames, type Row, type RowName } from "./rows.ts";
 import { runBench, type Bench } from "./run-bench.ts";
@@ -49,9 +49,7 @@ function readOptions(): Options {
       write: { type: "boolean", default: false },
     },
   });
-  const { backend } = values;
-  if (backend !== undefined && backend !== "redis" && backend !== "postgres")
-    throw new OptionError("--backend takes redis or postgres");
+  const backend = toBackend(values.backend);
   if (values.write && values.only !== undefined)
     throw new OptionError("--write is for all rows: leave --only out");
   return {

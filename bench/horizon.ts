@@ -5,7 +5,7 @@ import { describeRun } from "./describe-run.ts";
 import { chooseDumper, type Dumper } from "./horizon/beside.ts";
 import { besideNames, toGrowth, type BesideName, type HorizonFigures } from "./horizon/figures.ts";
 import { measureHorizon } from "./horizon/measure-horizon.ts";
-import { OptionError, readOptionsOrExit, toNumber } from "./options.ts";
+import { OptionError, readOptionsOrExit, toNumber, toBackend, toNames } from "./options.ts";
 import { runBench, type Bench } from "./run-bench.ts";
 import { openServers, type Backend, type Servers } from "./servers.ts";
 import { toMarkdown, toText, type Table } from "./table.ts";
@@ -43,24 +43,17 @@ function readOptions(): Options {
       write: { type: "boolean", default: false },
     },
   });
-  const { backend, only } = values;
-  if (backend !== undefined && backend !== "redis" && backend !== "postgres")
-    throw new OptionError("--backend takes redis or postgres");
+  const { only } = values;
+  const backend = toBackend(values.backend);
   if (values.write && only !== undefined) throw new OptionError("--write is for all rows: leave --only out");
   return {
     contacts: toNumber("--contacts", values.contacts, 1_000, 800_000),
     requestsPerSecond: toNumber("--rate", values.rate, 10, 10_000),
-    only: only === undefined ? besideNames : only.split(",").map(toName),
+    only: toNames(only, besideNames),
     backend,
     markdown: values.markdown,
     write: values.write,
   };
-}
-
-function toName(text: string): BesideName {
-  const name = besideNames.find((one) => one === text.trim());
-  if (name === undefined) throw new OptionError(`--only takes some of ${besideNames.join(",")}`);
-  return name;
 }
 
 async function main(options: Options, bench: Bench): Promise<number> {

@@ -10,7 +10,7 @@ import { startAvatars } from "./processes.ts";
 import { assertRows, contactsSql, importByPsql, time, writeChats } from "./psql-baseline.ts";
 import { runBench, withCloser, type Bench } from "./run-bench.ts";
 import { openServers, toInstanceIds, type Scene, type Servers } from "./servers.ts";
-import { toMarkdown, toText, type Table } from "./table.ts";
+import { mark, toMarkdown, toText, type Table } from "./table.ts";
 import { resultsFile, writeResults } from "./write-results.ts";
 
 const usage = `npm run bench:import -- [options]
@@ -180,10 +180,6 @@ function toVerdict(rounds: readonly [Run, Run][]): { readonly text: string; read
 
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((total, one) => total + one, 0);
-}
-
-function mark(isMet: boolean): string {
-  return isMet ? "met" : "MISSED";
 }
 
 function toReport(

@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { describeRun } from "./describe-run.ts";
 import { ledgerKinds, measureLedger, totalRate, type LedgerFigures } from "./ledger/measure-ledger.ts";
-import { OptionError, readOptionsOrExit, toNumber } from "./options.ts";
+import { readOptionsOrExit, toNumber, toBackend } from "./options.ts";
 import { runBench, type Bench } from "./run-bench.ts";
 import { openServers, type Backend, type Servers } from "./servers.ts";
 import { toMarkdown, toText, type Table } from "./table.ts";
@@ -41,9 +41,7 @@ function readOptions(): Options {
       write: { type: "boolean", default: false },
     },
   });
-  const { backend } = values;
-  if (backend !== undefined && backend !== "redis" && backend !== "postgres")
-    throw new OptionError("--backend takes redis or postgres");
+  const backend = toBackend(values.backend);
   const seconds = toNumber("--seconds", values.seconds, 1, 3600);
   const sizes = values.sizes.split(",").map((text) => toNumber("--sizes", text, 1_000, largeSize));
   return {

@@ -7,7 +7,7 @@ import type pg from "pg";
 import type { Closer } from "../src/lib/closing/closer.ts";
 import { requestsQueueName } from "../src/queue/names.ts";
 import { measure } from "./measure.ts";
-import { OptionError, readOptionsOrExit, toNumber } from "./options.ts";
+import { readOptionsOrExit, toNumber, toBackend } from "./options.ts";
 import { findPercentile } from "./percentile.ts";
 import { startAvatars, until } from "./processes.ts";
 import { runBench, type Bench } from "./run-bench.ts";
@@ -47,9 +47,7 @@ function readOptions(): Options {
       markdown: { type: "boolean", default: false },
     },
   });
-  const { backend } = values;
-  if (backend !== undefined && backend !== "redis" && backend !== "postgres")
-    throw new OptionError("--backend takes redis or postgres");
+  const backend = toBackend(values.backend);
   return {
     seconds: toNumber("--seconds", values.seconds, 1, 3600),
     everySeconds: toNumber("--every", values.every, 0.3, 3600),

@@ -1,7 +1,7 @@
 // npm run bench:recovery: how soon calls go on after a fault, and whether the budget holds meanwhile.
 import { parseArgs } from "node:util";
 import { describeRun } from "./describe-run.ts";
-import { OptionError, readOptionsOrExit, toNumber } from "./options.ts";
+import { OptionError, readOptionsOrExit, toNumber, toBackend, toNames } from "./options.ts";
 import { measureKill } from "./recovery/kill.ts";
 import { measureRedisFault, redisFaults } from "./recovery/redis-faults.ts";
 import { isAllMet, mostTakeOverSeconds, toTables, type RecoveryFigures } from "./recovery/report.ts";
@@ -43,24 +43,17 @@ function readOptions(): Options {
       write: { type: "boolean", default: false },
     },
   });
-  const { backend, only } = values;
-  if (backend !== undefined && backend !== "redis" && backend !== "postgres")
-    throw new OptionError("--backend takes redis or postgres");
+  const { only } = values;
+  const backend = toBackend(values.backend);
   if (values.write && only !== undefined)
     throw new OptionError("--write is for all faults: leave --only out");
   return {
     instances: toNumber("--instances", values.instances, 1, 200),
-    only: only === undefined ? faultNames : only.split(",").map(toName),
+    only: toNames(only, faultNames),
     backend,
     markdown: values.markdown,
     write: values.write,
   };
-}
-
-function toName(text: string): FaultName {
-  const name = faultNames.find((one) => one === text.trim());
-  if (name === undefined) throw new OptionError(`--only takes some of ${faultNames.join(",")}`);
-  return name;
 }
 
 async function main(options: Options, bench: Bench): Promise<number> {

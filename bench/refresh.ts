@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { startApi, type BenchApi } from "./api.ts";
 import { describeMachine } from "./machine.ts";
 import { measure, type Figures } from "./measure.ts";
-import { OptionError, readOptionsOrExit, toNumber } from "./options.ts";
+import { OptionError, readOptionsOrExit, toNumber, toBackend } from "./options.ts";
 import { findPercentile } from "./percentile.ts";
 import { startAvatars, until, type BenchProcess } from "./processes.ts";
 import { runBench, withCloser, type Bench } from "./run-bench.ts";
@@ -57,9 +57,8 @@ function readOptions(): Options {
       write: { type: "boolean", default: false },
     },
   });
-  const { backend, only } = values;
-  if (backend !== undefined && backend !== "redis" && backend !== "postgres")
-    throw new OptionError("--backend takes redis or postgres");
+  const { only } = values;
+  const backend = toBackend(values.backend);
   if (only !== undefined && only !== "serve" && only !== "up")
     throw new OptionError("--only takes serve or up");
   if (values.write && only !== undefined) throw new OptionError("--write is for all rows: leave --only out");

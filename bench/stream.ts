@@ -17,7 +17,7 @@ import { OptionError, readOptionsOrExit, toNumber } from "./options.ts";
 import { assertRows, contactsSql, importByPsql, membersSql, time, writeChats } from "./psql-baseline.ts";
 import { runBench, withCloser, type Bench } from "./run-bench.ts";
 import { openServers, toInstanceIds, type Scene, type Servers } from "./servers.ts";
-import { toMarkdown, toText, type Table } from "./table.ts";
+import { mark, toMarkdown, toText, type Table } from "./table.ts";
 import { resultsFile, writeResults } from "./write-results.ts";
 
 const usage = `npm run bench:stream -- [options]
@@ -256,10 +256,6 @@ function toTable(rounds: readonly Round[], { contacts }: Options): Table {
 
 function toGrowthMb({ api }: Run): number {
   return api ? api.rssMaxMb - api.rssBeforeMb : 0;
-}
-
-function mark(isMet: boolean): string {
-  return isMet ? "met" : "MISSED";
 }
 
 function toVerdict(rounds: readonly Round[]): { readonly text: string; readonly failed: boolean } {

@@ -27,3 +27,8 @@ export function toText({ header, rows }: Table): string {
 function isLeft(column: number, header: readonly string[]): boolean {
   return column === 0 || column === header.length - 1;
 }
+
+/** A verdict on a target, as tables and texts have it. */
+export function mark(isMet: boolean): string {
+  return isMet ? "met" : "MISSED";
+}

@@ -1,7 +1,7 @@
 // npm run bench:throughput: what one contact costs when nothing but the worker is the limit, beside the alternatives.
 import { parseArgs } from "node:util";
 import { describeRun } from "./describe-run.ts";
-import { OptionError, readOptionsOrExit, toNumber } from "./options.ts";
+import { OptionError, readOptionsOrExit, toNumber, toNames } from "./options.ts";
 import { runBench, type Bench } from "./run-bench.ts";
 import { openServers, type Servers } from "./servers.ts";
 import { toMarkdown, toText, type Table } from "./table.ts";
@@ -51,16 +51,10 @@ function readOptions(): Options {
     contacts: toNumber("--contacts", values.contacts, 1_000, 1_000_000),
     rounds: toNumber("--rounds", values.rounds, 1, 20),
     instances: toNumber("--instances", values.instances, 1, 200),
-    only: values.only?.split(",").map(toName),
+    only: values.only === undefined ? undefined : toNames(values.only, contenderNames),
     markdown: values.markdown,
     write: values.write,
   };
-}
-
-function toName(text: string): ContenderName {
-  const name = contenderNames.find((one) => one === text.trim());
-  if (name === undefined) throw new OptionError(`--only takes some of ${contenderNames.join(",")}`);
-  return name;
 }
 
 async function main(options: Options, bench: Bench): Promise<number> {

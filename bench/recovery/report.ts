@@ -1,4 +1,4 @@
-import type { Table } from "../table.ts";
+import { mark, type Table } from "../table.ts";
 import type { KillFigures } from "./kill.ts";
 import { redisFaults, type RedisFaultFigures } from "./redis-faults.ts";
 import type { StormFigures } from "./storm.ts";
@@ -27,10 +27,6 @@ function isRedisMet({ overBudget, refused }: RedisFaultFigures): boolean {
 
 export function isAllMet({ storm, kill, redis }: RecoveryFigures): boolean {
   return (!storm || isStormMet(storm)) && (!kill || isKillMet(kill)) && redis.every(isRedisMet);
-}
-
-function mark(isMet: boolean): string {
-  return isMet ? "met" : "MISSED";
 }
 
 function toPercent(share: number): string {

@@ -1,11 +1,11 @@
-// npm run bench:resync: claims, releases and the plan of a night with ten million contacts.
+// npm run bench:resync: reads, releases and the plan of a night with ten million contacts.
 import { parseArgs } from "node:util";
 import { readConfig } from "../src/config.ts";
 import type { InstanceId } from "../src/domain/instance-id.ts";
 import type { Base } from "../src/app/base.ts";
 import { readOptionsOrExit, toNumber } from "./options.ts";
 import { fill } from "./resync/fill.ts";
-import { measureClaims, measureClaimsAlone, type ClaimFigures } from "./resync/measure-claims.ts";
+import { measureReads, measureReadsAlone, type ReadFigures } from "./resync/measure-reads.ts";
 import { measureNight, measurePlanning, openNextNight, refreshMany } from "./resync/measure-planning.ts";
 import { readSizes } from "./resync/read-sizes.ts";
 import { toReport, toTables, toVerdict, type Results } from "./resync/report.ts";
@@ -18,7 +18,7 @@ import { resultsFile, writeResults } from "./write-results.ts";
 const usage = `npm run bench:resync -- [options]
   --contacts NUMBER   rows of the table of contacts (default: 10000000, some 6 GB for the time of the benchmark)
   --instances NUMBER  they belong to (default: 200)
-  --seconds NUMBER    how long claims are measured, for each row (default: 60)
+  --seconds NUMBER    how long reads are measured, for each row (default: 60)
   --write             also write bench/RESULTS.md
 Its data is in the folder for temporary files, and removed at the end.
 `;
@@ -51,7 +51,7 @@ function readOptions(): Options {
 const sharedBuffers = "4GB";
 /** Nobody calls it. */
 const apiUrl = "http://127.0.0.1:9";
-const claimsAlone = 2_000;
+const readsAlone = 2_000;
 /** This share of the contacts has been refreshed when the plan is measured again. */
 const refreshedShare = 0.05;
 
@@ -77,14 +77,12 @@ async function main(options: Options, bench: Bench): Promise<number> {
   };
   const planned = await noted("plan", measurePlanning(stage, "after a vacuum"));
   const night = await noted("night", measureNight(stage));
-  const claims: ClaimFigures[] = [await noted("claims", measureClaimsAlone(stage, claimsAlone))];
+  const reads: ReadFigures[] = [await noted("reads", measureReadsAlone(stage, readsAlone))];
   for (const [name, share] of [
     ["by day: 0.3 of the rate", 0.3],
     ["at night: the full rate", 1],
   ] as const)
-    claims.push(
-      await noted("claims", measureClaims(stage, { name, share, seconds: options.seconds }, bench)),
-    );
+    reads.push(await noted("reads", measureReads(stage, { name, share, seconds: options.seconds }, bench)));
   // The worst case: vacuum never came.
   await scene.client.query("alter table avatars.contacts set (autovacuum_enabled = off)");
   const refreshed = await refreshMany(stage, options.contacts * refreshedShare);
@@ -103,7 +101,7 @@ async function main(options: Options, bench: Bench): Promise<number> {
     planning: [planned, plannedAgain],
     night,
     openedAgainMs,
-    claims,
+    reads,
   };
   console.log(toTables(results).map(toText).join("\n\n"));
   const verdict = toVerdict(results);

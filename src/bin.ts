@@ -16,7 +16,7 @@ const sameKeypressMs = 500;
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
     if (stopSignal && performance.now() - stoppedAt < sameKeypressMs) return;
-    // The second one stops at once: claims in flight expire by themselves.
+    // The second one stops at once: leases end by themselves.
     if (stopSignal) exitAtOnce(exitCodes.interrupted);
     stopSignal = signal;
     stoppedAt = performance.now();

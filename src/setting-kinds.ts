@@ -49,7 +49,7 @@ export const url = (...protocols: string[]) =>
 
 /**
  * A rate that no instance is allowed to exceed by mistake; a real one is 10 (provider contract, Budget). Below the
- * lower bound a claim would expire before its slot comes.
+ * lower bound a run would end before its slot comes.
  */
 export const rate = z.coerce.number("a number").min(0.1, "at least 0.1").max(10_000, "at most 10000");
 

@@ -1,5 +1,5 @@
 import type { ChatId } from "../../src/domain/chat-id.ts";
-import type { ClaimedContact } from "../../src/domain/lookup/claim.ts";
+import type { DueContact } from "../../src/domain/lookup/due-contact.ts";
 import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
 import { planRefresh, type RefreshPolicy } from "../../src/domain/refresh/refresh-policy.ts";
 import { agedShare, expiringUrlStep, toIntervalMs } from "../../src/domain/refresh/refresh-step.ts";
@@ -67,8 +67,8 @@ export function createProduct(contacts: number, policy: RefreshPolicy): Schedule
     looked(look) {
       const { contact, at, hasChanged } = look;
       const askedAt = new Date(at * tickMs);
-      const claimed = toClaimed(contact, firstSeenAt[contact], changes[contact]!);
-      const refresh = planRefresh(claimed, toDecision(look), askedAt, policy);
+      const due = toDueContact(contact, firstSeenAt[contact], changes[contact]!);
+      const refresh = planRefresh(due, toDecision(look), askedAt, policy);
       firstSeenAt[contact] ??= askedAt;
       if (hasChanged) changes[contact]! += 1;
       if (refresh !== undefined && refresh !== "never")
@@ -81,7 +81,7 @@ export function createProduct(contacts: number, policy: RefreshPolicy): Schedule
 /** The version of the avatar that was seen last, and of another one: more than two are never told apart. */
 const [knownVersion, otherVersion] = ["/known", "/other"];
 
-function toClaimed(contact: number, firstSeenAt: Date | undefined, changes: number): ClaimedContact {
+function toDueContact(contact: number, firstSeenAt: Date | undefined, changes: number): DueContact {
   return {
     // Ids begin at 1, and contacts that came in together have ids in a row: the jitter goes by them.
     contactId: contact + 1,

@@ -111,8 +111,10 @@ async function takeAll({ env, scene, pictures }: ImageStage, signal: AbortSignal
 
 async function findKept({ scene }: ImageStage): Promise<Kept[]> {
   const { rows } = await scene.client.query<Kept>(
-    `select '/i/' || avatars.image_token(a.contact_id) as path, encode(i.sha256, 'hex') as hash, i.bytes
-     from avatars.avatars a join avatars.images i on i.sha256 = a.image_sha256 order by i.bytes`,
+    `select '/i/' || avatars.image_token(a.contact_id, n.image_key_inner, n.image_key_outer) as path,
+       encode(i.sha256, 'hex') as hash, i.bytes
+     from avatars.avatars a join avatars.images i on i.sha256 = a.image_sha256 cross join avatars.installation n
+     order by i.bytes`,
   );
   return rows;
 }

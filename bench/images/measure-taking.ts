@@ -37,6 +37,9 @@ export interface TakingFigures {
   readonly peakRssMb: number;
 }
 
+/** So many are fetched at a time: more than usual, for it is the memory that is looked at. */
+export const inFlight = 50;
+
 const mebibyte = 1_048_576;
 
 /** The hostile ones try each way in which a server can fill memory. */
@@ -95,7 +98,8 @@ export async function measureTaking(
   const server =
     row.bytes === undefined ? undefined : await serveLarge(row.bytes, row.latencyMs, stage, closer);
   const named = [stage.env["AVATARS_IMAGE_HOSTS"], ...(server?.hosts ?? [])].join(",");
-  const worker = startAvatars(["worker"], { ...stage.env, AVATARS_IMAGE_HOSTS: named });
+  const settings = { AVATARS_IMAGE_HOSTS: named, AVATARS_IMAGES_IN_FLIGHT: String(inFlight) };
+  const worker = startAvatars(["worker"], { ...stage.env, ...settings });
   closer.add("worker", () => worker.kill());
   const countRequests = async () => server?.requests() ?? (await simulator.stats()).pictures.requests;
   await until(async () => (await countRequests()) > 0 || undefined, { what: "the first picture", signal });

@@ -3,10 +3,9 @@ import type { Figures } from "../measure.ts";
 import { toMarkdown, type Table } from "../table.ts";
 import type { CallsFigures } from "./measure-calls.ts";
 import type { Serving } from "./measure-serving.ts";
-import type { TakingFigures } from "./measure-taking.ts";
+import { inFlight, type TakingFigures } from "./measure-taking.ts";
 
 const mostRssMb = 200;
-const leastInFlight = 50;
 const leastShare = 0.5;
 /** Of the budget. */
 const mostLoss = 0.005;
@@ -37,7 +36,7 @@ export function toTakingSection(rows: readonly TakingFigures[]): Section {
     "target",
   ];
   const isMet = ({ peakRssMb }: TakingFigures) => peakRssMb <= mostRssMb;
-  const peak = Math.max(...rows.map(({ peakInFlight }) => peakInFlight));
+  const least = Math.min(...rows.map(({ peakInFlight }) => peakInFlight));
   return {
     title: "Taking",
     table: {
@@ -60,7 +59,10 @@ export function toTakingSection(rows: readonly TakingFigures[]): Section {
         text: `RSS of a worker, at any time: ${Math.max(...rows.map(({ peakRssMb }) => peakRssMb)).toFixed(0)} MB; target: at most ${mostRssMb} MB`,
         isMet: rows.every(isMet),
       },
-      { text: `in flight: up to ${peak}; target: at least ${leastInFlight}`, isMet: peak >= leastInFlight },
+      {
+        text: `in flight, at some time of each row: ${least}; target: at least ${inFlight}`,
+        isMet: least >= inFlight,
+      },
     ],
   };
 }

@@ -11,7 +11,7 @@ import {
   readClock,
 } from "../../src/store/resync/resync-nights.ts";
 import { createSamples, type Summary } from "./samples.ts";
-import { releaseOnce } from "./measure-claims.ts";
+import { releaseOnce } from "./measure-reads.ts";
 import type { Stage } from "./stage.ts";
 
 const dayMs = 86_400_000;
@@ -111,15 +111,14 @@ export async function openNextNight({ database: { pool } }: Stage): Promise<numb
 const openRunsSql = `
 select r.id::float8 as id, r.instance_id from avatars.resync_runs r where r.ended_at is null order by r.id`;
 
-/** What one release takes at a time here, and one claim, and one save. */
+/** What one release takes at a time here, and one read, and one save. */
 const atOnce = 500;
 /** A release is for twelve seconds. */
 const releaseSeconds = 12;
-const claimWindowMs = 3_600_000;
 
 /** Refreshes so many contacts of all instances, as workers do but in larger bites. Returns how many. */
 export async function refreshMany(stage: Stage, contacts: number): Promise<number> {
-  const { database, base, ledger, runId } = stage;
+  const { database, base, ledger } = stage;
   const { rows } = await database.pool.query<{ id: number; instance_id: Stage["instanceIds"][number] }>(
     openRunsSql,
   );
@@ -129,16 +128,9 @@ export async function refreshMany(stage: Stage, contacts: number): Promise<numbe
     // By a clock that runs ahead, or a run would have to wait.
     const now = new Date(startedAt + (Math.floor(n / rows.length) + 1) * 2 * releaseSeconds * 1000);
     await releaseOnce({ base, pool: database.pool }, run.id, now, 1, atOnce / releaseSeconds);
-    const result = await ledger.claimDueContacts({
-      instanceId: run.instance_id,
-      runId,
-      laneId: runId,
-      limit: atOnce,
-      windowMs: claimWindowMs,
-    });
-    if (result.kind !== "claimed") return 0;
-    await ledger.saveLookups(stage.answer(result.claim.contacts, Date.now()));
-    return result.claim.contacts.length;
+    const due = await stage.readDue(run.instance_id, atOnce);
+    await ledger.saveLookups(stage.answer(due, Date.now()));
+    return due.length;
   };
   const bites = Array.from({ length: Math.ceil(contacts / atOnce) }, (_, n) => n);
   const work = async () => {

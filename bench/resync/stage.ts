@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import type { ClaimedContact } from "../../src/domain/lookup/claim.ts";
+import { priorities, type QueuedContact } from "../../src/domain/ledger/due-queue.ts";
 import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { LookupRecord } from "../../src/domain/ledger/lookup-record.ts";
@@ -15,15 +15,17 @@ export interface Stage {
   readonly database: Database;
   readonly ledger: RunLedger;
   readonly instanceIds: readonly InstanceId[];
-  readonly runId: string;
-  /** What the calls for claimed contacts might bring. */
-  answer(contacts: readonly ClaimedContact[], askedAtMs: number): LookupRecord[];
+  readonly processId: string;
+  /** The heads of an instance's queues, as a run reads them. */
+  readDue(instanceId: InstanceId, limit: number): Promise<readonly QueuedContact[]>;
+  /** What the calls for these contacts might bring. */
+  answer(contacts: readonly QueuedContact[], askedAtMs: number): LookupRecord[];
 }
 
 const connections = 10;
 /** As the worker sets them (app.ts). */
-const claimConnections = 6;
-const claimLeaseMs = 30_000;
+const leaseConnections = 4;
+const inFlightMs = 90_000;
 
 /** One answer in so many brings another avatar. */
 const answersPerChange = 20;
@@ -32,38 +34,41 @@ export async function openStage(base: Base, instanceIds: readonly InstanceId[]):
   const { config, databaseUrl, closer } = base;
   const database = await openDatabase({ url: databaseUrl, maxConnections: connections });
   closer.add("database", () => database.close());
-  const claims = await openDatabase({
+  const leases = await openDatabase({
     url: databaseUrl,
-    maxConnections: claimConnections,
-    commitsLater: true,
+    maxConnections: leaseConnections,
+    readsByIndex: true,
   });
-  closer.add("claims", () => claims.close());
-  const { requestsPerSecond, oldestShare, refresh } = config;
-  const runId = randomUUID();
+  closer.add("leases", () => leases.close());
+  const { requestsPerSecond, refresh } = config;
+  const settings = {
+    requestsPerSecond,
+    inFlightMs,
+    hashErased: (chatId: string) => chatId,
+    keepsImages: false,
+  };
+  const ledger = createRunLedger(database, settings, leases);
   return {
     base,
     database,
-    ledger: createRunLedger(
-      database,
-      {
-        requestsPerSecond,
-        oldestShare,
-        claimLeaseMs,
-        random: Math.random,
-        hashErased: (chatId) => chatId,
-        keepsImages: false,
-      },
-      claims,
-    ),
+    ledger,
     instanceIds,
-    runId,
+    processId: randomUUID(),
+    readDue: async (instanceId, limit) => {
+      const after = { by: -1, contactId: 0 };
+      const requests = priorities.flatMap((priority) =>
+        [false, true].map((isTurned) => ({ instanceId, priority, isTurned, after, limit })),
+      );
+      return (await ledger.readDue(requests)).flat().slice(0, limit);
+    },
     answer: (contacts, askedAtMs) =>
       contacts.map((contact) => {
         const decision = decide(contact, askedAtMs);
         const { contactId } = contact;
         return {
           contactId,
-          runId,
+          instanceId: instanceIds[0]!,
+          epoch: 0,
           askedAtMs,
           decision,
           refresh: planRefresh(contact, decision, new Date(askedAtMs), refresh),
@@ -75,7 +80,7 @@ export async function openStage(base: Base, instanceIds: readonly InstanceId[]):
 const urlLifeMs = 10 * 86_400_000;
 
 /** Mostly as it was. */
-function decide({ contactId, past }: ClaimedContact, askedAtMs: number): ContactDecision {
+function decide({ contactId, past }: QueuedContact, askedAtMs: number): ContactDecision {
   switch (past.status) {
     case "present": {
       const hasChanged = Math.random() < 1 / answersPerChange || past.version === undefined;

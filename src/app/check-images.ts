@@ -2,12 +2,18 @@ import type { ImageFacts } from "../domain/images/image.ts";
 import type { ImageCheck } from "../domain/views/image-check.ts";
 import { listKeysOfHash, parseBlobKey, toBlobKey, type BlobKey } from "../images/blobs/blob-key.ts";
 import type { BlobEntry, BlobStore } from "../images/blobs/blob-store.ts";
-import { findUnknownImages, findUnshownImages, listImages } from "../store/images/list-images.ts";
+import {
+  findStandingImages,
+  findUnknownImages,
+  findUnshownImages,
+  listImages,
+} from "../store/images/list-images.ts";
+import { removeUnknownImage } from "../store/images/remove-unknown-image.ts";
 import { removeImage } from "../store/images/remove-unused-images.ts";
 import { wantLostImage } from "../store/images/want-images.ts";
 import type { Database } from "../store/postgres/database.ts";
 
-/** Bytes that are younger may be those of a row that is being written. */
+/** Bytes that are younger may be those of a row that is being written: they are no fault. */
 const orphanAfterMs = 10 * 60_000;
 /** Bytes that are looked for at the same time. */
 const lookedAtAtOnce = 16;
@@ -23,7 +29,7 @@ export interface CheckPorts extends Pick<Database, "pool"> {
 
 /**
  * Holds rows and bytes against each other. A row without bytes has its image taken again; an image that nothing shows and bytes
- * without a row are removed.
+ * without a row are removed. What a worker is about to remove is no fault.
  * @throws UserError as the store says; the signal's reason
  */
 export async function checkImages(ports: CheckPorts): Promise<ImageCheck> {
@@ -39,26 +45,27 @@ async function checkRows({ pool, blobs, repair, signal }: CheckPorts) {
     signal.throwIfAborted();
     counts.images += page.length;
     counts.bytes += page.reduce((sum, { bytes }) => sum + bytes, 0);
-    const unshown = await findUnshownImages(
-      pool,
-      page.map(({ sha256 }) => sha256),
-    );
-    counts.unshown += unshown.length;
+    const unshown = await findUnshownImages(pool, toHashes(page));
+    const left = unshown.filter(({ isNoted }) => !isNoted);
+    counts.unshown += left.length;
     if (repair)
-      for (const sha256 of unshown)
+      for (const { sha256 } of left)
         await removeImage(pool, sha256, {
           removeBytes: async (hash) => removeAll(blobs, hash),
           keepsHistory: true,
         });
-    const gone = new Set(unshown.map((sha256) => sha256.toString("hex")));
+    const gone = new Set(unshown.map(({ sha256 }) => sha256.toString("hex")));
     const shown = page.filter(({ sha256 }) => !gone.has(sha256.toString("hex")));
-    for (const image of await findMissing(blobs, shown)) {
+    const missing = await findMissing(blobs, shown);
+    for (const sha256 of await findStandingImages(pool, toHashes(missing))) {
       counts.missing += 1;
-      if (repair) counts.asked += await wantLostImage(pool, image.sha256);
+      if (repair) counts.asked += await wantLostImage(pool, sha256);
     }
   }
   return counts;
 }
+
+const toHashes = (images: readonly ImageFacts[]) => images.map(({ sha256 }) => sha256);
 
 async function removeAll(blobs: BlobStore, sha256: Buffer): Promise<void> {
   await blobs.remove(listKeysOfHash(sha256.toString("hex")));
@@ -94,7 +101,7 @@ async function checkBlobs(ports: CheckPorts) {
   return counts;
 }
 
-/** @returns blobs whose image has no row, without those that are young */
+/** @returns blobs whose image has no row, without those that are young; where they are removed, without those that got one */
 async function checkEntries(
   { pool, blobs, repair }: CheckPorts,
   entries: readonly BlobEntry[],
@@ -107,8 +114,11 @@ async function checkEntries(
     byHash.set(hash, [...(byHash.get(hash) ?? []), key]);
   }
   const hashes = [...byHash.keys()].map((hash) => Buffer.from(hash, "hex"));
-  const unknown = await findUnknownImages(pool, hashes);
-  const orphans = unknown.flatMap((hash) => byHash.get(hash.toString("hex")) ?? []);
-  if (repair) await blobs.remove(orphans);
-  return orphans.length;
+  let count = 0;
+  for (const hash of await findUnknownImages(pool, hashes)) {
+    const orphans = byHash.get(hash.toString("hex")) ?? [];
+    if (!repair || (await removeUnknownImage(pool, hash, async () => blobs.remove(orphans))))
+      count += orphans.length;
+  }
+  return count;
 }

@@ -24,7 +24,6 @@ const wantEveryMs = 2_000;
 export interface ImageTaking {
   /** Answers that were saved and whose images are to be taken. */
   readonly offer: (records: readonly LookupRecord[]) => void;
-  readonly isIdle: () => boolean;
   readonly tasks: readonly BackgroundTask[];
   /** Begins nothing new, waits for what is under way, and closes the connections. */
   readonly stop: (graceMs: number) => Promise<void>;
@@ -53,7 +52,7 @@ export async function openImageTaking(
   const gate = createFetchLimits(config.imageFetch, performance);
   const taker = createImageTaker({
     gate,
-    fetchImage: async (url) => fetcher.fetchImage(url, { onBytes: gate.spend }),
+    fetchImage: async (url, place) => fetcher.fetchImage(url, { onBytes: gate.spend, place }),
     putBytes: async ({ sha256, type }, bytes) => blobs.put(toBlobKey(sha256.toString("hex")), bytes, type),
     isStored: async (image) => isStored(blobs, image),
     claim: async (limit) => claimWantedImages(pool, limit),
@@ -66,7 +65,6 @@ export async function openImageTaking(
   });
   return {
     offer: (records) => taker.offer(records.flatMap(toWishes)),
-    isIdle: taker.isIdle,
     tasks: listTasks(base, blobs, taker),
     async stop(graceMs) {
       await taker.stop(graceMs);

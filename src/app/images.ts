@@ -1,3 +1,4 @@
+import { once } from "../lib/closing/once.ts";
 import { UserError } from "../lib/errors.ts";
 import type { BlobStore } from "../images/blobs/blob-store.ts";
 import type { Sizes } from "../images/sizes/create-sizes.ts";
@@ -19,23 +20,27 @@ export interface Images {
  */
 export async function openImages({ config, database, events, closer }: Base): Promise<Images | undefined> {
   if (config.images.kind === "off") return undefined;
-  const [{ openBlobs }, { openResizer }, { createSizes }] = await Promise.all([
-    import("../images/blobs/open-blobs.ts"),
-    import("../images/sizes/open-resizer.ts"),
-    import("../images/sizes/create-sizes.ts"),
-  ]);
+  const { openBlobs } = await import("../images/blobs/open-blobs.ts");
   const blobs = await openBlobs(config.images);
   if (blobs === undefined) throw new UserError("images-off", "images are off");
   closer.add("images", () => blobs.close());
   for (const text of await blobs.check()) events.imagesRemarked({ text });
-  const resizer = await openResizer();
-  const sizes = createSizes({
-    blobs,
-    resizer,
-    onNotKept: (error) => events.imageSizeNotKept(error),
-    now: () => performance.now(),
+  const onNotKept = (error: unknown) => events.imageSizeNotKept(error);
+  return { blobs, sizes: createLazySizes(blobs, onNotKept), key: await readImageKey(database.pool) };
+}
+
+const readClock = () => performance.now();
+
+/** A worker, which makes no sizes, does not load sharp and its library: tens of megabytes. */
+function createLazySizes(blobs: BlobStore, onNotKept: (error: unknown) => void): Sizes {
+  const open = once(async () => {
+    const [{ openResizer }, { createSizes }] = await Promise.all([
+      import("../images/sizes/open-resizer.ts"),
+      import("../images/sizes/create-sizes.ts"),
+    ]);
+    return createSizes({ blobs, resizer: await openResizer(), onNotKept, now: readClock });
   });
-  return { blobs, sizes, key: await readImageKey(database.pool) };
+  return { get: async (image, size) => (await open()).get(image, size) };
 }
 
 /** Says in one line that images are off, where nothing says that they shall be. */

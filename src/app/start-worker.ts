@@ -4,17 +4,19 @@ import type { RunLedger } from "../domain/ledger/run-ledger.ts";
 import type { HostPort } from "../domain/host-port.ts";
 import { once } from "../lib/closing/once.ts";
 import { createChatHash } from "../lib/secrets/chat-hash.ts";
-import { startTasks } from "../lib/start-tasks.ts";
+import { createSharedReads } from "../lib/reads/shared-reads.ts";
+import { startTasks, type BackgroundTask } from "../lib/start-tasks.ts";
 import { tapEvents } from "../lib/tap-events.ts";
 import type { Metrics } from "../metrics/create-metrics.ts";
 import type { GreenApi } from "../provider/green-api.ts";
 import type { Consumer } from "../queue/consumer.ts";
 import type { Queues } from "../queue/queues.ts";
-import { isTransient, openDatabase } from "../store/postgres/database.ts";
+import { isTransient, openDatabase, type Database } from "../store/postgres/database.ts";
 import { createRunLedger, type LedgerSettings } from "../store/work/run-ledger.ts";
 import { writeActivity } from "../store/status/worker-activity.ts";
 import { observeActivity, type Activity } from "../worker/activity.ts";
 import { createWorker, type AvatarWorker } from "../worker/create-worker.ts";
+import { createLeaseWatch } from "../worker/lease/watch-leases.ts";
 import { startActivityReport } from "../worker/report-activity.ts";
 import { createWakeTimers, type WakeTimers } from "../worker/wake-timers.ts";
 import { acceptRequest } from "./accept-job.ts";
@@ -24,11 +26,17 @@ import type { Images } from "./images.ts";
 import { checkTokens, createTokenCache } from "./tokens.ts";
 import { openWorkerTasks } from "./worker-tasks.ts";
 
-/** Hundreds of instances claim, each twice a second, and a claim takes milliseconds. */
-const claimConnections = 6;
+/** All instances of a process share their statements: a lease is taken, all are renewed, queues are read, arrivals are looked for. */
+const leaseConnections = 4;
 
-/** A dead process's claims are free after this long; a living one extends them. */
-const claimLeaseMs = 30_000;
+/** Hundreds of runs may ask whether others wait. */
+const othersWaitFreshMs = 200;
+
+/** Beyond the deadline of a call, ms: until its record is saved. */
+const savedWithinMs = 20_000;
+
+/** A process saves one batch at a time. Holds and their probes are rare. */
+const saveConnections = 3;
 
 /** Background tasks that are at work when the worker stops have so long. */
 const tasksStopMs = 2_000;
@@ -36,8 +44,6 @@ const tasksStopMs = 2_000;
 /** A worker that takes instance runs until it is stopped. */
 export interface RunningWorker {
   readonly activity: Activity;
-  /** Does it take no image at the moment? */
-  readonly isImageIdle: () => boolean;
   readonly backend: "postgres" | "redis";
   /** Claims nothing new, finishes what is in flight within the grace period, gives the rest back. */
   stop(): Promise<void>;
@@ -57,15 +63,24 @@ export async function startWorker(
   const { config, events, closer, simulated } = base;
   const told = metrics ? { ...base, events: tapEvents(events, metrics.images) } : base;
   const images = kept && (await openImageTaking(told, kept, hosts));
-  const { worker, timers, greenApi, activity } = await openEngine(base, queues, metrics, images);
+  const saves = await openLedgerDatabase(base, "saves", saveConnections);
+  const engine = await openEngine(base, saves, queues, metrics, images);
+  const { worker, timers, greenApi, activity, leaseTasks } = engine;
   const isOurs = (id: InstanceId) => (id === simulatedInstanceId) === simulated;
-  const consumers = await startConsumers(base, queues, worker, isOurs);
-  const tasks = await openWorkerTasks(base, queues, { isOurs, isService: metrics !== undefined }, images);
-  const stopTasks = startTasks(tasks, {
+  const clockwork = {
     random: Math.random,
-    onError: (where, error) => events.ledgerFailed({ where }, error),
+    onError: (where: string, error: unknown) => events.ledgerFailed({ where }, error),
     stopWithinMs: tasksStopMs,
-  });
+  };
+  const stopLeaseTasks = startTasks(leaseTasks, clockwork);
+  const consumers = await startConsumers(base, queues, worker, isOurs);
+  const tasks = await openWorkerTasks(
+    base,
+    queues,
+    { isOurs, isService: metrics !== undefined, saves },
+    images,
+  );
+  const stopTasks = startTasks(tasks, clockwork);
   const stopReport = startReport(base, activity);
   events.workerStarted({ backend: queues.backend, runsPerProcess: config.runsPerProcess, ...config.retry });
 
@@ -79,12 +94,13 @@ export async function startWorker(
       ...consumers.map((consumer) => consumer.stop(graceMs)),
       worker.stop(graceMs),
     ]);
+    await stopLeaseTasks();
     // Answers that were saved last are offered still.
     await Promise.all([images?.stop(graceMs), greenApi.close(), stopReport()]);
     events.workerStopped();
   });
   closer.add("worker", stop);
-  return { activity, isImageIdle: () => images?.isIdle() ?? true, backend: queues.backend, stop };
+  return { activity, backend: queues.backend, stop };
 }
 
 /** The parts that work on an instance when its run comes. */
@@ -93,11 +109,14 @@ interface Engine {
   readonly timers: WakeTimers;
   readonly greenApi: GreenApi;
   readonly activity: Activity;
+  /** What keeps leases alive, and ends those of dead processes: to be run until the worker has stopped. */
+  readonly leaseTasks: readonly BackgroundTask[];
 }
 
 /** @throws UserError `wrong-secret-key`, `no-secret-key` */
 async function openEngine(
   base: Base,
+  saves: Database,
   queues: Queues,
   metrics: Metrics | undefined,
   images: ImageTaking | undefined,
@@ -105,55 +124,75 @@ async function openEngine(
   const { config, events } = base;
   await checkTokens(base);
   const openToken = createTokenCache(base.secrets());
-  const ledger = await openRunLedger(base);
+  const ledger = await openRunLedger(base, saves);
   const { createGreenApi } = await import("../provider/green-api.ts");
   const greenApi = createGreenApi({ callTimeoutMs: config.callTimeoutMs });
-  const timers = createWakeTimers((instanceId) => void queues.wakeInstances([instanceId]));
   const observed = observeActivity(metrics ? tapEvents(events, metrics.events) : events);
   metrics?.watch(observed.activity.report);
-  const worker = createWorker({
+  const owner = randomUUID();
+  const waits = createSharedReads<boolean>({
+    timeShare: 20,
+    toFreshMs: () => othersWaitFreshMs,
+    maxKeys: 1,
+    now: () => performance.now(),
+  });
+  const timers = createWakeTimers((instanceId) => {
+    if (!worker.look(instanceId)) void queues.wakeInstances([instanceId]);
+  });
+  const worker: AvatarWorker = createWorker({
     ledger,
+    owner,
     isTransient,
     offerImages: images?.offer,
     getAvatar: observed.watch(greenApi.getAvatar),
     getState: greenApi.getState,
     openToken,
     wakeAfter: timers.wakeAfter,
-    othersWait: queues.runsWait,
+    othersWait: async () => waits("runs", queues.runsWait),
     clock: performance,
     random: Math.random,
     settings: {
       sliceMs: config.runSliceMs,
       maxInFlight: config.maxInFlight,
-      claimLeaseMs,
+      oldestShare: config.oldestShare,
       retry: config.retry,
       probe: { probeBaseMs: config.probeBaseMs, probeMaxMs: config.probeMaxMs },
       refresh: config.refresh,
     },
     events: observed.events,
   });
-  return { worker, timers, greenApi, activity: observed.activity };
+  const { wakeInstances } = queues;
+  const watch = createLeaseWatch({ ledger, owner, clock: performance, wakeInstances });
+  return { worker, timers, greenApi, activity: observed.activity, leaseTasks: [...worker.tasks, watch] };
 }
 
-/** The ledger of instance runs, whose claims have connections of their own. */
-async function openRunLedger(base: Base): Promise<RunLedger> {
-  const { config, database, events, closer } = base;
-  const claims = await openDatabase({
-    url: base.databaseUrl,
-    maxConnections: claimConnections,
-    commitsLater: true,
+/** Connections of the ledger's own: what runs for each batch of contacts looks its rows up by their indexes. */
+async function openLedgerDatabase(
+  { databaseUrl, events, closer }: Base,
+  name: string,
+  maxConnections: number,
+): Promise<Database> {
+  const database = await openDatabase({
+    url: databaseUrl,
+    maxConnections,
+    readsByIndex: true,
     onConnectionLost: (error) => events.connectionLost(error),
   });
-  closer.add("claims", () => claims.close());
+  closer.add(name, () => database.close());
+  return database;
+}
+
+/** The ledger of instance runs, whose leases and reads have connections of their own: they never wait for those of others. */
+async function openRunLedger(base: Base, saves: Database): Promise<RunLedger> {
+  const { config } = base;
+  const leases = await openLedgerDatabase(base, "leases", leaseConnections);
   const settings: LedgerSettings = {
     requestsPerSecond: config.requestsPerSecond,
-    oldestShare: config.oldestShare,
-    random: Math.random,
-    claimLeaseMs,
+    inFlightMs: config.callTimeoutMs + savedWithinMs,
     hashErased: createChatHash(base.secretKey(), "erased chats"),
     keepsImages: base.config.images.kind !== "off",
   };
-  return createRunLedger(database, settings, claims);
+  return createRunLedger(saves, settings, leases);
 }
 
 /** Takes instance runs, and requests where the process works for real instances. */

@@ -2,10 +2,11 @@ import type { InstanceId } from "../domain/instance-id.ts";
 import type { BackgroundTask } from "../lib/start-tasks.ts";
 import type { Queues } from "../queue/queues.ts";
 import { createBatchFinisher } from "../store/batches/finish-batches.ts";
-import { isTransient } from "../store/postgres/database.ts";
+import { isTransient, type Database } from "../store/postgres/database.ts";
 import { listRemovalTasks } from "../store/retention/removal-tasks.ts";
+import { removeOldArrivals } from "../store/work/arrivals.ts";
 import { findDueInstances } from "../store/work/find-due-instances.ts";
-import { applyLookupsAside } from "../store/work/save-lookups.ts";
+import { applyLookupsAside } from "../store/saves/apply-lookups-aside.ts";
 import { createSweep } from "../worker/sweep.ts";
 import type { Base } from "./base.ts";
 import type { ImageTaking } from "./image-taking.ts";
@@ -13,6 +14,8 @@ import { openResyncTasks } from "./resync-tasks.ts";
 
 /** An answer that was put aside is seen this long, at most, after its contact is free. */
 const asideIntervalMs = 1_000;
+
+const arrivalsRemovedEveryMs = 60_000;
 
 /** A reader of one batch sees at once that it is done; this is for lists. */
 const finishIntervalMs = 5_000;
@@ -22,6 +25,8 @@ export interface WorkerScope {
   readonly isOurs: (id: InstanceId) => boolean;
   /** The process runs for good, and sees to the nights. */
   readonly isService: boolean;
+  /** Connections for saves. */
+  readonly saves: Database;
 }
 
 /**
@@ -45,7 +50,12 @@ export async function openWorkerTasks(
     {
       name: "save lookups that were put aside",
       everyMs: asideIntervalMs,
-      run: async () => applyAside(base),
+      run: async () => applyAside(base, scope.saves),
+    },
+    {
+      name: "remove old arrivals",
+      everyMs: arrivalsRemovedEveryMs,
+      run: async () => removeOldArrivals(pool),
     },
     { name: "finish batches", everyMs: finishIntervalMs, run: createBatchFinisher(pool) },
     ...(images?.tasks ?? []),
@@ -59,9 +69,9 @@ export async function openWorkerTasks(
   ];
 }
 
-async function applyAside({ config, database, events }: Base): Promise<void> {
+async function applyAside({ config, events }: Base, { pool }: Database): Promise<void> {
   const keepsImages = config.images.kind !== "off";
-  const { records, refused } = await applyLookupsAside(database.pool, keepsImages, isTransient);
+  const { records, refused } = await applyLookupsAside(pool, keepsImages, isTransient);
   if (records > 0) events.asideSaved({ records });
   for (const { contactId, error } of refused) events.asideRefused({ contactId }, error);
 }

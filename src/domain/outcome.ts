@@ -7,7 +7,14 @@ import type { ChatId } from "./chat-id.ts";
  *
  * The union is closed: what fits nowhere is `unclear`, never a guess.
  */
-export type Outcome = ChatOutcome | InstanceOutcome | CallOutcome;
+export type Outcome = ChatOutcome | InstanceOutcome | CallOutcome | NotSent;
+
+/** No byte of the request has left, so that nothing is spent: its moment had passed, or the process stops. */
+export interface NotSent {
+  readonly kind: "not-sent";
+  /** It speaks of nothing. */
+  readonly scope?: never;
+}
 
 export type ChatOutcome =
   | {

@@ -7,6 +7,8 @@ export interface BackgroundTask {
   readonly name: string;
   /** From the end of one run to the beginning of the next, give or take a tenth. */
   readonly everyMs: number;
+  /** The pause after a run that has failed; undefined: as always. */
+  readonly restMs?: number;
   /**
    * Does its part. A run that fails is told, and the next one comes in its time.
    * @param signal aborted when the task is stopped: what takes long should end early then
@@ -29,8 +31,8 @@ export function startTasks(
   tasks: readonly BackgroundTask[],
   { random, onError, stopWithinMs }: TaskClockwork,
 ): () => Promise<void> {
-  const stops = tasks.map(({ name, everyMs, run }) =>
-    startEvery({ run, intervalMs: everyMs, random, onError: (error) => onError(name, error) }),
+  const stops = tasks.map(({ name, everyMs, restMs = everyMs, run }) =>
+    startEvery({ run, intervalMs: everyMs, restMs, random, onError: (error) => onError(name, error) }),
   );
   return async () => void (await settleWithin(Promise.all(stops.map((stop) => stop())), stopWithinMs));
 }

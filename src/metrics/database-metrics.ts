@@ -79,11 +79,11 @@ function createGauges(registry: Registry) {
   );
   const oldest = createGauge(
     "oldest_due_age_seconds",
-    "How long the oldest due contact has waited that nobody has claimed; 0 where none is due",
+    "How long the oldest due contact has waited; 0 where none is due",
   );
   const due = createGauge(
     "contacts_due",
-    "Contacts that may be called for now or are claimed; counted at most every 10 s, and less often where it takes long",
+    "Contacts that may be called for now, or whose calls are in flight; counted at most every 10 s, and less often where it takes long",
   );
   const waiting = createGauge("contacts_waiting", "Contacts that wait for their backoff");
   const drain = createGauge(

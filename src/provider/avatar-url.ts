@@ -23,13 +23,19 @@ export function parseAvatarUrl(text: string): ToldAvatar | undefined {
   if (isRawImage(text)) return parseBase64Avatar(text);
   const parsed = parseHttpUrl(text);
   if (parsed === undefined) return undefined;
-  const { pathname, searchParams } = parsed;
   return {
     url: text,
     base64: undefined,
-    urlExpiresAt: parseExpiry(searchParams.get("oe")),
-    version: pathname,
+    urlExpiresAt: parseExpiry(findExpiry(parsed)),
+    version: parsed.pathname,
   };
+}
+
+/** The value of `oe`. A query without escapes, as nearly all are, is not worth an object for each of its parts. */
+function findExpiry(url: URL): string | null | undefined {
+  const { search } = url;
+  if (/[%+]/.test(search)) return url.searchParams.get("oe");
+  return /(?:^\?|&)oe(?:=(?<value>[^&]*))?(?:&|$)/.exec(search)?.groups?.["value"];
 }
 
 /** Reads `base64Avatar` as an image without a URL; undefined where it is none, or one that is never stored, such as SVG. */
@@ -56,8 +62,8 @@ function toDataAvatar(payload: string): Pick<ToldAvatar, "urlExpiresAt" | "versi
 const earliest = Date.UTC(2009, 0);
 const latest = Date.UTC(2100, 0);
 
-function parseExpiry(oe: string | null): Date | undefined {
-  if (oe === null || !/^[0-9a-f]{1,12}$/i.test(oe)) return undefined;
+function parseExpiry(oe: string | null | undefined): Date | undefined {
+  if (oe === null || oe === undefined || !/^[0-9a-f]{1,12}$/i.test(oe)) return undefined;
   const at = Number.parseInt(oe, 16) * 1000;
   return at >= earliest && at < latest ? new Date(at) : undefined;
 }

@@ -14,7 +14,8 @@ interface Reply {
   readonly status: number;
   readonly body: ReplyBody;
   readonly sign: TextSign | undefined;
-  readonly retryAfterMs: number | undefined;
+  readonly retryAfter: string | readonly string[] | undefined;
+  readonly now: Date;
 }
 
 /**
@@ -24,14 +25,14 @@ interface Reply {
 export function classify(status: number, headers: ReplyHeaders, bodyText: string, now: Date): Outcome {
   const body = parseReplyBody(bodyText);
   const sign = findTextSign(body.texts);
-  const reply = { status, body, sign, retryAfterMs: parseRetryAfter(headers["retry-after"], now) };
+  const reply = { status, body, sign, retryAfter: headers["retry-after"], now };
   return status === 200 ? judgeAnswer(reply) : judgeError(status, reply);
 }
 
 /** An error by `status`: of the wire, or named by the body of a 200. */
 function judgeError(status: number, reply: Reply): Outcome {
   if (status === 401 || status === 403) return { kind: "unauthorized", scope: "instance", status };
-  if (status === 466) return toQuotaOutcome(reply.body.fields, reply.body.raw);
+  if (status === 466) return toQuotaOutcome(reply.body.object, reply.body.raw);
   if (reply.sign === "throttled") return toThrottled("whatsapp", reply);
   switch (status) {
     case 400:
@@ -111,8 +112,8 @@ function judgeTexts(reply: Reply): Outcome {
   }
 }
 
-function toThrottled(by: "provider" | "whatsapp", { retryAfterMs }: Reply): InstanceOutcome {
-  return { kind: "throttled", scope: "instance", retryAfterMs, by };
+function toThrottled(by: "provider" | "whatsapp", { retryAfter, now }: Reply): InstanceOutcome {
+  return { kind: "throttled", scope: "instance", retryAfterMs: parseRetryAfter(retryAfter, now), by };
 }
 
 function toUnclear({ status, body }: Reply): CallOutcome {

@@ -1,20 +1,21 @@
 import type { ChatId } from "../domain/chat-id.ts";
 import type { ContactListReport } from "../domain/lookup/contact-list-report.ts";
-import type { CallOutcome, InstanceCredentials, Lookup } from "../domain/outcome.ts";
+import type { InstanceCredentials, Lookup, Outcome } from "../domain/outcome.ts";
 import type { StateReport } from "../domain/lookup/state-report.ts";
-import { trimEndSlashes } from "../lib/api-url.ts";
-import { exchange, type ExchangeEnd, type ExchangeOptions } from "./exchange.ts";
+import { toNetworkErrorCode } from "../outbound/network-error-code.ts";
+import { createApiTargets, type MethodName } from "./api-targets.ts";
+import type { ExchangeEnd } from "./wire/exchange.ts";
+import { createExchanges, type Exchanges } from "./wire/exchanges.ts";
 import { judgeContactsReply } from "./judge-contacts-reply.ts";
 import { judgeReply } from "./judge-reply.ts";
 import { judgeStateReply } from "./judge-state-reply.ts";
-import { toNetworkErrorCode } from "../outbound/network-error-code.ts";
-import { createOriginPools, type OriginPools } from "./origin-pools.ts";
+import { createOriginPools, type OriginPools } from "./wire/origin-pools.ts";
 
 /** GREEN-API, the only door to it. */
 export interface GreenApi {
   /**
    * Asks once for the avatar of `chatId`. Never rejects for anything that the provider or the network does: that is an outcome.
-   * The caller's abort is one, too: `network-error` with the code `ABORTED`.
+   * The caller's abort is one, too: `not-sent` before the request has left, then `network-error` with the code `ABORTED`.
    */
   getAvatar(instance: InstanceCredentials, chatId: ChatId, options?: CallOptions): Promise<Lookup>;
   /**
@@ -36,8 +37,11 @@ export interface GreenApi {
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
-  /** Told when the request is written to a connection, which may have to be opened first. */
-  readonly onSent?: () => void;
+  /**
+   * Asked once, at the moment when the request would be written to a connection, which may have had to be opened first. False: no
+   * byte is written, and the outcome is `not-sent`. It is not asked at all where the call ends before.
+   */
+  readonly mayLeave?: () => boolean;
 }
 
 export interface GreenApiOptions {
@@ -48,8 +52,8 @@ export interface GreenApiOptions {
   /** For one whole getContacts; 120 s unless told: a large list takes its time, on the way too. */
   readonly contactsTimeoutMs?: number;
   /**
-   * Default: no limit, since all instances of a host share it and calls in flight are limited per instance. A call
-   * that waited for a connection would reach the provider outside of its slot.
+   * Default: no limit, since all instances of a host share it and calls in flight are limited per instance. There are never more
+   * connections than there were calls at a time. A call that waited for one would reach the provider outside of its slot.
    */
   readonly maxConnectionsPerOrigin?: number;
   /** An answer has some 300 bytes, and with an embedded image some 100 KiB. */
@@ -62,51 +66,47 @@ const defaultMaxBodyBytes = 2 * 1024 * 1024;
 const defaultMaxContactsBytes = 64 * 1024 * 1024;
 const defaultStateTimeoutMs = 10_000;
 const defaultContactsTimeoutMs = 120_000;
-const connectTimeoutMs = 10_000;
 
 /** Does no I/O: connections open with the first calls. */
 export function createGreenApi(options: GreenApiOptions): GreenApi {
   const { callTimeoutMs, stateTimeoutMs = defaultStateTimeoutMs } = options;
   const { contactsTimeoutMs = defaultContactsTimeoutMs } = options;
-  const connections = {
-    connections: options.maxConnectionsPerOrigin ?? null,
-    pipelining: 1,
-    // Idle connections stay for undici's 4 s unless the server says otherwise. That is longer than the pause between two calls
-    // at any usual rate. It is shorter than a load balancer's patience, which would end in a reset. The deadline of the call is
-    // the only clock, but for a host that does not even accept.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    connect: { timeout: connectTimeoutMs },
-  };
-  const pools = createOriginPools({
-    ...connections,
-    maxResponseSize: options.maxBodyBytes ?? defaultMaxBodyBytes,
-  });
+  const { maxConnectionsPerOrigin: maxConnections } = options;
+  const maxBodyBytes = options.maxBodyBytes ?? defaultMaxBodyBytes;
+  const pools = createOriginPools({ maxConnections, maxBodyBytes });
   // The limit is a connection's: what may be this large has connections of its own, opened when they are needed.
-  const contactsPools = createOriginPools({
-    ...connections,
-    maxResponseSize: options.maxContactsBytes ?? defaultMaxContactsBytes,
+  const maxContactsBytes = options.maxContactsBytes ?? defaultMaxContactsBytes;
+  const contactsPools = createOriginPools({ maxConnections, maxBodyBytes: maxContactsBytes });
+  const exchanges = createExchanges();
+  const callAvatar = createMethod({ method: "getAvatar", timeoutMs: callTimeoutMs, pools, exchanges });
+  const callState = createMethod({
+    method: "getStateInstance",
+    timeoutMs: stateTimeoutMs,
+    pools,
+    exchanges,
+  });
+  const callContacts = createMethod({
+    method: "getContacts",
+    timeoutMs: contactsTimeoutMs,
+    pools: contactsPools,
+    exchanges,
   });
   return {
-    async getAvatar(instance, chatId, options = {}) {
+    async getAvatar(instance, chatId, options) {
       const startedAt = performance.now();
-      const body = JSON.stringify({ chatId });
-      const methodCall = { method: "getAvatar", body } as const;
-      const end = await call(pools, instance, methodCall, { ...options, timeoutMs: callTimeoutMs });
+      const end = await callAvatar(instance, options, JSON.stringify({ chatId }));
       const outcome =
-        end.kind === "replied" ? judgeReply(end.reply, instance.token, new Date()) : toCallOutcome(end);
+        end.kind === "replied" ? judgeReply(end.reply, instance.token, new Date()) : toOutcome(end);
       return { outcome, tookMs: performance.now() - startedAt };
     },
-    async getState(instance, { signal } = {}) {
-      const options = { timeoutMs: stateTimeoutMs, signal };
-      const end = await call(pools, instance, { method: "getStateInstance" }, options);
+    async getState(instance, options) {
+      const end = await callState(instance, options);
       return end.kind === "replied"
         ? judgeStateReply(end.reply, instance.token, new Date())
         : toUnanswered(end);
     },
-    async getContacts(instance, { signal } = {}) {
-      const options = { timeoutMs: contactsTimeoutMs, signal };
-      const end = await call(contactsPools, instance, { method: "getContacts" }, options);
+    async getContacts(instance, options) {
+      const end = await callContacts(instance, options);
       return end.kind === "replied"
         ? judgeContactsReply(end.reply, instance.token, new Date())
         : toUnanswered(end);
@@ -117,47 +117,54 @@ export function createGreenApi(options: GreenApiOptions): GreenApi {
   };
 }
 
-/**
- * https://green-api.com/en/docs/api/service/GetAvatar, https://green-api.com/en/docs/api/account/GetStateInstance,
- * https://green-api.com/en/docs/api/service/GetContacts. What has a body is posted.
- */
-type MethodCall =
-  | { readonly method: "getAvatar"; readonly body: string }
-  | { readonly method: "getStateInstance" | "getContacts"; readonly body?: never };
-
 type NoReply = Exclude<ExchangeEnd, { kind: "replied" }>;
 
 function toUnanswered(end: NoReply): { readonly kind: "unanswered"; readonly code: string } {
-  return { kind: "unanswered", code: end.kind === "deadline" ? "DEADLINE" : end.code };
-}
-
-function toCallOutcome(end: NoReply): CallOutcome {
-  return end.kind === "deadline"
-    ? { kind: "deadline", scope: "call", afterMs: end.afterMs }
-    : { kind: "network-error", scope: "call", code: end.code };
-}
-
-async function call(
-  pools: OriginPools,
-  { apiUrl, instanceId, token }: InstanceCredentials,
-  { method, body }: MethodCall,
-  options: ExchangeOptions,
-): Promise<ExchangeEnd> {
-  try {
-    const { origin, pathname } = new URL(apiUrl);
-    const prefix = trimEndSlashes(pathname);
-    const request = {
-      method: body === undefined ? "GET" : "POST",
-      path: `${prefix}/waInstance${encodeURIComponent(instanceId)}/${method}/${encodeURIComponent(token)}`,
-      headers: {
-        ...(body !== undefined && { "content-type": "application/json" }),
-        accept: "application/json",
-        "user-agent": "contact-avatars",
-      },
-      body,
-    } as const;
-    return await exchange(pools.get(origin), request, options);
-  } catch (error) {
-    return { kind: "failed", code: toNetworkErrorCode(error) };
+  switch (end.kind) {
+    case "deadline":
+      return { kind: "unanswered", code: "DEADLINE" };
+    case "not-sent":
+      return { kind: "unanswered", code: "ABORTED" };
+    case "failed":
+      return { kind: "unanswered", code: end.code };
   }
+}
+
+function toOutcome(end: NoReply): Outcome {
+  switch (end.kind) {
+    case "deadline":
+      return { kind: "deadline", scope: "call", afterMs: end.afterMs };
+    case "not-sent":
+      return end;
+    case "failed":
+      return { kind: "network-error", scope: "call", code: end.code };
+  }
+}
+
+interface MethodOptions {
+  readonly method: MethodName;
+  readonly timeoutMs: number;
+  readonly pools: OriginPools;
+  readonly exchanges: Exchanges;
+}
+
+/** Calls one method of an instance; never rejects. What has a body is posted. */
+type CallMethod = (
+  instance: InstanceCredentials,
+  options: CallOptions | undefined,
+  body?: string,
+) => Promise<ExchangeEnd>;
+
+function createMethod({ method, timeoutMs, pools, exchanges }: MethodOptions): CallMethod {
+  const findTarget = createApiTargets(method);
+  return async (instance, options, body) => {
+    try {
+      const { origin, path } = findTarget(instance);
+      const request = { method: body === undefined ? "GET" : "POST", path, body } as const;
+      const { signal, mayLeave } = options ?? {};
+      return await exchanges.send(pools.get(origin), request, { timeoutMs, signal, mayLeave });
+    } catch (error) {
+      return { kind: "failed", code: toNetworkErrorCode(error) };
+    }
+  };
 }

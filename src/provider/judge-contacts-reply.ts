@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ContactListReport } from "../domain/lookup/contact-list-report.ts";
 import { classify } from "./classify.ts";
-import type { RawReply } from "./judge-reply.ts";
+import type { RawReply } from "./wire/exchange.ts";
 import { stripToken, toSecret } from "./redact.ts";
 
 const entrySchema = z.object({ id: z.string() });

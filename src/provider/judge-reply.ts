@@ -1,12 +1,7 @@
 import type { Outcome } from "../domain/outcome.ts";
-import { classify, type ReplyHeaders } from "./classify.ts";
+import { classify } from "./classify.ts";
 import { holdsToken, redact, stripToken, toSecret } from "./redact.ts";
-
-export interface RawReply {
-  readonly status: number;
-  readonly headers: ReplyHeaders;
-  readonly body: string;
-}
+import type { RawReply } from "./wire/exchange.ts";
 
 /**
  * `classify`, with the token kept out of the outcome: it is taken out of the body before. An outcome that holds it even so (put

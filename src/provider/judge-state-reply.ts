@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { judgeState, type StateReport } from "../domain/lookup/state-report.ts";
 import { classify } from "./classify.ts";
-import type { RawReply } from "./judge-reply.ts";
+import type { RawReply } from "./wire/exchange.ts";
 import { stripToken, toSecret } from "./redact.ts";
 import { parseJson } from "./reply-body.ts";
 

@@ -3,7 +3,7 @@ import type { InstanceId } from "../domain/instance-id.ts";
 /** BullMQ's own, in Postgres. */
 export const bullmqSchema = "bullmq";
 
-/** The queue has one job per instance with due contacts: `{ instanceId }`. Its lock is the lease on the instance. */
+/** The queue has one job per instance with due contacts: `{ instanceId }`. It says who should work on it; the lease in Postgres, who may. */
 export const runsQueueName = "instance-runs";
 
 /** The same for the simulator's instance: real workers have no business with it, nor its worker with real ones. */
@@ -17,14 +17,12 @@ export interface RunJobData {
 }
 
 /**
- * The id makes the job a lease: adding it while it waits or is active is ignored. Finished jobs must go at
+ * The id makes the job the only one of its instance: adding it while it waits or is active is ignored. Finished jobs must go at
  * once, because a kept one would go on refusing its successor. Ids may be neither integers nor hold a colon.
+ * @param mark another one makes another job: that of a dead process is active until BullMQ finds it stalled
  */
-export function toRunJob(instanceId: InstanceId) {
+export function toRunJob(instanceId: InstanceId, mark?: string) {
   const data: RunJobData = { instanceId };
-  return {
-    name: "run",
-    data,
-    opts: { jobId: `instance-${instanceId}`, removeOnComplete: true, removeOnFail: true },
-  };
+  const jobId = mark === undefined ? `instance-${instanceId}` : `instance-${instanceId}-${mark}`;
+  return { name: "run", data, opts: { jobId, removeOnComplete: true, removeOnFail: true } };
 }

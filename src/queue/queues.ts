@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { Backend, BackendOptions, BullQueue } from "./backend.ts";
 import { forgetInRequests, type JobContents, type JobFate } from "./forget-requests.ts";
@@ -14,8 +15,9 @@ export interface Queues {
   /**
    * Queues an instance run for each, unless one is waiting or active already. Never rejects: a wake-up that
    * is lost is made up for by the sweep.
+   * @param after the job of a process that has died does not count as active
    */
-  wakeInstances(ids: readonly InstanceId[]): Promise<void>;
+  wakeInstances(ids: readonly InstanceId[], after?: "dead-lease"): Promise<void>;
   /** Does any instance wait for its run? Never rejects: where that is not known it might be. */
   runsWait(): Promise<boolean>;
   /** Does the server behind the queue answer? Never rejects. */
@@ -55,9 +57,10 @@ export async function openQueues(
 
   return {
     backend: backend.kind,
-    async wakeInstances(ids) {
+    async wakeInstances(ids, after) {
       if (ids.length === 0) return;
-      await backend.attempt("wake instances", () => runs.addBulk(ids.map(toRunJob)));
+      const mark = after && `after-${randomUUID()}`;
+      await backend.attempt("wake instances", () => runs.addBulk(ids.map((id) => toRunJob(id, mark))));
     },
     async runsWait() {
       let waiting = 1;

@@ -16,12 +16,12 @@ export interface RunConsumerOptions {
   readonly wake: (instanceId: InstanceId) => Promise<unknown>;
 }
 
-/** The lease of a run whose process died is free after this long. */
+/** The job of a run whose process died is active for this long. Its instance is not: see worker/lease/watch-leases.ts. */
 const lockDurationMs = 15_000;
 const stalledIntervalMs = 5_000;
 /**
- * A run ends at once when it is told, but has to give its claims back first. With less than that its lease stays taken until it
- * expires, and the next worker stands idle meanwhile.
+ * A run ends at once when it is told, but has to give its lease back first. With less than that the lease stays taken until it
+ * is seen to be dead, and the next worker stands idle meanwhile.
  */
 const leastGraceMs = 2_000;
 

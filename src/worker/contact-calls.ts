@@ -6,7 +6,7 @@
  *    │                  │                   │             │                          │                      │
  *    ├─ call ──────────►├─ getAvatar ──────►│             │                          │                      │
  *    │                  ├─ calls.start() ───│─────────────│─────────────────────────►│ one more in flight   │
- *    │ next contact     │                   │             │                          │                      │
+ *    │ next contact     ├─ sent ────────────│────────────►│ notes when               │                      │
  *    │                  │◄───────── outcome ┤             │                          │                      │
  *    │                  │ decide()          │             │                          │                      │
  *    │   answer         ├─ save ────────────│─────────────│──────────────────────────│─ save buffer ───────►│
@@ -15,10 +15,11 @@
  *    │                  │                   │◄─ getState ─┤ looks at the state ─────►│ pauseCalls()         │
  *    │                  │                   │             │ rules: charges … ────────│─ save buffer ───────►│
  *    │◄ ends as held ───│───────────────────│─────────────│ … or holds ─────────────►│ stopRuns()    hold ─►│
+ *    │   not sent       ├─ save ────────────│─────────────│──────────────────────────│─ save buffer ───────►│
  *    │   instance       ├─ refused ─────────│────────────►│ holds, as above          │                      │
  *    │   throttled      ├─ throttled ───────│────────────►│ slows down ─────────────►│ slots.adapt() pace ─►│
  *    │                  │                   │             │                          │                      │
- *    │                  ├─ its end ─────────│─────────────│─────────────────────────►│ room for a next one  │
+ *    │                  ├─ its end ─────────│─────────────│─────────────────────────►│ wakes the run        │
  */
 import { decide, type ContactDecision, type RetryPolicy } from "../domain/lookup/decide.ts";
 import { toHold, type ProbePolicy } from "../domain/trouble/hold.ts";
@@ -27,8 +28,8 @@ import type { InstanceId } from "../domain/instance-id.ts";
 import type { InstanceCredentials, Lookup, Outcome } from "../domain/outcome.ts";
 import { assertNever } from "../lib/errors.ts";
 import type { Call } from "./run/call.ts";
-import type { Clock } from "./run/clocks.ts";
-import type { Lane } from "./run/lane.ts";
+import type { Clock } from "./lane/clocks.ts";
+import type { Lane } from "./lane/lane.ts";
 import type { Breaker } from "./trouble/breaker.ts";
 import type { SentCall } from "./trouble/sent-call.ts";
 
@@ -43,7 +44,7 @@ export interface ContactCallsPorts {
   readonly getAvatar: (
     instance: InstanceCredentials,
     chatId: ChatId,
-    options: { signal: AbortSignal; onSent: () => void },
+    options: { signal: AbortSignal; mayLeave: () => boolean },
   ) => Promise<Lookup>;
   /** The token in clear, or undefined where this process cannot open it. */
   readonly openToken: (
@@ -51,12 +52,12 @@ export interface ContactCallsPorts {
     context: { readonly id: InstanceId; readonly apiUrl: string },
   ) => string | undefined;
   /** Writes down what becomes of the contact. */
-  readonly save: (call: Call, decision: ContactDecision) => void;
+  readonly save: (lane: Lane, call: Call, decision: ContactDecision) => void;
   readonly policy: RetryPolicy & ProbePolicy;
   readonly clock: Clock;
   readonly random: () => number;
   readonly events: ContactCallEvents;
-  /** Hangs up: contacts that have no answer yet are released. */
+  /** Hangs up: contacts that have no answer yet are due again. */
   readonly signal: AbortSignal;
 }
 
@@ -72,22 +73,30 @@ export function createContactCalls(ports: ContactCallsPorts): CallContact {
   const { save, policy, clock, random, events, signal } = ports;
   const noteError = (error: unknown) => events.ledgerFailed({ where: "look up" }, error);
 
-  async function lookUp(breaker: Breaker, call: SentCall): Promise<void> {
+  async function lookUp({ lane, breaker }: GuardedLane, call: SentCall): Promise<void> {
     const { contact, credentials } = call;
-    const lookup = await ports.getAvatar(credentials, contact.chatId, { signal, onSent: call.onSent });
-    if (signal.aborted && lookup.outcome.kind === "network-error") {
-      return save(call, { kind: "release", error: undefined });
+    const lookup = await ports.getAvatar(credentials, contact.chatId, {
+      signal,
+      mayLeave: () => mayLeave(breaker, call),
+    });
+    const { outcome } = lookup;
+    if (signal.aborted && outcome.kind === "network-error") {
+      return save(lane, call, { kind: "release", error: undefined });
     }
-    events.lookedUp({ instanceId: credentials.instanceId, chatId: contact.chatId, lookup });
-    await carryOut(breaker, call, lookup.outcome);
+    // What has not left is no call, for those who count them.
+    if (outcome.kind !== "not-sent")
+      events.lookedUp({ instanceId: credentials.instanceId, chatId: contact.chatId, lookup });
+    await carryOut({ lane, breaker }, call, outcome);
   }
 
-  async function carryOut(breaker: Breaker, call: SentCall, outcome: Outcome): Promise<void> {
+  async function carryOut({ lane, breaker }: GuardedLane, call: SentCall, outcome: Outcome): Promise<void> {
     const decision = decide(outcome, call.contact.attempts, policy, new Date(), random());
     switch (decision.kind) {
       case "answer":
-        save(call, decision.contact);
+        save(lane, call, decision.contact);
         return breaker.answered(call);
+      case "release":
+        return save(lane, call, decision.contact);
       case "suspect":
         return breaker.failed(call, decision);
       case "instance":
@@ -100,10 +109,10 @@ export function createContactCalls(ports: ContactCallsPorts): CallContact {
   }
 
   /** The fault is our own, and perhaps of this one contact: it must not take the process with it, again and again. */
-  function failCall(breaker: Breaker, call: SentCall, error: unknown): Promise<void> {
+  function failCall(guarded: GuardedLane, call: SentCall, error: unknown): Promise<void> {
     noteError(error);
     const excerpt = "an unexpected error";
-    return carryOut(breaker, call, { kind: "unclear", scope: "call", status: 0, excerpt });
+    return carryOut(guarded, call, { kind: "unclear", scope: "call", status: 0, excerpt });
   }
 
   return ({ lane, breaker }, call) => {
@@ -114,7 +123,17 @@ export function createContactCalls(ports: ContactCallsPorts): CallContact {
     const asked =
       token === undefined
         ? breaker.refused(call, toHold("token-unreadable", policy))
-        : lookUp(breaker, sent).catch((error: unknown) => failCall(breaker, sent, error));
-    return asked.catch(noteError).finally(lane.calls.start());
+        : lookUp({ lane, breaker }, sent).catch((error: unknown) => failCall({ lane, breaker }, sent, error));
+    const end = lane.calls.start();
+    return asked.catch(noteError).finally(() => {
+      call.ended();
+      end();
+    });
   };
+}
+
+function mayLeave(breaker: Breaker, call: SentCall): boolean {
+  if (!call.mayLeave()) return false;
+  breaker.sent(call);
+  return true;
 }

@@ -10,11 +10,13 @@ import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   acceptContacts,
   addInstance,
-  claim,
+  ask,
+  giveBack,
   giveUp,
   hidden,
   paceSettings,
   present,
+  readAllDue,
   readContact,
   readContacts,
   readDatabaseNow,
@@ -51,18 +53,18 @@ const progressOf = async (batchId: string) => {
   return progress;
 };
 
-/** Claims what is due and saves one answer for each of it. */
+/** Reads what is due and saves one answer for each of it. */
 async function answerAll(instanceId: InstanceId, decision = present("/a.jpg")): Promise<number> {
-  const { runId, contacts } = await claim(ledger, instanceId);
+  const asked = await ask(ledger, instanceId);
   const nowMs = await readDatabaseNow(database.pool);
-  await ledger.saveLookups(contacts.map(({ contactId }) => toRecord(contactId, runId, nowMs, decision)));
-  return contacts.length;
+  await ledger.saveLookups(
+    asked.contacts.map(({ contactId }) => toRecord(contactId, asked.epoch, nowMs, decision)),
+  );
+  await giveBack(ledger, instanceId, asked);
+  return asked.contacts.length;
 }
 
-async function isIdle(instanceId: InstanceId): Promise<boolean> {
-  const request = { instanceId, runId: randomUUID(), laneId: randomUUID(), limit: 1 };
-  return (await ledger.claimDueContacts(request)).kind === "idle";
-}
+const isIdle = async (instanceId: InstanceId) => (await readAllDue(ledger, instanceId)).length === 0;
 
 const toChunk = (indexes: number[]) =>
   indexes.map((index, position) => ({ chatId: toChatId(index), externalRef: undefined, position }));
@@ -174,7 +176,7 @@ describe("a batch", () => {
     await acceptContacts(database.pool, instanceId, [toChatId(1)]);
     await answerAll(instanceId, giveUp);
     const batchId = await acceptContacts(database.pool, instanceId, [toChatId(1)], { maxAgeMs: weekMs });
-    expect(await readContact(database.pool, instanceId)).toMatchObject({ attempts: 0, claimable: true });
+    expect(await readContact(database.pool, instanceId)).toMatchObject({ attempts: 0, is_due: true });
     expect(await progressOf(batchId)).toMatchObject({ pending: 1 });
     await answerAll(instanceId, giveUp);
     expect(await progressOf(batchId)).toMatchObject({ pending: 0, finished: { unreachable: 1 } });
@@ -209,7 +211,7 @@ describe("a contact that somebody waits for already", () => {
     expect(await readContact(database.pool, instanceId)).toMatchObject({
       priority: 0,
       attempts: 1,
-      claimable: true,
+      is_due: true,
     });
   });
 

@@ -19,7 +19,8 @@ import {
   absent,
   acceptContacts,
   addInstance,
-  claim,
+  ask,
+  giveBack,
   giveUp,
   paceSettings,
   present,
@@ -54,11 +55,14 @@ async function get(batchId: string): Promise<BatchReport> {
   return report;
 }
 
-/** Claims contacts and gives each of them the same answer. */
+/** Asks for contacts under a lease of its own, and gives each of them the same answer. */
 async function answer(instanceId: InstanceId, limit: number, decision = present("/a.jpg")): Promise<void> {
-  const { runId, contacts } = await claim(ledger, instanceId, { limit });
+  const asked = await ask(ledger, instanceId, { limit });
   const nowMs = await readDatabaseNow(database.pool);
-  await ledger.saveLookups(contacts.map(({ contactId }) => toRecord(contactId, runId, nowMs, decision)));
+  await ledger.saveLookups(
+    asked.contacts.map(({ contactId }) => toRecord(contactId, asked.epoch, nowMs, decision)),
+  );
+  await giveBack(ledger, instanceId, asked);
 }
 
 /** A living worker that makes ten calls a second. */
@@ -182,7 +186,11 @@ describe("a batch", () => {
     const hold = { reason: "not-authorized", baseMs: 60_000, maxMs: 60_000, text: "logged out" } as const;
     await ledger.holdInstance(held, hold, nowMs);
     await setPaused(database, paused, true);
-    await ledger.throttle(throttled, { by: "provider", retryAfterMs: 60_000 }, nowMs);
+    await ledger.throttle(
+      throttled,
+      { by: "provider", retryAfterMs: 60_000, before: { taken: 0, refused: 0, isAnswering: false } },
+      nowMs,
+    );
     const reasons = { reason: undefined, since: undefined, until: undefined };
     const heldReport = await get(ofHeld);
     expect(heldReport.held).toMatchObject({ instanceId: held, state: "held", reason: "not-authorized" });

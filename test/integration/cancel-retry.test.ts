@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { BatchItem } from "../../src/domain/views/batch.ts";
 import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
+import type { QueuedContact } from "../../src/domain/ledger/due-queue.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
 import { acceptChunk, createBatch } from "../../src/store/accept/accept-chunk.ts";
@@ -13,16 +14,18 @@ import { createBatchFinisher } from "../../src/store/batches/finish-batches.ts";
 import { listBatchItems } from "../../src/store/batches/list-batch-items.ts";
 import { retryBatch } from "../../src/store/batches/retry-batch.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
-import { applyLookupsAside } from "../../src/store/work/save-lookups.ts";
+import { applyLookupsAside } from "../../src/store/saves/apply-lookups-aside.ts";
 import {
   absent,
   acceptContacts,
   addInstance,
-  claim,
+  ask,
+  giveBack,
   giveUp,
   paceSettings,
   present,
   readContact,
+  readAllDue,
   readContacts,
   readDatabaseNow,
   release,
@@ -46,7 +49,7 @@ beforeAll(async () => {
 afterAll(async () => database.close());
 
 const many = (count: number, from = 1) => Array.from({ length: count }, (_, index) => toChatId(from + index));
-const atRest = { wanted_at: null, due_at: null, turn: null, claimed_by: null, claimed_until: null };
+const atRest = { wanted_at: null, due_at: null, turn: null, in_flight_epoch: null, in_flight_until: null };
 const hour = 3_600_000;
 
 const addFast = async () => addInstance(database, { requestsPerSecond: 1000 });
@@ -58,17 +61,28 @@ const again = async (batchId: string) => retryBatch(database.pool, batchId);
 const chunk = (from: number) =>
   many(3, from).map((chatId, index) => ({ chatId, externalRef: undefined, position: from + index }));
 
-async function claimAll(instanceId: InstanceId, limit = 1_000) {
-  const { runId, contacts } = await claim(ledger, instanceId, { limit });
+/** What becomes of the lease while calls are in flight: nothing, or it is handed over, which marks their contacts. */
+const leaseEnds = ["goes on", "was handed over"] as const;
+type LeaseEnd = (typeof leaseEnds)[number];
+
+/** Calls in flight for the contacts that are due, under a lease that goes on or is handed over. */
+async function askAll(instanceId: InstanceId, { limit = 1_000, lease }: { limit?: number; lease: LeaseEnd }) {
+  const asked = await ask(ledger, instanceId, { limit });
+  const { contacts, epoch } = asked;
   const nowMs = await readDatabaseNow(database.pool);
+  const end = async (inFlight: readonly number[]) => giveBack(ledger, instanceId, asked, inFlight);
+  if (lease === "was handed over") await end(contacts.map(({ contactId }) => contactId));
   const save = async (decision: ContactDecision, askedAtMs = nowMs) =>
-    ledger.saveLookups(contacts.map(({ contactId }) => toRecord(contactId, runId, askedAtMs, decision)));
-  return { runId, save };
+    ledger.saveLookups(
+      contacts.map((contact) => ({ ...toRecord(contact.contactId, epoch, askedAtMs, decision), contact })),
+    );
+  return { epoch, save, end };
 }
 
-async function answer(instanceId: InstanceId, decision: ContactDecision, limit?: number): Promise<void> {
-  const { save } = await claimAll(instanceId, limit);
+async function answer(instanceId: InstanceId, decision: ContactDecision, limit = 1_000): Promise<void> {
+  const { save, end } = await askAll(instanceId, { limit, lease: "goes on" });
   await save(decision);
+  await end([]);
 }
 
 describe("a batch that is cancelled", () => {
@@ -88,37 +102,40 @@ describe("a batch that is cancelled", () => {
     expect(await cancel(batchId)).toBe(0);
   });
 
-  test("does not get a contact back by a call in flight, but its answer", async () => {
-    for (const decision of [retry, giveUp, release]) {
-      const instanceId = await addFast();
-      const batchId = await accept(instanceId, many(1));
-      const { save } = await claimAll(instanceId);
-      expect(await cancel(batchId)).toBe(1);
-      await save(decision);
-      expect(await readContact(database.pool, instanceId)).toMatchObject({ ...atRest, status: "unknown" });
-      // Also one that was asked for before the batch was: nobody is there to want a newer one.
-      const nowMs = await readDatabaseNow(database.pool);
-      await save(present("/late.jpg"), nowMs - hour);
-      expect(await readContact(database.pool, instanceId)).toMatchObject({
-        ...atRest,
-        status: "present",
-        version: "/late.jpg",
-      });
-    }
-  });
+  test.each(leaseEnds)(
+    "does not get a contact back by a call in flight whose lease %s, but its answer",
+    async (lease) => {
+      for (const decision of [retry, giveUp, release]) {
+        const instanceId = await addFast();
+        const batchId = await accept(instanceId, many(1));
+        const { save } = await askAll(instanceId, { lease });
+        expect(await cancel(batchId)).toBe(1);
+        await save(decision);
+        expect(await readContact(database.pool, instanceId)).toMatchObject({ ...atRest, status: "unknown" });
+        // Also one that was asked for before the batch was: nobody is there to want a newer one.
+        const nowMs = await readDatabaseNow(database.pool);
+        await save(present("/late.jpg"), nowMs - hour);
+        expect(await readContact(database.pool, instanceId)).toMatchObject({
+          ...atRest,
+          status: "present",
+          version: "/late.jpg",
+        });
+      }
+    },
+  );
 
   test("leaves to other batches what they wait for, as if only they had asked", async () => {
     const instanceId = await addFast();
     const patient = await accept(instanceId, many(3), { priority: 2, maxAgeMs: hour });
     const [before] = await readContacts(database.pool, instanceId);
     const urgent = await accept(instanceId, many(2), { priority: 0 });
-    const { runId } = await claimAll(instanceId, 1);
+    const { epoch } = await askAll(instanceId, { limit: 1, lease: "was handed over" });
     expect(await cancel(urgent)).toBe(0);
     const [first, second] = await readContacts(database.pool, instanceId);
     const { wanted_at, fresh_after } = before ?? {};
-    expect(first).toMatchObject({ priority: 2, wanted_at, fresh_after, claimed_by: runId });
-    expect(second).toMatchObject({ priority: 2, wanted_at, fresh_after, claimed_by: null });
-    expect(second?.claimable).toBe(true);
+    expect(first).toMatchObject({ priority: 2, wanted_at, fresh_after, in_flight_epoch: String(epoch) });
+    expect(second).toMatchObject({ priority: 2, wanted_at, fresh_after, in_flight_epoch: null });
+    expect(second?.is_due).toBe(true);
     // It does not overtake the others of its new priority.
     const { rows } = await database.pool.query<{ turn: number }>(
       "select turn::int from avatars.contacts where instance_id = $1 order by id",
@@ -171,9 +188,7 @@ describe("a batch that is cancelled", () => {
   test("leaves to a large batch the few of its contacts that it still waits for", async () => {
     const instanceId = await addFast();
     const large = await accept(instanceId, many(300), { priority: 2 });
-    const { contacts, runId } = await claim(ledger, instanceId, { limit: 1 });
-    const nowMs = await readDatabaseNow(database.pool);
-    await ledger.saveLookups(contacts.map(({ contactId }) => toRecord(contactId, runId, nowMs, giveUp)));
+    await answer(instanceId, giveUp, 1);
     // It has seen the first to be at rest, and is done with it.
     await createBatchFinisher(database.pool)();
     const few = await accept(instanceId, [1, 2, 150, 300, 301].map(toChatId), { priority: 0 });
@@ -181,7 +196,7 @@ describe("a batch that is cancelled", () => {
     const left = await readContacts(database.pool, instanceId);
     const waiting = left.filter(({ wanted_at }) => wanted_at !== null);
     expect(waiting).toHaveLength(299);
-    for (const contact of waiting) expect(contact).toMatchObject({ priority: 2, claimable: true });
+    for (const contact of waiting) expect(contact).toMatchObject({ priority: 2, is_due: true });
     expect([left[0], left[300]]).toMatchObject([atRest, atRest]);
     expect(await find(large)).toMatchObject({ pending: 299 });
     expect(await cancel(large)).toBe(299);
@@ -207,7 +222,7 @@ describe("a batch that is cancelled", () => {
       client.release();
     }
     expect(await find(batchId)).toMatchObject({ state: "cancelled", cancelled: 1 });
-    expect(await readContact(database.pool, instanceId)).toMatchObject({ claimable: true });
+    expect(await readContact(database.pool, instanceId)).toMatchObject({ is_due: true });
     expect((await readContact(database.pool, instanceId)).wanted_at).not.toBeNull();
   });
 
@@ -287,7 +302,7 @@ describe("a batch that is retried", () => {
       ({ wanted_at }) => wanted_at !== null,
     );
     expect(asked).toHaveLength(2);
-    for (const contact of asked) expect(contact).toMatchObject({ attempts: 0, claimable: true });
+    for (const contact of asked) expect(contact).toMatchObject({ attempts: 0, is_due: true });
     expect(await again(batchId)).toBe(0);
     await answer(instanceId, present("/b.jpg"));
     expect(await find(batchId)).toMatchObject({ state: "done", pending: 0 });
@@ -350,20 +365,25 @@ describe("a batch that is retried", () => {
     expect(await find(batchId)).toMatchObject({ state: "incomplete", pending: 1 });
   });
 
-  test("is not ended by what a call in flight for somebody else fails with", async () => {
-    const instanceId = await addFast();
-    const first = await accept(instanceId, many(1));
-    await answer(instanceId, giveUp);
-    await find(first);
-    await accept(instanceId, many(1));
-    await answer(instanceId, { kind: "retry", dueInMs: 0, error: "no answer" });
-    const { save } = await claimAll(instanceId);
-    expect(await again(first)).toBe(1);
-    await save(giveUp);
-    expect(await readContact(database.pool, instanceId)).toMatchObject({ attempts: 0, claimable: true });
-    await save(present("/a.jpg"));
-    expect(await find(first)).toMatchObject({ state: "done" });
-  });
+  test.each(leaseEnds)(
+    "is not ended by what a call in flight for another batch fails with, whose lease %s",
+    async (lease) => {
+      for (const failure of [giveUp, retry]) {
+        const instanceId = await addFast();
+        const first = await accept(instanceId, many(1));
+        await answer(instanceId, giveUp);
+        await find(first);
+        await accept(instanceId, many(1));
+        await answer(instanceId, soon);
+        const { save } = await askAll(instanceId, { lease });
+        expect(await again(first)).toBe(1);
+        await save(failure);
+        expect(await readContact(database.pool, instanceId)).toMatchObject({ attempts: 0, is_due: true });
+        await save(present("/a.jpg"));
+        expect(await find(first)).toMatchObject({ state: "done" });
+      }
+    },
+  );
 
   test("wants an answer as new as before, though others would take an older one", async () => {
     const instanceId = await addFast();
@@ -412,8 +432,8 @@ type Command =
       readonly priority: number;
       readonly maxAgeMs: number;
     }
-  | { readonly kind: "claim"; readonly limit: number }
-  | { readonly kind: "save"; readonly claim: number; readonly decision: ContactDecision }
+  | { readonly kind: "ask"; readonly limit: number; readonly lease: LeaseEnd }
+  | { readonly kind: "save"; readonly calls: number; readonly decision: ContactDecision }
   | { readonly kind: "cancel" | "retry" | "find"; readonly batch: number }
   | { readonly kind: "finish" };
 
@@ -434,13 +454,17 @@ const command: fc.Arbitrary<Command> = fc.oneof(
   },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constant("claim" as const), limit: fc.integer({ min: 1, max: 3 }) }),
+    arbitrary: fc.record({
+      kind: fc.constant("ask" as const),
+      limit: fc.integer({ min: 1, max: 3 }),
+      lease: fc.constantFrom(...leaseEnds),
+    }),
   },
   {
     weight: 4,
     arbitrary: fc.record({
       kind: fc.constant("save" as const),
-      claim: fc.nat(3),
+      calls: fc.nat(3),
       decision: fc.constantFrom(present("/a.jpg"), absent, soon, giveUp, release),
     }),
   },
@@ -472,11 +496,12 @@ async function createPlay() {
   const instanceId = await addFast();
   const finish = createBatchFinisher(database.pool);
   const batchIds: string[] = [];
-  const claims: {
-    readonly runId: string;
+  const calls: {
+    readonly epoch: number;
     readonly askedAtMs: number;
-    readonly contactIds: readonly number[];
+    readonly contacts: readonly QueuedContact[];
   }[] = [];
+  const owner = randomUUID();
   /** Batch and contact: whoever surely waits. */
   let needs = new Map<string, Set<string>>();
 
@@ -491,16 +516,36 @@ async function createPlay() {
     return { byChat, items };
   };
 
-  async function save({ claim: index, decision }: Extract<Command, { kind: "save" }>) {
-    const made = claims[index % Math.max(1, claims.length)];
+  async function save({ calls: index, decision }: Extract<Command, { kind: "save" }>) {
+    const made = calls[index % Math.max(1, calls.length)];
     if (!made) return;
+    const { epoch, askedAtMs, contacts } = made;
     const { byChat } = await readAll();
-    await ledger.saveLookups(made.contactIds.map((id) => toRecord(id, made.runId, made.askedAtMs, decision)));
+    await ledger.saveLookups(
+      contacts.map((contact) => ({ ...toRecord(contact.contactId, epoch, askedAtMs, decision), contact })),
+    );
     if (decision.kind !== "give-up") return;
-    for (const contact of byChat.values()) {
-      if (contact.claimed_by === made.runId)
-        for (const chatIds of needs.values()) chatIds.delete(contact.chat_id);
+    const { rows } = await database.pool.query<{ epoch: number }>(
+      "select lease_epoch::int as epoch from avatars.instances where id = $1",
+      [instanceId],
+    );
+    for (const { chatId, attempts } of contacts) {
+      const contact = byChat.get(chatId);
+      const isOurs = contact?.in_flight_epoch === String(epoch) || rows[0]?.epoch === epoch;
+      // Asked for as it is still: a retry or a cancellation meanwhile has begun anew.
+      if (isOurs && contact?.attempts === attempts)
+        for (const chatIds of needs.values()) chatIds.delete(chatId);
     }
+  }
+
+  async function askSome({ limit, lease }: Pick<Extract<Command, { kind: "ask" }>, "limit" | "lease">) {
+    const taken = await ledger.takeLease(instanceId, owner);
+    if (taken.kind !== "taken") throw new Error(taken.kind);
+    const contacts = await readAllDue(ledger, instanceId, limit);
+    const { epoch } = taken;
+    calls.unshift({ epoch, contacts, askedAtMs: await readDatabaseNow(database.pool) });
+    const ids = contacts.map(({ contactId }) => contactId);
+    if (lease === "was handed over") await giveBack(ledger, instanceId, { owner, epoch }, ids);
   }
 
   async function run(step: Command): Promise<void> {
@@ -513,15 +558,8 @@ async function createPlay() {
         needs.set(accepted, new Set(chatIds));
         return;
       }
-      case "claim": {
-        const runId = randomUUID();
-        const request = { instanceId, runId, laneId: runId, limit: step.limit };
-        const result = await ledger.claimDueContacts(request);
-        if (result.kind !== "claimed") return;
-        const contactIds = result.claim.contacts.map(({ contactId }) => contactId);
-        claims.unshift({ runId, contactIds, askedAtMs: await readDatabaseNow(database.pool) });
-        return;
-      }
+      case "ask":
+        return askSome(step);
       case "save":
         return save(step);
       case "cancel": {
@@ -573,9 +611,9 @@ async function createPlay() {
         expect([wanted_at, due_at]).not.toContain(null);
       }
     }
-    for (const { chat_id, wanted_at, priority, claimed_by } of byChat.values()) {
+    for (const { chat_id, wanted_at, priority, in_flight_epoch: mark } of byChat.values()) {
       const waiting = batchIds.filter((batchId) => statusOf(batchId, chat_id) === "pending");
-      if (wanted_at === null) expect([waiting, claimed_by]).toEqual([[], null]);
+      if (wanted_at === null) expect([waiting, mark]).toEqual([[], null]);
       else expect(waiting.length).toBeGreaterThan(0);
       expect([0, 1, 2]).toContain(priority);
     }
@@ -587,14 +625,18 @@ async function createPlay() {
     // What a save has met locked.
     await applyLookupsAside(database.pool, false, isTransient);
     await database.pool.query(
-      `update avatars.contacts set claimed_by = null, claimed_until = null, due_at = least(due_at, now()) where instance_id = $1`,
+      `update avatars.contacts set in_flight_epoch = null, in_flight_until = null, due_at = least(due_at, now())
+       where instance_id = $1`,
       [instanceId],
     );
-    claims.length = 0;
-    await run({ kind: "claim", limit: chats });
+    calls.length = 0;
+    await askSome({ limit: chats, lease: "goes on" });
     const { byChat } = await readAll();
-    if ([...byChat.values()].some(({ wanted_at }) => wanted_at !== null)) expect(claims).toHaveLength(1);
-    await run({ kind: "save", claim: 0, decision: present("/z.jpg") });
+    const waited = [...byChat.values()].filter(({ wanted_at }) => wanted_at !== null);
+    expect(calls[0]?.contacts.map(({ chatId }) => chatId)).toEqual(
+      expect.arrayContaining(waited.map(({ chat_id }) => chat_id)),
+    );
+    await run({ kind: "save", calls: 0, decision: present("/z.jpg") });
     await check();
     const contacts = await readContacts(database.pool, instanceId);
     for (const contact of contacts) expect(contact).toMatchObject({ wanted_at: null, due_at: null });

@@ -30,12 +30,14 @@ import {
   absent,
   acceptContacts,
   addInstance,
-  claim,
-  hashErased,
+  ask,
+  giveBack,
   giveUp,
+  hashErased,
   hidden,
   paceSettings,
   present,
+  readAllDue,
   readContact,
   readContacts,
   readDatabaseNow,
@@ -63,11 +65,14 @@ beforeEach(async () => {
   instanceId = await addInstance(database);
 });
 
-/** A run claims what is due, and is answered so for each. Returns when the calls were sent. */
+/** A run asks for what is due, and is answered so for each. Returns when the calls were sent. */
 async function answer(decision: ContactDecision, askedAtMs?: number): Promise<number> {
-  const { runId, contacts } = await claim(ledger, instanceId);
+  const asked = await ask(ledger, instanceId);
   const sentAtMs = askedAtMs ?? (await readDatabaseNow(pool));
-  await ledger.saveLookups(contacts.map(({ contactId }) => toRecord(contactId, runId, sentAtMs, decision)));
+  await ledger.saveLookups(
+    asked.contacts.map(({ contactId }) => toRecord(contactId, asked.epoch, sentAtMs, decision)),
+  );
+  await giveBack(ledger, instanceId, asked);
   return sentAtMs;
 }
 
@@ -202,7 +207,7 @@ describe("a refresh", () => {
       completed_intake_at: expect.any(Date),
     });
     expect(rows[0]?.fresh_after).toEqual(rows[0]?.requested_at);
-    const { contacts } = await claim(ledger, instanceId, { limit: 1 });
+    const { contacts } = await ask(ledger, instanceId, { limit: 1 });
     expect(contacts).toMatchObject([{ contactId, chatId: one }]);
   });
 
@@ -215,14 +220,14 @@ describe("a refresh", () => {
     await askAndAnswer(present("/a.jpg"));
     await refresh();
     expect(await readContact(pool, instanceId)).toMatchObject({
-      claimable: true,
+      is_due: true,
       priority: 0,
       status: "present",
     });
     await acceptContacts(pool, instanceId, [toChatId(2)], { priority: 2 });
     await refresh(toChatId(2));
     const [, waiting] = await readContacts(pool, instanceId);
-    expect(waiting).toMatchObject({ claimable: true, priority: 0 });
+    expect(waiting).toMatchObject({ is_due: true, priority: 0 });
   });
 
   test("is answered by a call that was sent after it, and not by one from before", async () => {
@@ -315,15 +320,18 @@ describe("an erased contact", () => {
     expect(await eraseContact(pool, hashErased, nowhere, one)).toBe(false);
   });
 
-  test("is not brought back by the answer to a call that was in flight", async () => {
+  test.each([
+    ["under the same lease", false],
+    ["when the lease was handed over", true],
+  ])("is not brought back by the answer to a call that was in flight, %s", async (_when, isHandedOver) => {
     await acceptContacts(pool, instanceId, [one, toChatId(2)]);
-    const { runId, contacts } = await claim(ledger, instanceId);
+    const asked = await ask(ledger, instanceId);
+    const { contacts, epoch } = asked;
     await eraseContact(pool, hashErased, instanceId, one);
     const nowMs = await readDatabaseNow(pool);
-    await ledger.extendClaims(contacts.map(({ contactId }) => ({ contactId, runId })));
-    await ledger.saveLookups(
-      contacts.map(({ contactId }) => toRecord(contactId, runId, nowMs, present("/a.jpg"))),
-    );
+    const ids = contacts.map(({ contactId }) => contactId);
+    if (isHandedOver) await giveBack(ledger, instanceId, asked, ids);
+    await ledger.saveLookups(ids.map((id) => toRecord(id, epoch, nowMs, present("/a.jpg"))));
     expect(await readContacts(pool, instanceId)).toMatchObject([{ chat_id: toChatId(2), version: "/a.jpg" }]);
     expect(await count("avatars where contact_id = $1", [contacts[0]?.contactId])).toBe(0);
   });
@@ -352,12 +360,12 @@ describe("an erased contact", () => {
     expect(await readMembers(batchId)).toBe(1);
     expect(await readContact(pool, instanceId)).toMatchObject({
       status: "unknown",
-      claimable: true,
+      is_due: true,
       changes: [],
     });
   });
 
-  test("is gone for good when saves, claims and new requests meet it halfway", async () => {
+  test("is gone for good when saves, hand-overs and new requests meet it halfway", async () => {
     const chatIds = Array.from({ length: 60 }, (_, index) => toChatId(index));
     await acceptContacts(pool, instanceId, chatIds);
     const askAgain = async () => {
@@ -365,13 +373,14 @@ describe("an erased contact", () => {
     };
     const work = async () => {
       for (let round = 0; round < 20; round += 1) {
-        const runId = randomUUID();
-        const claimed = await ledger.claimDueContacts({ instanceId, runId, laneId: runId, limit: 20 });
-        const contacts = claimed.kind === "claimed" ? claimed.claim.contacts : [];
+        const owner = randomUUID();
+        const lease = await ledger.takeLease(instanceId, owner);
+        const contacts = await readAllDue(ledger, instanceId, 20);
         const nowMs = await readDatabaseNow(pool);
-        const records = contacts.map(({ contactId }) =>
-          toRecord(contactId, runId, nowMs, present(`/${round}.jpg`)),
-        );
+        const ids = contacts.map(({ contactId }) => contactId);
+        const epoch = lease.kind === "taken" ? lease.epoch : 0;
+        const records = ids.map((id) => toRecord(id, epoch, nowMs, present(`/${round}.jpg`)));
+        if (lease.kind === "taken") await giveBack(ledger, instanceId, { owner, epoch }, ids);
         // Saves lock by id, requests by chat id: they may deadlock, and workers save again then.
         await retryTransient(patiently, async () => ledger.saveLookups(records));
       }

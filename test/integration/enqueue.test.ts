@@ -143,7 +143,7 @@ describe("avatars.enqueue", () => {
     }
     const [contact] = await contactsOf(instanceId);
     expect(contact?.wanted_at?.getTime()).toBeGreaterThan(0);
-    expect(contact?.claimable).toBe(true);
+    expect(contact?.is_due).toBe(true);
   });
 
   const known = "known";

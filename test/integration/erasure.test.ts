@@ -15,7 +15,7 @@ import { openApiStage, type ApiStage } from "../support/api-stage.ts";
 import { listBackends } from "../support/backends.ts";
 import { eventually } from "../support/eventually.ts";
 import { findInPostgres, findInRedis } from "../support/find-traces.ts";
-import { claim, paceSettings, present, toRecord } from "../support/ledger.ts";
+import { ask, paceSettings, present, toRecord } from "../support/ledger.ts";
 import { openQueueClient, type QueueClient } from "../support/queue-client.ts";
 import { makeChats, secretKey } from "../support/stage.ts";
 
@@ -148,9 +148,9 @@ describe.each(listBackends())("on $name", (backend) => {
     const waiting = await add({ instanceId, chatIds: [spaced, another], externalRef: ["crm-1", "crm-3"] });
     await add({ instanceId: Number(instanceId), chatIds: [erased.toUpperCase()] });
     const later = await add({ instanceId, chatIds: [another, erased] }, { delay: 60_000 });
-    // Its call is in flight: claimed, and the answers come when it is gone.
+    // Its call is in flight, and the answer comes when it is gone.
     await stage.database.pool.query("select avatars.enqueue($1, $2, max_age => '0')", [instanceId, [erased]]);
-    const { contacts, runId } = await claim(ledger, instanceId);
+    const { contacts, epoch } = await ask(ledger, instanceId);
     const inFlight = contacts.find(({ chatId }) => chatId === erased)!;
     expect(await hold([erased, other])).toBeDefined();
     const before = await findTraces();
@@ -162,7 +162,7 @@ describe.each(listBackends())("on $name", (backend) => {
     expect(await readAllowed()).toEqual({ ids: [other] });
 
     // What was on its way.
-    await ledger.saveLookups([toRecord(inFlight.contactId, runId, Date.now(), present(`/${digits}`))]);
+    await ledger.saveLookups([toRecord(inFlight.contactId, epoch, Date.now(), present(`/${digits}`))]);
     expect(await ledger.endHold(instanceId, erased, Date.now() + 1_000)).toBe("held");
     await hold([erased]);
     expect(await findTraces()).toEqual([]);

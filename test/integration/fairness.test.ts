@@ -1,17 +1,17 @@
-import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatId } from "../../src/domain/chat-id.ts";
-import type { ClaimedContact } from "../../src/domain/lookup/claim.ts";
+import type { QueuedContact } from "../../src/domain/ledger/due-queue.ts";
+import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
 import type { IncomingContact } from "../../src/domain/requests/incoming-contact.ts";
 import { acceptChunk, createBatch } from "../../src/store/accept/accept-chunk.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
+import { openDueRun, type DueRun } from "../support/due-run.ts";
 import {
   acceptContacts,
   addInstance,
-  claim,
   giveUp,
   paceSettings,
   present,
@@ -25,7 +25,6 @@ import {
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
 
 let database: TestDatabase;
-/** Without the share of the oldest, so that every order is exact. */
 let ledger: RunLedger;
 
 beforeAll(async () => {
@@ -48,26 +47,39 @@ async function openBatch(instanceId: InstanceId, priority = 1, maxAgeMs = 0): Pr
   return createBatch(database.pool, { instanceId, source: "test", label: undefined, priority, maxAgeMs });
 }
 
-/** The chats that are claimed next, in the order of their calls; claims of at most 50, as a run makes them. */
-async function claimNext(instanceId: InstanceId, count: number, from = ledger): Promise<ClaimedContact[]> {
-  const claimed: ClaimedContact[] = [];
-  while (claimed.length < count) {
-    const limit = Math.min(50, count - claimed.length);
-    const request = { instanceId, runId, laneId: runId, limit };
-    const result = await from.claimDueContacts(request);
-    if (result.kind !== "claimed") break;
-    claimed.push(...result.claim.contacts);
-  }
-  return claimed;
-}
-/** Of all that {@link claimNext} claims. */
-const runId = randomUUID();
+/** The run of each instance. Without the share of the oldest, so that every order is exact. */
+const runs = new Map<InstanceId, DueRun>();
 
-const toChats = (contacts: readonly ClaimedContact[]) => contacts.map(({ chatId }) => chatId);
-
-async function claimChats(instanceId: InstanceId, count: number, from = ledger): Promise<ChatId[]> {
-  return toChats(await claimNext(instanceId, count, from));
+async function findRun(instanceId: InstanceId): Promise<DueRun> {
+  const run = runs.get(instanceId) ?? (await openDueRun(ledger, instanceId));
+  runs.set(instanceId, run);
+  return run;
 }
+
+/** The contacts that are asked next, in the order of their calls. */
+const askNext = async (instanceId: InstanceId, count: number): Promise<QueuedContact[]> =>
+  (await findRun(instanceId)).next(count);
+
+const toChats = (contacts: readonly QueuedContact[]) => contacts.map(({ chatId }) => chatId);
+
+async function askChats(instanceId: InstanceId, count: number): Promise<ChatId[]> {
+  return toChats(await askNext(instanceId, count));
+}
+
+/** Saves what has become of contacts that were asked, of calls that were sent now. */
+async function save(
+  instanceId: InstanceId,
+  contactIds: readonly number[],
+  decision: ContactDecision,
+  askedAtMs?: number,
+): Promise<void> {
+  const { epoch, settle } = await findRun(instanceId);
+  const sentAtMs = askedAtMs ?? (await readDatabaseNow(database.pool));
+  await ledger.saveLookups(contactIds.map((id) => toRecord(id, epoch, sentAtMs, decision)));
+  settle(contactIds);
+}
+
+const toIds = (contacts: readonly QueuedContact[]) => contacts.map(({ contactId }) => contactId);
 
 interface Place {
   readonly id: number;
@@ -99,21 +111,18 @@ async function readTurns(instanceId: InstanceId, batchId: string | undefined) {
   return { turns: rows[0]?.turns ?? [], lastTurn: rows[0]?.last_turn ?? 0 };
 }
 
-/** Claims all that is due, and saves one clear answer for each. */
+/** Asks all that is due, and saves one clear answer for each. */
 async function answerAll(instanceId: InstanceId): Promise<void> {
-  const contacts = await claimNext(instanceId, 10_000);
-  const nowMs = await readDatabaseNow(database.pool);
-  await ledger.saveLookups(
-    contacts.map(({ contactId }) => toRecord(contactId, runId, nowMs, present("/a.jpg"))),
-  );
+  const contacts = await askNext(instanceId, 10_000);
+  await save(instanceId, toIds(contacts), present("/a.jpg"));
 }
 
-/** A batch of 1000, of which 300 have been claimed. */
+/** A batch of 1000, of which 300 are being asked. */
 async function prepareBusyInstance(): Promise<{ instanceId: InstanceId; first: ChatId[] }> {
   const instanceId = await addInstance(database);
   const first = chats(1_000);
   await acceptContacts(database.pool, instanceId, first);
-  expect(await claimChats(instanceId, 300)).toEqual(first.slice(0, 300));
+  expect(await askChats(instanceId, 300)).toEqual(first.slice(0, 300));
   return { instanceId, first };
 }
 
@@ -126,19 +135,19 @@ describe("a batch that comes while another is worked off", () => {
     const { instanceId, first } = await prepareBusyInstance();
     const second = chats(10, 5_000);
     await acceptContacts(database.pool, instanceId, second);
-    const next = await claimChats(instanceId, 20);
+    const next = await askChats(instanceId, 20);
     const isSecond = (chatId: ChatId) => second.includes(chatId);
     expect(next.filter(isSecond)).toEqual(second);
     expect(next.filter((chatId) => !isSecond(chatId))).toEqual(first.slice(300, 310));
-    expect(await claimChats(instanceId, 1_000)).toEqual(first.slice(310));
+    expect(await askChats(instanceId, 1_000)).toEqual(first.slice(310));
   });
 
   test("gets half, and with a third one a third, however long the first was there before", async () => {
     const { instanceId } = await prepareBusyInstance();
     await acceptContacts(database.pool, instanceId, chats(500, 5_000));
-    expect(countOthers(await claimChats(instanceId, 100))).toBe(50);
+    expect(countOthers(await askChats(instanceId, 100))).toBe(50);
     await acceptContacts(database.pool, instanceId, chats(500, 6_000));
-    const next = await claimChats(instanceId, 300);
+    const next = await askChats(instanceId, 300);
     expect(countOthers(next)).toBe(200);
     expect(next.filter((chatId) => chatId >= toChatId(6_000))).toHaveLength(100);
   });
@@ -148,7 +157,7 @@ describe("a batch that comes while another is worked off", () => {
     const [later, sooner] = [chats(10, 5_000), chats(10, 6_000)];
     await acceptContacts(database.pool, instanceId, later, { priority: 2 });
     await acceptContacts(database.pool, instanceId, sooner, { priority: 0 });
-    expect(await claimChats(instanceId, 720)).toEqual([...sooner, ...first.slice(300), ...later]);
+    expect(await askChats(instanceId, 720)).toEqual([...sooner, ...first.slice(300), ...later]);
   });
 
   test("gets the share of the oldest when it is less urgent and was there first", async () => {
@@ -156,9 +165,10 @@ describe("a batch that comes while another is worked off", () => {
     const [old, urgent] = [chats(100), chats(1_000, 5_000)];
     await acceptContacts(database.pool, instanceId, old, { priority: 2 });
     await acceptContacts(database.pool, instanceId, urgent);
-    const settings = { ...paceSettings, oldestShare: 0.1 };
-    const next = await claimNext(instanceId, 500, createRunLedger(database, settings));
-    expect(toChats(next).filter((chatId) => chatId < toChatId(5_000))).toEqual(old.slice(0, 50));
+    const next = await (await openDueRun(ledger, instanceId, 0.1)).next(500);
+    const chosen = toChats(next).filter((chatId) => chatId < toChatId(5_000));
+    expect(chosen).toEqual(old.slice(0, chosen.length));
+    expect(Math.abs(chosen.length - 50)).toBeLessThanOrEqual(1);
   });
 
   test("shares also with what of the first is taken in after it", async () => {
@@ -166,24 +176,24 @@ describe("a batch that comes while another is worked off", () => {
     const growing = await openBatch(instanceId);
     const first = chats(200);
     await acceptChunk(database.pool, growing, toChunk(first.slice(0, 100)));
-    expect(await claimChats(instanceId, 100)).toEqual(first.slice(0, 100));
+    expect(await askChats(instanceId, 100)).toEqual(first.slice(0, 100));
     const second = chats(100, 5_000);
     await acceptContacts(database.pool, instanceId, second);
     await acceptChunk(database.pool, growing, toChunk(first.slice(100), 100));
-    const next = await claimChats(instanceId, 20);
+    const next = await askChats(instanceId, 20);
     expect(new Set(next)).toEqual(new Set([...first.slice(100, 110), ...second.slice(0, 10)]));
   });
 });
 
 describe("a contact in two batches", () => {
-  test("goes with the batch whose turn comes first, and is claimed once", async () => {
+  test("goes with the batch whose turn comes first, and is asked once", async () => {
     const { instanceId, first } = await prepareBusyInstance();
     const shared = first[900]!;
     const second = [...chats(9, 5_000), shared];
     await acceptContacts(database.pool, instanceId, second);
-    const next = await claimChats(instanceId, 20);
+    const next = await askChats(instanceId, 20);
     expect(next.filter((chatId) => second.includes(chatId))).toEqual(second);
-    const rest = await claimChats(instanceId, 1_000);
+    const rest = await askChats(instanceId, 1_000);
     expect(rest).not.toContain(shared);
     expect(next.length + rest.length).toBe(709);
   });
@@ -202,35 +212,31 @@ describe("a contact in two batches", () => {
     await acceptContacts(database.pool, instanceId, [other], { priority: 2 });
     expect(await readPlaces(instanceId)).toEqual(before);
     await acceptContacts(database.pool, instanceId, [wanted], { priority: 0 });
-    expect(await claimChats(instanceId, 2)).toEqual([wanted, first[300]]);
-    expect((await claimChats(instanceId, 1_000)).at(-1)).toBe(other);
+    expect(await askChats(instanceId, 2)).toEqual([wanted, first[300]]);
+    expect((await askChats(instanceId, 1_000)).at(-1)).toBe(other);
   });
 });
 
 describe("a contact that has had its turn", () => {
   test("comes back when its backoff ends, before all turns, and not sooner", async () => {
     const { instanceId, first } = await prepareBusyInstance();
-    const [soon, late] = await claimNext(instanceId, 2);
-    const nowMs = await readDatabaseNow(database.pool);
-    await ledger.saveLookups([
-      toRecord(soon!.contactId, runId, nowMs, retryAtOnce),
-      toRecord(late!.contactId, runId, nowMs, retry),
-    ]);
-    expect(await claimChats(instanceId, 3)).toEqual([soon!.chatId, ...first.slice(302, 304)]);
+    const [soon, late] = await askNext(instanceId, 2);
+    await save(instanceId, [soon!.contactId], retryAtOnce);
+    await save(instanceId, [late!.contactId], retry);
+    expect(await askChats(instanceId, 3)).toEqual([soon!.chatId, ...first.slice(302, 304)]);
     await database.pool.query("update avatars.contacts set due_at = clock_timestamp() where id = $1", [
       late!.contactId,
     ]);
-    expect(await claimChats(instanceId, 2)).toEqual([late!.chatId, first[304]]);
+    expect(await askChats(instanceId, 2)).toEqual([late!.chatId, first[304]]);
   });
 
   test("gets another when somebody asks for it anew", async () => {
     const { instanceId, first } = await prepareBusyInstance();
-    const nowMs = await readDatabaseNow(database.pool);
     const places = await readPlaces(instanceId);
     const answered = first.slice(0, 300).map((chatId) => places.get(chatId)!.id);
-    await ledger.saveLookups(answered.map((id) => toRecord(id, runId, nowMs, present("/a.jpg"))));
+    await save(instanceId, answered, present("/a.jpg"));
     await acceptContacts(database.pool, instanceId, first.slice(0, 10));
-    const next = await claimChats(instanceId, 20);
+    const next = await askChats(instanceId, 20);
     expect(new Set(next)).toEqual(new Set([...first.slice(0, 10), ...first.slice(300, 310)]));
   });
 });
@@ -243,13 +249,12 @@ describe("a contact that is asked for again while its call is in flight", () => 
   ])("%s, is called again where the answer is too old, and rests only then", async (_, priority) => {
     const instanceId = await addInstance(database);
     await acceptContacts(database.pool, instanceId, [toChatId(1)]);
-    const lost = await claim(ledger, instanceId);
-    const contactId = lost.contacts[0]!.contactId;
+    const asked = await askNext(instanceId, 1);
     const askedAtMs = await readDatabaseNow(database.pool);
     await acceptContacts(database.pool, instanceId, [toChatId(1)], { priority });
-    expect(await claimChats(instanceId, 1)).toEqual([]);
-    await ledger.saveLookups([toRecord(contactId, lost.runId, askedAtMs, present("/a.jpg"))]);
-    expect(await readContact(database.pool, instanceId)).toMatchObject({ claimable: true, turn: null });
+    expect(await askChats(instanceId, 1)).toEqual([]);
+    await save(instanceId, toIds(asked), present("/a.jpg"), askedAtMs);
+    expect(await readContact(database.pool, instanceId)).toMatchObject({ is_due: true, turn: null });
     await answerAll(instanceId);
     expect(await readContact(database.pool, instanceId)).toMatchObject({ due_at: null, turn: null });
   });
@@ -371,10 +376,8 @@ async function checkChunk(
 }
 
 async function work(instanceId: InstanceId, { limit, decision }: Worked): Promise<void> {
-  const contacts = await claimNext(instanceId, limit);
-  if (decision === undefined) return;
-  const nowMs = await readDatabaseNow(database.pool);
-  await ledger.saveLookups(contacts.map(({ contactId }) => toRecord(contactId, runId, nowMs, decision)));
+  const contacts = await askNext(instanceId, limit);
+  if (decision) await save(instanceId, toIds(contacts), decision);
 }
 
 test("whatever is asked for and worked off in whatever order: priority only moves up, turns ascend with positions", async () => {

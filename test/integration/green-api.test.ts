@@ -13,7 +13,7 @@ import { afterEach, describe, expect, test } from "vitest";
 import { parseChatId } from "../../src/domain/chat-id.ts";
 import type { InstanceCredentials } from "../../src/domain/outcome.ts";
 import { createGreenApi, type GreenApi, type GreenApiOptions } from "../../src/provider/green-api.ts";
-import { createOriginPools } from "../../src/provider/origin-pools.ts";
+import { createOriginPools } from "../../src/provider/wire/origin-pools.ts";
 
 const token = "d75b3a66374942c5b3c019c698abc2067e151558acbd412345";
 const parsed = parseChatId("79001234567@c.us");
@@ -235,7 +235,7 @@ describe("the caller's signal", () => {
     const server = await openServer((_, response) => answer(response, 200, avatar));
     const signal = AbortSignal.abort();
     const lookup = await openApi().getAvatar(toInstance(server.origin), chatId, { signal });
-    expect(lookup.outcome).toEqual(aborted);
+    expect(lookup.outcome).toEqual({ kind: "not-sent" });
     expect(server.countSockets()).toBe(0);
   });
 });

@@ -15,7 +15,8 @@ import { createGate } from "../support/gate.ts";
 import {
   acceptContacts,
   addInstance,
-  claim,
+  ask,
+  giveBack,
   paceSettings,
   present,
   readContacts,
@@ -78,14 +79,15 @@ async function countRecords(key: string): Promise<number> {
   return rowCount ?? 0;
 }
 
-/** Claims what is due, and answers it. */
+/** Asks for what is due, and answers it. */
 async function answerAll(instanceId: InstanceId): Promise<void> {
   const ledger = createRunLedger(database, paceSettings);
-  const { runId, contacts } = await claim(ledger, instanceId);
+  const asked = await ask(ledger, instanceId);
   const nowMs = await readDatabaseNow(database.pool);
   await ledger.saveLookups(
-    contacts.map(({ contactId }) => toRecord(contactId, runId, nowMs, present("/a.jpg"))),
+    asked.contacts.map(({ contactId }) => toRecord(contactId, asked.epoch, nowMs, present("/a.jpg"))),
   );
+  await giveBack(ledger, instanceId, asked);
 }
 
 const fail: Estimate = async (client) => {
@@ -126,7 +128,7 @@ describe("a request", () => {
       },
     ]);
     const stored = await readContacts(database.pool, instanceId);
-    expect(stored.map(({ external_ref, claimable }) => [external_ref, claimable])).toEqual([
+    expect(stored.map(({ external_ref, is_due }) => [external_ref, is_due])).toEqual([
       ["a\tb0", true],
       ["a\tb1", true],
     ]);
@@ -201,7 +203,7 @@ describe("a request", () => {
     await eventually(async () => expect(await countWaiting()).toBe(1));
     await eraser.query("commit");
     expect(await accepting).toMatchObject({ acceptedAs: ["queued"], batch: { accepted: 1 } });
-    expect(await readContacts(database.pool, instanceId)).toMatchObject([{ claimable: true }]);
+    expect(await readContacts(database.pool, instanceId)).toMatchObject([{ is_due: true }]);
   });
 });
 

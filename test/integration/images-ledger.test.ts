@@ -1,21 +1,14 @@
-import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ImageFacts } from "../../src/domain/images/image.ts";
-import type { ImageSettlement } from "../../src/domain/images/image-taking.ts";
-import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
-import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
 import { claimWantedImages } from "../../src/store/images/claim-wanted-images.ts";
 import { findShownImages } from "../../src/store/images/find-shown-images.ts";
-import { removeUnusedImages } from "../../src/store/images/remove-unused-images.ts";
-import { settleImages } from "../../src/store/images/settle-images.ts";
 import { wantMissingImages } from "../../src/store/images/want-images.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
+import { addImageContact, hash, refused, taken, takenAt, toImage } from "../support/image-contacts.ts";
 import {
   absent,
-  acceptContacts,
-  addInstance,
-  claim,
+  ask,
+  giveBack,
   hidden,
   paceSettings,
   present,
@@ -36,64 +29,7 @@ beforeAll(async () => {
 });
 afterAll(async () => database.close());
 
-interface Contact {
-  readonly instanceId: InstanceId;
-  readonly contactId: number;
-  /** Asks anew, and saves what is told. Returns whether its image is to be taken. */
-  readonly tell: (decision: ContactDecision, by?: RunLedger) => Promise<boolean>;
-  readonly settle: (version: string, settlement: ImageSettlement) => ReturnType<typeof settleImages>;
-  readonly readImage: () => Promise<Record<string, unknown>>;
-  /** Of each change, what it was from and to: the first letters of the hash of its image, or the version. */
-  readonly listChanges: () => Promise<string[]>;
-}
-
-const toImage = (content: string): ImageFacts => ({
-  sha256: createHash("sha256").update(content).digest(),
-  type: "image/jpeg",
-  bytes: content.length,
-  width: 640,
-  height: 640,
-});
-const takenAt = new Date("2026-11-01T10:00:00Z");
-const taken = (content: string): ImageSettlement => ({ kind: "taken", image: toImage(content), at: takenAt });
-const refused = (error: string): ImageSettlement => ({ kind: "refused", error });
-const hash = (content: string) => toImage(content).sha256.toString("hex").slice(0, 6);
-
-async function addContact(): Promise<Contact> {
-  const instanceId = await addInstance(database);
-  await acceptContacts(database.pool, instanceId, [toChatId(1)]);
-  const { id: contactId } = await readContact(database.pool, instanceId);
-  return {
-    instanceId,
-    contactId,
-    async tell(decision, by = ledger) {
-      await acceptContacts(database.pool, instanceId, [toChatId(1)]);
-      const { runId } = await claim(by, instanceId);
-      const nowMs = await readDatabaseNow(database.pool);
-      const { imageWanted } = await by.saveLookups([toRecord(contactId, runId, nowMs, decision)]);
-      return imageWanted.has(contactId);
-    },
-    settle: async (version, settlement) =>
-      settleImages(database.pool, [{ wanted: { contactId, version }, settlement }], async () => {}),
-    async readImage() {
-      const { rows } = await database.pool.query<Record<string, unknown>>(
-        `select left(encode(image_sha256, 'hex'), 6) as image, image_version, image_at, image_wanted_at is not null as is_wanted,
-           image_attempts, image_error, changes from avatars.avatars where contact_id = $1`,
-        [contactId],
-      );
-      return rows[0] ?? {};
-    },
-    async listChanges() {
-      const { rows } = await database.pool.query<{ change: string }>(
-        `select concat(coalesce(left(encode(from_sha256, 'hex'), 6), from_version), '>',
-           coalesce(left(encode(to_sha256, 'hex'), 6), to_version)) as change
-         from avatars.avatar_changes where contact_id = $1 order by id`,
-        [contactId],
-      );
-      return rows.map(({ change }) => change);
-    },
-  };
-}
+const addContact = async () => addImageContact(database, ledger);
 
 describe("an image", () => {
   test("is wanted with a new version, and its change is told when it is taken", async () => {
@@ -185,22 +121,69 @@ describe("an image", () => {
     });
   });
 
+  test.each(["redirect", "encoding", "host-not-allowed", "private-address"])(
+    "whose host was at fault (%s) is tried again with another URL",
+    async (error) => {
+      const contact = await addContact();
+      await contact.tell(present("/a", "oe=1"));
+      await contact.settle("/a", refused(error));
+      expect(await contact.tell(present("/a", "oe=1"))).toBe(false);
+      expect(await contact.tell(present("/a", "oe=2"))).toBe(true);
+    },
+  );
+
+  test("whose host failed is tried again at once with the next URL, and waits with the same", async () => {
+    const contact = await addContact();
+    const readWaitMs = async () => {
+      const { rows } = await database.pool.query<{ ms: number }>(
+        `select extract(epoch from image_wanted_at - clock_timestamp())::float8 * 1000 as ms
+         from avatars.avatars where contact_id = $1`,
+        [contact.contactId],
+      );
+      return rows[0]?.ms ?? 0;
+    };
+    await contact.tell(present("/a", "oe=1"));
+    const hour = 3_600_000;
+    await contact.settle("/a", { kind: "failed", error: "server-error", retryInMs: 6 * hour });
+    expect(await contact.tell(present("/a", "oe=1"))).toBe(false);
+    expect(await readWaitMs()).toBeGreaterThan(5 * hour);
+    expect(await contact.tell(present("/a", "oe=2"))).toBe(true);
+    expect(await readWaitMs()).toBeLessThan(hour);
+    await contact.settle("/a", taken("A"));
+    expect(await contact.readImage()).toMatchObject({ image: hash("A"), image_error: null });
+  });
+
+  test("whose URL has died while its host failed has its contact asked again, however often it had failed", async () => {
+    const contact = await addContact();
+    await contact.tell(present("/a", "oe=1"));
+    for (let failures = 0; failures < 5; failures += 1)
+      await contact.settle("/a", { kind: "failed", error: "connection", retryInMs: 0 });
+    expect(await contact.settle("/a", { kind: "expired" })).toMatchObject({ asked: 1 });
+    expect(await contact.readImage()).toMatchObject({ image_error: "expired", image_attempts: 1 });
+    const { epoch } = await ask(ledger, contact.instanceId);
+    const nowMs = await readDatabaseNow(database.pool);
+    await ledger.saveLookups([toRecord(contact.contactId, epoch, nowMs, present("/a", "oe=2"))]);
+    await contact.settle("/a", { kind: "failed", error: "connection", retryInMs: 0 });
+    expect(await contact.readImage()).toMatchObject({ is_wanted: true, image_attempts: 1 });
+  });
+
   test("whose URL has died has its contact asked again twice, at the last priority and without an attempt", async () => {
     const contact = await addContact();
     await contact.tell(present("/a", "oe=1"));
     for (const url of ["oe=2", "oe=3"]) {
       expect(await contact.settle("/a", { kind: "expired" })).toMatchObject({ asked: 1 });
       expect(await readContact(database.pool, contact.instanceId)).toMatchObject({
-        claimable: true,
+        is_due: true,
         priority: 2,
         wanted_at: null,
         last_error: null,
       });
-      const { runId } = await claim(ledger, contact.instanceId);
+      const asked = await ask(ledger, contact.instanceId);
       const nowMs = await readDatabaseNow(database.pool);
       const { imageWanted } = await ledger.saveLookups([
-        toRecord(contact.contactId, runId, nowMs, present("/a", url)),
+        toRecord(contact.contactId, asked.epoch, nowMs, present("/a", url)),
       ]);
+      await giveBack(ledger, contact.instanceId, asked);
       expect([...imageWanted]).toEqual([contact.contactId]);
     }
     expect(await contact.settle("/a", { kind: "expired" })).toMatchObject({ asked: 0 });
@@ -270,69 +253,5 @@ describe("an image", () => {
     expect(await contact.readImage()).toMatchObject({ is_wanted: true });
     await contact.settle("/a", taken("A"));
     expect(await contact.listChanges()).toEqual([">/a"]);
-  });
-});
-
-describe("an image that no row shows", () => {
-  const removed: string[] = [];
-  const remove = async (keepsHistory = false) => {
-    removed.length = 0;
-    const removeBytes = async (sha256: Buffer) => void removed.push(sha256.toString("hex").slice(0, 6));
-    await removeUnusedImages(database.pool, { removeBytes, keepsHistory }, AbortSignal.timeout(60_000));
-    return removed;
-  };
-
-  test("is removed after its contact was erased, unless another contact has it", async () => {
-    const [one, two] = [await addContact(), await addContact()];
-    for (const contact of [one, two]) {
-      await contact.tell(present("/a"));
-      await contact.settle("/a", taken("shared"));
-    }
-    await database.pool.query("delete from avatars.contacts where id = $1", [one.contactId]);
-    expect(await remove()).not.toContain(hash("shared"));
-    await database.pool.query("delete from avatars.contacts where id = $1", [two.contactId]);
-    expect(await remove()).toContain(hash("shared"));
-    expect(await remove()).toEqual([]);
-  });
-
-  test("is kept with the history, where that is kept, and goes with it", async () => {
-    const contact = await addContact();
-    await contact.tell(present("/a"));
-    await contact.settle("/a", taken("old one"));
-    await contact.tell(present("/b"));
-    await contact.settle("/b", taken("new one"));
-    expect(await remove(true)).not.toContain(hash("old one"));
-    await database.pool.query("delete from avatars.avatar_changes where contact_id = $1", [
-      contact.contactId,
-    ]);
-    expect(await remove(true)).toEqual([hash("old one")]);
-  });
-
-  test("is put again by who takes it while it is being removed", async () => {
-    const [one, two] = [await addContact(), await addContact()];
-    await one.tell(present("/a"));
-    await one.settle("/a", taken("twin"));
-    await two.tell(present("/a"));
-    await one.tell(absent);
-    const bytes = new Set([hash("twin")]);
-    let settling: Promise<unknown> | undefined;
-    await removeUnusedImages(
-      database.pool,
-      {
-        keepsHistory: false,
-        async removeBytes(sha256) {
-          settling ??= settleImages(
-            database.pool,
-            [{ wanted: { contactId: two.contactId, version: "/a" }, settlement: taken("twin") }],
-            async (images) => images.forEach((image) => bytes.add(image.sha256.toString("hex").slice(0, 6))),
-          );
-          bytes.delete(sha256.toString("hex").slice(0, 6));
-        },
-      },
-      AbortSignal.timeout(60_000),
-    );
-    await settling;
-    expect(bytes).toEqual(new Set([hash("twin")]));
-    expect(await two.readImage()).toMatchObject({ image: hash("twin") });
   });
 });

@@ -7,16 +7,21 @@ import { eraseContact } from "../../src/store/contacts/erase-contact.ts";
 import { probeNow } from "../../src/store/work/holds.ts";
 import { findInstance, putInstance } from "../../src/store/instances/instances.ts";
 import { setPaused } from "../../src/store/instances/pause-instance.ts";
+import { createDueHeads } from "../../src/worker/lane/due-heads.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   acceptContacts,
   addInstance,
-  claim,
+  ask,
+  giveBack,
   hashErased,
   paceSettings,
+  present,
+  readAllDue,
   readContacts,
   readDatabaseNow,
   toChatId,
+  toRecord,
 } from "../support/ledger.ts";
 import { eventually } from "../support/eventually.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
@@ -342,7 +347,8 @@ describe("a hold that leaves some chats to be asked", () => {
     const id = await addInstance(database);
     await ledger.holdInstance(id, hold, askedNow());
     await acceptContacts(database.pool, id, [1, 3].map(toChatId));
-    const { contacts } = await claim(ledger, id);
+    const { instance } = await ask(ledger, id);
+    const contacts = await ledger.readAllowed(id, instance.allowedChatIds ?? [], [], 10);
     expect(contacts.map(({ chatId }) => chatId)).toEqual([toChatId(1)]);
   });
 
@@ -402,17 +408,27 @@ describe("a hold that leaves some chats to be asked", () => {
   });
 });
 
-/** Probes the held instance as often, each in vain. Returns whom it asked. */
-async function probe(id: InstanceId, times: number): Promise<string[]> {
+/**
+ * Probes the held instance as often, each in vain, with runs that choose as the worker's do. Each second run has handed over before
+ * its call has failed. Returns whom it asked.
+ */
+async function probe(id: InstanceId, times: number, error = "no answer"): Promise<string[]> {
   const probed: string[] = [];
   for (let round = 0; round < times; round += 1) {
     await letHoldRunOut(id);
-    const { runId, contacts } = await claim(ledger, id);
-    expect(contacts).toHaveLength(1);
-    for (const { contactId, chatId } of contacts) {
-      probed.push(chatId);
-      await ledger.putOff({ contactId, runId }, "no answer");
-    }
+    const { epoch, owner, instance, databaseNowMs } = await ask(ledger, id, { limit: 0 });
+    expect(instance).toMatchObject({ probing: true, allowedChatIds: undefined });
+    const heads = createDueHeads(id);
+    heads.takeIn(await ledger.readDue(heads.toRequests(2, databaseNowMs * 1_000)), () => false);
+    const { contactId = 0, chatId = "" } = heads.take(true) ?? {};
+    probed.push(chatId);
+    const left = { nextCallInMs: 0, recentAgesMs: [], calls: 1, turns: heads.turns };
+    const handOver = async (inFlight: readonly number[]) =>
+      ledger.handOver(owner, { instanceId: id, epoch, ...left, inFlight });
+    if (round % 2) await handOver([contactId]);
+    await ledger.putOff({ contactId, epoch: epoch - 1 }, "not ours");
+    await ledger.putOff({ contactId, epoch }, error);
+    if (round % 2 === 0) await handOver([]);
   }
   return probed;
 }
@@ -435,43 +451,65 @@ describe("a probe that failed", () => {
     for (const chatId of all) expect(probed.slice(0, all.length)).toContain(chatId);
     expect(probed.filter((chatId) => chatId === toChatId(1)).length).toBeLessThanOrEqual(3);
     // Whoever is due goes on being due.
-    for (const contact of await readContacts(database.pool, id)) expect(contact.claimable).toBe(true);
+    for (const contact of await readContacts(database.pool, id)) expect(contact.is_due).toBe(true);
   });
 
   test("leaves its contact due as it was, and makes way for another one", async () => {
     const id = await addInstance(database);
     await acceptContacts(database.pool, id, [toChatId(1), toChatId(2)]);
     await ledger.holdInstance(id, hold, askedNow());
-    const probes: string[] = [];
-    for (let round = 0; round < 4; round += 1) {
-      await letHoldRunOut(id);
-      const { runId, contacts } = await claim(ledger, id);
-      expect(contacts).toHaveLength(1);
-      for (const { contactId, chatId } of contacts) {
-        probes.push(chatId);
-        await ledger.putOff({ contactId, runId: randomUUID() }, "not ours");
-        await ledger.putOff({ contactId, runId }, "blocked");
-      }
-    }
-    expect(probes.toSorted()).toEqual([1, 1, 2, 2].map(toChatId));
+    expect((await probe(id, 4, "blocked")).toSorted()).toEqual([1, 1, 2, 2].map(toChatId));
     const unharmed = {
       attempts: 0,
-      claimable: true,
+      is_due: true,
       last_error: "blocked",
-      claimed_by: null,
+      in_flight_epoch: null,
       status: "unknown",
     };
     expect(await readContacts(database.pool, id)).toMatchObject([unharmed, unharmed]);
+  });
+
+  test("whose lease was handed over leaves its contact due for the next one, also where it was marked beside its row", async () => {
+    const id = await addInstance(database);
+    await acceptContacts(database.pool, id, [chat]);
+    const lease = await ask(ledger, id);
+    const [contactId = 0] = lease.contacts.map((contact) => contact.contactId);
+    const client = await database.pool.connect();
+    await client.query("begin; select from avatars.contacts for no key update");
+    await giveBack(ledger, id, lease, [contactId]);
+    await client.query("commit");
+    client.release();
+    const next = await ask(ledger, id);
+    expect(next.contacts).toEqual([]);
+    // The next lease has not asked for it: that call alone may put it off.
+    await ledger.putOff({ contactId, epoch: lease.epoch - 1 }, "not ours");
+    expect(await readAllDue(ledger, id)).toEqual([]);
+    await ledger.putOff({ contactId, epoch: lease.epoch }, "no answer");
+    expect(await readAllDue(ledger, id)).toMatchObject([{ contactId }]);
+  });
+
+  test("of a contact that rests by now changes nothing", async () => {
+    const id = await addInstance(database);
+    await acceptContacts(database.pool, id, [chat]);
+    const { epoch, contacts, databaseNowMs } = await ask(ledger, id);
+    const [contactId = 0] = contacts.map((contact) => contact.contactId);
+    await ledger.saveLookups([toRecord(contactId, epoch, databaseNowMs + 1_000, present("/a.jpg"))]);
+    const before = await readContacts(database.pool, id);
+    await ledger.putOff({ contactId, epoch }, "no answer");
+    expect(await readContacts(database.pool, id)).toEqual(before);
   });
 });
 
 test("a wait that the provider asked for ends when a person resumes the instance", async () => {
   const id = await addInstance(database);
-  await ledger.throttle(id, { by: "provider", retryAfterMs: hourMs }, askedNow());
-  const request = { instanceId: id, runId: randomUUID(), laneId: randomUUID(), limit: 1 };
-  expect(await ledger.claimDueContacts(request)).toEqual({ kind: "throttled" });
+  await ledger.throttle(
+    id,
+    { by: "provider", retryAfterMs: hourMs, before: { taken: 0, refused: 0, isAnswering: false } },
+    askedNow(),
+  );
+  expect(await ledger.takeLease(id, randomUUID())).toEqual({ kind: "throttled" });
   expect(await setPaused(database, id, false)).toBe("throttled");
-  expect(await ledger.claimDueContacts(request)).toEqual({ kind: "idle" });
+  expect(await ledger.takeLease(id, randomUUID())).toMatchObject({ kind: "taken" });
   expect(await setPaused(database, id, false)).toBe("active");
 });
 

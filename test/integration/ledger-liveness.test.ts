@@ -10,11 +10,13 @@ import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import {
   absent,
   addInstance,
+  giveBack,
   giveUp,
   hidden,
   invalid,
   paceSettings,
   present,
+  readAllDue,
   readContacts,
   readDatabaseNow,
   release,
@@ -51,20 +53,28 @@ const operation = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("accept" as const), batch: fc.nat(), contacts }) },
   {
     weight: 4,
-    arbitrary: fc.record({ kind: fc.constant("claim" as const), limit: fc.integer({ min: 1, max: 4 }) }),
+    arbitrary: fc.record({ kind: fc.constant("take" as const) }),
   },
   {
     weight: 5,
     arbitrary: fc.record({
       kind: fc.constant("save" as const),
       contact: fc.nat(3),
-      /** A stranger, or one of the runs that have claimed something, late as it may be. */
-      run: fc.option(fc.nat()),
+      /** A stranger, or one of the leases that there were, late as it may be. */
+      lease: fc.option(fc.nat()),
       askedMsAgo: fc.constantFrom(0, 0, 0, 5, 2_000, 7_200_000),
       decision,
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("release" as const), run: fc.nat() }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({ kind: fc.constant("giveBack" as const), lease: fc.nat(), inFlight: contacts }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant("die" as const) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("putOff" as const), lease: fc.nat(), contact: fc.nat(3) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("expire" as const), contact: fc.nat(3) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom("hold" as const, "endHold" as const) }) },
 );
@@ -73,8 +83,12 @@ type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
 interface World {
   readonly instanceId: InstanceId;
   readonly batches: string[];
-  readonly runs: string[];
+  /** All that were taken, of as many processes. */
+  readonly leases: { readonly owner: string; readonly epoch: number }[];
 }
+
+/** A lease that never was. */
+const stranger = { owner: "00000000-0000-4000-8000-000000000000", epoch: 999_999 };
 
 async function idOf({ instanceId }: World, contact: number): Promise<number | undefined> {
   const all = await readContacts(database.pool, instanceId);
@@ -99,39 +113,60 @@ async function acceptInto({ batches }: World, at: number, indexes: readonly numb
   await acceptChunk(database.pool, batchId, chunk);
 }
 
-async function claimSome({ instanceId, runs }: World, limit: number) {
-  const runId = randomUUID();
-  runs.push(runId);
-  const result = await ledger.claimDueContacts({ instanceId, runId, laneId: runId, limit });
-  return { runId, contacts: result.kind === "claimed" ? result.claim.contacts : [] };
+/** Another process takes the lease, where it is free. Returns its epoch. */
+async function takeLease({ instanceId, leases }: World): Promise<number | undefined> {
+  const owner = randomUUID();
+  const lease = await ledger.takeLease(instanceId, owner);
+  if (lease.kind !== "taken") return undefined;
+  leases.push({ owner, epoch: lease.epoch });
+  return lease.epoch;
+}
+
+/** The process that holds the lease is gone, and another one has seen it. */
+async function endLease({ instanceId }: World): Promise<void> {
+  const seen = await ledger.listLeases(randomUUID());
+  await ledger.endDeadLeases(seen.filter((lease) => lease.instanceId === instanceId));
+}
+
+async function putOff(world: World, contact: number, lease: number): Promise<void> {
+  const contactId = await idOf(world, contact);
+  const { epoch } = pick(world.leases, lease) ?? stranger;
+  if (contactId !== undefined) await ledger.putOff({ contactId, epoch }, "no answer");
+}
+
+async function giveBackSome(world: World, lease: number, asked: readonly number[]): Promise<void> {
+  const ids = await Promise.all(asked.map((contact) => idOf(world, contact)));
+  const inFlight = ids.filter((id) => id !== undefined);
+  await giveBack(ledger, world.instanceId, pick(world.leases, lease) ?? stranger, inFlight);
 }
 
 async function perform(world: World, step: Operation): Promise<void> {
-  const { instanceId, runs } = world;
+  const { instanceId, leases } = world;
   switch (step.kind) {
     case "open":
       return openBatch(world, step.maxAgeMs, step.priority);
     case "accept":
       return acceptInto(world, step.batch, step.contacts);
-    case "claim":
-      await claimSome(world, step.limit);
+    case "take":
+      await takeLease(world);
       return;
     case "save": {
       const contactId = await idOf(world, step.contact);
       if (contactId === undefined) return;
-      const runId = (step.run === null ? undefined : pick(runs, step.run)) ?? randomUUID();
+      const { epoch } = (step.lease === null ? undefined : pick(leases, step.lease)) ?? stranger;
       const askedAtMs = (await readDatabaseNow(database.pool)) - step.askedMsAgo;
-      await ledger.saveLookups([toRecord(contactId, runId, askedAtMs, step.decision)]);
+      await ledger.saveLookups([toRecord(contactId, epoch, askedAtMs, step.decision)]);
       return;
     }
-    case "release": {
-      const runId = pick(runs, step.run) ?? randomUUID();
-      const all = await readContacts(database.pool, instanceId);
-      return ledger.releaseClaims(all.map(({ id }) => ({ contactId: id, runId })));
-    }
+    case "giveBack":
+      return giveBackSome(world, step.lease, step.inFlight);
+    case "die":
+      return endLease(world);
+    case "putOff":
+      return putOff(world, step.contact, step.lease);
     case "expire":
       await database.pool.query(
-        "update avatars.contacts set claimed_until = now() - interval '1 second' where id = $1 and claimed_by is not null",
+        "update avatars.contacts set in_flight_until = now() - interval '1 second' where id = $1 and in_flight_epoch is not null",
         [await idOf(world, step.contact)],
       );
       return;
@@ -150,13 +185,13 @@ async function perform(world: World, step: Operation): Promise<void> {
   }
 }
 
-/** I2: every contact rests with nobody waiting, or is scheduled. A claim always has an end. */
+/** I2: every contact rests with nobody waiting, or is scheduled. A mark always has an end. */
 async function checkEachIsGoingSomewhere({ instanceId, batches }: World): Promise<void> {
   for (const contact of await readContacts(database.pool, instanceId)) {
     if (contact.due_at === null) {
-      expect(contact).toMatchObject({ wanted_at: null, claimed_by: null, claimed_until: null });
+      expect(contact).toMatchObject({ wanted_at: null, in_flight_epoch: null, in_flight_until: null });
     }
-    expect(contact.claimed_by === null).toBe(contact.claimed_until === null);
+    expect(contact.in_flight_epoch === null).toBe(contact.in_flight_until === null);
   }
   // Whoever asked is told that it is done only where there is an answer, or the attempts were spent.
   const { rows } = await database.pool.query(
@@ -168,23 +203,25 @@ async function checkEachIsGoingSomewhere({ instanceId, batches }: World): Promis
   expect(rows).toEqual([]);
 }
 
-/** What a healthy worker does: claims whatever is due, and brings an answer that was asked for just now. */
+/** What a healthy worker does: reads whatever is due, and brings an answer that was asked for just now. */
 async function workUntilIdle(world: World): Promise<void> {
   await ledger.endHold(world.instanceId, toChatId(0), Date.now() + 1_000);
-  // Time passes: leases run out, backoffs end.
+  // Time passes: what was in flight has run out, backoffs end, a lease is given up.
   await database.pool.query(
     `update avatars.contacts set due_at = least(due_at, now()),
-       claimed_until = case when claimed_by is null then null else now() - interval '1 second' end where instance_id = $1`,
+       in_flight_until = case when in_flight_epoch is null then null else now() - interval '1 second' end where instance_id = $1`,
     [world.instanceId],
   );
+  await endLease(world);
+  const epoch = (await takeLease(world)) ?? stranger.epoch;
   for (let rounds = 0; ; rounds += 1) {
-    const { runId, contacts } = await claimSome(world, 10);
+    const contacts = await readAllDue(ledger, world.instanceId);
     if (contacts.length === 0) break;
     // One answer settles everything: nobody is asked twice.
     expect(rounds).toBe(0);
     const nowMs = await readDatabaseNow(database.pool);
     await ledger.saveLookups(
-      contacts.map(({ contactId }) => toRecord(contactId, runId, nowMs, present("/c.jpg"))),
+      contacts.map(({ contactId }) => toRecord(contactId, epoch, nowMs, present("/c.jpg"))),
     );
   }
 }
@@ -192,7 +229,7 @@ async function workUntilIdle(world: World): Promise<void> {
 test("whatever happens to contacts, each of them gets on, and comes to rest once it is answered", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { minLength: 5, maxLength: 35 }), async (steps) => {
-      const world: World = { instanceId: await addInstance(database), batches: [], runs: [] };
+      const world: World = { instanceId: await addInstance(database), batches: [], leases: [] };
       await openBatch(world, 0, 1);
       for (const step of steps) {
         await perform(world, step);
@@ -200,7 +237,7 @@ test("whatever happens to contacts, each of them gets on, and comes to rest once
       }
       await workUntilIdle(world);
       for (const contact of await readContacts(database.pool, world.instanceId)) {
-        expect(contact).toMatchObject({ due_at: null, wanted_at: null, claimed_by: null });
+        expect(contact).toMatchObject({ due_at: null, wanted_at: null, in_flight_epoch: null });
       }
       for (const batchId of world.batches) {
         expect(await findBatchProgress(database.pool, batchId)).toMatchObject({ pending: 0 });

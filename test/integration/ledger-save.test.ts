@@ -11,12 +11,14 @@ import {
   absent,
   acceptContacts,
   addInstance,
-  claim,
+  ask,
+  giveBack,
   giveUp,
   hidden,
   invalid,
   paceSettings,
   present,
+  readAllDue,
   readContact,
   readContacts,
   readDatabaseNow,
@@ -37,38 +39,42 @@ beforeAll(async () => {
 afterAll(async () => database.close());
 
 const storable = (given: string) => given.replaceAll("\0", "").toWellFormed();
-/** A run that has no claim. */
-const stranger = () => randomUUID();
+/** A lease that never was. */
+const stranger = 999_999;
+/** The process of all leases in here: it may take each anew. */
+const owner = randomUUID();
 
-interface Claimed {
+interface Asked {
   readonly instanceId: InstanceId;
   readonly contactId: number;
-  readonly runId: string;
+  readonly epoch: number;
   /** A moment at which a call may have been sent: just now. */
   readonly nowMs: number;
 }
 
-/** One contact, accepted with no patience for older answers, and claimed. */
-async function claimOne(): Promise<Claimed> {
-  const instanceId = await addInstance(database);
-  await acceptContacts(database.pool, instanceId, [toChatId(1)]);
-  const { runId, contacts } = await claim(ledger, instanceId);
-  const nowMs = await readDatabaseNow(database.pool);
-  return { instanceId, contactId: contacts[0]?.contactId ?? 0, runId, nowMs };
+/** One contact, accepted with no patience for older answers, and asked. */
+async function askOne(): Promise<Asked> {
+  return askAgain({ instanceId: await addInstance(database) });
 }
 
-const save = async ({ contactId, runId }: Claimed, askedAtMs: number, decision: ContactDecision) =>
-  ledger.saveLookups([toRecord(contactId, runId, askedAtMs, decision)]);
+const save = async ({ contactId, epoch }: Asked, askedAtMs: number, decision: ContactDecision) =>
+  ledger.saveLookups([toRecord(contactId, epoch, askedAtMs, decision)]);
 
-/** Somebody wants a newer answer than any there is; a run has claimed the contact for it. */
-async function askAgain({ instanceId }: Claimed): Promise<Claimed> {
+/** A newer answer is wanted than any there is; a run asks the contact for it. */
+async function askAgain({ instanceId }: Pick<Asked, "instanceId">): Promise<Asked> {
   await acceptContacts(database.pool, instanceId, [toChatId(1)]);
-  const { runId, contacts } = await claim(ledger, instanceId);
+  const { epoch, contacts } = await ask(ledger, instanceId, { owner });
   const nowMs = await readDatabaseNow(database.pool);
-  return { instanceId, contactId: contacts[0]?.contactId ?? 0, runId, nowMs };
+  return { instanceId, contactId: contacts[0]?.contactId ?? 0, epoch, nowMs };
 }
 
-const atRest = { due_at: null, wanted_at: null, claimed_by: null, claimed_until: null };
+/** A run has handed over while it asks the contact, and another one has the lease. */
+async function handOver({ instanceId, contactId, epoch }: Asked): Promise<number> {
+  await giveBack(ledger, instanceId, { owner, epoch }, [contactId]);
+  return (await ask(ledger, instanceId, { owner })).epoch;
+}
+
+const atRest = { due_at: null, wanted_at: null, in_flight_epoch: null, in_flight_until: null };
 
 const stubborn = async (work: () => Promise<unknown>): Promise<void> => {
   for (;;) {
@@ -102,7 +108,7 @@ function toExpectedRow(given: readonly ContactDecision[], askedAtMs: readonly nu
 
 describe("a saved lookup", () => {
   test("that comes after its contact was given up, and was asked for before the last request, asks no more", async () => {
-    const first = await claimOne();
+    const first = await askOne();
     const askedAtMs = first.nowMs;
     await acceptContacts(database.pool, first.instanceId, [toChatId(1)]);
     await save(first, askedAtMs, giveUp);
@@ -114,10 +120,10 @@ describe("a saved lookup", () => {
   });
 
   test("that is present puts the contact at rest, with its avatar", async () => {
-    const claimed = await claimOne();
-    await save(claimed, claimed.nowMs, present("/a.jpg"));
-    const seenAt = new Date(Math.floor(claimed.nowMs));
-    expect(await readContact(database.pool, claimed.instanceId)).toMatchObject({
+    const asked = await askOne();
+    await save(asked, asked.nowMs, present("/a.jpg"));
+    const seenAt = new Date(Math.floor(asked.nowMs));
+    expect(await readContact(database.pool, asked.instanceId)).toMatchObject({
       ...atRest,
       status: "present",
       attempts: 1,
@@ -133,20 +139,20 @@ describe("a saved lookup", () => {
   });
 
   test("that is absent removes the avatar, and a contact that never had one has no change", async () => {
-    const claimed = await claimOne();
-    await save(claimed, claimed.nowMs, absent);
-    expect(await readContact(database.pool, claimed.instanceId)).toMatchObject({
+    const asked = await askOne();
+    await save(asked, asked.nowMs, absent);
+    expect(await readContact(database.pool, asked.instanceId)).toMatchObject({
       ...atRest,
       status: "absent",
       url: null,
       version: null,
       changes: [],
     });
-    const again = await askAgain(claimed);
+    const again = await askAgain(asked);
     await save(again, again.nowMs, present("/a.jpg"));
-    const last = await askAgain(claimed);
+    const last = await askAgain(asked);
     await save(last, last.nowMs, absent);
-    expect(await readContact(database.pool, claimed.instanceId)).toMatchObject({
+    expect(await readContact(database.pool, asked.instanceId)).toMatchObject({
       status: "absent",
       url: null,
       url_expires_at: null,
@@ -160,19 +166,19 @@ describe("a saved lookup", () => {
     ["hidden", hidden, { ...atRest, status: "hidden", last_error: "not told" }],
     ["invalid", invalid, { ...atRest, status: "invalid", last_error: "not accepted" }],
     ["unreachable", giveUp, { ...atRest, status: "unreachable", last_error: "no answer, five times" }],
-    ["put off", retry, { status: "present", last_error: "no answer", claimed_by: null, claimable: false }],
+    ["put off", retry, { status: "present", last_error: "no answer", in_flight_epoch: null, is_due: false }],
     [
       "released",
       release,
-      { status: "present", last_error: "instance held", claimed_by: null, claimable: true },
+      { status: "present", last_error: "instance held", in_flight_epoch: null, is_due: true },
     ],
   ])("that is %s leaves the avatar as it was", async (_, decision, expected) => {
-    const claimed = await claimOne();
-    await save(claimed, claimed.nowMs, present("/a.jpg"));
-    const before = await readContact(database.pool, claimed.instanceId);
-    const again = await askAgain(claimed);
+    const asked = await askOne();
+    await save(asked, asked.nowMs, present("/a.jpg"));
+    const before = await readContact(database.pool, asked.instanceId);
+    const again = await askAgain(asked);
     await save(again, again.nowMs, decision);
-    const after = await readContact(database.pool, claimed.instanceId);
+    const after = await readContact(database.pool, asked.instanceId);
     expect(after).toMatchObject(expected);
     for (const key of ["url", "url_expires_at", "version", "changed_at", "seen_at", "changes"] as const) {
       expect(after[key]).toEqual(before[key]);
@@ -180,26 +186,26 @@ describe("a saved lookup", () => {
   });
 
   test("spends an attempt, unless it is a release", async () => {
-    const claimed = await claimOne();
-    await save(claimed, claimed.nowMs, release);
-    const first = await claim(ledger, claimed.instanceId);
+    const asked = await askOne();
+    await save(asked, asked.nowMs, release);
+    const first = await ask(ledger, asked.instanceId, { owner });
     expect(first.contacts[0]?.attempts).toBe(0);
-    await save({ ...claimed, runId: first.runId }, claimed.nowMs, {
+    await save({ ...asked, epoch: first.epoch }, asked.nowMs, {
       ...retry,
       dueInMs: 0,
     } as ContactDecision);
-    const second = await claim(ledger, claimed.instanceId);
+    const second = await ask(ledger, asked.instanceId, { owner });
     expect(second.contacts[0]?.attempts).toBe(1);
-    await save({ ...claimed, runId: second.runId }, claimed.nowMs, giveUp);
-    expect(await readContact(database.pool, claimed.instanceId)).toMatchObject({ attempts: 2 });
+    await save({ ...asked, epoch: second.epoch }, asked.nowMs, giveUp);
+    expect(await readContact(database.pool, asked.instanceId)).toMatchObject({ attempts: 2 });
   });
 
   test("that is put off is due after its backoff, and somebody still waits for it", async () => {
-    const claimed = await claimOne();
-    await save(claimed, claimed.nowMs, retry);
-    const { due_at, wanted_at } = await readContact(database.pool, claimed.instanceId);
+    const asked = await askOne();
+    await save(asked, asked.nowMs, retry);
+    const { due_at, wanted_at } = await readContact(database.pool, asked.instanceId);
     expect(wanted_at).not.toBeNull();
-    expect(due_at?.getTime()).toBeGreaterThanOrEqual(Math.floor(claimed.nowMs) + 60_000);
+    expect(due_at?.getTime()).toBeGreaterThanOrEqual(Math.floor(asked.nowMs) + 60_000);
   });
 
   test.each([
@@ -208,62 +214,62 @@ describe("a saved lookup", () => {
     ["put off", retry, null],
     ["released", release, "1"],
   ])("that is %s has had its turn, unless it was released", async (_, decision, turn) => {
-    const claimed = await claimOne();
-    expect(await readContact(database.pool, claimed.instanceId)).toMatchObject({ turn: "1" });
-    await save(claimed, claimed.nowMs, decision);
-    expect(await readContact(database.pool, claimed.instanceId)).toMatchObject({ turn });
+    const asked = await askOne();
+    expect(await readContact(database.pool, asked.instanceId)).toMatchObject({ turn: "1" });
+    await save(asked, asked.nowMs, decision);
+    expect(await readContact(database.pool, asked.instanceId)).toMatchObject({ turn });
   });
 
   test("that is released keeps the reason it had where none is given", async () => {
-    const claimed = await claimOne();
-    await save(claimed, claimed.nowMs, { ...retry, dueInMs: 0 } as ContactDecision);
-    const { runId } = await claim(ledger, claimed.instanceId);
-    await save({ ...claimed, runId }, claimed.nowMs, { kind: "release", error: undefined });
-    expect(await readContact(database.pool, claimed.instanceId)).toMatchObject({ last_error: "no answer" });
+    const asked = await askOne();
+    await save(asked, asked.nowMs, { ...retry, dueInMs: 0 } as ContactDecision);
+    const { epoch } = await ask(ledger, asked.instanceId, { owner });
+    await save({ ...asked, epoch }, asked.nowMs, { kind: "release", error: undefined });
+    expect(await readContact(database.pool, asked.instanceId)).toMatchObject({ last_error: "no answer" });
   });
 
   test("whose URL differs in its query only is no change, and its URL is the newest", async () => {
-    const claimed = await claimOne();
-    await save(claimed, claimed.nowMs, present("/a.jpg", "oe=1"));
-    const again = await askAgain(claimed);
+    const asked = await askOne();
+    await save(asked, asked.nowMs, present("/a.jpg", "oe=1"));
+    const again = await askAgain(asked);
     await save(again, again.nowMs, present("/a.jpg", "oe=2"));
-    const last = await askAgain(claimed);
+    const last = await askAgain(asked);
     await save(last, last.nowMs, present("/b.jpg"));
-    const { url, changed_at, changes } = await readContact(database.pool, claimed.instanceId);
+    const { url, changed_at, changes } = await readContact(database.pool, asked.instanceId);
     expect(url).toBe("https://pps.whatsapp.net/b.jpg?oe=1");
     expect(changed_at).toEqual(new Date(Math.floor(last.nowMs)));
     expect(changes).toEqual([">/a.jpg", "/a.jpg>/b.jpg"]);
   });
 
   test("with the same answer renews the URL and leaves the moment of the change", async () => {
-    const claimed = await claimOne();
-    await save(claimed, claimed.nowMs, present("/a.jpg", "oe=1"));
-    const again = await askAgain(claimed);
+    const asked = await askOne();
+    await save(asked, asked.nowMs, present("/a.jpg", "oe=1"));
+    const again = await askAgain(asked);
     await save(again, again.nowMs, present("/a.jpg", "oe=2"));
-    expect(await readContact(database.pool, claimed.instanceId)).toMatchObject({
+    expect(await readContact(database.pool, asked.instanceId)).toMatchObject({
       url: "https://pps.whatsapp.net/a.jpg?oe=2",
-      changed_at: new Date(Math.floor(claimed.nowMs)),
+      changed_at: new Date(Math.floor(asked.nowMs)),
       seen_at: new Date(Math.floor(again.nowMs)),
       changes: [">/a.jpg"],
     });
   });
 
   test("that was asked for before somebody wanted a newer one leaves the contact due", async () => {
-    const claimed = await claimOne();
-    await acceptContacts(database.pool, claimed.instanceId, [toChatId(1)]);
-    await save(claimed, claimed.nowMs, present("/a.jpg"));
-    const contact = await readContact(database.pool, claimed.instanceId);
+    const asked = await askOne();
+    await acceptContacts(database.pool, asked.instanceId, [toChatId(1)]);
+    await save(asked, asked.nowMs, present("/a.jpg"));
+    const contact = await readContact(database.pool, asked.instanceId);
     expect(contact).toMatchObject({
       status: "present",
       url: expect.stringContaining("/a.jpg"),
-      claimable: true,
+      is_due: true,
       turn: null,
     });
     expect(contact.wanted_at).not.toBeNull();
-    const { runId } = await claim(ledger, claimed.instanceId);
+    const { epoch } = await ask(ledger, asked.instanceId, { owner });
     const nowMs = await readDatabaseNow(database.pool);
-    await save({ ...claimed, runId }, nowMs, absent);
-    expect(await readContact(database.pool, claimed.instanceId)).toMatchObject({
+    await save({ ...asked, epoch }, nowMs, absent);
+    expect(await readContact(database.pool, asked.instanceId)).toMatchObject({
       ...atRest,
       status: "absent",
     });
@@ -275,15 +281,15 @@ describe("a saved lookup", () => {
     });
     await fc.assert(
       fc.asyncProperty(text, text, async (error, version) => {
-        const claimed = await claimOne();
+        const asked = await askOne();
         const avatar = {
           kind: "seen",
           url: `https://x/${version}`,
           urlExpiresAt: undefined,
           version,
         } as const;
-        await save(claimed, claimed.nowMs, { kind: "answer", status: "present", avatar, note: error });
-        expect(await readContact(database.pool, claimed.instanceId)).toMatchObject({
+        await save(asked, asked.nowMs, { kind: "answer", status: "present", avatar, note: error });
+        expect(await readContact(database.pool, asked.instanceId)).toMatchObject({
           status: "present",
           last_error: storable(error),
           version: storable(version),
@@ -296,7 +302,7 @@ describe("a saved lookup", () => {
   });
 
   test("of a contact that is gone is nobody's loss", async () => {
-    await ledger.saveLookups([toRecord(999_999, randomUUID(), 1, present("/a.jpg"))]);
+    await ledger.saveLookups([toRecord(999_999, stranger, 1, present("/a.jpg"))]);
     await ledger.saveLookups([]);
   });
 
@@ -308,11 +314,11 @@ describe("a saved lookup", () => {
       instanceId,
       Array.from({ length: count }, (_, index) => toChatId(index)),
     );
-    const { runId, contacts } = await claim(ledger, instanceId);
+    const { epoch, contacts } = await ask(ledger, instanceId);
     const nowMs = await readDatabaseNow(database.pool);
     const decisions = [present("/a.jpg"), absent, hidden, invalid, giveUp, retry, release];
     const records = contacts.map(({ contactId }, index) =>
-      toRecord(contactId, runId, nowMs, decisions[index % decisions.length] ?? release),
+      toRecord(contactId, epoch, nowMs, decisions[index % decisions.length] ?? release),
     );
     await ledger.saveLookups(records.toReversed());
     const saved = await readContacts(database.pool, instanceId);
@@ -329,52 +335,81 @@ describe("the fences", () => {
     ["retry", retry],
     ["give-up", giveUp],
     ["release", release],
-  ])("let a %s change nothing that comes from who does not hold the claim", async (_, decision) => {
-    const claimed = await claimOne();
-    const before = await readContact(database.pool, claimed.instanceId);
-    await save({ ...claimed, runId: stranger() }, claimed.nowMs + 1_000, decision);
-    expect(await readContact(database.pool, claimed.instanceId)).toEqual(before);
-    await save(claimed, claimed.nowMs, present("/a.jpg"));
-    const answered = await readContact(database.pool, claimed.instanceId);
-    await save(claimed, claimed.nowMs + 1_000, decision);
-    expect(await readContact(database.pool, claimed.instanceId)).toEqual(answered);
+  ])("let a %s change nothing that comes from another lease than the present one", async (_, decision) => {
+    const asked = await askOne();
+    const before = await readContact(database.pool, asked.instanceId);
+    await save({ ...asked, epoch: stranger }, asked.nowMs + 1_000, decision);
+    expect(await readContact(database.pool, asked.instanceId)).toEqual(before);
+    await save(asked, asked.nowMs, present("/a.jpg"));
+    const answered = await readContact(database.pool, asked.instanceId);
+    await save(asked, asked.nowMs + 1_000, decision);
+    expect(await readContact(database.pool, asked.instanceId)).toEqual(answered);
   });
 
-  test("take a clear answer from anybody, and end the claim of whoever else is at it", async () => {
-    const claimed = await claimOne();
-    await save({ ...claimed, runId: stranger() }, claimed.nowMs, present("/a.jpg"));
-    expect(await readContact(database.pool, claimed.instanceId)).toMatchObject({
+  test.each([
+    ["retry", retry],
+    ["give-up", giveUp],
+    ["release", release],
+  ])("let a %s change nothing when its lease was ended, and its contact not marked", async (_, decision) => {
+    const asked = await askOne();
+    await giveBack(ledger, asked.instanceId, { owner, epoch: asked.epoch });
+    await ask(ledger, asked.instanceId, { owner });
+    const before = await readContact(database.pool, asked.instanceId);
+    await save(asked, asked.nowMs, decision);
+    expect(await readContact(database.pool, asked.instanceId)).toEqual(before);
+  });
+
+  test("take what comes of a call that was in flight at a hand-over, under the next lease, once", async () => {
+    const asked = await askOne();
+    const epoch = await handOver(asked);
+    const again = { ...retry, dueInMs: 0 } as ContactDecision;
+    for (let times = 0; times < 2; times += 1) await save(asked, asked.nowMs, again);
+    expect(await readContact(database.pool, asked.instanceId)).toMatchObject({
+      attempts: 1,
+      is_due: true,
+      in_flight_epoch: null,
+    });
+    await save({ ...asked, epoch }, asked.nowMs, again);
+    expect(await readContact(database.pool, asked.instanceId)).toMatchObject({ attempts: 2 });
+  });
+
+  test("take a clear answer of any lease, and end the mark of another one that is at it", async () => {
+    const asked = await askOne();
+    await handOver(asked);
+    await save({ ...asked, epoch: stranger }, asked.nowMs, present("/a.jpg"));
+    expect(await readContact(database.pool, asked.instanceId)).toMatchObject({
       ...atRest,
       status: "present",
     });
   });
 
-  test("leave the claim to its holder when a stranger's answer is too old for who waits", async () => {
-    const claimed = await claimOne();
-    await save({ ...claimed, runId: stranger() }, claimed.nowMs - 60_000, present("/a.jpg"));
-    const contact = await readContact(database.pool, claimed.instanceId);
-    expect(contact).toMatchObject({ status: "present", claimed_by: claimed.runId });
+  test("leave the mark to its call when a stranger's answer is too old for those who wait", async () => {
+    const asked = await askOne();
+    await handOver(asked);
+    await save({ ...asked, epoch: stranger }, asked.nowMs - 60_000, present("/a.jpg"));
+    const contact = await readContact(database.pool, asked.instanceId);
+    expect(contact).toMatchObject({ status: "present", in_flight_epoch: String(asked.epoch) });
     expect(contact.due_at).not.toBeNull();
     expect(contact.wanted_at).not.toBeNull();
   });
 
-  test("let an older answer replace nothing, whoever holds the claim", async () => {
-    const claimed = await claimOne();
-    await save(claimed, claimed.nowMs, present("/new.jpg"));
-    const before = await readContact(database.pool, claimed.instanceId);
-    for (const runId of [claimed.runId, stranger()]) {
-      await save({ ...claimed, runId }, claimed.nowMs - 1, present("/old.jpg"));
-      await save({ ...claimed, runId }, claimed.nowMs - 1, absent);
-      await save({ ...claimed, runId }, claimed.nowMs - 1, hidden);
+  test("let an older answer replace nothing, whoever holds the lease", async () => {
+    const asked = await askOne();
+    await save(asked, asked.nowMs, present("/new.jpg"));
+    const before = await readContact(database.pool, asked.instanceId);
+    for (const epoch of [asked.epoch, stranger]) {
+      await save({ ...asked, epoch }, asked.nowMs - 1, present("/old.jpg"));
+      await save({ ...asked, epoch }, asked.nowMs - 1, absent);
+      await save({ ...asked, epoch }, asked.nowMs - 1, hidden);
     }
-    expect(await readContact(database.pool, claimed.instanceId)).toEqual(before);
+    expect(await readContact(database.pool, asked.instanceId)).toEqual(before);
   });
 
   test("take an answer that comes after the contact was given up", async () => {
-    const claimed = await claimOne();
-    await save(claimed, claimed.nowMs, giveUp);
-    await save({ ...claimed, runId: stranger() }, claimed.nowMs, present("/a.jpg"));
-    expect(await readContact(database.pool, claimed.instanceId)).toMatchObject({
+    const asked = await askOne();
+    await save(asked, asked.nowMs, giveUp);
+    await save({ ...asked, epoch: stranger }, asked.nowMs, present("/a.jpg"));
+    expect(await readContact(database.pool, asked.instanceId)).toMatchObject({
       ...atRest,
       status: "present",
       last_error: null,
@@ -400,16 +435,16 @@ describe("the fences", () => {
     );
     await fc.assert(
       fc.asyncProperty(orders, async ([given, order, byHolder]) => {
-        const claimed = await claimOne();
+        const asked = await askOne();
         // The first ones were asked for before the contact was wanted, the last one after.
-        const askedAtMs = given.map((_, index) => claimed.nowMs - (given.length - 1 - index) * 10);
+        const askedAtMs = given.map((_, index) => asked.nowMs - (given.length - 1 - index) * 10);
         for (const index of order) {
           const decision = given[index];
           if (decision === undefined) continue;
-          const runId = byHolder[index] ? claimed.runId : stranger();
-          await save({ ...claimed, runId }, askedAtMs[index] ?? 0, decision);
+          const epoch = byHolder[index] ? asked.epoch : stranger;
+          await save({ ...asked, epoch }, askedAtMs[index] ?? 0, decision);
         }
-        const contact = await readContact(database.pool, claimed.instanceId);
+        const contact = await readContact(database.pool, asked.instanceId);
         expect(contact).toMatchObject({ ...atRest, ...toExpectedRow(given, askedAtMs) });
         // The history is a chain that ends at the avatar.
         const links = contact.changes.map((change) => change.split(">"));
@@ -422,29 +457,30 @@ describe("the fences", () => {
 });
 
 describe("many writers at once", () => {
-  test("never deadlock for good: savers, claimers and producers of the same contacts all come to an end", async () => {
+  test("never deadlock for good: savers, holders of leases and producers of the same contacts all come to an end", async () => {
     const instanceId = await addInstance(database, { requestsPerSecond: 1000 });
     const chatIds = Array.from({ length: 60 }, (_, index) => toChatId((index * 37) % 60));
     await acceptContacts(database.pool, instanceId, chatIds);
     const ids = (await readContacts(database.pool, instanceId)).map(({ id }) => id);
     const saver = async (reversed: boolean) => {
       const nowMs = await readDatabaseNow(database.pool);
-      const records: LookupRecord[] = ids.map((id) => toRecord(id, randomUUID(), nowMs, present("/a.jpg")));
+      const records: LookupRecord[] = ids.map((id) => toRecord(id, stranger, nowMs, present("/a.jpg")));
       await ledger.saveLookups(reversed ? records.toReversed() : records);
     };
-    const claimer = async () => {
-      const runId = randomUUID();
-      const request = { instanceId, runId, laneId: runId, limit: 20 };
-      const result = await ledger.claimDueContacts(request);
-      if (result.kind !== "claimed") return;
-      const fences = result.claim.contacts.map(({ contactId }) => ({ contactId, runId }));
-      await ledger.extendClaims(fences.toReversed());
-      await ledger.releaseClaims(fences);
+    const holder = async () => {
+      const process = randomUUID();
+      const lease = await ledger.takeLease(instanceId, process);
+      if (lease.kind !== "taken") return;
+      const { epoch } = lease;
+      const contacts = await readAllDue(ledger, instanceId, 20);
+      await ledger.renewLeases(process, [{ instanceId, epoch, calls: 20, turns: [0, 1, 0] }]);
+      const inFlight = contacts.map(({ contactId }) => contactId).toReversed();
+      await giveBack(ledger, instanceId, { owner: process, epoch }, inFlight);
     };
     const rounds = Array.from({ length: 12 }, async (_, round) =>
       Promise.all([
         stubborn(async () => saver(round % 2 === 0)),
-        stubborn(claimer),
+        stubborn(holder),
         stubborn(async () =>
           acceptContacts(database.pool, instanceId, round % 2 ? chatIds : chatIds.toReversed()),
         ),

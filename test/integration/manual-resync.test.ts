@@ -14,7 +14,7 @@ import {
   absent,
   acceptContacts,
   addInstance,
-  claim,
+  ask,
   paceSettings,
   toChatId,
   toRecord,
@@ -207,26 +207,24 @@ describe("contacts are marked", () => {
     expect((await readDue(instanceId)).toSorted()).toEqual(["3 days ago", "never"]);
   });
 
-  test("but for those that are due or claimed, which are asked anyway", async () => {
+  test("but for those that are due or being asked, which are asked anyway", async () => {
     const instanceId = await addInstance(database);
     const ledger = createRunLedger(database, paceSettings);
     await acceptContacts(database.pool, instanceId, [toChatId(1), toChatId(2)]);
     await addResting(database.pool, instanceId, [resting("resting")]);
-    const claimed = await claim(ledger, instanceId, { limit: 1 });
+    const asked = await ask(ledger, instanceId, { limit: 1 });
     expect(await countMatching(database.pool, instanceId, anyone)).toBe(1);
     expect(await open(instanceId, { filter: anyone })).toMatchObject({ contacts: 1 });
     expect(await readMarked(instanceId)).toEqual(["resting"]);
     // The answer that is on its way is saved as ever.
-    const [contact] = claimed.contacts;
-    const record = toRecord(contact!.contactId, claimed.runId, Date.now(), absent);
+    const [contact] = asked.contacts;
+    const record = toRecord(contact!.contactId, asked.epoch, Date.now(), absent);
     await ledger.saveLookups([{ ...record, refresh: { at: inDays(14), step: week + 4 } }]);
     const { rows } = await database.pool.query(
-      "select refresh_at, refresh_step, claimed_by, due_at from avatars.contacts where id = $1",
+      "select refresh_at, refresh_step, due_at from avatars.contacts where id = $1",
       [contact!.contactId],
     );
-    expect(rows).toEqual([
-      { refresh_at: inDays(14), refresh_step: week + 4, claimed_by: null, due_at: null },
-    ]);
+    expect(rows).toEqual([{ refresh_at: inDays(14), refresh_step: week + 4, due_at: null }]);
   });
 
   test("while their answers are saved: each is marked, or has the refresh that its answer plans", async () => {
@@ -234,20 +232,20 @@ describe("contacts are marked", () => {
     const ledger = createRunLedger(database, { ...paceSettings, requestsPerSecond: 10_000 });
     const chats = Array.from({ length: 600 }, (_, index) => toChatId(index));
     await acceptContacts(database.pool, instanceId, chats);
-    const { contacts, runId } = await claim(ledger, instanceId);
+    const { contacts, epoch } = await ask(ledger, instanceId);
     const refresh = { at: inDays(14), step: week };
     const saves = Array.from({ length: 12 }, async (_, part) =>
       ledger.saveLookups(
         contacts
           .slice(part * 50, part * 50 + 50)
-          .map(({ contactId }) => ({ ...toRecord(contactId, runId, Date.now(), absent), refresh })),
+          .map(({ contactId }) => ({ ...toRecord(contactId, epoch, Date.now(), absent), refresh })),
       ),
     );
     const opens = Array.from({ length: 4 }, () => open(instanceId, { filter: anyone }));
     await Promise.all([...saves, ...opens]);
     const { rows } = await database.pool.query(
       `select refresh_step, refresh_at, count(*)::int as contacts from avatars.contacts
-       where instance_id = $1 and due_at is null and claimed_by is null group by 1, 2`,
+       where instance_id = $1 and due_at is null group by 1, 2`,
       [instanceId],
     );
     expect(rows.reduce((sum, { contacts: some }) => sum + some, 0)).toBe(600);

@@ -6,7 +6,8 @@ import {
   absent,
   acceptContacts,
   addInstance,
-  claim,
+  ask,
+  giveBack,
   paceSettings,
   toChatId,
   toRecord,
@@ -224,8 +225,9 @@ describe("a source that fails", () => {
 async function askFor(index: number): Promise<void> {
   await acceptContacts(database.pool, instanceId, [toChatId(index)]);
   const ledger = createRunLedger(database, paceSettings);
-  const { contacts, runId } = await claim(ledger, instanceId);
-  expect(contacts).toHaveLength(1);
-  const record = toRecord(contacts[0]!.contactId, runId, Date.now(), absent);
+  const asked = await ask(ledger, instanceId);
+  expect(asked.contacts).toHaveLength(1);
+  const record = toRecord(asked.contacts[0]!.contactId, asked.epoch, Date.now(), absent);
   await ledger.saveLookups([{ ...record, refresh: { at: new Date(Date.now() + 1e9), step: 30 } }]);
+  await giveBack(ledger, instanceId, asked);
 }

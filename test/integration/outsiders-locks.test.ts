@@ -1,29 +1,29 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import type { ChatId } from "../../src/domain/chat-id.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import type { Lookup } from "../../src/domain/outcome.ts";
 import { isTransient } from "../../src/store/postgres/database.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
-import { applyLookupsAside } from "../../src/store/work/save-lookups.ts";
-import { createWorker, type AvatarWorker, type WorkerEvents } from "../../src/worker/create-worker.ts";
+import { applyLookupsAside } from "../../src/store/saves/apply-lookups-aside.ts";
 import { eventually } from "../support/eventually.ts";
 import { createGate } from "../support/gate.ts";
 import {
   acceptContacts,
   addInstance,
-  claim,
+  ask,
+  giveBack,
   paceSettings,
   present,
+  readAllDue,
   readContact,
   readContacts,
   readDatabaseNow,
   release,
+  retry,
   toChatId,
   toRecord,
 } from "../support/ledger.ts";
 import { openOutsider, type Outsider } from "../support/outsider.ts";
-import { defaultRefreshPolicy } from "../support/refresh.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
+import { openTestWorkers } from "../support/test-workers.ts";
 
 let database: TestDatabase;
 let crm: Outsider;
@@ -42,38 +42,42 @@ afterEach(async () => {
 });
 
 const apply = async () => applyLookupsAside(database.pool, false, isTransient);
-const ledgerWith = (claimLeaseMs: number) => createRunLedger(database, { ...paceSettings, claimLeaseMs });
-const ledger = createLazily(() => ledgerWith(30_000));
+/** @param inFlightMs how long a hand-over marks a call in flight */
+const ledgerWith = (inFlightMs: number) => createRunLedger(database, { ...paceSettings, inFlightMs });
+const ledger = createLazily(() => ledgerWith(90_000));
 
 function createLazily<T>(create: () => T): () => T {
   let created: T | undefined;
   return () => (created ??= create());
 }
 
-async function listAside(): Promise<{ chat_id: string; kind: string | null; claimed_until: Date | null }[]> {
+async function listAside(): Promise<
+  { chat_id: string; kind: string | null; in_flight_until: Date | null }[]
+> {
   const { rows } = await database.pool.query<{
     chat_id: string;
     kind: string | null;
-    claimed_until: Date | null;
+    in_flight_until: Date | null;
   }>(
-    `select c.chat_id, a.record ->> 'kind' as kind, a.claimed_until
+    `select c.chat_id, a.record ->> 'kind' as kind, a.in_flight_until
      from avatars.lookups_aside a join avatars.contacts c on c.id = a.contact_id order by c.chat_id`,
   );
   return rows;
 }
 
-const answer: Lookup = { outcome: { kind: "absent", scope: "chat" }, tookMs: 1 };
+const listDue = async (instanceId: InstanceId) =>
+  (await readAllDue(ledger(), instanceId)).map(({ chatId }) => chatId);
 
 describe("the ledger, while another program holds a contact", () => {
-  test("saves the others, and the held one when it is free, without a claim of it in between", async () => {
+  test("saves the others, and the held one when it is free, without reading it as due in between", async () => {
     const instanceId = await addInstance(database);
     await acceptContacts(database.pool, instanceId, [toChatId(1), toChatId(2)]);
-    const { runId, contacts } = await claim(ledgerWith(1), instanceId);
+    const { epoch, contacts } = await ask(ledger(), instanceId);
     const [held, free] = contacts.map(({ contactId }) => contactId) as [number, number];
     await crm.enqueue(instanceId, [toChatId(1)]);
     const nowMs = await readDatabaseNow(database.pool);
     const unsaved = await ledger().saveLookups(
-      [held, free].map((id) => toRecord(id, runId, nowMs, present("/a.jpg"))),
+      [held, free].map((id) => toRecord(id, epoch, nowMs, present("/a.jpg"))),
     );
     expect(unsaved).toEqual({ setAside: new Set([held]), left: new Set(), imageWanted: new Set() });
     expect((await readContacts(database.pool, instanceId)).map(({ status }) => status)).toEqual([
@@ -83,8 +87,11 @@ describe("the ledger, while another program holds a contact", () => {
     expect(await apply()).toEqual({ records: 0, refused: [] });
 
     await crm.query("commit");
-    const claimed = await ledger().claimDueContacts({ instanceId, runId, laneId: runId, limit: 9 });
-    expect(claimed.kind).toBe("idle");
+    expect(await readContacts(database.pool, instanceId)).toMatchObject([
+      { is_due: true },
+      { is_due: false },
+    ]);
+    expect(await listDue(instanceId)).toEqual([]);
     expect(await apply()).toEqual({ records: 1, refused: [] });
     expect(await listAside()).toEqual([]);
     const [first] = await readContacts(database.pool, instanceId);
@@ -97,60 +104,101 @@ describe("the ledger, while another program holds a contact", () => {
     });
   });
 
-  test("keeps the claim of a call in flight beyond its lease", async () => {
+  test("hands a lease over, with the call in flight noted beside the contact, which the next lease leaves alone", async () => {
     const instanceId = await addInstance(database);
-    await acceptContacts(database.pool, instanceId, [toChatId(1)]);
-    const { runId, contacts } = await claim(ledgerWith(1), instanceId);
-    const contactId = contacts[0]?.contactId ?? 0;
+    await acceptContacts(database.pool, instanceId, [toChatId(1), toChatId(2)]);
+    const asked = await ask(ledger(), instanceId);
+    const ids = asked.contacts.map(({ contactId }) => contactId);
     await crm.enqueue(instanceId, [toChatId(1)]);
-    await ledger().extendClaims([{ contactId, runId }]);
+    await giveBack(ledger(), instanceId, asked, ids);
     await crm.query("rollback");
-    expect(await readContact(database.pool, instanceId)).toMatchObject({ claimable: true });
-    const request = { instanceId, runId, laneId: runId, limit: 9 };
-    expect((await ledger().claimDueContacts(request)).kind).toBe("idle");
-    await ledger().saveLookups([toRecord(contactId, runId, await readDatabaseNow(database.pool), release)]);
+    expect(await listAside()).toMatchObject([{ chat_id: toChatId(1), kind: null }]);
+    expect(await readContacts(database.pool, instanceId)).toMatchObject([
+      { is_due: true },
+      { is_due: false },
+    ]);
+    expect((await ask(ledger(), instanceId)).contacts).toEqual([]);
+    const nowMs = await readDatabaseNow(database.pool);
+    await ledger().saveLookups(ids.map((id) => toRecord(id, asked.epoch, nowMs, release)));
     expect(await listAside()).toEqual([]);
-    expect((await ledger().claimDueContacts(request)).kind).toBe("claimed");
+    expect(await listDue(instanceId)).toEqual([toChatId(1), toChatId(2)]);
   });
 
-  test("does not keep a claim for longer than its process lives", async () => {
+  test("counts the failure of a call in flight that is noted beside, and none of another lease", async () => {
     const instanceId = await addInstance(database);
     await acceptContacts(database.pool, instanceId, [toChatId(1)]);
-    const { runId, contacts } = await claim(ledgerWith(1), instanceId);
+    const asked = await ask(ledger(), instanceId);
+    const contactId = asked.contacts[0]?.contactId ?? 0;
     await crm.enqueue(instanceId, [toChatId(1)]);
-    await ledgerWith(1).extendClaims(contacts.map(({ contactId }) => ({ contactId, runId })));
+    await giveBack(ledger(), instanceId, asked, [contactId]);
+    await crm.query("rollback");
+    await ask(ledger(), instanceId);
+    const fail = async (epoch: number) =>
+      ledger().saveLookups([toRecord(contactId, epoch, await readDatabaseNow(database.pool), retry)]);
+    await fail(asked.epoch);
+    expect(await readContact(database.pool, instanceId)).toMatchObject({ attempts: 1, is_due: false });
+    await fail(asked.epoch);
+    expect(await readContact(database.pool, instanceId)).toMatchObject({ attempts: 1 });
+  });
+
+  test("does not note a call in flight for longer than it can take", async () => {
+    const instanceId = await addInstance(database);
+    await acceptContacts(database.pool, instanceId, [toChatId(1)]);
+    const asked = await ask(ledger(), instanceId);
+    await crm.enqueue(instanceId, [toChatId(1)]);
+    await giveBack(
+      ledgerWith(1),
+      instanceId,
+      asked,
+      asked.contacts.map(({ contactId }) => contactId),
+    );
     await crm.query("rollback");
     expect(await listAside()).toHaveLength(1);
-    await eventually(async () => expect((await claim(ledger(), instanceId)).contacts).toHaveLength(1));
-    await database.pool.query("update avatars.lookups_aside set claimed_until = now() - interval '1 hour'");
+    await eventually(async () => expect(await listDue(instanceId)).toEqual([toChatId(1)]));
+    await database.pool.query("update avatars.lookups_aside set in_flight_until = now() - interval '1 hour'");
     await apply();
     expect(await listAside()).toEqual([]);
   });
 
-  test.each(["releaseClaims", "putOff"] as const)("gives its claim back later, by %s", async (how) => {
+  test("gives it back later", async () => {
     const instanceId = await addInstance(database);
     await acceptContacts(database.pool, instanceId, [toChatId(1)]);
-    const { runId, contacts } = await claim(ledger(), instanceId);
-    const fence = { contactId: contacts[0]?.contactId ?? 0, runId };
+    const { epoch, contacts } = await ask(ledger(), instanceId);
+    const contactId = contacts[0]?.contactId ?? 0;
     await crm.enqueue(instanceId, [toChatId(1)]);
-    await (how === "putOff" ? ledger().putOff(fence, "held") : ledger().releaseClaims([fence]));
+    await ledger().saveLookups([toRecord(contactId, epoch, await readDatabaseNow(database.pool), release)]);
     await crm.query("commit");
     await apply();
     expect(await readContact(database.pool, instanceId)).toMatchObject({
-      claimable: true,
+      is_due: true,
       attempts: 0,
-      last_error: how === "putOff" ? "held" : null,
+      last_error: "instance held",
     });
+  });
+
+  test("leaves it its place where a probe would put it off", async () => {
+    const instanceId = await addInstance(database);
+    await acceptContacts(database.pool, instanceId, [toChatId(1), toChatId(2)]);
+    const { epoch, contacts } = await ask(ledger(), instanceId);
+    await crm.enqueue(instanceId, [toChatId(1)]);
+    for (const { contactId } of contacts) await ledger().putOff({ contactId, epoch }, "held");
+    await crm.query("commit");
+    const stored = await readContacts(database.pool, instanceId);
+    expect(stored).toMatchObject([
+      { is_due: true, attempts: 0, last_error: null },
+      { is_due: true, attempts: 0, last_error: "held" },
+    ]);
+    expect(await listDue(instanceId)).toEqual([toChatId(1), toChatId(2)]);
   });
 
   test("asks the contact again whose record Postgres never takes", async () => {
     const instanceId = await addInstance(database);
     await acceptContacts(database.pool, instanceId, [toChatId(1), toChatId(2)]);
-    const { runId, contacts } = await claim(ledgerWith(1), instanceId);
+    const { epoch, contacts } = await ask(ledger(), instanceId);
     await crm.enqueue(instanceId, [toChatId(1), toChatId(2)]);
     const nowMs = await readDatabaseNow(database.pool);
     await ledger().saveLookups(
-      contacts.map(({ contactId }) => toRecord(contactId, runId, nowMs, present("/a.jpg"))),
+      contacts.map(({ contactId }) => toRecord(contactId, epoch, nowMs, present("/a.jpg"))),
     );
     await crm.query("rollback");
     const bad = contacts[0]?.contactId ?? 0;
@@ -160,16 +208,16 @@ describe("the ledger, while another program holds a contact", () => {
     );
     const applied = await apply();
     expect(applied).toMatchObject({ records: 1, refused: [{ contactId: bad }] });
-    expect((await claim(ledger(), instanceId)).contacts.map(({ contactId }) => contactId)).toEqual([bad]);
+    expect(await listDue(instanceId)).toEqual([toChatId(1)]);
   });
 
   test("forgets what is put aside of a contact that is erased", async () => {
     const instanceId = await addInstance(database);
     await acceptContacts(database.pool, instanceId, [toChatId(1)]);
-    const { runId, contacts } = await claim(ledger(), instanceId);
+    const { epoch, contacts } = await ask(ledger(), instanceId);
     const record = toRecord(
       contacts[0]?.contactId ?? 0,
-      runId,
+      epoch,
       await readDatabaseNow(database.pool),
       present("/a.jpg"),
     );
@@ -198,68 +246,27 @@ describe("the ledger, while another program holds a contact", () => {
   });
 });
 
-/** Workers of two processes, each with runs of both instances one after the other, and the calls that they have made. */
-function openWorkers(count: number, claimLeaseMs: number, instanceIds: readonly InstanceId[]) {
-  const calls: ChatId[] = [];
-  const held = new Map<ChatId, Promise<void>>();
-  const stopping = new AbortController();
-  const noEvents = new Proxy({} as WorkerEvents, { get: () => () => undefined });
-  let claims = 0;
-  const createOne = (): AvatarWorker => {
-    const real = ledgerWith(claimLeaseMs);
-    return createWorker({
-      ledger: {
-        ...real,
-        async claimDueContacts(request) {
-          const result = await real.claimDueContacts(request);
-          claims += 1;
-          return result;
-        },
-      },
-      isTransient,
-      async getAvatar(_instance, chatId, { onSent }) {
-        onSent();
-        calls.push(chatId);
-        await held.get(chatId);
-        return answer;
-      },
-      getState: async () => ({ kind: "state", state: "authorized", verdict: "works" }),
-      openToken: () => "token",
-      wakeAfter: () => undefined,
-      othersWait: async () => false,
-      clock: performance,
-      random: Math.random,
-      settings: {
-        sliceMs: 60_000,
-        maxInFlight: 50,
-        claimLeaseMs,
-        retry: { maxAttempts: 5, retryBaseMs: 0, retryMaxMs: 0 },
-        probe: { probeBaseMs: 15_000, probeMaxMs: 600_000 },
-        refresh: defaultRefreshPolicy,
-      },
-      events: noEvents,
-    });
-  };
-  const workers = Array.from({ length: count }, createOne);
-  const running = workers.flatMap((worker) =>
-    instanceIds.map(async (instanceId) => {
-      while (!stopping.signal.aborted) await worker.run(instanceId, stopping.signal);
-    }),
-  );
-  return {
-    calls,
-    held,
-    countClaims: () => claims,
-    async stop() {
-      stopping.abort();
-      await Promise.all(running);
-      await Promise.all(workers.map(async (worker) => worker.stop(0)));
-    },
-  };
-}
-
 const countSaved = async (instanceId: InstanceId) =>
   (await readContacts(database.pool, instanceId)).filter(({ checked_at: at }) => at !== null).length;
+
+test("what arrives while a CRM's transaction stays open is told once, and the CRM's own when it commits", async () => {
+  const [one, two] = [await addInstance(database), await addInstance(database)];
+  let { horizon } = await ledger().readArrivals(undefined);
+  const look = async () => {
+    const seen = await ledger().readArrivals(horizon);
+    ({ horizon } = seen);
+    return seen.arrivals.map(({ instanceId }) => instanceId);
+  };
+  await crm.enqueue(one, [toChatId(1)]);
+  await acceptContacts(database.pool, two, [toChatId(2)]);
+  expect(await look()).toEqual([two]);
+  expect(await look()).toEqual([]);
+  await acceptContacts(database.pool, two, [toChatId(3)]);
+  expect(await look()).toEqual([two]);
+  await crm.query("commit");
+  expect(await look()).toEqual([one]);
+  expect(await look()).toEqual([]);
+});
 
 describe("workers, while a CRM's transaction holds the contact whose call is in flight", () => {
   test("save all others of all instances, each called once, and the held one after its commit without another call", async () => {
@@ -269,7 +276,7 @@ describe("workers, while a CRM's transaction holds the contact whose call is in 
     const ofTwo = Array.from({ length: 10 }, (_, n) => toChatId(100 + n));
     await acceptContacts(database.pool, one, [x]);
     const answered = createGate();
-    const workers = openWorkers(1, 30_000, [one, two]);
+    const workers = openTestWorkers(database, { instanceIds: [one, two] });
     try {
       workers.held.set(x, answered.opened);
       await eventually(() => expect(workers.calls).toEqual([x]));
@@ -292,38 +299,33 @@ describe("workers, while a CRM's transaction holds the contact whose call is in 
       await workers.stop();
     }
     expect(await readContacts(database.pool, one)).toMatchObject(
-      Array.from({ length: 9 }, () => ({ due_at: null, claimed_by: null })),
+      Array.from({ length: 9 }, () => ({ due_at: null, in_flight_epoch: null })),
     );
   });
 
-  test("call it once although it stays held beyond the lease of the claim, before and after the answer", async () => {
+  test("call it once although the lease goes from hand to hand, before and after the answer", async () => {
     const instanceId = await addInstance(database);
     const x = toChatId(1);
     await acceptContacts(database.pool, instanceId, [x]);
     const answered = createGate();
-    const workers = openWorkers(2, 3_000, [instanceId]);
-    const seeClaims = async (more: number) => {
-      const before = workers.countClaims();
-      await eventually(() => expect(workers.countClaims()).toBeGreaterThan(before + more));
+    // Another instance always waits: no run keeps its lease only to wait for an answer.
+    const workers = openTestWorkers(database, { instanceIds: [instanceId], processes: 2, othersWait: true });
+    const seeLeases = async (more: number) => {
+      const before = workers.countLeases();
+      await eventually(() => expect(workers.countLeases()).toBeGreaterThan(before + more));
     };
-    const seeClaimable = async () =>
-      eventually(async () =>
-        expect(await readContact(database.pool, instanceId)).toMatchObject({ claimable: true }),
-      );
     try {
       workers.held.set(x, answered.opened);
       await eventually(() => expect(workers.calls).toEqual([x]));
       await crm.enqueue(instanceId, [x]);
-      await seeClaimable();
-      await seeClaims(4);
-      expect(await listAside()).toMatchObject([{ chat_id: x, kind: null }]);
+      await seeLeases(4);
       answered.open();
       await eventually(async () => expect(await listAside()).toMatchObject([{ chat_id: x, kind: "answer" }]));
       await crm.query("commit");
-      await seeClaims(4);
+      await seeLeases(4);
       await apply();
       expect(await readContact(database.pool, instanceId)).toMatchObject({ status: "absent", due_at: null });
-      await seeClaims(4);
+      await seeLeases(4);
       expect(workers.calls).toEqual([x]);
     } finally {
       answered.open();
@@ -334,7 +336,7 @@ describe("workers, while a CRM's transaction holds the contact whose call is in 
   test("stop, and leave the answer in the ledger for the next process", async () => {
     const instanceId = await addInstance(database);
     await acceptContacts(database.pool, instanceId, [toChatId(1)]);
-    const workers = openWorkers(1, 30_000, [instanceId]);
+    const workers = openTestWorkers(database, { instanceIds: [instanceId] });
     const answered = createGate();
     workers.held.set(toChatId(1), answered.opened);
     await eventually(() => expect(workers.calls).toHaveLength(1));
@@ -346,7 +348,7 @@ describe("workers, while a CRM's transaction holds the contact whose call is in 
     await apply();
     expect(await readContact(database.pool, instanceId)).toMatchObject({
       status: "absent",
-      claimed_by: null,
+      in_flight_epoch: null,
     });
   });
 });

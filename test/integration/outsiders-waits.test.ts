@@ -16,7 +16,7 @@ import { withClient } from "../../src/store/postgres/with-client.ts";
 import {
   acceptContacts,
   addInstance,
-  claim,
+  ask,
   paceSettings,
   present,
   readContacts,
@@ -67,8 +67,8 @@ describe("a role that takes every advisory lock it knows of", () => {
     const { pool } = impatient;
     await acceptContacts(pool, instanceId, [toChatId(1)]);
     const ledger = createRunLedger(impatient, paceSettings);
-    const { runId, contacts } = await claim(ledger, instanceId);
-    const records = contacts.map(({ contactId }) => toRecord(contactId, runId, 1, present("/a.jpg")));
+    const { epoch, contacts } = await ask(ledger, instanceId);
+    const records = contacts.map(({ contactId }) => toRecord(contactId, epoch, 1, present("/a.jpg")));
     await ledger.saveLookups(records);
     expect(await readContacts(pool, instanceId)).toMatchObject([{ version: "/a.jpg" }]);
     const { items } = await createChangeReader(pool)([instanceId], 0, 10);

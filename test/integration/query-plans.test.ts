@@ -2,13 +2,13 @@ import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ChatId } from "../../src/domain/chat-id.ts";
-import type { ClaimedContact } from "../../src/domain/lookup/claim.ts";
+import { priorities, type Place, type QueuedContact } from "../../src/domain/ledger/due-queue.ts";
+import type { HeldLease } from "../../src/domain/ledger/lease.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { releaseLeadMs } from "../../src/domain/resync/decide-release.ts";
 import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
 import { cancelBatch } from "../../src/store/batches/cancel-batch.ts";
 import { countRefreshes } from "../../src/store/resync/count-refreshes.ts";
-import { openDatabase, type Database } from "../../src/store/postgres/database.ts";
 import { findAnswered } from "../../src/store/batches/find-answered.ts";
 import { findContacts } from "../../src/store/contacts/find-contacts.ts";
 import {
@@ -33,10 +33,12 @@ import { createChangeRemover } from "../../src/store/retention/remove-old-change
 import { createErasureRemover } from "../../src/store/retention/remove-old-erasures.ts";
 import { findLastNightAt, openNight, prepareNight } from "../../src/store/resync/resync-nights.ts";
 import { retryBatch } from "../../src/store/batches/retry-batch.ts";
+import { removeOldArrivals } from "../../src/store/work/arrivals.ts";
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import { openSourceSync } from "../../src/store/resync/sync-source.ts";
 import { withClient } from "../../src/store/postgres/with-client.ts";
 import { writeActivity } from "../../src/store/status/worker-activity.ts";
+import { nodesOf, openExplained, type Explained } from "../support/explained.ts";
 import { acceptContacts, addInstance, paceSettings, present, toRecord } from "../support/ledger.ts";
 import { releaseOnce } from "../support/resync.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
@@ -64,7 +66,10 @@ interface Stage {
   readonly besides: pg.Pool;
   readonly instanceIds: readonly InstanceId[];
   readonly now: Date;
-  claimed: ClaimedContact[];
+  /** The lease of the first instance, the contacts that it has read, and how far. */
+  held: HeldLease | undefined;
+  readonly asked: QueuedContact[];
+  readonly places: Map<string, Place>;
 }
 
 interface Call {
@@ -76,17 +81,16 @@ interface Call {
   readonly run: (stage: Stage) => Promise<unknown>;
 }
 
-const runId = randomUUID();
+/** The process of all leases. */
+const owner = randomUUID();
 const deadline = { deadlineMs: 30_000 };
 
-const claim = async (stage: Stage, instanceId = stage.instanceIds[0]!) => {
-  const request = { instanceId, runId, laneId: runId, limit: 6, windowMs: 600 };
-  const result = await stage.ledger.claimDueContacts(request);
-  expect(result.kind).toBe("claimed");
-  if (result.kind === "claimed") stage.claimed.push(...result.claim.contacts);
+const takeLease = async (stage: Stage) => {
+  const instanceId = stage.instanceIds[0]!;
+  const lease = await stage.ledger.takeLease(instanceId, owner);
+  expect(lease.kind).toBe("taken");
+  if (lease.kind === "taken") stage.held = { instanceId, epoch: lease.epoch, calls: 3, turns: [0, 0, 0] };
 };
-const fences = ({ claimed }: Stage, count: number) =>
-  claimed.splice(0, count).map(({ contactId }) => ({ contactId, runId }));
 const remove = async ({ pool }: Stage, removeSome: Parameters<typeof removeInSteps>[1]["removeSome"]) => {
   const signal = new AbortController().signal;
   const removal = { gate: "old batches" as const, removeSome, signal, sleep: async () => undefined };
@@ -212,41 +216,98 @@ const calls: readonly Call[] = [
 
   // Instance runs.
   {
-    name: "claimDueContacts",
-    reads: ["contacts", "instances"],
+    name: "takeLease",
+    reads: ["instances"],
     times: timesPrepared,
-    run: (stage) => claim(stage),
+    run: (stage) => takeLease(stage),
   },
-  { name: "extendClaims", reads: ["contacts"], run: (stage) => stage.ledger.extendClaims(fences(stage, 3)) },
   {
-    name: "releaseClaims",
-    reads: ["contacts"],
-    run: (stage) => stage.ledger.releaseClaims(fences(stage, 3)),
+    name: "renewLeases",
+    reads: ["instances"],
+    times: timesPrepared,
+    async run({ ledger, held }) {
+      const { leases } = await ledger.renewLeases(owner, [held!]);
+      expect(leases).toMatchObject([{ kind: "renewed" }]);
+    },
+  },
+  {
+    name: "listLeases, and endDeadLeases",
+    reads: ["instances"],
+    times: timesPrepared,
+    async run({ ledger }) {
+      const seen = await ledger.listLeases("00000000-0000-4000-8000-000000000000");
+      expect(seen.length).toBeGreaterThan(0);
+      await ledger.endDeadLeases(seen.map((lease) => ({ ...lease, mark: "another" })));
+    },
+  },
+  {
+    name: "readDue",
+    reads: ["contacts", "avatars", "lookups_aside"],
+    times: timesPrepared,
+    async run(stage) {
+      const [instanceId] = stage.instanceIds;
+      const requests = priorities.flatMap((priority) =>
+        [false, true].map((isTurned) => ({
+          instanceId: instanceId!,
+          priority,
+          isTurned,
+          after: stage.places.get(`${priority} ${isTurned}`) ?? { by: -1, contactId: 0 },
+          limit: 6,
+        })),
+      );
+      for (const [at, contacts] of (await stage.ledger.readDue(requests)).entries()) {
+        const { priority, isTurned } = requests[at]!;
+        stage.asked.push(...contacts);
+        const last = contacts.at(-1);
+        if (last) stage.places.set(`${priority} ${isTurned}`, last.place);
+      }
+    },
+  },
+  {
+    name: "noteArrivals, readArrivals and removeOldArrivals",
+    reads: ["arrivals"],
+    times: timesPrepared,
+    async run({ ledger, pool, instanceIds }) {
+      const { horizon } = await ledger.readArrivals(undefined);
+      await ledger.noteArrivals(instanceIds);
+      expect((await ledger.readArrivals(horizon)).arrivals.length).toBeGreaterThanOrEqual(instanceCount);
+      await removeOldArrivals(pool);
+    },
   },
   {
     name: "putOff",
     reads: ["contacts"],
-    run: (stage) => stage.ledger.putOff(fences(stage, 1)[0]!, "no answer"),
+    run: ({ ledger, asked, held }) =>
+      ledger.putOff({ contactId: asked.shift()!.contactId, epoch: held!.epoch }, "no answer"),
   },
   {
     name: "saveLookups",
     reads: ["contacts", "avatars", "resync_runs"],
     times: timesPrepared,
     async run(stage) {
-      const contacts = stage.claimed.splice(0, 4);
+      const contacts = stage.asked.splice(0, 4);
       expect(contacts).toHaveLength(4);
       const refresh = { at: new Date(stage.now.getTime() + dayMs), step: 18 };
       const records = contacts.map(({ contactId }) =>
-        toRecord(contactId, runId, Date.now(), present("/new.jpg")),
+        toRecord(contactId, stage.held!.epoch, Date.now(), present("/new.jpg")),
       );
       await stage.ledger.saveLookups(records.map((record) => ({ ...record, refresh })));
     },
   },
   {
-    name: "reserveCalls",
-    reads: ["instances"],
-    run: ({ ledger, instanceIds: [instanceId] }) =>
-      ledger.reserveCalls({ instanceId: instanceId!, laneId: runId, calls: 3 }),
+    name: "handOver",
+    reads: ["contacts", "instances"],
+    times: timesPrepared,
+    async run(stage) {
+      const inFlight = stage.asked.splice(0, 3).map(({ contactId }) => contactId);
+      await stage.ledger.handOver(owner, {
+        ...stage.held!,
+        nextCallInMs: 0,
+        recentAgesMs: [0],
+        inFlight,
+      });
+      await takeLease(stage);
+    },
   },
   {
     name: "holdInstance",
@@ -254,7 +315,7 @@ const calls: readonly Call[] = [
     async run({ ledger, instanceIds, besides }) {
       const instanceId = instanceIds.at(-1)!;
       const { rows } = await besides.query<{ chat_id: ChatId }>(
-        "select chat_id from avatars.contacts where instance_id = $1 and due_at < now() and claimed_by is null limit 3",
+        "select chat_id from avatars.contacts where instance_id = $1 and due_at < now() and in_flight_epoch is null limit 3",
         [instanceId],
       );
       const allowedChatIds = rows.map((row) => row.chat_id);
@@ -262,9 +323,17 @@ const calls: readonly Call[] = [
     },
   },
   {
-    name: "claimDueContacts of a hold that leaves some chats",
-    reads: ["contacts"],
-    run: (stage) => claim(stage, stage.instanceIds.at(-1)),
+    name: "readAllowed of a hold that leaves some chats",
+    reads: ["contacts", "lookups_aside"],
+    times: timesPrepared,
+    async run({ ledger, instanceIds, besides }) {
+      const instanceId = instanceIds.at(-1)!;
+      const { rows } = await besides.query<{ chat_ids: ChatId[] }>(
+        "select allowed_chat_ids as chat_ids from avatars.instances where id = $1",
+        [instanceId],
+      );
+      expect(await ledger.readAllowed(instanceId, rows[0]!.chat_ids, [], 6)).not.toEqual([]);
+    },
   },
   {
     name: "prolongHold",
@@ -288,7 +357,11 @@ const calls: readonly Call[] = [
     name: "throttle",
     reads: ["instances", "resync_runs"],
     run: ({ ledger, instanceIds }) =>
-      ledger.throttle(instanceIds.at(-1)!, { by: "provider", retryAfterMs: undefined }, Date.now()),
+      ledger.throttle(
+        instanceIds.at(-1)!,
+        { by: "provider", retryAfterMs: undefined, before: { taken: 5, refused: 4, isAnswering: true } },
+        Date.now(),
+      ),
   },
   {
     name: "reserveStateCall",
@@ -318,7 +391,7 @@ const calls: readonly Call[] = [
     run: ({ pool, instanceIds }) =>
       writeActivity(
         pool,
-        runId,
+        owner,
         instanceIds.map((instanceId) => ({
           instanceId,
           inFlight: 1,
@@ -460,62 +533,24 @@ const calls: readonly Call[] = [
   },
 ];
 
-/** A statement as it was carried out. */
-interface Plan {
-  readonly "Query Text": string;
-  readonly Plan: PlanNode;
-}
-
-interface PlanNode {
-  readonly "Node Type": string;
-  readonly "Relation Name"?: string;
-  readonly Plans?: readonly PlanNode[];
-}
-
-function* nodesOf(node: PlanNode): Generator<PlanNode> {
-  yield node;
-  for (const child of node.Plans ?? []) yield* nodesOf(child);
-}
-
 let database: TestDatabase;
-let explained: Database;
+let explained: Explained;
+/** As the worker's own for leases and reads. */
+let explainedByIndex: Explained;
 let instanceIds: InstanceId[];
-const plans: Plan[] = [];
 
 beforeAll(async () => {
   database = await openTestDatabase();
   instanceIds = await Promise.all(Array.from({ length: instanceCount }, async () => addInstance(database)));
   await fillTables(database.pool, instanceIds);
-  explained = await openExplained(database);
+  explained = await openExplained(database, { maxConnections: 4 });
+  explainedByIndex = await openExplained(database, { maxConnections: 4, readsByIndex: true });
 });
 afterAll(async () => {
   await explained?.close();
+  await explainedByIndex?.close();
   await database?.close();
 });
-
-/** Connections on which the server tells the plan of each statement that ends, also of those within functions. */
-async function openExplained({ pool, url }: TestDatabase): Promise<Database> {
-  const name = new URL(url).pathname.slice(1);
-  for (const setting of [
-    "session_preload_libraries = 'auto_explain'",
-    "auto_explain.log_min_duration = 0",
-    "auto_explain.log_nested_statements = on",
-    "auto_explain.log_format = 'json'",
-    "client_min_messages = 'log'",
-  ])
-    await pool.query(`alter database ${name} set ${setting}`);
-  const explained = await openDatabase({ url, maxConnections: 4 });
-  const known = new WeakSet<pg.PoolClient>();
-  explained.pool.on("acquire", (client) => {
-    if (known.has(client)) return;
-    known.add(client);
-    client.on("notice", ({ message = "" }) => {
-      const [, json] = /^duration: .*? plan:\n(.*)$/s.exec(message) ?? [];
-      if (json !== undefined) plans.push(JSON.parse(json) as Plan);
-    });
-  });
-  return explained;
-}
 
 async function fillTables(pool: pg.Pool, instanceIds: readonly InstanceId[]): Promise<void> {
   for (const table of [...largeTables, "batches", "resync_runs", "instances", "idempotency_keys"])
@@ -599,19 +634,23 @@ describe.each(["no statistics", "statistics"])("with %s", (which) => {
     );
     stage = {
       pool: explained.pool,
-      ledger: createRunLedger(explained, paceSettings),
+      ledger: createRunLedger(explained, paceSettings, explainedByIndex),
       besides: pool,
       instanceIds,
       now: rows[0]!.now,
-      claimed: [],
+      held: undefined,
+      asked: [],
+      places: new Map(),
     };
   });
 
   // In this order: each finds what the ones before it have left.
   test.each(calls)("$name reads no large table as a whole", async (call) => {
     const { reads, times = 1, run } = call;
-    plans.length = 0;
+    const pools = [explained, explainedByIndex];
+    for (const { plans } of pools) plans.length = 0;
     for (let n = 0; n < times; n += 1) await run(stage);
+    const plans = pools.flatMap((pool) => pool.plans);
     expect(plans.length).toBeGreaterThanOrEqual(times);
     const nodes = plans.flatMap((plan) => [...nodesOf(plan.Plan)]);
     expect(nodes.map((node) => node["Relation Name"])).toEqual(expect.arrayContaining([...reads]));

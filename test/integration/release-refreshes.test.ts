@@ -178,20 +178,29 @@ describe("contacts are released", () => {
     await addResting(database.pool, instanceId, many(400));
     const runId = await openRun(database.pool, instanceId, now);
     await releaseOnce(database.pool, runId, now);
+    // The holder of the lease has called all of them.
     await database.pool.query(
-      `update avatars.contacts set claimed_by = gen_random_uuid(), claimed_until = now() + interval '30 seconds'
-       where instance_id = $1 and due_at is not null`,
+      `update avatars.instances set turns[3] = (select max(turn) from avatars.contacts where instance_id = $1) where id = $1`,
       [instanceId],
     );
     expect(await releaseOnce(database.pool, runId, new Date(now.getTime() + 6_000))).toMatchObject({
       released: 60,
     });
+    // The lease was handed over in the middle of its calls.
     await database.pool.query(
-      `update avatars.contacts set claimed_by = null, claimed_until = null, turn = null, due_at = now() + interval '5 minutes'
+      `update avatars.contacts set in_flight_epoch = 1, in_flight_until = now() + interval '30 seconds'
        where instance_id = $1 and due_at is not null`,
       [instanceId],
     );
     expect(await releaseOnce(database.pool, runId, new Date(now.getTime() + 12_000))).toMatchObject({
+      released: 60,
+    });
+    await database.pool.query(
+      `update avatars.contacts set in_flight_epoch = null, in_flight_until = null, turn = null, due_at = now() + interval '5 minutes'
+       where instance_id = $1 and due_at is not null`,
+      [instanceId],
+    );
+    expect(await releaseOnce(database.pool, runId, new Date(now.getTime() + 18_000))).toMatchObject({
       released: 60,
     });
   });

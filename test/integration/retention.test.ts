@@ -34,7 +34,8 @@ import { eventually } from "../support/eventually.ts";
 import {
   acceptContacts,
   addInstance,
-  claim,
+  ask,
+  giveBack,
   hashErased,
   paceSettings,
   present,
@@ -182,11 +183,14 @@ async function readBatchIds(): Promise<string[]> {
 
 async function answer(of: Database, id = instanceId): Promise<void> {
   const ledger = createRunLedger(of, paceSettings);
-  const { runId, contacts } = await claim(ledger, id);
+  const asked = await ask(ledger, id);
   const nowMs = await readDatabaseNow(pool);
   await ledger.saveLookups(
-    contacts.map(({ contactId }) => toRecord(contactId, runId, nowMs, present(`/${randomUUID()}.jpg`))),
+    asked.contacts.map(({ contactId }) =>
+      toRecord(contactId, asked.epoch, nowMs, present(`/${randomUUID()}.jpg`)),
+    ),
   );
+  await giveBack(ledger, id, asked);
 }
 
 /** With connections that fail where they would wait for a lock. */

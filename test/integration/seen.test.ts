@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { InstanceActivity } from "../../src/domain/views/instance-activity.ts";
 import { simulatedInstanceId, type InstanceId } from "../../src/domain/instance-id.ts";
+import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
 import { initialMarginMs } from "../../src/domain/pace/refusal-constants.ts";
 import {
   findDueInstances,
@@ -15,15 +16,17 @@ import { countBacklog, readGauges } from "../../src/store/status/read-gauges.ts"
 import { createRunLedger } from "../../src/store/work/run-ledger.ts";
 import { readStatus } from "../../src/store/status/read-status.ts";
 import { writeActivity } from "../../src/store/status/worker-activity.ts";
-import { acceptContacts, addInstance, claim, paceSettings, toChatId } from "../support/ledger.ts";
+import { acceptContacts, addInstance, ask, giveBack, paceSettings, toChatId } from "../support/ledger.ts";
 import { openTestDatabase, type TestDatabase } from "../support/test-database.ts";
 
 const deadlineMs = 5_000;
 let database: TestDatabase;
+let ledger: RunLedger;
 let id: InstanceId;
 
 beforeAll(async () => {
   database = await openTestDatabase();
+  ledger = createRunLedger(database, paceSettings);
 });
 afterAll(async () => database.close());
 beforeEach(async () => {
@@ -35,6 +38,13 @@ const set = async (assignments: string, instanceId = id) =>
   database.pool.query(`update avatars.instances set ${assignments} where id = $1`, [instanceId]);
 const setContacts = async (assignments: string, where = "true") =>
   database.pool.query(`update avatars.contacts set ${assignments} where instance_id = $1 and ${where}`, [id]);
+/** A process gives the lease back while it asks for all that is due. */
+async function handOverAll(): Promise<void> {
+  const lease = await ask(ledger, id);
+  const inFlight = lease.contacts.map(({ contactId }) => contactId);
+  await giveBack(ledger, id, lease, inFlight);
+}
+
 const isDue = async () => (await findDueInstances(database.pool)).includes(id);
 const isStalled = async () => (await findStalledInstances(database.pool)).includes(id);
 
@@ -202,11 +212,19 @@ describe("an instance is found by the sweep", () => {
     expect(await isDue()).toBe(true);
   });
 
-  test("when a claim has run out, but not while it lasts", async () => {
+  test("when no process holds its lease any more, but not while one does, which finds its contacts itself", async () => {
     await acceptContacts(database.pool, id, chats(2));
-    await claim(createRunLedger(database, paceSettings), id);
+    const lease = await ask(ledger, id);
     expect(await isDue()).toBe(false);
-    await setContacts("claimed_until = now()");
+    await giveBack(ledger, id, lease);
+    expect(await isDue()).toBe(true);
+  });
+
+  test("when calls that were in flight at a hand-over have run out, but not while they may be answered", async () => {
+    await acceptContacts(database.pool, id, chats(2));
+    await handOverAll();
+    expect(await isDue()).toBe(false);
+    await setContacts("in_flight_until = now()");
     expect(await isDue()).toBe(true);
   });
 
@@ -263,6 +281,19 @@ describe("a health check", () => {
     expect(await isStalled()).toBe(false);
   });
 
+  test("does not name an instance whose lease is renewed, however long ago it was handed over last", async () => {
+    await acceptContacts(database.pool, id, chats(1));
+    const lease = await ask(ledger, id);
+    await set("next_call_at = now() - interval '1 hour'");
+    await setContacts("due_at = now() - interval '1 hour'");
+    expect(await isStalled()).toBe(false);
+    // Its process is gone, and so are all that would end its lease.
+    await set("leased_until = now() - interval '3 minutes'");
+    expect(await isStalled()).toBe(true);
+    await giveBack(ledger, id, lease);
+    expect(await isStalled()).toBe(false);
+  });
+
   test("names held instances only while contacts wait for them", async () => {
     await set("state = 'held', held_reason = 'blocked', held_until = now() + interval '1 day'");
     const find = async () =>
@@ -306,9 +337,10 @@ describe("what the metrics read", () => {
     expect(backlogs.map(({ instanceId }) => instanceId)).not.toContain(simulatedInstanceId);
   });
 
-  test("does not count claimed contacts as waiting to be claimed, and tells the reason of a hold", async () => {
+  test("does not count contacts in flight among those that wait for a call, and tells the reason of a hold", async () => {
     await acceptContacts(database.pool, id, chats(2));
-    await claim(createRunLedger(database, paceSettings), id);
+    await handOverAll();
+    expect(await readOne()).toMatchObject({ due: 0, claimed: 2, oldestDueAt: undefined });
     await set("state = 'held', held_reason = 'expired', held_until = now() + interval '1 hour'");
     expect(await readGaugesOfOne()).toMatchObject({
       state: "held",

@@ -38,7 +38,7 @@ describe.each(listBackends())("10,000 contacts with the queue in $name", (backen
     const failed = calls.filter(({ outcome }) => /timeout|50|html|truncated/.test(outcome));
     expect(calls.length - refused.length).toBe(chats.length + failed.length);
     expect(contacts.reduce((sum, { attempts }) => sum + attempts, 0)).toBe(calls.length - refused.length);
-    expect(contacts.some(({ claimed }) => claimed)).toBe(false);
+    expect(contacts.some(({ inFlight }) => inFlight)).toBe(false);
 
     worker.child.kill("SIGTERM");
     expect(await worker.ended).toMatchObject({ code: 0 });

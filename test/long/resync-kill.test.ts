@@ -131,7 +131,7 @@ describe.skipIf(redis === undefined)("a night of two workers", () => {
     expect(nights).toHaveLength(1);
     const { rows: rest } = await pool.query(
       `select external_ref from avatars.contacts where due_at is not null or turn is not null or resync_run_id is not null
-         or claimed_by is not null or refresh_at <= now() or refresh_at is null and external_ref <> 'never due'
+         or in_flight_epoch is not null or refresh_at <= now() or refresh_at is null and external_ref <> 'never due'
          or external_ref = 'due' and (checked_at is null or attempts <> 1)`,
     );
     expect(rest).toEqual([]);

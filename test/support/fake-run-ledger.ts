@@ -1,21 +1,24 @@
 import type { ChatId } from "../../src/domain/chat-id.ts";
-import type { ClaimedContact, ClaimResult } from "../../src/domain/lookup/claim.ts";
-import { slotSpacingMs } from "../../src/domain/pace/pacer.ts";
+import type { QueuedContact } from "../../src/domain/ledger/due-queue.ts";
+import type { HandOver, HeldLease, LeaseRefusal } from "../../src/domain/ledger/lease.ts";
+import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
 import { noPast } from "./refresh.ts";
-import type { ClaimFence, ClaimRequest, Reservation, RunLedger } from "../../src/domain/ledger/run-ledger.ts";
 
 export interface FakeRunLedger extends RunLedger {
-  /** Contacts that may still be claimed. */
-  due: number;
-  readonly claims: ClaimRequest[];
-  readonly released: ClaimFence[];
-  /** What the next claim answers instead of contacts. */
-  refuse: ClaimResult["kind"] | undefined;
-  /** Awaited by each claim before it answers. */
-  beforeClaim: () => Promise<void> | void;
-  /** Answers a reservation of slots; undefined: the instance may not be called. */
-  reserve: (calls: number) => Reservation | undefined;
-  /** The instance, as the next claim finds it. */
+  /** Contacts that are due, in the order of their ids. */
+  readonly due: QueuedContact[];
+  readonly handedOver: HandOver[];
+  /** How far each renewal has told that the run has come. */
+  readonly renewed: HeldLease[];
+  /** How often it was looked how the instance is set. */
+  looks: number;
+  /** How many contacts of a queue each look has asked for. */
+  readonly limits: number[];
+  /** Why the instance may not be called: told to who takes its lease, or renews it. */
+  refuse: LeaseRefusal | undefined;
+  /** Awaited by each look before it answers. */
+  beforeRead: () => Promise<void> | void;
+  /** The instance, as the next renewal finds it. */
   instance: FakeInstance;
 }
 
@@ -23,74 +26,96 @@ export interface FakeInstance {
   readonly requestsPerSecond: number;
   readonly maxInFlight: number;
   readonly probing?: boolean;
+  readonly allowedChatIds?: readonly ChatId[];
 }
 
-const marginMs = 10;
-
-/** Due contacts and slots in memory, for an instance run: the run's port, not the ledger's rules. */
-export function createFakeRunLedger(instance: FakeInstance, due: number): FakeRunLedger {
-  let nextContactId = 0;
-  const offsetMs = 1e9;
-  let nextCallAtMs = 0;
-  const slots = (calls: number): Reservation => {
-    const databaseNowMs = performance.now() + offsetMs;
-    const slotsFromMs = Math.max(nextCallAtMs, databaseNowMs);
-    const { requestsPerSecond } = ledger.instance;
-    const spacingMs = slotSpacingMs({ requestsPerSecond, marginMs });
-    nextCallAtMs = slotsFromMs + calls * spacingMs;
-    return { databaseNowMs, slotsFromMs, slotsUntilMs: slotsFromMs + (calls - 1) * spacingMs };
+/** A contact that waits for its first lookup, in the turn that its id tells. */
+export function toQueued(contactId: number, more: Partial<QueuedContact> = {}): QueuedContact {
+  return {
+    contactId,
+    chatId: `${79e9 + contactId}@c.us` as ChatId,
+    attempts: 0,
+    past: noPast,
+    priority: 1,
+    isTurned: true,
+    place: { by: contactId, contactId },
+    dueAtUs: contactId,
+    ...more,
   };
+}
+
+const isAfter = ({ place }: QueuedContact, after: QueuedContact["place"]) =>
+  place.by > after.by || (place.by === after.by && place.contactId > after.contactId);
+
+/** Due contacts and a lease in memory, for an instance run: the run's port, not the ledger's rules. */
+export function createFakeRunLedger(instance: FakeInstance, due: number): FakeRunLedger {
+  let epoch = 0;
+  const toInstance = () => ({
+    apiUrl: "http://x",
+    sealedToken: "sealed",
+    marginMs: 10,
+    probing: false,
+    allowedChatIds: undefined,
+    ...ledger.instance,
+  });
   const ledger: FakeRunLedger = {
-    due,
-    claims: [],
-    released: [],
+    due: Array.from({ length: due }, (_, index) => toQueued(index + 1)),
+    handedOver: [],
+    renewed: [],
+    looks: 0,
+    limits: [],
     refuse: undefined,
-    beforeClaim: () => undefined,
-    reserve: slots,
+    beforeRead: () => undefined,
     instance,
-    async claimDueContacts(request) {
-      ledger.claims.push(request);
-      await ledger.beforeClaim();
-      if (ledger.refuse !== undefined && ledger.refuse !== "claimed") return { kind: ledger.refuse };
-      const { probing, requestsPerSecond } = ledger.instance;
-      const window = Math.ceil((requestsPerSecond * (request.windowMs ?? Infinity)) / 1000);
-      const count = Math.min(ledger.due, request.limit, probing ? 1 : window);
-      if (count === 0 && request.limit > 0) return { kind: "idle" };
-      ledger.due -= count;
-      const contacts: ClaimedContact[] = Array.from({ length: count }, () => {
-        nextContactId += 1;
-        return {
-          contactId: nextContactId,
-          chatId: `${79e9 + nextContactId}@c.us` as ChatId,
-          attempts: 0,
-          past: noPast,
-        };
+    async takeLease() {
+      if (ledger.refuse !== undefined) return { kind: ledger.refuse };
+      epoch += 1;
+      const left = { callsFromMs: 0, recentCallsMs: [], handedOverAtMs: undefined };
+      return { kind: "taken", epoch, instance: toInstance(), ...left, databaseNowMs: Date.now() };
+    },
+    async renewLeases(_owner, held) {
+      ledger.renewed.push(...held);
+      const leases = held.map(({ instanceId }) => {
+        if (ledger.refuse === "gone" || ledger.refuse === "busy")
+          return { instanceId, kind: "lost" } as const;
+        return { instanceId, kind: "renewed", instance: toInstance(), refusal: ledger.refuse } as const;
       });
-      return {
-        kind: "claimed",
-        claim: {
-          instance: {
-            apiUrl: "http://x",
-            sealedToken: "sealed",
-            probing: false,
-            marginMs,
-            ...ledger.instance,
-          },
-          contacts,
-          ...slots(count),
-        },
-      };
+      return { leases, databaseNowMs: Date.now() };
     },
-    async reserveCalls({ calls }) {
-      const { requestsPerSecond } = ledger.instance;
-      const reservation = ledger.reserve(calls);
-      return reservation && { ...reservation, pace: { requestsPerSecond, marginMs } };
+    async lookAtLease(_owner, { instanceId }) {
+      ledger.looks += 1;
+      if (ledger.refuse === "gone" || ledger.refuse === "busy") return { instanceId, kind: "lost" };
+      return { instanceId, kind: "renewed", instance: toInstance(), refusal: ledger.refuse };
     },
-    async releaseClaims(claims) {
-      ledger.released.push(...claims);
+    async handOver(_owner, lease) {
+      ledger.handedOver.push(lease);
     },
-    saveLookups: async () => ({ setAside: new Set(), left: new Set(), imageWanted: new Set() }),
-    extendClaims: async () => undefined,
+    listLeases: async () => [],
+    endDeadLeases: async () => [],
+    async readDue(requests) {
+      ledger.limits.push(...new Set(requests.map(({ limit }) => limit)));
+      await ledger.beforeRead();
+      return requests.map(({ priority, isTurned, after, limit }) =>
+        ledger.due
+          .filter((contact) => contact.priority === priority && contact.isTurned === isTurned)
+          .filter((contact) => isAfter(contact, after))
+          .slice(0, limit),
+      );
+    },
+    async readAllowed(_id, chatIds, but, limit) {
+      const isAllowed = ({ chatId, contactId }: QueuedContact) =>
+        chatIds.includes(chatId) && !but.includes(contactId);
+      return ledger.due.filter(isAllowed).slice(0, limit);
+    },
+    readArrivals: async () => ({ horizon: "1", arrivals: [] }),
+    noteArrivals: async () => undefined,
+    async saveLookups(records) {
+      for (const { contactId } of records) {
+        const at = ledger.due.findIndex((contact) => contact.contactId === contactId);
+        if (at >= 0) ledger.due.splice(at, 1);
+      }
+      return { setAside: new Set(), left: new Set(), imageWanted: new Set() };
+    },
     holdInstance: async () => undefined,
     putOff: async () => undefined,
     prolongHold: async () => undefined,

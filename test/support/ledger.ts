@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type pg from "pg";
 import type { ChatId } from "../../src/domain/chat-id.ts";
-import type { Claim } from "../../src/domain/lookup/claim.ts";
+import { priorities, type QueuedContact } from "../../src/domain/ledger/due-queue.ts";
+import type { TakenLease } from "../../src/domain/ledger/lease.ts";
 import type { LookupRecord } from "../../src/domain/ledger/lookup-record.ts";
 import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
 import type { ContactStatus } from "../../src/domain/contact-status.ts";
@@ -18,9 +19,7 @@ export const hashErased = createChatHash(Buffer.alloc(32, 7), "erased chats");
 
 export const paceSettings: LedgerSettings = {
   requestsPerSecond: 10,
-  oldestShare: 0,
-  random: () => 0,
-  claimLeaseMs: 30_000,
+  inFlightMs: 90_000,
   hashErased,
   keepsImages: false,
 };
@@ -73,13 +72,13 @@ export interface ContactState {
   readonly due_at: Date | null;
   readonly wanted_at: Date | null;
   readonly fresh_after: Date | null;
-  readonly claimed_by: string | null;
-  readonly claimed_until: Date | null;
+  readonly in_flight_epoch: string | null;
+  readonly in_flight_until: Date | null;
   readonly attempts: number;
   readonly last_error: string | null;
   readonly checked_at: Date | null;
-  /** Is it due now, and unclaimed? */
-  readonly claimable: boolean;
+  /** Is it due now, and asked for by no earlier lease? */
+  readonly is_due: boolean;
   readonly url: string | null;
   readonly url_expires_at: Date | null;
   readonly version: string | null;
@@ -93,8 +92,8 @@ export interface ContactState {
 export async function readContacts(pool: pg.Pool, instanceId: InstanceId): Promise<ContactState[]> {
   const { rows } = await pool.query<ContactState>(
     `select c.*, c.id::int as id, a.url, a.url_expires_at, a.version, a.changed_at, a.seen_at,
-       coalesce(c.due_at <= clock_timestamp() and (c.claimed_until is null or c.claimed_until <= clock_timestamp()), false)
-         as claimable,
+       coalesce(c.due_at <= clock_timestamp() and (c.in_flight_until is null or c.in_flight_until <= clock_timestamp()), false)
+         as is_due,
        array(select concat(h.from_version, '>', h.to_version) from avatars.avatar_changes h
          where h.contact_id = c.id order by h.id) as changes
      from avatars.contacts c left join avatars.avatars a on a.contact_id = c.id
@@ -111,17 +110,46 @@ export async function readContact(pool: pg.Pool, instanceId: InstanceId): Promis
   return contact;
 }
 
-/** Claims up to `limit` contacts for a run, and fails where nothing may be claimed. */
-export async function claim(
+/** A lease, and due contacts in the order in which a run asks for them. */
+export interface Asked extends TakenLease {
+  readonly owner: string;
+  readonly contacts: readonly QueuedContact[];
+}
+
+/** The due contacts of an instance, in the order in which a run asks for them: by priority, retries before turns. */
+export async function readAllDue(
   ledger: RunLedger,
   instanceId: InstanceId,
-  options: { readonly limit?: number; readonly laneId?: string } = {},
-): Promise<Claim & { readonly runId: string }> {
-  const runId = randomUUID();
-  const { limit = 1_000, laneId = randomUUID() } = options;
-  const result = await ledger.claimDueContacts({ instanceId, runId, laneId, limit });
-  if (result.kind !== "claimed") throw new Error(`not claimed: ${result.kind}`);
-  return { ...result.claim, runId };
+  limit = 1_000,
+): Promise<QueuedContact[]> {
+  const after = { by: -1, contactId: 0 };
+  const requests = priorities.flatMap((priority) =>
+    [false, true].map((isTurned) => ({ instanceId, priority, isTurned, after, limit })),
+  );
+  return (await ledger.readDue(requests)).flat().slice(0, limit);
+}
+
+/** Takes the lease of an instance and reads up to `limit` due contacts; fails where it may not be called. */
+export async function ask(
+  ledger: RunLedger,
+  instanceId: InstanceId,
+  options: { readonly limit?: number; readonly owner?: string } = {},
+): Promise<Asked> {
+  const { limit = 1_000, owner = randomUUID() } = options;
+  const lease = await ledger.takeLease(instanceId, owner);
+  if (lease.kind !== "taken") throw new Error(`no lease: ${lease.kind}`);
+  return { ...lease, owner, contacts: await readAllDue(ledger, instanceId, limit) };
+}
+
+/** Gives a lease back, with these contacts in flight. */
+export async function giveBack(
+  ledger: RunLedger,
+  instanceId: InstanceId,
+  { owner, epoch }: Pick<Asked, "owner" | "epoch">,
+  inFlight: readonly number[] = [],
+): Promise<void> {
+  const left = { nextCallInMs: 0, recentAgesMs: [], calls: 0, turns: [0, 0, 0] as const };
+  await ledger.handOver(owner, { instanceId, epoch, ...left, inFlight });
 }
 
 /** The database's clock, ms. */
@@ -167,9 +195,16 @@ export const release: ContactDecision = { kind: "release", error: "instance held
 
 export function toRecord(
   contactId: number,
-  runId: string,
+  epoch: number,
   askedAtMs: number,
   decision: ContactDecision,
 ): LookupRecord {
-  return { contactId, runId, askedAtMs, decision, refresh: undefined };
+  return {
+    contactId,
+    instanceId: "1101000001" as InstanceId,
+    epoch,
+    askedAtMs,
+    decision,
+    refresh: undefined,
+  };
 }

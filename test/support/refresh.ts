@@ -1,4 +1,4 @@
-import type { ContactPast } from "../../src/domain/lookup/claim.ts";
+import type { ContactPast } from "../../src/domain/lookup/due-contact.ts";
 import type { RefreshPolicy } from "../../src/domain/refresh/refresh-policy.ts";
 
 const dayMs = 86_400_000;

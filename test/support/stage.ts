@@ -21,7 +21,8 @@ export interface StoredContact {
   readonly attempts: number;
   readonly lastError: string | null;
   readonly externalRef: string | null;
-  readonly claimed: boolean;
+  /** A lease that was handed over has left it in flight. */
+  readonly inFlight: boolean;
   readonly pending: boolean;
   readonly version: string | null;
   readonly url: string | null;
@@ -147,7 +148,7 @@ export async function openStage({ backend, env, ...options }: StageOptions = {})
     async readContacts(instanceId) {
       const { rows } = await database.pool.query<StoredContact>(
         `select c.chat_id as "chatId", c.status, c.attempts, c.last_error as "lastError",
-           c.external_ref as "externalRef", c.claimed_by is not null as claimed, c.wanted_at is not null as pending,
+           c.external_ref as "externalRef", c.in_flight_epoch is not null as "inFlight", c.wanted_at is not null as pending,
            a.version, a.url
          from avatars.contacts c left join avatars.avatars a on a.contact_id = c.id
          where c.instance_id = $1 order by c.chat_id collate "C"`,

@@ -36,6 +36,8 @@ export interface InstanceRow {
   readonly holdCount: number;
   readonly marginMs: number | null;
   readonly slowdown: number;
+  /** Where its pace began after the provider refused; null: it never took of the pace. */
+  readonly climbRate: number | null;
 }
 
 /** A stage with instances that get into trouble, all worked on by one worker. */
@@ -97,7 +99,8 @@ export async function openTroubleStage(options: StageOptions): Promise<TroubleSt
     async readInstance(id) {
       const { rows } = await database.pool.query<InstanceRow>(
         `select state, held_reason as "heldReason", held_since as "heldSince", held_until as "heldUntil",
-           hold_count as "holdCount", margin_ms as "marginMs", slowdown
+           hold_count as "holdCount", margin_ms as "marginMs", slowdown,
+           climb_rate as "climbRate"
          from avatars.instances where id = $1`,
         [id],
       );
@@ -138,7 +141,7 @@ export async function openTroubleStage(options: StageOptions): Promise<TroubleSt
         const contacts = await stage.readContacts(id);
         expect(toAnswers(contacts)).toEqual(before);
         const harmed = contacts.filter(
-          ({ attempts, claimed, pending }) => attempts > 0 || claimed || !pending,
+          ({ attempts, inFlight, pending }) => attempts > 0 || inFlight || !pending,
         );
         expect(harmed).toEqual([]);
       });

@@ -28,7 +28,7 @@ describe.skipIf(redis === undefined)("a Redis that loses everything", () => {
     await eventually(async () => expect(await stage.countPending(instanceId)).toBe(0), 90_000);
     const contacts = await stage.readContacts(instanceId);
     expect(toAnswers(contacts)).toEqual(toTruths(stage.simulator, instanceId, chats));
-    expect(contacts.filter(({ claimed, attempts }) => claimed || attempts !== 1)).toEqual([]);
+    expect(contacts.filter(({ inFlight, attempts }) => inFlight || attempts !== 1)).toEqual([]);
     expect([...countAsked(stage.simulator, instanceId)].filter(([, count]) => count !== 1)).toEqual([]);
   }
 

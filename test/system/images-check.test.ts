@@ -68,10 +68,25 @@ test("a check tells what is missing and what is too much, and a repair mends it"
   expect(await listFiles()).not.toContain(orphan);
   expect(await countWanted()).toBe(1);
 
-  await stage.startWorker(env);
+  const worker = await stage.startWorker(env);
   await eventually(async () => expect(await countWanted()).toBe(0));
+  worker.child.kill("SIGTERM");
+  await worker.ended;
   expect(await listFiles()).toContain(one);
   expect(await stage.run(["images", "check"], { env })).toMatchObject({ code: 0 });
+});
+
+test("a check tells of no image that a worker is about to remove, and a repair leaves it to that", async () => {
+  await stage.database.pool.query(
+    "delete from avatars.contacts where id in (select contact_id from avatars.avatars where image_sha256 is not null limit 3)",
+  );
+  const before = await listFiles();
+  const { code, stdout } = await stage.run(["images", "check", "--repair", "--json"], { env });
+  expect({ code, check: JSON.parse(stdout) as unknown }).toMatchObject({
+    code: 0,
+    check: { missing: 0, unshown: 0, orphans: 0 },
+  });
+  expect(await listFiles()).toEqual(before);
 });
 
 test("a check says where images are off", async () => {

@@ -119,7 +119,7 @@ describe("an API that stops", () => {
     expect(await second.run.ended).toMatchObject({ code: 130, signal: null });
   });
 
-  test("up stops its API and its worker, with every answer saved and no contact claimed", async () => {
+  test("up stops its API and its worker, with every answer saved and no contact left in flight", async () => {
     const instanceId = "1101000002";
     const chats = makeChats(300);
     const env = {
@@ -142,7 +142,7 @@ describe("an API that stops", () => {
     const asked = stage.simulator.readLog({ instanceId, method: "getAvatar" }).map(({ chatId }) => chatId);
     const contacts = await stage.readContacts(instanceId);
     const answered = contacts.filter(({ status }) => status !== "unknown");
-    expect(contacts.filter(({ claimed }) => claimed)).toEqual([]);
+    expect(contacts.filter(({ inFlight }) => inFlight)).toEqual([]);
     expect(asked.toSorted()).toEqual(answered.map(({ chatId }) => chatId));
     expect(toAnswers(answered)).toEqual(toTruths(stage.simulator, instanceId, asked.toSorted()));
   });

@@ -32,9 +32,9 @@ async function run(...args: string[]): Promise<string> {
   return stdout;
 }
 
-async function countClaimed(): Promise<number> {
+async function countLeases(): Promise<number> {
   const { rows } = await stage.database.pool.query(
-    "select from avatars.contacts where claimed_by is not null",
+    "select from avatars.instances where lease_owner is not null",
   );
   return rows.length;
 }
@@ -59,7 +59,7 @@ describe.each(listBackends())("an instance that is worked on, with the queue in 
     await awaitCalls(rate);
     expect(await run("instance", "pause", instanceId)).toMatch(/^instance 1101000001 paused/);
     const before = readCalls().length;
-    await eventually(async () => expect(await countClaimed()).toBe(0));
+    await eventually(async () => expect(await countLeases()).toBe(0));
     const after = readCalls().length;
     expect(after - before).toBeLessThan(rate * (effectMs / 1000));
     expect(await run("instance", "pause", instanceId)).toBe("instance 1101000001 is paused already\n");

@@ -103,7 +103,7 @@ describe("the activity of a process", () => {
     const observed = observe();
     const gate = createGate();
     const credentials = { instanceId, apiUrl: "http://127.0.0.1:9", token: "secret" };
-    const options = { signal: new AbortController().signal, onSent: () => undefined };
+    const options = { signal: new AbortController().signal, mayLeave: () => true };
     const getAvatar = observed.watch(async () => {
       await gate.opened;
       return present;

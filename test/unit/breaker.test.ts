@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { ChatId } from "../../src/domain/chat-id.ts";
 import { decide, type Decision } from "../../src/domain/lookup/decide.ts";
 import type { Finding } from "../../src/domain/trouble/finding.ts";
 import { toHold, type Hold } from "../../src/domain/trouble/hold.ts";
@@ -9,9 +8,10 @@ import type { Outcome } from "../../src/domain/outcome.ts";
 import { createBreaker, type Breaker } from "../../src/worker/trouble/breaker.ts";
 import type { SentCall } from "../../src/worker/trouble/sent-call.ts";
 import { createInstanceHolds } from "../../src/worker/trouble/instance-holds.ts";
-import { createLane } from "../../src/worker/run/lane.ts";
+import { createDatabaseClock } from "../../src/worker/lane/clocks.ts";
+import { createLane } from "../../src/worker/lane/lane.ts";
 import { createProbes } from "../../src/worker/trouble/probes.ts";
-import { noPast } from "../support/refresh.ts";
+import { toQueued } from "../support/fake-run-ledger.ts";
 
 const instanceId = "1101000001" as InstanceId;
 const policy = { maxAttempts: 5, retryBaseMs: 0, retryMaxMs: 0, probeBaseMs: 15_000, probeMaxMs: 600_000 };
@@ -33,8 +33,8 @@ function open({ findings = [] as Finding[] } = {}) {
     if (ledger.isAway) throw new Error("Postgres is away");
   };
   const wakes: number[] = [];
-  const lane = createLane(instanceId, { now: () => nowMs });
   const clock = { now: () => nowMs };
+  const lane = createLane(instanceId, clock, createDatabaseClock());
   const wakeAfter = (_id: InstanceId, ms: number) => void wakes.push(ms);
   const events = {
     instanceHeld: ({ hold }: { hold: Hold }) => log.push(`held ${hold.reason}`),
@@ -87,8 +87,14 @@ function open({ findings = [] as Finding[] } = {}) {
       clock,
       check,
       holds,
-      probes: createProbes({ ledger: { putOff }, check, holds, events }),
-      save: ({ contact }, { kind }) => void log.push(`${contact.contactId} ${kind}`),
+      probes: createProbes({
+        ledger: { putOff },
+        betweenSaves: async (_id, work) => work(),
+        check,
+        holds,
+        events,
+      }),
+      save: (_lane, { contact }, { kind }) => void log.push(`${contact.contactId} ${kind}`),
       wakeAfter,
       events,
     },
@@ -101,8 +107,8 @@ type World = ReturnType<typeof open>;
 
 function toCall(contactId: number, sentAt: number, probing = false): SentCall {
   return {
-    runId: "run",
-    contact: { contactId, chatId: `${79e9 + contactId}@c.us` as ChatId, attempts: 0, past: noPast },
+    epoch: 1,
+    contact: toQueued(contactId),
     instance: {
       apiUrl: "http://x",
       sealedToken: "s",
@@ -110,9 +116,11 @@ function toCall(contactId: number, sentAt: number, probing = false): SentCall {
       marginMs: 12,
       maxInFlight: 9,
       probing,
+      allowedChatIds: undefined,
     },
     askedAtMs: sentAt,
-    onSent: () => undefined,
+    mayLeave: () => true,
+    ended: () => undefined,
     sentAt,
     credentials: { instanceId, apiUrl: "http://x", token: "secret" },
   };
@@ -154,13 +162,14 @@ async function failTen({ breaker, now }: World): Promise<void> {
 }
 
 describe("the breaker", () => {
-  test("keeps the claims of those that wait, and charges them with the next answer", async () => {
+  test("settles none of those that wait, and charges each once with the next answer", async () => {
     const { breaker, log } = open();
     await fail(breaker, toCall(1, 500));
-    expect(breaker.listWaiting()).toEqual([{ contactId: 1, runId: "run" }]);
+    expect(log).toEqual([]);
     await breaker.answered(toCall(2, 600));
     expect(log).toEqual(["1 retry"]);
-    expect(breaker.listWaiting()).toEqual([]);
+    await breaker.answered(toCall(3, 700));
+    expect(log).toEqual(["1 retry"]);
     breaker.stop();
   });
 
@@ -168,10 +177,10 @@ describe("the breaker", () => {
     const world = open({ findings: [{ kind: "works" }] });
     const { breaker, lane, log, now } = world;
     const looking = fail(breaker, toCall(1, now()), outcomes.unauthorized);
-    expect(lane.whenResumed()).toBeDefined();
+    expect(lane.isPaused).toBe(true);
     await looking;
     await settled();
-    expect(lane.whenResumed()).toBeUndefined();
+    expect(lane.isPaused).toBe(false);
     expect(log).toEqual([]);
     await breaker.answered(toCall(2, now()));
     expect(log).toEqual(["1 retry"]);
@@ -187,12 +196,12 @@ describe("the breaker", () => {
     await settled();
     const released = Array.from({ length: 10 }, (_, index) => `${index + 1} release`);
     expect(log).toEqual(["held timing-out", ...released]);
-    expect(lane.epoch).toBe(1);
-    expect(lane.whenResumed()).toBeUndefined();
+    expect(lane.period).toBe(1);
+    expect(lane.isPaused).toBe(false);
     pass(5_000);
     await fail(breaker, inFlight);
     expect(log.at(-1)).toBe("99 release");
-    expect(breaker.listWaiting()).toEqual([]);
+    expect(log).toHaveLength(12);
   });
 
   test("ends its run even when the hold cannot be written down", async () => {
@@ -200,7 +209,7 @@ describe("the breaker", () => {
     world.ledger.isAway = true;
     await failTen(world);
     await settled();
-    expect(world.lane.epoch).toBe(1);
+    expect(world.lane.period).toBe(1);
     expect(world.log.slice(0, 2)).toEqual(["failed: hold instance", "1 release"]);
   });
 
@@ -352,14 +361,14 @@ describe("a refusal for the rate", () => {
     ledger.pace = pace;
     await breaker.throttled(toCall(1, now()), decision);
     expect(log).toEqual(["throttled", "1 release"]);
-    expect(lane.epoch).toBe(0);
+    expect(lane.period).toBe(0);
   });
 
   test("that says how long to wait ends the run, and wakes the instance when the wait is over", async () => {
     const { breaker, lane, ledger, now, wakes } = open();
     ledger.pace = { ...pace, until: new Date(Date.now() + 3_000) };
     await breaker.throttled(toCall(1, now()), decision);
-    expect(lane.epoch).toBe(1);
+    expect(lane.period).toBe(1);
     expect(wakes[0]).toBeGreaterThan(2_000);
   });
 
@@ -392,6 +401,6 @@ describe("a refusal for the rate", () => {
     ledger.isAway = true;
     await breaker.throttled(toCall(2, now()), decision);
     expect(log).toEqual(["1 release", "failed: throttle", "2 release"]);
-    expect(lane.epoch).toBe(1);
+    expect(lane.period).toBe(1);
   });
 });

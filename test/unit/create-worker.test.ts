@@ -26,13 +26,14 @@ test("a worker that is stopped while it looks at an instance's state releases wh
       ...ledger,
       async saveLookups(records) {
         saved.push(...records);
-        return { setAside: new Set(), left: new Set(), imageWanted: new Set() };
+        return ledger.saveLookups(records);
       },
       async holdInstance() {
         held += 1;
         return undefined;
       },
     },
+    owner: "me",
     isTransient: () => false,
     async getAvatar(_instance, _chatId, { signal }) {
       sent += 1;
@@ -59,7 +60,7 @@ test("a worker that is stopped while it looks at an instance's state releases wh
     settings: {
       sliceMs: 60_000,
       maxInFlight: undefined,
-      claimLeaseMs: 30_000,
+      oldestShare: 0,
       retry: policy,
       probe: policy,
       refresh: defaultRefreshPolicy,
@@ -76,12 +77,12 @@ test("a worker that is stopped while it looks at an instance's state releases wh
   expect(held).toBe(0);
 });
 
-test("the claim of an answer that cannot be saved now is extended as that of a call in flight", async () => {
+test("a contact whose answer cannot be saved now is in flight until then: no other run asks for it, here or elsewhere", async () => {
   const ledger = createFakeRunLedger({ requestsPerSecond: 1_000, maxInFlight: 20 }, 1);
   const away = new Error("Postgres is away");
   const back = createGate();
   const saved: number[] = [];
-  const extended: number[] = [];
+  let asked = 0;
   let isAway = true;
   const worker = createWorker({
     ledger: {
@@ -92,10 +93,72 @@ test("the claim of an answer that cannot be saved now is extended as that of a c
         back.open();
         return { setAside: new Set(), left: new Set(), imageWanted: new Set() };
       },
-      extendClaims: async (claims) => void extended.push(...claims.map(({ contactId }) => contactId)),
     },
+    owner: "me",
     isTransient: (error) => error === away,
-    getAvatar: async () => ({ outcome: { kind: "absent", scope: "chat" }, tookMs: 1 }),
+    async getAvatar() {
+      asked += 1;
+      return { outcome: { kind: "absent", scope: "chat" }, tookMs: 1 };
+    },
+    getState: async () => ({ kind: "unanswered", code: "ABORTED" }),
+    openToken: () => "token",
+    wakeAfter: () => undefined,
+    othersWait: async () => true,
+    clock: performance,
+    random: () => 0,
+    settings: {
+      sliceMs: 60_000,
+      maxInFlight: undefined,
+      oldestShare: 0,
+      retry: policy,
+      probe: policy,
+      refresh: defaultRefreshPolicy,
+    },
+    events: noEvents,
+  });
+  const stopping = new AbortController();
+  for (let runs = 1; runs <= 2; runs += 1) {
+    expect(await worker.run(instanceId, stopping.signal)).toBe("idle");
+    expect(ledger.handedOver.map(({ inFlight }) => inFlight)).toEqual(
+      // The mark of the first one lasts.
+      Array.from({ length: runs }, (_, run) => (run === 0 ? [1] : [])),
+    );
+  }
+  expect(worker.callsInFlight()).toBe(0);
+  expect(asked).toBe(1);
+  isAway = false;
+  await back.opened;
+  stopping.abort();
+  await worker.stop(0);
+  expect(saved).toEqual([1]);
+});
+
+test("a call that was not sent is no call: its contact is asked again, and nothing is written of it", async () => {
+  const kept = new Set<string>();
+  const ledger = createFakeRunLedger({ requestsPerSecond: 1_000, maxInFlight: 20 }, 3);
+  const saved: LookupRecord[] = [];
+  const counted: string[] = [];
+  const lookedUp: WorkerEvents["lookedUp"] = ({ lookup }) => void counted.push(lookup.outcome.kind);
+  const events = new Proxy({ lookedUp } as WorkerEvents, {
+    get: (known, name) => (name === "lookedUp" ? known.lookedUp : () => undefined),
+  });
+  const worker = createWorker({
+    ledger: {
+      ...ledger,
+      async saveLookups(records) {
+        saved.push(...records);
+        return ledger.saveLookups(records);
+      },
+    },
+    isTransient: () => false,
+    owner: "this process",
+    // Each connection opens too late once, but for that of the second contact.
+    async getAvatar(_instance, chatId, { mayLeave }) {
+      const isLate = !chatId.endsWith("2@c.us") && !kept.has(chatId);
+      kept.add(chatId);
+      if (isLate || !mayLeave()) return { outcome: { kind: "not-sent" }, tookMs: 1 };
+      return { outcome: { kind: "absent", scope: "chat" }, tookMs: 1 };
+    },
     getState: async () => ({ kind: "unanswered", code: "ABORTED" }),
     openToken: () => "token",
     wakeAfter: () => undefined,
@@ -105,22 +168,18 @@ test("the claim of an answer that cannot be saved now is extended as that of a c
     settings: {
       sliceMs: 60_000,
       maxInFlight: undefined,
-      claimLeaseMs: 60,
+      oldestShare: 0,
       retry: policy,
       probe: policy,
       refresh: defaultRefreshPolicy,
     },
-    events: noEvents,
+    events,
   });
   const stopping = new AbortController();
   await worker.run(instanceId, stopping.signal);
-  await eventually(() => expect(worker.callsInFlight()).toBe(0));
-  extended.length = 0;
-  await eventually(() => expect(extended.length).toBeGreaterThan(2));
-  expect(new Set(extended)).toEqual(new Set([1]));
-  isAway = false;
-  await back.opened;
-  stopping.abort();
-  await worker.stop(0);
-  expect(saved).toEqual([1]);
+  await worker.stop(60_000);
+  const decisions = saved.toSorted((a, b) => a.contactId - b.contactId).map(({ decision }) => decision);
+  const answer = { kind: "answer", status: "absent" };
+  expect(decisions).toMatchObject([answer, answer, answer]);
+  expect(counted).toEqual(["absent", "absent", "absent"]);
 });

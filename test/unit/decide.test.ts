@@ -113,8 +113,16 @@ describe("a decision", () => {
     expect(decide(outcome, 4, policy, now, 0.5)).toEqual(expected);
   });
 
+  test.each([0, 4, 100])(
+    "on a call that was not sent is to have the contact due again, after %i",
+    (spent) => {
+      const contact = { kind: "release", error: undefined };
+      expect(decide({ kind: "not-sent" }, spent, policy, now, 0.5)).toEqual({ kind: "release", contact });
+    },
+  );
+
   test("covers every kind of outcome in this file", () => {
-    const kinds = [...answers, ...failures].map(([outcome]) => outcome.kind);
+    const kinds = ["not-sent", ...[...answers, ...failures].map(([outcome]) => outcome.kind)];
     const all: Record<Outcome["kind"], true> = {
       present: true,
       absent: true,
@@ -135,6 +143,7 @@ describe("a decision", () => {
       "network-error": true,
       deadline: true,
       unclear: true,
+      "not-sent": true,
     };
     const covered = new Set([...kinds, ...instanceOutcomes.map((outcome) => outcome.kind)]);
     expect([...covered].toSorted()).toEqual(Object.keys(all).toSorted());

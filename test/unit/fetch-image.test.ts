@@ -4,6 +4,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from "node:n
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { parseHostPorts } from "../../src/domain/host-port.ts";
+import { createBodyRoom, usualBodyBytes } from "../../src/images/fetch/body-room.ts";
 import type { FetchOutcome } from "../../src/images/fetch/fetch-outcome.ts";
 import {
   createImageFetcher,
@@ -57,10 +58,10 @@ function openFetcher(options: Partial<ImageFetcherOptions> = {}) {
 /** Fetches, and looks that the outcome tells nothing that came from outside. */
 async function fetchFrom(
   base: string,
-  { signal, onBytes, ...options }: Partial<ImageFetcherOptions> & FetchOptions = {},
+  { signal, onBytes, place, ...options }: Partial<ImageFetcherOptions> & FetchOptions = {},
 ): Promise<FetchOutcome> {
   const url = `${base}/v/1_n.jpg?${signature}`;
-  const fetchOptions = { ...(signal && { signal }), ...(onBytes && { onBytes }) };
+  const fetchOptions = { ...(signal && { signal }), ...(onBytes && { onBytes }), ...(place && { place }) };
   const outcome = await openFetcher(options).fetchImage(url, fetchOptions);
   const { bytes: _, ...told } = { bytes: undefined, ...outcome };
   for (const secret of ["SIGNATURE", foreignText, "127.0.0.1", "_n.jpg"])
@@ -275,6 +276,45 @@ describe("a body that is too large", () => {
     expect(await fetchFrom(huge.url, options)).toEqual(refused("too-large"));
     expect(count).toBe(0);
     expect(await huge.readWritten()).toBeLessThan(hugeBytes / 3);
+  });
+});
+
+describe("a body that is larger than usual", () => {
+  const large = makeJpegOfSize(usualBodyBytes + 1);
+  const lengths = [
+    ["announced", { "content-length": String(2 * large.length) }] as const,
+    ["unannounced", {}] as const,
+  ];
+
+  test.each(lengths)("is in the buffer of its place, %s", async (_, headers) => {
+    const place = createBodyRoom(1).open();
+    const body = makeJpegOfSize(2 * large.length);
+    const outcome = await fetchReply(send(200, body, headers), { place });
+    expect(outcome).toMatchObject({ kind: "taken", bytes: body });
+    expect(outcome.kind === "taken" && outcome.bytes.buffer).toBe(place.enlarge()?.buffer);
+  });
+
+  test.each(lengths)(
+    "is postponed while others have the room, and its connection is gone, %s",
+    async (_, headers) => {
+      const room = createBodyRoom(1);
+      room.open().enlarge();
+      let isClosed = false;
+      // Its end never comes.
+      const reply: Reply = (response) => {
+        response.once("close", () => (isClosed = true));
+        response.writeHead(200, headers).write(large);
+      };
+      expect(await fetchReply(reply, { place: room.open() })).toEqual({ kind: "postponed" });
+      await eventually(() => expect(isClosed).toBe(true));
+    },
+  );
+
+  test("is none that takes the place of usual ones", async () => {
+    const room = createBodyRoom(1);
+    room.open().enlarge();
+    const usual = makeJpegOfSize(usualBodyBytes);
+    expect(await fetchReply(send(200, usual), { place: room.open() })).toMatchObject({ kind: "taken" });
   });
 });
 

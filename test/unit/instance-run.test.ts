@@ -1,11 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { LookupRecord } from "../../src/domain/ledger/lookup-record.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { sleep } from "../../src/lib/deadline.ts";
+import { createLeases } from "../../src/worker/lease/leases.ts";
 import type { Call } from "../../src/worker/run/call.ts";
 import { runInstance } from "../../src/worker/run/instance-run.ts";
-import { createLane, type Lane } from "../../src/worker/run/lane.ts";
+import { createDatabaseClock } from "../../src/worker/lane/clocks.ts";
+import { createDueReader } from "../../src/worker/run/due-reader.ts";
+import { createLane, type Lane } from "../../src/worker/lane/lane.ts";
 import { eventually } from "../support/eventually.ts";
-import { createFakeRunLedger, type FakeRunLedger } from "../support/fake-run-ledger.ts";
+import { createFakeRunLedger, toQueued, type FakeRunLedger } from "../support/fake-run-ledger.ts";
 import { createGate } from "../support/gate.ts";
 
 const instanceId = "1101000001" as InstanceId;
@@ -22,46 +26,71 @@ afterEach(async () => {
   expect(unhandled.splice(0)).toEqual([]);
 });
 
+const onError = (_where: string, error: unknown) => noteUnhandled(error);
+
 interface Runs {
   readonly lane: Lane;
   readonly sent: Call[];
   readonly stopping: AbortController;
   run(sliceMs?: number): ReturnType<typeof runInstance>;
-  /** Answers the oldest calls in flight. */
+  /** Answers the oldest calls in flight, and saves what they say. */
   answer(count?: number): void;
+  /** Renews the lease, as a task of the process does every second. */
+  renew(): Promise<void>;
   /** Does another instance wait for its turn? Asked at the end of each slice. */
   othersWait: () => boolean;
 }
 
 /** @param onCall told of each call that is sent; by default a call stays in flight until `answer` */
 function openRuns(ledger: FakeRunLedger, onCall: (runs: Runs) => void = () => undefined): Runs {
-  const lane = createLane(instanceId, performance);
+  const clock = performance;
+  const database = createDatabaseClock();
+  const lane = createLane(instanceId, clock, database);
+  const leases = createLeases({
+    ledger,
+    owner: "me",
+    clock,
+    database,
+    onError,
+    betweenSaves: async (_id, work) => work(),
+  });
+  const reader = createDueReader(ledger, clock);
   const stopping = new AbortController();
   const sent: Call[] = [];
-  const inFlight: { readonly end: () => void; readonly resolve: () => void }[] = [];
+  const inFlight: { readonly end: () => void; readonly resolve: () => void; readonly contactId: number }[] =
+    [];
   const runs: Runs = {
     lane,
     sent,
     stopping,
+    renew: leases.renew,
     answer(count = 1) {
-      for (let answered = 0; answered < count; answered += 1) {
-        const call = inFlight.shift();
-        call?.end();
-        call?.resolve();
+      for (const call of inFlight.splice(0, count)) {
+        const { contactId } = call;
+        void ledger.saveLookups([{ contactId } as LookupRecord]);
+        call.end();
+        lane.settle(contactId);
+        call.resolve();
       }
     },
     othersWait: () => true,
-    run: (sliceMs = longSlice) =>
-      runInstance(
+    async run(sliceMs = longSlice) {
+      const renewing = setInterval(() => void leases.renew(), 1_000);
+      const ended = runInstance(
         {
           ledger,
-          clock: performance,
-          settings: { sliceMs, maxInFlight: undefined },
+          leases,
+          reader,
+          clock,
+          database,
+          settings: { sliceMs, maxInFlight: undefined, oldestShare: 0 },
           othersWait: async () => runs.othersWait(),
           random: () => 0,
           call(call) {
+            expect(call.mayLeave()).toBe(true);
+            const { contactId } = call.contact;
             const answered = new Promise<void>((resolve) => {
-              inFlight.push({ end: lane.calls.start(), resolve });
+              inFlight.push({ end: lane.calls.start(), resolve, contactId });
             });
             sent.push(call);
             onCall(runs);
@@ -70,7 +99,9 @@ function openRuns(ledger: FakeRunLedger, onCall: (runs: Runs) => void = () => un
         },
         lane,
         stopping.signal,
-      ),
+      );
+      return ended.finally(() => clearInterval(renewing));
+    },
   };
   return runs;
 }
@@ -78,76 +109,73 @@ function openRuns(ledger: FakeRunLedger, onCall: (runs: Runs) => void = () => un
 const idsOf = (sent: readonly Call[]) => sent.map(({ contact }) => contact.contactId);
 const upTo = (count: number) => Array.from({ length: count }, (_, index) => index + 1);
 
+const inFlightOf = (ledger: FakeRunLedger) => ledger.handedOver.map(({ inFlight }) => inFlight);
+
 describe("an instance run", () => {
   test("sends each contact that is due once, in order, and ends when nothing is due", async () => {
     const ledger = createFakeRunLedger(fast, 1_500);
     const { run, sent } = openRuns(ledger, ({ answer }) => answer());
     expect(await run()).toBe("idle");
     expect(idsOf(sent)).toEqual(upTo(1_500));
-    expect(ledger.released).toEqual([]);
-    expect(new Set(ledger.claims.map(({ runId }) => runId)).size).toBe(1);
+    expect(new Set(sent.map(({ epoch }) => epoch)).size).toBe(1);
+    expect(inFlightOf(ledger)).toEqual([[]]);
   });
 
-  test.each(["idle", "held", "paused", "gone"] as const)(
-    "ends as %s where nothing may be claimed",
+  test.each(["held", "paused", "gone", "busy", "throttled"] as const)(
+    "ends as %s where the lease is not to be had",
     async (kind) => {
       const ledger = createFakeRunLedger(fast, 10);
       ledger.refuse = kind;
       const { run, sent } = openRuns(ledger);
       expect(await run()).toBe(kind);
       expect(sent).toEqual([]);
+      expect(ledger.limits).toEqual([]);
     },
   );
 
-  test("claims little more than half a second of calls at a time, never more than 500, and no more than there is room for", async () => {
+  test("reads little more than a second of calls at a time, and never more than 1000", async () => {
     const slow = createFakeRunLedger({ requestsPerSecond: 20, maxInFlight: 100 }, 26);
     await openRuns(slow, ({ answer }) => answer()).run();
-    expect(new Set(slow.claims.map(({ windowMs }) => windowMs))).toEqual(new Set([600]));
-    expect(slow.claims).toHaveLength(5);
-    const quick = createFakeRunLedger({ requestsPerSecond: 5_000, maxInFlight: 9_000 }, 600);
+    expect(slow.limits[0]).toBe(24);
+    const quick = createFakeRunLedger({ requestsPerSecond: 5_000, maxInFlight: 9_000 }, 1_600);
     await openRuns(quick, ({ answer }) => answer()).run();
-    expect(Math.max(...quick.claims.map(({ limit }) => limit))).toBe(500);
-    const narrow = createFakeRunLedger({ requestsPerSecond: 5_000, maxInFlight: 7 }, 60);
-    await openRuns(narrow, ({ answer }) => answer()).run();
-    expect(Math.max(...narrow.claims.slice(1).map(({ limit }) => limit))).toBeLessThanOrEqual(7);
+    expect(new Set(quick.limits)).toEqual(new Set([1_000]));
   });
 
-  test("gives back what it has claimed and not sent when it is told to stop", async () => {
+  test("leaves what it has read and not sent as it is when it is told to stop, and marks what is in flight", async () => {
     const ledger = createFakeRunLedger({ requestsPerSecond: 20, maxInFlight: 100 }, 50);
     const runs = openRuns(ledger, ({ sent, stopping }) => {
       if (sent.length === 4) stopping.abort();
     });
     expect(await runs.run()).toBe("stopped");
-    const claimed = 50 - ledger.due;
     expect(idsOf(runs.sent)).toEqual([1, 2, 3, 4]);
-    expect(ledger.released).toEqual(
-      upTo(claimed)
-        .slice(4)
-        .map((contactId) => ({ contactId, runId: ledger.claims[0]?.runId })),
-    );
+    expect(inFlightOf(ledger)).toEqual([[1, 2, 3, 4]]);
+    expect(ledger.handedOver[0]).toMatchObject({ turns: [0, 4, 0], calls: 4 });
+    expect(ledger.handedOver[0]?.recentAgesMs).toHaveLength(4);
     expect(runs.lane.calls.inFlight).toBe(4);
   });
 
-  test("that is told to stop before it begins claims nothing", async () => {
+  test("that is told to stop before it begins sends nothing, and gives its lease back", async () => {
     const ledger = createFakeRunLedger(fast, 50);
-    const { run, stopping } = openRuns(ledger);
+    const { run, sent, stopping } = openRuns(ledger);
     stopping.abort();
     expect(await run()).toBe("stopped");
-    expect(ledger.claims).toEqual([]);
+    expect(sent).toEqual([]);
+    expect(ledger.handedOver).toHaveLength(1);
   });
 
-  test("gives back also what a claim brings that was under way when it was told to stop", async () => {
+  test("sends nothing of what a look brings that was under way when it was told to stop", async () => {
     const ledger = createFakeRunLedger(fast, 50);
     const gate = createGate();
-    ledger.beforeClaim = () => gate.opened;
+    ledger.beforeRead = () => gate.opened;
     const { run, stopping, sent } = openRuns(ledger);
     const ended = run();
-    await eventually(() => expect(ledger.claims).toHaveLength(1));
+    await eventually(() => expect(ledger.limits).toHaveLength(1));
     stopping.abort();
-    gate.open();
     expect(await ended).toBe("stopped");
+    gate.open();
+    await sleep(5);
     expect(sent).toEqual([]);
-    expect(ledger.released).toHaveLength(50 - ledger.due);
   });
 
   test("sends nothing more once an answer says that the instance is in trouble", async () => {
@@ -157,52 +185,42 @@ describe("an instance run", () => {
     });
     expect(await runs.run()).toBe("held");
     expect(runs.sent).toHaveLength(7);
-    expect(ledger.released).toHaveLength(500 - ledger.due - 7);
   });
 
-  test("ends as held, and gives back the rest, where slots have gone by and no new ones are to be had", async () => {
+  test("ends where its lease belongs to it no more, and sends nothing more", async () => {
     const ledger = createFakeRunLedger({ requestsPerSecond: 200, maxInFlight: 100 }, 100);
-    ledger.reserve = () => undefined;
-    const blockMs = 400;
-    const runs = openRuns(ledger, ({ sent }) => {
-      if (sent.length !== 2) return;
-      // A blocked event loop: the reserved slots go by.
-      const until = performance.now() + blockMs;
-      while (performance.now() < until);
+    const runs = openRuns(ledger, ({ sent, renew }) => {
+      if (sent.length !== 5) return;
+      ledger.refuse = "busy";
+      void renew();
     });
-    expect(await runs.run()).toBe("held");
-    expect(ledger.released).toHaveLength(100 - ledger.due - runs.sent.length);
+    expect(await runs.run()).toBe("lost");
+    expect(runs.sent.length).toBeLessThan(10);
   });
 
-  test("reserves slots anew for the contacts whose slots went by, and sends them all the same", async () => {
+  test("goes on where its process was blocked for a while, and asks for all the same", async () => {
     const ledger = createFakeRunLedger({ requestsPerSecond: 200, maxInFlight: 500 }, 100);
-    const reserved: number[] = [];
-    const { reserve } = ledger;
-    ledger.reserve = (calls) => {
-      reserved.push(calls);
-      return reserve(calls);
-    };
-    const runs = openRuns(ledger, ({ sent }) => {
+    const runs = openRuns(ledger, ({ sent, answer }) => {
+      answer();
       if (sent.length !== 2) return;
       const until = performance.now() + 700;
       while (performance.now() < until);
     });
     expect(await runs.run()).toBe("idle");
     expect(idsOf(runs.sent)).toEqual(upTo(100));
-    expect(reserved.length).toBeGreaterThan(0);
   });
 
-  test("hands over after its slice, with its calls still in flight, and has given back what it did not send", async () => {
-    const ledger = createFakeRunLedger({ requestsPerSecond: 100, maxInFlight: 1_000 }, 100_000);
+  test("hands over after its slice, with its calls still in flight, which it marks", async () => {
+    const ledger = createFakeRunLedger({ requestsPerSecond: 100, maxInFlight: 1_000 }, 1_000);
     const runs = openRuns(ledger);
     expect(await runs.run(150)).toBe("sliced");
     expect(runs.sent.length).toBeGreaterThan(0);
     expect(runs.lane.calls.inFlight).toBe(runs.sent.length);
-    expect(runs.sent.length + ledger.released.length).toBe(100_000 - ledger.due);
+    expect(inFlightOf(ledger)).toEqual([idsOf(runs.sent)]);
   });
 
-  test("goes on after its slice where nobody waits, and hands over when somebody does", async () => {
-    const ledger = createFakeRunLedger({ requestsPerSecond: 100, maxInFlight: 1_000 }, 100_000);
+  test("goes on after its slice where no instance waits, and hands over when one does", async () => {
+    const ledger = createFakeRunLedger({ requestsPerSecond: 100, maxInFlight: 1_000 }, 1_000);
     const runs = openRuns(ledger, ({ answer }) => answer());
     let asked = 0;
     runs.othersWait = () => (asked += 1) === 2;
@@ -210,8 +228,8 @@ describe("an instance run", () => {
     expect(asked).toBe(2);
   });
 
-  test("hands over after ten slices although nobody waits, for the process that has less to do", async () => {
-    const ledger = createFakeRunLedger({ requestsPerSecond: 100, maxInFlight: 1_000 }, 100_000);
+  test("hands over after ten slices although none waits, for the process that has less to do", async () => {
+    const ledger = createFakeRunLedger({ requestsPerSecond: 100, maxInFlight: 1_000 }, 1_000);
     const runs = openRuns(ledger, ({ answer }) => answer());
     runs.othersWait = () => false;
     expect(await runs.run(20)).toBe("sliced");
@@ -232,40 +250,28 @@ describe("an instance run", () => {
     expect(idsOf(runs.sent)).toEqual(upTo(60));
   });
 
-  test.each([0.5, 1])(
-    "at %f a second ends within moments when it is paused, and sends nothing more",
-    async (rate) => {
-      const ledger = createFakeRunLedger({ requestsPerSecond: rate, maxInFlight: 10 }, 10);
-      const runs = openRuns(ledger, ({ answer }) => answer());
-      const ended = runs.run();
-      // The second one waits for its slot.
-      await eventually(() => expect(ledger.due).toBe(8));
-      ledger.refuse = "paused";
-      expect(await ended).toBe("paused");
-      expect(runs.sent.length).toBeLessThanOrEqual(rate < 1 ? 1 : 2);
-      expect(ledger.released).toHaveLength(2 - runs.sent.length);
-    },
-  );
-
-  test("keeps what it has claimed and not sent among the claims that are extended", async () => {
-    const ledger = createFakeRunLedger({ requestsPerSecond: 20, maxInFlight: 100 }, 50);
-    const runs = openRuns(ledger);
+  test.each([0.5, 1])("at %f a second ends with the renewal that finds it paused", async (rate) => {
+    const ledger = createFakeRunLedger({ requestsPerSecond: rate, maxInFlight: 10 }, 10);
+    const runs = openRuns(ledger, ({ answer }) => answer());
     const ended = runs.run();
-    await eventually(() => expect(runs.sent.length).toBeGreaterThan(2));
-    expect(runs.lane.unsent.size).toBe(50 - ledger.due - runs.sent.length);
-    runs.stopping.abort();
-    await ended;
-    expect(runs.lane.unsent.size).toBe(0);
+    // The second one waits for its slot.
+    await eventually(() => expect(runs.sent).toHaveLength(1));
+    ledger.refuse = "paused";
+    await runs.renew();
+    expect(await ended).toBe("paused");
+    expect(runs.sent).toHaveLength(1);
   });
 
-  test("that is full meets a higher limit without waiting for a call to end", async () => {
+  test("that is full meets a higher limit with the next renewal, without waiting for a call to end", async () => {
     const ledger = createFakeRunLedger({ requestsPerSecond: 2_000, maxInFlight: 3 }, 8);
     const runs = openRuns(ledger);
     const ended = runs.run();
     await eventually(() => expect(runs.sent).toHaveLength(3));
     ledger.instance = { requestsPerSecond: 2_000, maxInFlight: 100 };
+    await runs.renew();
+    await eventually(() => expect(runs.lane.calls.inFlight).toBe(8));
+    runs.answer(8);
     expect(await ended).toBe("idle");
-    expect(runs.lane.calls.inFlight).toBe(8);
   });
 
   test("that is full ends when its instance is paused", async () => {
@@ -274,6 +280,7 @@ describe("an instance run", () => {
     const ended = runs.run();
     await eventually(() => expect(runs.sent).toHaveLength(3));
     ledger.refuse = "paused";
+    await runs.renew();
     expect(await ended).toBe("paused");
   });
 
@@ -284,7 +291,14 @@ describe("an instance run", () => {
     expect(runs.lane.calls.inFlight).toBe(3);
   });
 
-  test("never has more calls in flight than the instance allows, one run after the other", async () => {
+  test("makes way for another instance where it only waits for answers", async () => {
+    const ledger = createFakeRunLedger(fast, 2);
+    const runs = openRuns(ledger);
+    expect(await runs.run()).toBe("idle");
+    expect(inFlightOf(ledger)).toEqual([[1, 2]]);
+  });
+
+  test("never has more calls in flight than the instance allows, one run after the other, and asks none twice", async () => {
     const ledger = createFakeRunLedger({ requestsPerSecond: 2_000, maxInFlight: 3 }, 40);
     let most = 0;
     const runs = openRuns(ledger, ({ lane }) => {
@@ -302,6 +316,27 @@ describe("an instance run", () => {
     expect(idsOf(runs.sent).toSorted((a, b) => a - b)).toEqual(upTo(40));
   });
 
+  test("asks for what arrives while it waits for answers", async () => {
+    const ledger = createFakeRunLedger(fast, 1);
+    const runs = openRuns(ledger);
+    runs.othersWait = () => false;
+    const ended = runs.run();
+    await eventually(() => expect(runs.sent).toHaveLength(1));
+    ledger.due.push(toQueued(2));
+    expect(runs.lane.arrive({ priority: 1, turn: 2 })).toBe(true);
+    await eventually(() => expect(idsOf(runs.sent)).toEqual([1, 2]));
+    runs.answer(2);
+    expect(await ended).toBe("idle");
+  });
+
+  test("asks only for the chats that a held instance allows, and ends as held", async () => {
+    const allowedChatIds = [toQueued(3).chatId, toQueued(5).chatId];
+    const ledger = createFakeRunLedger({ ...fast, allowedChatIds }, 9);
+    const { run, sent } = openRuns(ledger, ({ answer }) => answer());
+    expect(await run()).toBe("held");
+    expect(idsOf(sent)).toEqual([3, 5]);
+  });
+
   test("ends when it is told to stop while it waits for a call to end", async () => {
     const ledger = createFakeRunLedger({ requestsPerSecond: 2_000, maxInFlight: 1 }, 5);
     const runs = openRuns(ledger);
@@ -311,15 +346,15 @@ describe("an instance run", () => {
     expect(await ended).toBe("stopped");
   });
 
-  test("passes on that the ledger is away, and leaves no rejection behind", async () => {
-    const ledger = createFakeRunLedger({ requestsPerSecond: 50, maxInFlight: 1_000 }, 1_000);
-    ledger.beforeClaim = () => {
-      // The claim that is made ahead, while the calls of the last one wait for their slots.
-      if (ledger.claims.length >= 3) throw new Error("Postgres is away");
+  test("passes on that the ledger is away, gives its lease back, and leaves no rejection behind", async () => {
+    const ledger = createFakeRunLedger({ requestsPerSecond: 500, maxInFlight: 1_000 }, 5_000);
+    ledger.beforeRead = () => {
+      // The look that is made ahead, while calls wait for their slots.
+      if (ledger.limits.length >= 2) throw new Error("Postgres is away");
     };
     const { run } = openRuns(ledger);
     await expect(run()).rejects.toThrow("Postgres is away");
-    expect(ledger.claims.length).toBeGreaterThanOrEqual(3);
+    expect(ledger.handedOver).toHaveLength(1);
   });
 });
 
@@ -332,11 +367,13 @@ describe("a run that probes", () => {
     const ended = runs.run();
     for (const calls of [1, 2, 3]) {
       await eventually(() => expect(runs.sent).toHaveLength(calls));
-      await sleep(0);
-      expect(ledger.claims).toHaveLength(calls);
+      await sleep(5);
+      expect(runs.sent).toHaveLength(calls);
       runs.answer();
     }
     expect(await ended).toBe("idle");
+    // What has become of each is looked up before the next.
+    expect(ledger.looks).toBeGreaterThanOrEqual(2);
   });
 
   test("stops after the probe that shows that the trouble goes on", async () => {

@@ -1,218 +1,222 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import type { TakenLease } from "../../src/domain/ledger/lease.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
-import { initialMarginMs, leastMarginMs, mostMarginMs } from "../../src/domain/pace/refusal-constants.ts";
-import { clockErrorMs, laneGapMs, slotToleranceMs } from "../../src/domain/pace/pacer.ts";
-import { relateClocks } from "../../src/worker/run/clocks.ts";
-import { createLane } from "../../src/worker/run/lane.ts";
-import { simulateLanes, type Step } from "../support/lane-world.ts";
-import { findOverfullSecond } from "../support/sliding-second.ts";
+import { slotToleranceMs } from "../../src/domain/pace/pacer.ts";
+import { createDatabaseClock } from "../../src/worker/lane/clocks.ts";
+import { createLane } from "../../src/worker/lane/lane.ts";
 
-const marginMs = 12;
-const pace = { requestsPerSecond: 10, marginMs };
-const instanceId = "1101000001" as InstanceId;
+const instance = {
+  apiUrl: "http://x",
+  sealedToken: "sealed",
+  requestsPerSecond: 10,
+  marginMs: 12,
+  maxInFlight: undefined,
+  probing: false,
+  allowedChatIds: undefined,
+};
+const spacingMs = 101.2;
 
-function openLane(startsAt = 0) {
+/** A lease of an instance that was not called before, taken at the database's 5000. */
+const first: TakenLease = {
+  kind: "taken",
+  epoch: 1,
+  instance,
+  callsFromMs: 0,
+  recentCallsMs: [],
+  handedOverAtMs: undefined,
+  databaseNowMs: 5_000,
+};
+
+function openLane(startsAt = 1_000) {
   const clock = { at: startsAt, now: () => clock.at };
-  return { clock, lane: createLane(instanceId, clock) };
+  const database = createDatabaseClock();
+  const lane = createLane("1101000001" as InstanceId, clock, database);
+  let endsAt = Infinity;
+  return {
+    clock,
+    database,
+    lane,
+    open: (lease: Partial<TakenLease> = {}) => lane.slots.open({ ...first, ...lease }, () => endsAt),
+    endAt: (at: number) => (endsAt = at),
+  };
 }
 
-const shortMs = fc.oneof(fc.constant(0), fc.double({ min: 0, max: 30, noNaN: true }));
-const lagMs = fc.oneof({ weight: 3, arbitrary: shortMs }, fc.double({ min: 0, max: 900, noNaN: true }));
-const lateness = fc.array(
-  fc.oneof(
-    { weight: 4, arbitrary: fc.constant(0) },
-    { weight: 4, arbitrary: fc.double({ min: 0, max: 2 * slotToleranceMs, noNaN: true }) },
-    { weight: 1, arbitrary: fc.double({ min: 0, max: 3_000, noNaN: true }) },
-  ),
-  { minLength: 1, maxLength: 8 },
-);
-const toSteps = (rate: number): fc.Arbitrary<Step[]> => {
-  const calls = fc.integer({ min: 1, max: Math.ceil(rate * 1.5) });
-  const step: fc.Arbitrary<Step> = fc.oneof(
-    {
-      weight: 2,
-      arbitrary: fc.record({
-        kind: fc.constant("reserve" as const),
-        calls,
-        there: lagMs,
-        inside: lagMs,
-        back: lagMs,
-      }),
-    },
-    {
-      weight: 4,
-      arbitrary: fc.record({
-        kind: fc.constant("send" as const),
-        calls,
-        lateness,
-        // Less than what the gap between lanes leaves: nobody else can know how long a connection takes.
-        connecting: fc.oneof(fc.constant(0), fc.double({ min: 0, max: slotToleranceMs - 5, noNaN: true })),
-      }),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.record({ kind: fc.constant("stall" as const), ms: fc.integer({ min: 0, max: 4_000 }) }),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.record({
-        kind: fc.constant("pace" as const),
-        share: fc.oneof(fc.constant(1), fc.double({ min: 0.1, max: 1, noNaN: true })),
-        marginMs: fc.double({ min: leastMarginMs, max: mostMarginMs, noNaN: true }),
-      }),
-    },
-    {
-      weight: 1,
-      arbitrary: fc.record({ kind: fc.constant("crash" as const), ms: fc.integer({ min: 0, max: 300 }) }),
-    },
-  );
-  return fc.array(step, { minLength: 1, maxLength: 14 });
-};
-const prompt = (calls: number): Step => ({ kind: "send", calls, lateness: [0] });
-const toProcesses = (rate: number, maxLength: number) =>
-  fc.array(fc.record({ clockOffsetMs: fc.integer({ min: -1e6, max: 1e6 }), steps: toSteps(rate) }), {
-    minLength: 2,
-    maxLength,
-  });
-
-describe("processes that share an instance", () => {
-  test.each([1, 2, 3, 5, 10, 20, 50, 1000])(
-    "put no more than %i calls into any sliding second, whatever stalls, crashes, or wakes up late",
-    (rate) => {
-      const checkPace = { requestsPerSecond: rate, marginMs };
-      fc.assert(
-        fc.property(toProcesses(rate, 4), (processes) => {
-          const sent = simulateLanes(checkPace, processes, laneGapMs);
-          expect(findOverfullSecond(sent, rate)).toBeUndefined();
-        }),
-        // The same worlds each time: a rare one breaks it, which the test below gives.
-        { numRuns: rate > 100 ? 60 : 400, seed: rate },
-      );
-    },
-  );
-
-  // Expected to fail until the right to send goes with a lease of the instance. Then only one process sends at a time, so
-  // that no other process can send in the wake of calls whose connection it knows nothing of. The world is shrunk from
-  // one that seed 2064494938 finds at a rate of 50 in 12,000 runs: 51 calls in a second that lacks 0.9 ms.
-  test.fails("keep the rate although each call of one leaves 40 ms late, as its connection opens", () => {
-    const late: Step = { kind: "send", calls: 4, lateness: [0], connecting: 40 };
-    const processes = [
-      { clockOffsetMs: 0, steps: [prompt(36)] },
-      { clockOffsetMs: 0, steps: [late, prompt(15)] },
-      { clockOffsetMs: 0, steps: [{ kind: "reserve" as const, calls: 1, there: 0, inside: 0, back: 0 }] },
-    ];
-    const sent = simulateLanes({ requestsPerSecond: 50, marginMs }, processes, laneGapMs);
-    expect(findOverfullSecond(sent, 50)).toBeUndefined();
-  });
-
-  test("keep a rate that is no whole number too", () => {
-    const world = fc
-      .double({ min: 0.2, max: 12, noNaN: true })
-      .chain((rate) => fc.tuple(fc.constant(rate), toProcesses(rate, 3)));
-    fc.assert(
-      fc.property(world, ([rate, processes]) => {
-        const sent = simulateLanes({ requestsPerSecond: rate, marginMs }, processes, laneGapMs);
-        expect(findOverfullSecond(sent, Math.max(1, Math.floor(rate)))).toBeUndefined();
-      }),
-      { numRuns: 400, seed: 12 },
-    );
-  });
-
-  test("would not without the gap between them", () => {
-    const late: Step = { kind: "send", calls: 5, lateness: [slotToleranceMs] };
-    const processes = [
-      { clockOffsetMs: 0, steps: [late] },
-      { clockOffsetMs: 0, steps: [{ kind: "stall" as const, ms: 5 }, prompt(10)] },
-    ];
-    expect(findOverfullSecond(simulateLanes(pace, processes, laneGapMs), 10)).toBeUndefined();
-    const withoutGap = fc.check(
-      fc.property(toProcesses(10, 3), (others) => {
-        expect(findOverfullSecond(simulateLanes(pace, others, 0), 10)).toBeUndefined();
-      }),
-      { numRuns: 3_000, seed: 10 },
-    );
-    expect(withoutGap.failed).toBe(true);
-  });
-});
-
-describe("one lane whose timers are punctual", () => {
-  test.each([1, 3, 10, 50, 1000])("uses 99 %% of a rate of %i a second", (rate) => {
-    const claim = Math.max(1, Math.ceil(rate * 0.6));
-    const ahead: Step = { kind: "reserve", calls: claim, there: 2, inside: 1, back: 2 };
-    const send: Step = { kind: "send", calls: claim, lateness: [0] };
-    const steps = [ahead, ...Array.from({ length: 200 }, () => [ahead, send]).flat()];
-    const punctual = { requestsPerSecond: rate, marginMs: initialMarginMs };
-    const sent = simulateLanes(punctual, [{ clockOffsetMs: 12_345, steps }], laneGapMs);
-    const seconds = ((sent.at(-1) ?? 0) - (sent[0] ?? 0)) / 1000;
-    expect((sent.length - 1) / seconds / rate).toBeGreaterThanOrEqual(0.99);
-    expect(findOverfullSecond(sent, rate)).toBeUndefined();
-  });
-});
-
 describe("a lane", () => {
-  test("without slots lets no call go", () => {
-    expect(openLane().lane.slots.nextAt()).toBeUndefined();
+  test("without a lease lets no call go", () => {
+    const { lane } = openLane();
+    expect(lane.slots.nextAt()).toBe(Infinity);
+    expect(lane.slots.take().mayLeave()).toBe(false);
   });
 
-  test("starts a slot only when the database's clock has surely reached it", () => {
-    const { clock, lane } = openLane();
-    // The statement was sent at 100 and answered at 140: the database's 5000 was somewhere in between.
-    clock.at = 140;
-    lane.slots.add({ slotsFromMs: 5_200, slotsUntilMs: 5_300, databaseNowMs: 5_000 }, pace, 100, 140);
-    expect(lane.slots.nextAt()).toBe(340);
-  });
-
-  test("forgets slots when they may have gone by on the database's clock, by more than we may be wrong", () => {
-    const { clock, lane } = openLane();
-    lane.slots.add({ slotsFromMs: 5_200, slotsUntilMs: 5_300, databaseNowMs: 5_000 }, pace, 100, 140);
-    clock.at = 400 + slotToleranceMs + clockErrorMs;
+  test("begins at once with an instance that was not called before", () => {
+    const { clock, lane, open } = openLane();
+    open();
     expect(lane.slots.nextAt()).toBeLessThanOrEqual(clock.at);
-    clock.at += 0.001;
-    expect(lane.slots.nextAt()).toBeUndefined();
+  });
+
+  test("begins where the last lease has left off, as if it had been given back just now", () => {
+    const { lane, open } = openLane();
+    // Given back at 4000 by the database's clock, its next slot 70 ms later.
+    open({ handedOverAtMs: 4_000, callsFromMs: 4_070 });
+    expect(lane.slots.nextAt()).toBe(1_070);
+  });
+
+  test.each([-7_200_000, 7_200_000])(
+    "begins there also where the database's clock was set by %i ms since",
+    (setByMs) => {
+      const { lane, open } = openLane();
+      open({ handedOverAtMs: 4_000, callsFromMs: 4_070, databaseNowMs: 4_100 + setByMs });
+      expect(lane.slots.nextAt()).toBe(1_070);
+    },
+  );
+
+  test("counts the last calls of the lease before", () => {
+    const { clock, lane, open } = openLane();
+    const recentCallsMs = Array.from({ length: 10 }, (_, call) => 3_800 + call * 20);
+    open({ handedOverAtMs: 4_000, callsFromMs: 4_000, recentCallsMs });
+    // The first of them left 200 ms before the lease was given back.
+    expect(lane.slots.nextAt()).toBeCloseTo(1_000 - 200 + 1_012);
+    clock.at = 1_100;
+    expect(lane.slots.take().mayLeave()).toBe(false);
+  });
+
+  test("leaves to the next lease when its last calls left, and its next slot", () => {
+    const { clock, lane, open } = openLane();
+    open();
+    for (const at of [1_000, 1_300, 1_400]) {
+      clock.at = at;
+      expect(lane.slots.take().mayLeave()).toBe(true);
+    }
+    clock.at = 1_450;
+    const { nextCallInMs, recentAgesMs } = lane.slots.close();
+    expect(recentAgesMs).toEqual([450, 150, 50]);
+    expect(nextCallInMs).toBeGreaterThan(0);
+    expect(nextCallInMs).toBeLessThanOrEqual(spacingMs);
+  });
+
+  test("leaves no slot that is infinitely far away where calls still wait for their connections", () => {
+    const { lane, open } = openLane();
+    open();
+    for (let call = 0; call < 10; call += 1) lane.slots.take();
+    expect(lane.slots.nextAt()).toBe(Infinity);
+    expect(lane.slots.close()).toEqual({ nextCallInMs: 0, recentAgesMs: [] });
+  });
+
+  test("knows its own calls when the lease before was its own, whatever that one has left", () => {
+    const { clock, lane, open } = openLane();
+    open();
+    lane.slots.take().mayLeave();
+    lane.slots.close();
+    clock.at = 1_040;
+    open({ epoch: 2, handedOverAtMs: 4_000, callsFromMs: 9_000, recentCallsMs: [4_000] });
+    // Its first call was within the tolerance.
+    expect(lane.slots.nextAt()).toBeCloseTo(1_000 - slotToleranceMs + spacingMs);
+  });
+
+  test("lets nothing leave once its lease has ended, by its own clock", () => {
+    const { clock, lane, open, endAt } = openLane();
+    endAt(5_000);
+    open();
+    const [inTime, late] = [lane.slots.take(), lane.slots.take()];
+    clock.at = 4_999;
+    expect(inTime.mayLeave()).toBe(true);
+    clock.at = 5_000;
+    expect(late.mayLeave()).toBe(false);
+    endAt(9_000);
+    expect(lane.slots.take().mayLeave()).toBe(true);
+  });
+
+  test("lets nothing leave that was sent under an earlier lease", () => {
+    const { lane, open } = openLane();
+    open();
+    const { mayLeave } = lane.slots.take();
+    lane.slots.close();
+    expect(mayLeave()).toBe(false);
+    const other = openLane();
+    other.open();
+    const earlier = other.lane.slots.take();
+    other.lane.slots.close();
+    other.open({ epoch: 2 });
+    expect(earlier.mayLeave()).toBe(false);
+    expect(other.lane.slots.take().mayLeave()).toBe(true);
+  });
+
+  test("lets a call leave once, and not when it has ended", () => {
+    const { lane, open } = openLane();
+    open();
+    const once = lane.slots.take();
+    expect([once.mayLeave(), once.mayLeave()]).toEqual([true, false]);
+    const ended = lane.slots.take();
+    ended.ended();
+    expect(ended.mayLeave()).toBe(false);
+  });
+
+  test("gives the place of a call that has ended without leaving to others, once", () => {
+    const { lane, open } = openLane();
+    open();
+    const calls = Array.from({ length: 10 }, () => lane.slots.take());
+    expect(lane.slots.nextAt()).toBe(Infinity);
+    calls[0]?.ended();
+    calls[0]?.ended();
+    expect(lane.slots.nextAt()).toBeLessThan(Infinity);
+    lane.slots.take();
+    expect(lane.slots.nextAt()).toBe(Infinity);
   });
 
   test.each([0, 60, 200, 300])("sends a lone call although the database took %i ms to answer", (tookMs) => {
-    const { clock, lane } = openLane();
+    const { clock, lane, open } = openLane();
     clock.at = 1_000 + tookMs;
-    lane.slots.add({ slotsFromMs: 5_000, slotsUntilMs: 5_000, databaseNowMs: 5_000 }, pace, 1_000, clock.at);
+    open({ handedOverAtMs: 3_000, callsFromMs: 2_900 });
     expect(lane.slots.nextAt()).toBeLessThanOrEqual(clock.at);
   });
 
   test("sends nothing before the moment that it was told, and goes on from there in its spacing", () => {
-    const { clock, lane } = openLane();
-    lane.slots.add({ slotsFromMs: 1_000, slotsUntilMs: 1_500, databaseNowMs: 1_000 }, pace, 0, 0);
-    lane.slots.notBefore(70);
-    expect(lane.slots.nextAt()).toBe(70);
-    clock.at = 70;
+    const { clock, lane, open } = openLane();
+    open();
+    lane.slots.notBefore(1_070);
+    expect(lane.slots.nextAt()).toBe(1_070);
+    clock.at = 1_070;
     lane.slots.take();
-    expect(lane.slots.nextAt()).toBeCloseTo(70 + 101.2, 5);
-    lane.slots.notBefore(10);
-    expect(lane.slots.nextAt()).toBeCloseTo(70 + 101.2, 5);
+    expect(lane.slots.nextAt()).toBeCloseTo(1_070 + spacingMs, 5);
+    lane.slots.notBefore(1_010);
+    expect(lane.slots.nextAt()).toBeCloseTo(1_070 + spacingMs, 5);
   });
 
-  test("goes on to the slots that were reserved next when the first ones have gone by", () => {
-    const { clock, lane } = openLane();
-    lane.slots.add({ slotsFromMs: 1_000, slotsUntilMs: 1_100, databaseNowMs: 1_000 }, pace, 0, 0);
-    lane.slots.add({ slotsFromMs: 3_000, slotsUntilMs: 3_100, databaseNowMs: 1_000 }, pace, 0, 0);
-    clock.at = 500;
-    expect(lane.slots.nextAt()).toBe(2_000);
+  test("moves the slots behind a call that goes late, by what it is late beyond the tolerance", () => {
+    const { clock, lane, open } = openLane();
+    open();
+    lane.slots.notBefore(1_000);
+    clock.at = 1_000 + slotToleranceMs + 400;
+    lane.slots.take();
+    expect(lane.slots.nextAt()).toBeCloseTo(1_400 + spacingMs);
+  });
+
+  test("keeps a pace that is told during its lease", () => {
+    const { clock, lane, open } = openLane();
+    open();
+    lane.slots.adapt({ requestsPerSecond: 2, marginMs: 12 });
+    lane.slots.notBefore(clock.at);
+    lane.slots.take();
+    expect(lane.slots.nextAt()).toBeCloseTo(1_506);
   });
 
   test("stamps a call by the database's clock, rather too early than too late", () => {
-    const { clock, lane } = openLane();
-    lane.slots.add({ slotsFromMs: 5_000, slotsUntilMs: 5_100, databaseNowMs: 5_000 }, pace, 100, 140);
-    clock.at = 150;
+    const { clock, database, lane, open } = openLane();
+    // The statement was answered at 1040: the database's 5000 was some time before.
+    database.observe(5_000, 1_040);
+    open();
+    clock.at = 1_050;
     expect(lane.slots.take().askedAtMs).toBe(5_010);
   });
 
-  test("wakes all who wait for the end of a call, once", async () => {
+  test("wakes its run at the end of a call, and counts those in flight", async () => {
     const { lane } = openLane();
     const end = lane.calls.start();
     lane.calls.start();
-    const waiting = [lane.calls.nextEnd(), lane.calls.nextEnd()];
+    const waiting = lane.alarm.wait(60_000);
     end();
-    await Promise.all(waiting);
+    await waiting;
     expect(lane.calls.inFlight).toBe(1);
   });
 
@@ -230,38 +234,40 @@ describe("a lane", () => {
     expect(lane.calls.meanLatencyMs).toBeCloseTo(3_000, 0);
   });
 
-  test("may send when everybody who has paused it has resumed it", async () => {
+  test("may send when all who have paused it have resumed it, and wakes its run then", async () => {
     const { lane } = openLane();
-    expect(lane.whenResumed()).toBeUndefined();
+    expect(lane.isPaused).toBe(false);
     lane.pauseCalls();
     lane.pauseCalls();
     lane.resumeCalls();
-    const resumed = lane.whenResumed();
-    expect(resumed).toBeDefined();
+    expect(lane.isPaused).toBe(true);
+    await lane.alarm.wait(60_000);
+    const resumed = lane.alarm.wait(60_000);
     lane.resumeCalls();
     await resumed;
-    expect(lane.whenResumed()).toBeUndefined();
+    expect(lane.isPaused).toBe(false);
   });
 
-  test("has another id in each process", () => {
-    expect(openLane().lane.id).not.toBe(openLane().lane.id);
+  test("says that no run is there to look at what has arrived", () => {
+    const { lane } = openLane();
+    expect(lane.arrive()).toBe(false);
+    expect(lane.hasArrived).toBe(false);
   });
 });
 
-test("a clock relation encloses the truth, wherever in the statement the database read its clock", () => {
+test("the database's clock is never thought to be later than it is, wherever in a statement it was read", () => {
   const lag = fc.double({ min: 0, max: 5_000, noNaN: true });
   const offset = fc.integer({ min: -1e9, max: 1e9 });
   fc.assert(
     fc.property(lag, lag, lag, offset, (there, back, later, offsetMs) => {
+      const database = createDatabaseClock();
       const readAt = 1_000 + there;
       const receivedAt = readAt + back;
-      const clocks = relateClocks(readAt + offsetMs, 1_000, receivedAt);
+      database.observe(readAt + offsetMs, receivedAt);
       const local = receivedAt + later;
-      const truth = local + offsetMs;
       const tiny = 1e-5;
-      expect(clocks.atLeast(local)).toBeLessThanOrEqual(truth + tiny);
-      expect(clocks.atMost(local)).toBeGreaterThanOrEqual(truth - tiny);
-      expect(clocks.surelyAfter(truth)).toBeGreaterThanOrEqual(local - tiny);
+      expect(database.atLeast(local)).toBeLessThanOrEqual(local + offsetMs + tiny);
+      expect(database.atLeast(local)).toBeGreaterThanOrEqual(local + offsetMs - back - tiny);
     }),
   );
 });

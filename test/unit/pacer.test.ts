@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createPacer, slotSpacingMs, slotToleranceMs } from "../../src/domain/pace/pacer.ts";
+import { createPacer, slotSpacingMs, slotToleranceMs, type Pacer } from "../../src/domain/pace/pacer.ts";
 import { findOverfullSecond } from "../support/sliding-second.ts";
 
 const marginMs = 12;
@@ -13,6 +13,12 @@ const lateness = fc.oneof(
   { weight: 1, arbitrary: fc.double({ min: 0, max: 3_000, noNaN: true }) },
 );
 
+/** Sends a call that leaves at once. */
+function sendAt(pacer: Pacer, at: number): void {
+  pacer.send(at);
+  expect(pacer.leave(at)).toBe(true);
+}
+
 /** Sends calls as soon as the pacer and the timers allow; each timer is late by the next of `latenesses`. */
 function simulate(requestsPerSecond: number, calls: number, latenesses: readonly number[]): number[] {
   const pacer = createPacer({ requestsPerSecond, marginMs }, 0);
@@ -20,7 +26,7 @@ function simulate(requestsPerSecond: number, calls: number, latenesses: readonly
   let now = 0;
   for (let call = 0; call < calls; call += 1) {
     now = Math.max(now, pacer.nextAt()) + (latenesses[call % latenesses.length] ?? 0);
-    pacer.sent(now);
+    sendAt(pacer, now);
     sent.push(now);
   }
   return sent;
@@ -78,15 +84,15 @@ describe("a pacer", () => {
 
   test("lets a call that is late by no more than the tolerance move nothing", () => {
     const pacer = createPacer({ requestsPerSecond: 10, marginMs }, 1_000);
-    pacer.sent(1_000 + slotToleranceMs);
+    sendAt(pacer, 1_000 + slotToleranceMs);
     expect(pacer.nextAt()).toBeCloseTo(1_101.2);
   });
 
   test("pushes later slots by what a call is late beyond the tolerance", () => {
     const pacer = createPacer({ requestsPerSecond: 10, marginMs }, 1_000);
-    pacer.sent(1_000 + slotToleranceMs + 700);
+    sendAt(pacer, 1_000 + slotToleranceMs + 700);
     expect(pacer.nextAt()).toBeCloseTo(1_801.2);
-    pacer.sent(1_801.2);
+    sendAt(pacer, 1_801.2);
     expect(pacer.nextAt()).toBeCloseTo(1_902.4);
   });
 
@@ -110,33 +116,77 @@ describe("a pacer", () => {
       fc.property(fc.constantFrom(1, 3, 10, 50), delays, (rate, delaysMs) => {
         const pacer = createPacer({ requestsPerSecond: rate, marginMs }, 0);
         const left: number[] = [];
-        let connecting: { call: number; at: number }[] = [];
+        const connecting: number[] = [];
         let now = 0;
         for (let index = 0; index < Math.max(80, 4 * rate); index += 1) {
           // What leaves before the next call may go is known by then, and may put it off.
           for (;;) {
             const nextAt = Math.max(now, pacer.nextAt());
-            const next = connecting.toSorted((a, b) => a.at - b.at)[0];
-            if (next === undefined || next.at > nextAt) {
+            const next = connecting.toSorted((a, b) => a - b)[0];
+            if (next === undefined || next > nextAt) {
               now = nextAt;
               break;
             }
-            now = Math.max(now, next.at);
-            pacer.left(next.call, next.at);
-            connecting = connecting.filter((other) => other !== next);
+            now = Math.max(now, next);
+            if (pacer.leave(now)) left.push(now);
+            connecting.splice(connecting.indexOf(next), 1);
           }
-          const at = now + (delaysMs[index % delaysMs.length] ?? 0);
-          connecting.push({ call: pacer.sent(now), at });
-          left.push(at);
+          pacer.send(now);
+          connecting.push(now + (delaysMs[index % delaysMs.length] ?? 0));
         }
-        expect(
-          findOverfullSecond(
-            left.toSorted((a, b) => a - b),
-            rate,
-          ),
-        ).toBeUndefined();
+        expect(findOverfullSecond(left, rate)).toBeUndefined();
+        expect(left.length).toBeGreaterThan(0);
       }),
       { numRuns: 500 },
+    );
+  });
+
+  test("waits for calls that have not left yet where they may need all that there is", () => {
+    const pacer = createPacer({ requestsPerSecond: 2, marginMs }, 0);
+    pacer.send(0);
+    pacer.send(506);
+    expect(pacer.nextAt()).toBe(Infinity);
+    expect(pacer.leave(600)).toBe(true);
+    expect(pacer.nextAt()).toBeCloseTo(1_612);
+    expect(pacer.leave(700)).toBe(true);
+    expect(pacer.nextAt()).toBeCloseTo(1_612);
+  });
+
+  test("gives the place of a call that has ended without leaving to others", () => {
+    const pacer = createPacer({ requestsPerSecond: 1, marginMs }, 0);
+    pacer.send(0);
+    expect(pacer.nextAt()).toBe(Infinity);
+    pacer.drop();
+    expect(pacer.nextAt()).toBeLessThan(Infinity);
+  });
+
+  test("lets no call leave that would be one too many, and has ended it", () => {
+    const pacer = createPacer({ requestsPerSecond: 1, marginMs }, 0);
+    sendAt(pacer, 0);
+    pacer.send(900);
+    expect(pacer.leave(1_011)).toBe(false);
+    expect(pacer.nextAt()).toBeLessThan(Infinity);
+    pacer.send(1_012);
+    expect(pacer.leave(1_012)).toBe(true);
+  });
+
+  test("counts calls that left by another hand, in any order, as its own", () => {
+    const pacer = createPacer({ requestsPerSecond: 3, marginMs }, -Infinity);
+    pacer.add([300, 100, 200]);
+    expect(pacer.nextAt()).toBeCloseTo(1_112);
+    pacer.send(1_112);
+    expect(pacer.leave(1_112)).toBe(true);
+    expect(pacer.listRecent(1_200)).toEqual([200, 300, 1_112]);
+    expect(pacer.nextAt()).toBeGreaterThanOrEqual(1_212);
+  });
+
+  test("lists the calls that still count, also those of a faster pace before", () => {
+    const pacer = createPacer({ requestsPerSecond: 10, marginMs }, 0);
+    for (let call = 0; call < 20; call += 1) sendAt(pacer, call * 110);
+    pacer.setPace({ requestsPerSecond: 2, marginMs });
+    const recent = pacer.listRecent(20 * 110);
+    expect(recent).toEqual(
+      Array.from({ length: 20 }, (_, call) => call * 110).filter((at) => at > 2_200 - 1_012),
     );
   });
 
@@ -154,7 +204,7 @@ describe("a pacer", () => {
           pacer.setPace({ requestsPerSecond: rate, marginMs });
           for (let call = 0; call < calls; call += 1) {
             now = Math.max(now, pacer.nextAt()) + (call % 3 === 0 ? late : 0);
-            pacer.sent(now);
+            sendAt(pacer, now);
             sent.push({ at: now, rate });
           }
         }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ChatId } from "../../src/domain/chat-id.ts";
-import type { ClaimedContact, ContactPast } from "../../src/domain/lookup/claim.ts";
+import type { ContactPast, DueContact } from "../../src/domain/lookup/due-contact.ts";
 import type { ContactDecision } from "../../src/domain/lookup/decide.ts";
 import { habitFactor } from "../../src/domain/refresh/habit-factor.ts";
 import { planRefresh, type Refresh, type RefreshPolicy } from "../../src/domain/refresh/refresh-policy.ts";
@@ -22,7 +22,7 @@ function toContact(
   contactId: number,
   past: Partial<ContactPast> = {},
   chatId = "79000000001@c.us",
-): ClaimedContact {
+): DueContact {
   return { contactId, chatId: chatId as ChatId, attempts: 0, past: { ...noPast, ...past } };
 }
 

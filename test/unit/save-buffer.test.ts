@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { SaveReport } from "../../src/domain/lookup/claim.ts";
+import type { InstanceId } from "../../src/domain/instance-id.ts";
+import type { SaveReport } from "../../src/domain/ledger/run-ledger.ts";
 import type { LookupRecord } from "../../src/domain/ledger/lookup-record.ts";
 import { createSaveBuffer } from "../../src/worker/run/save-buffer.ts";
 import { eventually } from "../support/eventually.ts";
@@ -12,7 +13,8 @@ const never = () => new AbortController().signal;
 
 const toRecord = (contactId: number, askedAtMs = contactId): LookupRecord => ({
   contactId,
-  runId: "run",
+  instanceId: "1101000001" as InstanceId,
+  epoch: 1,
   askedAtMs,
   decision: { kind: "give-up", error: "x" },
   refresh: undefined,
@@ -28,6 +30,8 @@ function openBuffer(
   const calls: LookupRecord[][] = [];
   const saved: LookupRecord[] = [];
   const refused: LookupRecord[] = [];
+  /** Contacts whose records are no more this process's business, and why. */
+  const settled: string[] = [];
   let delays = 0;
   let setAside = 0;
   const buffer = createSaveBuffer({
@@ -43,6 +47,7 @@ function openBuffer(
       },
     },
     isTransient: (error) => error === transient,
+    settled: (records, how) => settled.push(...records.map(({ contactId }) => `${contactId} ${how}`)),
     events: {
       saved: (records) => saved.push(...records),
       savesSetAside: ({ records }) => (setAside += records),
@@ -50,7 +55,7 @@ function openBuffer(
       saveRefused: (record) => refused.push(record),
     },
   });
-  return { buffer, calls, saved, refused, countDelays: () => delays, countSetAside: () => setAside };
+  return { buffer, calls, saved, refused, settled, countDelays: () => delays, countSetAside: () => setAside };
 }
 
 const byContact = (list: readonly LookupRecord[]) =>
@@ -84,22 +89,25 @@ describe("a save buffer", () => {
   });
 
   test("tries again what Postgres does not take now, and then goes on", async () => {
-    const { buffer, saved, countDelays } = openBuffer((_, call) => {
+    const { buffer, saved, settled, countDelays } = openBuffer((_, call) => {
       if (call <= 2) throw transient;
+      expect(settled).toEqual([]);
     });
     buffer.add(toRecord(1));
     await eventually(() => expect(saved).toEqual([toRecord(1)]));
+    expect(settled).toEqual(["1 saved"]);
     expect(countDelays()).toBe(2);
   });
 
   test("lets a record that Postgres never takes cost nobody else an answer", async () => {
-    const { buffer, saved, refused } = openBuffer((records) => {
+    const { buffer, saved, refused, settled } = openBuffer((records) => {
       if (records.some(({ contactId }) => contactId === 2)) throw poison;
     });
     for (const id of [1, 2, 3]) buffer.add(toRecord(id));
     await buffer.drain(never());
     expect(saved).toEqual([toRecord(1), toRecord(3)]);
     expect(refused).toEqual([toRecord(2)]);
+    expect(settled).toEqual(["1 saved", "2 refused", "3 saved"]);
   });
 
   test("keeps a record that is refused for the moment only, while others are sorted out one by one", async () => {
@@ -132,23 +140,25 @@ describe("a save buffer", () => {
 
 describe("a record whose contact another transaction holds", () => {
   test("is the ledger's business once it is put aside, and costs the others nothing", async () => {
-    const { buffer, calls, saved, countSetAside } = openBuffer(() => ({ setAside: new Set([2]) }));
+    const { buffer, calls, saved, settled, countSetAside } = openBuffer(() => ({ setAside: new Set([2]) }));
     for (const id of [1, 2, 3]) buffer.add(toRecord(id));
     await buffer.drain(never());
     expect(saved).toEqual([toRecord(1), toRecord(3)]);
     expect(countSetAside()).toBe(1);
     expect(calls).toHaveLength(1);
-    expect(buffer.listUnsaved()).toEqual([]);
+    expect(settled).toEqual(["1 saved", "2 saved", "3 saved"]);
   });
 
-  test("is saved again where it could not be put aside, and its claim is kept until then", async () => {
-    const { buffer, calls, saved } = openBuffer((_, call) => (call < 3 ? { left: new Set([2]) } : undefined));
+  test("is saved again where it could not be put aside, and is not settled until then", async () => {
+    const { buffer, calls, saved, settled } = openBuffer((_, call) =>
+      call < 3 ? { left: new Set([2]) } : undefined,
+    );
     for (const id of [1, 2]) buffer.add(toRecord(id));
     await eventually(() => expect(calls).toHaveLength(2));
-    expect(buffer.listUnsaved()).toEqual([{ contactId: 2, runId: "run" }]);
+    expect(settled).toEqual(["1 saved"]);
     buffer.add(toRecord(3));
     await eventually(() => expect(saved).toHaveLength(3));
-    expect(buffer.listUnsaved()).toEqual([]);
+    expect(settled.toSorted()).toEqual(["1 saved", "2 saved", "3 saved"]);
   });
 
   test("keeps a drain no longer than its signal", async () => {

@@ -86,9 +86,9 @@ describe("avatars status, for people", () => {
       /^1101000001 is refused .*over the rate: next call \S+Z \(in 30 s\)$/,
     ],
     [
-      "says how far an instance is slowed down, and for how long",
+      "says how far an instance is slowed down, and that this ends by itself",
       { slowdown: 0.7, callsAllowed: 7 },
-      /^1101000001 is slowed to 7\/s after refusals: back to its full rate in 30 s$/,
+      /^1101000001 is slowed to 7\/s after refusals, and tries more by itself before long$/,
     ],
     ["says that no worker works", { stalled: true }, /no worker works on them: start avatars worker$/],
   ])("%s", (_name, change, expected) => {

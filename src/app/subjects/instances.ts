@@ -36,7 +36,7 @@ export interface Instances extends InstanceStore {
   /** `known`: there is one with this id already, and it stays. `untrusted-host`: no apiUrl over HTTP may point there. */
   add(instance: WithToken<NewInstance>): Promise<"added" | "known" | "untrusted-host">;
   /**
-   * Changes the settings that are given, with the next claim of each running worker; null takes a setting away. New
+   * Changes the settings that are given, with the next renewal of a lease, within about a second; null takes a setting away. New
    * credentials are judged, as a change over HTTP, against those stored at the moment of the write.
    */
   change(

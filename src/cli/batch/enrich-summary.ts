@@ -4,6 +4,7 @@ import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { contactStatuses } from "../../domain/contact-status.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
 import { formatDuration } from "../../lib/duration.ts";
+import { formatImages } from "./image-words.ts";
 import { spellCommands, toCommandLine } from "../terminal/typed-command.ts";
 import { formatTable } from "../terminal/table.ts";
 import type { End } from "./work-off.ts";
@@ -57,12 +58,7 @@ export function formatSummary(summary: Summary, context: SummaryContext): string
 }
 
 function describeImages({ images, galleryPath, imageFolder }: Summary): string[] {
-  const taken =
-    images === undefined
-      ? []
-      : [
-          `pictures: ${images.shown} taken${images.wanted === 0 ? "" : `; ${images.wanted} are left, which a worker takes later`}`,
-        ];
+  const taken = images === undefined ? [] : [formatImages(images)];
   const gallery = galleryPath === undefined ? [] : [`gallery: ${galleryPath}, to be opened in a browser`];
   const files = imageFolder === undefined ? [] : [`pictures as files: ${imageFolder}`];
   return [...taken, ...files, ...gallery];

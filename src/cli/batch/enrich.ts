@@ -95,7 +95,7 @@ async function runBatch(
     );
   }
   const isKept = (await app.images.describe()) !== undefined;
-  const images = isKept ? await waitForImages({ app, worker }, read.batchId, io) : undefined;
+  const images = isKept ? await waitForImages(app, read.batchId, io) : undefined;
   await worker.stop();
   const batch = await getProgress(app, read.batchId);
   const rows = app.batches.readResults({ batchId: read.batchId });

@@ -1,10 +1,13 @@
 import { createHash } from "node:crypto";
-import { lstat, mkdir, readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
+import { lstat, mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import type { App } from "../../app/app.ts";
 import type { ImageType } from "../../domain/images/image.ts";
 import type { ResultRow } from "../../domain/views/result-row.ts";
 import { openOutput, removeOutput, toWriteError } from "../terminal/output-file.ts";
+import { toImageName } from "./image-name.ts";
 
 /** What became of the images of a command. */
 export interface WrittenImages {
@@ -18,8 +21,6 @@ const endings: Readonly<Record<ImageType, string>> = {
   "image/png": "png",
   "image/webp": "webp",
 };
-/** Shorter than what file systems take, with an ending and a chat id. */
-const mostNameChars = 100;
 /** Files that are written at the same time. */
 const atOnce = 8;
 
@@ -45,7 +46,7 @@ export async function writeImageFolder(
       signal?.throwIfAborted();
       const { sha256 } = next.value.image;
       if (sha256 === undefined) continue;
-      const name = toName(next.value, taken);
+      const name = toImageName(next.value, taken);
       if (await writeImage(app, join(folder, name), sha256)) counts.written += 1;
       else counts.unchanged += 1;
     }
@@ -80,37 +81,8 @@ async function writeImage(app: App, path: string, sha256: string): Promise<boole
 async function hasBytes(path: string, sha256: string): Promise<boolean> {
   const entry = await lstat(path).catch(() => undefined);
   if (!entry?.isFile()) return false;
-  return (
-    createHash("sha256")
-      .update(await readFile(path))
-      .digest("hex") === sha256
-  );
-}
-
-/** Names that Windows keeps for devices. */
-const reserved = /^(?:con|prn|aux|nul|com\d|lpt\d)(?:\.|$)/i;
-
-/**
- * A name that all common file systems take, and that no contact before has: they may tell small letters from capitals, or not.
- * @param taken names that were given, in small letters; the new one is added
- */
-export function toName(
-  { chatId, externalRef }: Pick<ResultRow, "chatId" | "externalRef">,
-  taken: Set<string>,
-): string {
-  const ref = toSafe(externalRef ?? "");
-  const wished = ref === "" ? toSafe(chatId) : ref;
-  const name = taken.has(wished.toLowerCase()) ? `${wished}.${toSafe(chatId)}` : wished;
-  taken.add(name.toLowerCase());
-  return name;
-}
-
-function toSafe(text: string): string {
-  const name = text
-    .normalize("NFC")
-    .replace(/[^\p{L}\p{N}@+_. -]/gu, "_")
-    .slice(0, mostNameChars)
-    .toWellFormed()
-    .replace(/^[. ]|[. ]$/g, "_");
-  return reserved.test(name) ? `_${name}` : name;
+  // Whatever lies there may be of any size.
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("hex") === sha256;
 }

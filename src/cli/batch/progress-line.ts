@@ -1,12 +1,16 @@
 import cliProgress from "cli-progress";
+import type { BatchImages } from "../../domain/views/batch-images.ts";
 import type { BatchProgress } from "../../domain/views/batch-progress.ts";
 import { contactStatuses } from "../../domain/contact-status.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { writeLine, type CommandIo } from "../terminal/io.ts";
+import { formatImageProgress } from "./image-words.ts";
 
 /** What there is to say about a bulk run at one moment. */
 export interface ProgressFacts {
   readonly batch: BatchProgress;
+  /** Undefined: images are off. */
+  readonly images: BatchImages | undefined;
   readonly callsPerSecond: number;
   /** The instance's rate. */
   readonly allowedPerSecond: number;
@@ -75,7 +79,7 @@ function toCounts({ batch }: ProgressFacts): { done: number; total: number } {
 }
 
 function toText(facts: ProgressFacts): string {
-  const { batch, callsPerSecond, allowedPerSecond, waiting } = facts;
+  const { batch, images, callsPerSecond, allowedPerSecond, waiting } = facts;
   const { done, total } = toCounts(facts);
   const outcomes = contactStatuses
     .filter((status) => batch.finished[status] > 0)
@@ -84,7 +88,7 @@ function toText(facts: ProgressFacts): string {
   const leftMs = callsPerSecond > 0 ? (1000 * batch.pending) / callsPerSecond : 0;
   // The last few wait for their backoff, which the rate knows nothing of.
   const left = leftMs >= 1000 ? `${formatDuration(leftMs)} left` : "";
-  return [`${done}/${total}${batch.intakeComplete ? "" : "+"}`, ...outcomes, waiting ?? budget, left]
-    .filter(Boolean)
-    .join(" · ");
+  const contacts = `${done}/${total}${batch.intakeComplete ? "" : "+"}`;
+  const pictures = images && images.shown + images.wanted > 0 ? formatImageProgress(images) : "";
+  return [contacts, ...outcomes, pictures, waiting ?? budget, left].filter(Boolean).join(" · ");
 }

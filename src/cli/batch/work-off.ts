@@ -1,5 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { App, RunningWorker } from "../../app/app.ts";
+import type { BatchImages } from "../../domain/views/batch-images.ts";
 import type { BatchProgress } from "../../domain/views/batch-progress.ts";
 import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
@@ -28,6 +29,7 @@ const pollMs = 500;
 const lastAnswersMs = 6_000;
 /** The progress of a million contacts takes a while to count: a tenth of the time at most goes into it. */
 const pollShare = 10;
+const countImagesEveryMs = 2_000;
 
 /** Shows the progress of a batch until it is done, stopped, or cannot go on. */
 export async function workOff(ports: WorkOffPorts, batchId: string, io: CommandIo): Promise<End> {
@@ -40,9 +42,10 @@ export async function workOff(ports: WorkOffPorts, batchId: string, io: CommandI
     for (;;) {
       const wasReading = ports.isReading();
       const askedAt = performance.now();
-      const [batch, now] = await look();
+      const [batch, now, images] = await look();
       line.show({
         batch,
+        images,
         callsPerSecond: worker.activity.callsPerSecond(instance.id),
         allowedPerSecond: instance.requestsPerSecond ?? app.config.requestsPerSecond,
         waiting: now && describeWaiting(now),
@@ -67,7 +70,8 @@ const patienceMs = 5 * 60_000;
 
 /** Looks at the batch and its instance, and keeps trying while the database is away. */
 function createPatientLook({ app, instance }: WorkOffPorts, batchId: string, io: CommandIo) {
-  const look = () => Promise.all([getProgress(app, batchId), app.instances.find(instance.id)]);
+  const countImages = createImageCount(app, batchId);
+  const look = () => Promise.all([getProgress(app, batchId), app.instances.find(instance.id), countImages()]);
   return async (): ReturnType<typeof look> => {
     const giveUpAt = performance.now() + patienceMs;
     for (let tries = 1; ; tries += 1) {
@@ -79,6 +83,20 @@ function createPatientLook({ app, instance }: WorkOffPorts, batchId: string, io:
         await delay(1_000);
       }
     }
+  };
+}
+
+/** Images for the line of progress: seldom, since each count goes through all members. Undefined: images are off. */
+function createImageCount(app: App, batchId: string): () => Promise<BatchImages | undefined> {
+  let counted: BatchImages | undefined;
+  let nextAt = 0;
+  return async () => {
+    const askedAt = performance.now();
+    if (askedAt < nextAt || (await app.images.describe()) === undefined) return counted;
+    counted = await app.images.countOfBatch(batchId);
+    const tookMs = performance.now() - askedAt;
+    nextAt = performance.now() + Math.max(countImagesEveryMs, 2 * pollShare * tookMs);
+    return counted;
   };
 }
 

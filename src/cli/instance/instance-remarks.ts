@@ -1,8 +1,6 @@
 import { simulatedInstanceId } from "../../domain/instance-id.ts";
 import type { InstanceStatus } from "../../domain/views/instance-status.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
-import { recoveryPerSecond } from "../../domain/pace/refusal-constants.ts";
-import { formatDuration } from "../../lib/duration.ts";
 import { formatRate, formatMoment } from "../terminal/format.ts";
 
 /** Whatever its state: the next `enrich --simulate` takes it up as it is, so that there is nothing to advise. */
@@ -35,8 +33,7 @@ export function toRemarks(status: InstanceStatus): string[] {
 function describePace({ callsAllowed, slowdown, state }: InstanceStatus): string | undefined {
   if (state === "paused") return undefined;
   if (slowdown < 1) {
-    const left = formatDuration((1000 * (1 - slowdown)) / recoveryPerSecond);
-    return `is slowed to ${formatRate(callsAllowed)}/s after refusals: back to its full rate in ${left}`;
+    return `is slowed to ${formatRate(callsAllowed)}/s after refusals, and tries more by itself before long`;
   }
   return undefined;
 }

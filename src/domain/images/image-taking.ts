@@ -18,7 +18,7 @@ export interface WantedImage {
  *
  * - `taken`: its bytes are stored.
  * - `refused`: this version has none that can be shown; `error` is a code. It is tried again with another version, and where the
- *   URL was at fault (`gone`, `forbidden`, `expired`) with another URL.
+ *   URL or its host was at fault (such as `gone`, `forbidden`, `expired`, `redirect`) with another URL.
  * - `expired`: the URL is dead; the contact is asked again for another one.
  * - `failed`: it may go better later.
  */

@@ -1,30 +1,51 @@
 import type { ChatId } from "../chat-id.ts";
-import type { Claim, ClaimResult, SaveReport } from "../lookup/claim.ts";
+import type { Arrivals, DueRequest, QueuedContact } from "./due-queue.ts";
+import type { HandOver, HeldLease, LeaseResult, Renewal, Renewals, SeenLease } from "./lease.ts";
 import type { LookupRecord } from "./lookup-record.ts";
 import type { Hold, HoldReason, ProbePolicy } from "../trouble/hold.ts";
 import type { InstanceId } from "../instance-id.ts";
-import type { Pace } from "../pace/pacer.ts";
+import type { CallsBefore } from "../pace/after-refusal.ts";
 
 /** The part of the store that instance runs live on. Every function rejects when Postgres is away. */
 export interface RunLedger {
   /**
-   * Claims due contacts and reserves a call slot for each, in one statement.
-   * @param request.limit contacts at most
+   * Takes the lease of an instance, where it is free and the instance may be called.
+   * @param owner the process
    */
-  claimDueContacts(request: ClaimRequest): Promise<ClaimResult>;
-  /** Reserves slots anew for contacts whose slots went by unused. Undefined: the instance may not be called now. */
-  reserveCalls(request: ReserveRequest): Promise<(Reservation & { readonly pace: Pace }) | undefined>;
+  takeLease(instanceId: InstanceId, owner: string): Promise<LeaseResult>;
+  /** Renews the leases of a process, all at once. */
+  renewLeases(owner: string, held: readonly HeldLease[]): Promise<Renewals>;
+  /** Looks how the instance of a lease is set now, and waits for no lock. `lost`: it belongs to another process by now. */
+  lookAtLease(owner: string, lease: Pick<HeldLease, "instanceId" | "epoch">): Promise<Renewal>;
+  /** Gives a lease back. One that belongs to another process by now is left alone. */
+  handOver(owner: string, lease: HandOver): Promise<void>;
+  /** Leases of other processes. */
+  listLeases(owner: string): Promise<readonly SeenLease[]>;
+  /** Ends leases that are still as they were seen. Returns the instances that are free now. */
+  endDeadLeases(dead: readonly SeenLease[]): Promise<readonly InstanceId[]>;
+  /** Reads queues, each onward from its place: for each request what it has found, in order. Writes and locks nothing. */
+  readDue(requests: readonly DueRequest[]): Promise<QueuedContact[][]>;
+  /**
+   * The due ones among the chats that a held instance allows, in any queue.
+   * @param but contacts to leave out
+   */
+  readAllowed(
+    instanceId: InstanceId,
+    chatIds: readonly ChatId[],
+    but: readonly number[],
+    limit: number,
+  ): Promise<QueuedContact[]>;
+  /**
+   * What has become due, or more urgent, since a look before. Some is told again.
+   * @param horizon of that look; undefined: nothing is told yet
+   */
+  readArrivals(horizon: string | undefined): Promise<Arrivals>;
+  /** Tells the holders of leases to look at all queues of these instances anew. */
+  noteArrivals(instanceIds: readonly InstanceId[]): Promise<void>;
   /** Saves finished lookups, each fenced; idempotent, in any order. Waits for no transaction that has a contact locked. */
   saveLookups(records: readonly LookupRecord[]): Promise<SaveReport>;
-  /**
-   * Keeps claims alive while their calls are in flight, or waiting for their slot, or answered and not saved; also those of
-   * contacts that another transaction has locked. None of them must have run out before.
-   */
-  extendClaims(claims: readonly ClaimFence[]): Promise<void>;
-  /** Gives unused claims back: due again at once, no attempt spent. */
-  releaseClaims(claims: readonly ClaimFence[]): Promise<void>;
-  /** Gives the claim of a probe back, behind others: still due, no attempt spent, and the next probe takes another contact. */
-  putOff(claim: ClaimFence, error: string): Promise<void>;
+  /** Puts the contact of a probe behind others: still due, no attempt spent, and the next probe takes another contact. */
+  putOff(asked: AskedContact, error: string): Promise<void>;
   /**
    * Stops calls for the instance. Undefined: nothing has changed, because it is paused, or because the call that reports
    * the trouble was sent before the last hold ran out.
@@ -78,6 +99,8 @@ export interface ProlongedHold {
 export interface Refusal {
   /** The provider's own limit (HTTP 429), or WhatsApp's for the account (`rate-overlimit`). */
   readonly by: "provider" | "whatsapp";
+  /** What became of the calls of the second before it. */
+  readonly before: CallsBefore;
   readonly retryAfterMs: number | undefined;
 }
 
@@ -92,26 +115,20 @@ export interface ThrottledPace {
   readonly mustHold: boolean;
 }
 
-export interface ClaimRequest {
-  readonly instanceId: InstanceId;
-  readonly runId: string;
-  /** Who paces: slots next to those of another lane keep a gap. */
-  readonly laneId: string;
-  /** Contacts at most. With 0 nothing is claimed, and the answer tells how the instance is set now. */
-  readonly limit: number;
-  /** No more contacts than can be called in this time, but one at least: what comes later is claimed at the pace of then. */
-  readonly windowMs?: number;
-}
-
-export interface ReserveRequest {
-  readonly instanceId: InstanceId;
-  readonly laneId: string;
-  readonly calls: number;
-}
-
-export type Reservation = Pick<Claim, "slotsFromMs" | "slotsUntilMs" | "databaseNowMs">;
-
-export interface ClaimFence {
+/** A contact that was asked for, and the lease under which it was. */
+export interface AskedContact {
   readonly contactId: number;
-  readonly runId: string;
+  readonly epoch: number;
+}
+
+/** Records that were not written to their contacts, by contact id, since another transaction has these locked. */
+export interface SaveReport {
+  /** Kept in the ledger, and written by the next sweep that finds the contact free; no lease asks for it until then. */
+  readonly setAside: ReadonlySet<number>;
+  /** The contact is being erased: to be saved again, in case it is not. */
+  readonly left: ReadonlySet<number>;
+  /** Saved, and the image of the avatar is to be taken: at once, since its URL dies. A process that does not leaves it to a task. */
+  readonly imageWanted: ReadonlySet<number>;
+  /** The call has failed, but the contact was asked for anew meanwhile: it is due as if it had not been called. Undefined: none. */
+  readonly askedAnew?: ReadonlySet<number>;
 }

@@ -60,7 +60,9 @@ export type Decision =
       readonly by: "provider" | "whatsapp";
       readonly retryAfterMs: number | undefined;
       readonly hold: Hold;
-    };
+    }
+  /** There was no call: the contact is due again at once, as if it had never been taken. */
+  | { readonly kind: "release"; readonly contact: Extract<ContactDecision, { kind: "release" }> };
 
 /**
  * What happens next, from what one call told us. Pure.
@@ -74,6 +76,7 @@ export function decide(
   now: Date,
   random: number,
 ): Decision {
+  if (outcome.kind === "not-sent") return { kind: "release", contact: { kind: "release", error: undefined } };
   const fail = (error: string) => retryOrGiveUp(error, attempts, policy, random);
   if (outcome.scope === "instance") return decideInstance(outcome, holdFor(outcome, now, policy), fail);
   const contact = toAnswer(outcome);

@@ -1,6 +1,6 @@
 export interface DrainFacts {
   readonly state: "active" | "held" | "paused";
-  /** Contacts that wait for a call: due, claimed, or in their backoff. */
+  /** Contacts that wait for a call: due, in flight, or in their backoff. */
   readonly backlog: number;
   /** Living processes that work on the instance. */
   readonly workers: number;

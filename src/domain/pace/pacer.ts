@@ -5,96 +5,102 @@ export interface Pace {
   readonly marginMs: number;
 }
 
-/** The longest that a call may lag behind its slot and still be sent in it. */
+/** The longest that a call may lag behind its slot without pushing those behind it. */
 export const slotToleranceMs = 50;
 
-/**
- * How wrong we may be about the database's clock: as long as its answer to a claim takes. Slots are not used
- * when it takes longer.
- */
-export const clockErrorMs = 250;
-
-/**
- * The gap between the slots of two lanes: calls may be late by the tolerance, and so may be a lane's idea of the database's
- * clock.
- */
-export const laneGapMs = 2 * slotToleranceMs + clockErrorMs;
+/** What the provider counts in. */
+const secondMs = 1_000;
 
 /**
  * The time between two slots, in ms: a full second with its margin, shared evenly by the whole calls that fit
- * in it. At 1.5 a second two processes would otherwise put two calls into one second.
+ * in it.
  */
 export function slotSpacingMs(pace: Pace): number {
-  return (1000 + pace.marginMs) / Math.min(pace.requestsPerSecond, callsPerWindow(pace));
+  return (secondMs + pace.marginMs) / Math.min(pace.requestsPerSecond, callsPerWindow(pace));
 }
 
-/** How many calls may start in one sliding second; a rate below 1 is kept by the spacing alone. */
+/** How many calls may leave in one sliding second; a rate below 1 is kept by the window alone. */
 function callsPerWindow(pace: Pace): number {
   return Math.max(1, Math.floor(pace.requestsPerSecond));
 }
 
+/** How long a call counts, ms. */
+function windowMs(pace: Pace): number {
+  const second = secondMs + pace.marginMs;
+  return pace.requestsPerSecond < 1 ? Math.max(second, slotSpacingMs(pace)) : second;
+}
+
 /**
- * Decides when the next call of one instance run may be sent. All moments are ms on one monotonic clock.
+ * Decides when the calls of one instance may be sent, and whether each may leave. All moments are ms on one monotonic clock.
  *
- * Two rules, and the later one wins:
- * - slots lie `slotSpacingMs` apart; a call that is late by more than the tolerance pushes those behind it;
- * - the n-th call waits for a full second and the margin after the (n − rate)-th was *really* sent. So no sliding second
- *   has more calls than the rate, whatever the timers do.
+ * - Slots lie `slotSpacingMs` apart; a call that is late by more than the tolerance pushes those behind it.
+ * - A call leaves when its request is written, which may be later: its connection has to be opened first. It may leave only
+ *   a full second and the margin after the n-th before it *really left*, n being the rate. So no sliding second has more
+ *   calls than the rate, whatever timers and connections do.
  */
 export interface Pacer {
-  /** The earliest moment for the next call. */
+  /** The earliest moment for the next call. Infinity: calls that have not left yet may need all that there is. */
   nextAt(): number;
-  /** The next call goes at `at`. Returns its number. */
-  sent(at: number): number;
-  /** The call of this number left only at `at`: its connection had to be opened first. */
-  left(call: number, at: number): void;
-  /** Slots reserved anew: none before `at`. */
+  /** A call is sent at `at`. It has not left yet. */
+  send(at: number): void;
+  /** The call that was sent would leave at `at`. False: it must not, and has ended. */
+  leave(at: number): boolean;
+  /** A call that was sent has ended without having left. */
+  drop(): void;
+  /** No call before `at`. */
   startAt(at: number): void;
-  /** The pace changed; what was sent still counts. */
+  /** Calls that left before, by another hand. */
+  add(leftAt: readonly number[]): void;
+  /** The pace changed; what left before still counts. */
   setPace(pace: Pace): void;
+  /** When calls left that still count at `at`, oldest first. */
+  listRecent(at: number): number[];
 }
 
 export function createPacer(initial: Pace, start: number): Pacer {
   let pace = initial;
   let slotAt = start;
-  /** When the last calls were sent, oldest first: at least one window of the fastest pace so far. */
-  let sentAt: number[] = [];
+  /** When the last calls left, oldest first: at least one window of the fastest pace so far. */
+  let leftAt: number[] = [];
   let keep = callsPerWindow(pace);
-  /** The number of the first call that is kept. */
-  let firstKept = 0;
-  /** The latest of those that left late and would have been waited for already. */
-  let lastLeftLate = -Infinity;
+  /** Calls that were sent and have not left. */
+  let waiting = 0;
 
-  const windowOpensAt = () => {
-    const calls = callsPerWindow(pace);
-    const blocking = (sentAt.length >= calls ? sentAt[sentAt.length - calls] : undefined) ?? -Infinity;
-    const windowMs = Math.max(1000 + pace.marginMs, pace.requestsPerSecond < 1 ? slotSpacingMs(pace) : 0);
-    return Math.max(blocking, lastLeftLate) + windowMs;
-  };
+  /** When one more may leave, if `ahead` others leave before it. */
+  function opensAt(ahead: number): number {
+    const blocking = callsPerWindow(pace) - ahead;
+    if (blocking <= 0) return Infinity;
+    const at = leftAt[leftAt.length - blocking];
+    return at === undefined ? -Infinity : at + windowMs(pace);
+  }
 
   return {
-    nextAt: () => Math.max(slotAt, windowOpensAt()),
-    sent(at) {
-      sentAt.push(at);
-      // Trimmed in blocks: a shift per call would cost O(rate).
-      if (sentAt.length > keep * 4 + 64) {
-        firstKept += sentAt.length - keep;
-        sentAt = sentAt.slice(-keep);
-      }
+    nextAt: () => Math.max(slotAt, opensAt(waiting)),
+    send(at) {
+      waiting += 1;
       slotAt = Math.max(slotAt, at - slotToleranceMs) + slotSpacingMs(pace);
-      return firstKept + sentAt.length - 1;
     },
-    left(call, at) {
-      const index = call - firstKept;
-      if (index <= sentAt.length - callsPerWindow(pace)) lastLeftLate = Math.max(lastLeftLate, at);
-      if (index >= 0) sentAt[index] = at;
+    leave(at) {
+      waiting -= 1;
+      if (at < opensAt(0)) return false;
+      leftAt.push(at);
+      // Trimmed in blocks: a shift per call would cost O(rate).
+      if (leftAt.length > keep * 4 + 64) leftAt = leftAt.slice(-keep);
+      return true;
+    },
+    drop() {
+      waiting -= 1;
     },
     startAt(at) {
       slotAt = Math.max(slotAt, at);
+    },
+    add(moments) {
+      leftAt = [...leftAt, ...moments].sort((a, b) => a - b);
     },
     setPace(next) {
       pace = next;
       keep = Math.max(keep, callsPerWindow(next));
     },
+    listRecent: (at) => leftAt.slice(-keep).filter((left) => left > at - windowMs(pace)),
   };
 }

@@ -1,5 +1,5 @@
 import type { ChatId } from "../chat-id.ts";
-import type { ClaimedContact } from "../lookup/claim.ts";
+import type { DueContact } from "../lookup/due-contact.ts";
 import type { ContactDecision } from "../lookup/decide.ts";
 import type { ContactStatus } from "../contact-status.ts";
 import { expiringUrlStep, toIntervalMs, toStep } from "./refresh-step.ts";
@@ -47,7 +47,7 @@ const leastUrlLifeMs = 3_600_000;
  * @param askedAt when the call was sent
  */
 export function planRefresh(
-  contact: ClaimedContact,
+  contact: DueContact,
   decision: ContactDecision,
   askedAt: Date,
   policy: RefreshPolicy,
@@ -92,7 +92,7 @@ function toBaseMs(status: ContactStatus, intervals: RefreshIntervals): number | 
 }
 
 function planByAge(
-  { contactId, past }: ClaimedContact,
+  { contactId, past }: DueContact,
   { avatar }: Extract<ContactDecision, { kind: "answer" }>,
   askedAt: Date,
   baseMs: number,
@@ -113,7 +113,7 @@ function planIn(contactId: number, intervalMs: number, askedAt: Date): Refresh {
 }
 
 function planByUrl(
-  { contactId }: ClaimedContact,
+  { contactId }: DueContact,
   urlExpiresAt: Date | undefined,
   askedAt: Date,
   { urlMarginMs }: RefreshPolicy,
@@ -127,7 +127,7 @@ function planByUrl(
 }
 
 function planUnreachable(
-  { contactId, past }: ClaimedContact,
+  { contactId, past }: DueContact,
   askedAt: Date,
   { unreachableMs, unreachableMaxMs }: RefreshIntervals,
 ): Refresh {

@@ -4,4 +4,6 @@ export interface BatchImages {
   readonly wanted: number;
   /** Contacts that show one. */
   readonly shown: number;
+  /** Contacts whose latest image is not there, by why: the code of the last try, or `not-tried`. */
+  readonly missing: Readonly<Record<string, number>>;
 }

@@ -8,14 +8,14 @@ export interface InstanceGauges extends Omit<DrainFacts, "backlog"> {
   /** Calls per second that its pace allows now: its rate, or less after refusals and after a hold. */
   readonly callsAllowed: number;
   readonly marginMs: number;
-  /** The wait of the oldest due contact without a claim; undefined where there is none. */
+  /** The wait of the oldest due contact; undefined where there is none. */
   readonly oldestDueAgeMs: number | undefined;
 }
 
 /** The contacts of one instance that wait for a call. */
 export interface Backlog {
   readonly instanceId: InstanceId;
-  /** Contacts that may be called now, or are claimed. */
+  /** Contacts that may be called now, or are in flight. */
   readonly due: number;
   /** Contacts in their backoff. */
   readonly waiting: number;

@@ -29,11 +29,11 @@ export interface InstanceStatus {
   /** Mean time of an answer of late. */
   readonly latencyMs: number | undefined;
   readonly contacts: Readonly<Record<ContactStatus, number>>;
-  /** Contacts that are due now, without a claim. */
+  /** Contacts that are due now, without those of `claimed`. */
   readonly due: number;
   /** Contacts in their backoff. */
   readonly waiting: number;
-  /** Contacts that are claimed: they wait for their slot, or are in flight. */
+  /** Contacts whose calls were in flight when their lease was handed over, and are not saved yet. */
   readonly claimed: number;
   readonly oldestDueAt: Date | undefined;
   /** The time until no contact waits any more, ms, if all goes on as now. Undefined where it does not go on. */

@@ -1,5 +1,5 @@
 import type { Dispatcher } from "undici";
-import { createByteCollector } from "../../outbound/byte-collector.ts";
+import { createBodyCollector } from "./body-collector.ts";
 
 /** Header names in lower case, as undici gives them. */
 export type ResponseHeaders = Readonly<Partial<Record<string, string | readonly string[]>>>;
@@ -17,12 +17,16 @@ export interface DownloadOptions {
   readonly bodyLimit: (head: ResponseHead) => number;
   /** Told of each piece of a body as it comes, in bytes. */
   readonly onBytes: ((count: number) => void) | undefined;
+  /** A buffer for a body that is larger than usual. Undefined: there is none now. */
+  readonly enlarge: () => Buffer | undefined;
 }
 
 /** How a download ended. */
 export type DownloadEnd =
   | { readonly kind: "whole" | "cut"; readonly head: ResponseHead; readonly body: Buffer }
   | { readonly kind: "deadline" | "aborted" }
+  /** The body is larger than usual, and there was no buffer for it. */
+  | { readonly kind: "no-room" }
   | { readonly kind: "broken"; readonly error: unknown };
 
 /**
@@ -75,10 +79,10 @@ interface DownloadState {
 function createHandler(
   state: DownloadState,
   settle: (end: DownloadEnd) => void,
-  { bodyLimit, onBytes }: DownloadOptions,
+  { bodyLimit, onBytes, enlarge }: DownloadOptions,
 ): Dispatcher.DispatchHandler {
   let head: ResponseHead = { status: 0, headers: {} };
-  let collector = createByteCollector(0);
+  let collector = createBodyCollector(0, enlarge);
   const finish = (kind: "whole" | "cut"): void => settle({ kind, head, body: collector.take() });
   return {
     onRequestStart(controller) {
@@ -90,12 +94,17 @@ function createHandler(
       if (status < 200) return;
       head = { status, headers };
       const limit = bodyLimit(head);
-      if (limit === 0) finish("cut");
-      else collector = createByteCollector(limit);
+      if (limit === 0) return finish("cut");
+      collector = createBodyCollector(limit, enlarge);
+      // Known to be too large for its place, it need not begin to come.
+      if (!collector.expect(Number(headers["content-length"] ?? 0) || 0)) settle({ kind: "no-room" });
     },
     onResponseData(_controller, piece) {
       onBytes?.(piece.length);
-      if (state.end === undefined && !collector.add(piece)) finish("cut");
+      if (state.end !== undefined) return;
+      const added = collector.add(piece);
+      if (added === "cut") finish("cut");
+      else if (added === "no-room") settle({ kind: "no-room" });
     },
     onResponseEnd: () => finish("whole"),
     onResponseError: (_controller, error) => settle({ kind: "broken", error }),

@@ -14,7 +14,9 @@ export type FetchOutcome =
   /** HTTP 404 or 410. */
   | { readonly kind: "gone"; readonly status: number }
   | RefusedFetch
-  | FailedFetch;
+  | FailedFetch
+  /** Larger than usual, while other large ones have all the room: nothing is known of it but that it is to be begun again. */
+  | { readonly kind: "postponed" };
 
 /** The same URL is refused again: by its form, or by what it leads to. */
 export interface RefusedFetch {

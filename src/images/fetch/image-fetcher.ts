@@ -3,6 +3,8 @@ import type { HostPort } from "../../domain/host-port.ts";
 import { createGuardedConnector } from "../../outbound/guarded-connector.ts";
 import type { Resolve } from "../../outbound/guarded-lookup.ts";
 import { judgeTarget } from "../../outbound/judge-target.ts";
+import { maxImageBytes } from "../image.ts";
+import type { BodyPlace } from "./body-room.ts";
 import { download } from "./download.ts";
 import type { FetchOutcome } from "./fetch-outcome.ts";
 import { judgeDownload, toBodyLimit } from "./judge-download.ts";
@@ -23,6 +25,8 @@ export interface FetchOptions {
   readonly signal?: AbortSignal;
   /** Told of each piece of a body as it comes, in bytes, also where the image is refused: to be charged against a limit. */
   readonly onBytes?: (count: number) => void;
+  /** Where a body is held that is larger than usual: the image stays there. Unless told, it has a buffer of its own. */
+  readonly place?: Pick<BodyPlace, "enlarge">;
 }
 
 export interface ImageFetcherOptions {
@@ -57,8 +61,9 @@ export function createImageFetcher(options: ImageFetcherOptions): ImageFetcher {
     connect: createGuardedConnector({ named, timeoutMs: connectTimeoutMs, resolve, ca }),
   });
   const working = new Set<Promise<FetchOutcome>>();
-  const fetchAllowed = async (url: URL, { signal, onBytes }: FetchOptions): Promise<FetchOutcome> => {
-    const end = await download(agent, url, { timeoutMs, signal, onBytes, bodyLimit: toBodyLimit });
+  const fetchAllowed = async (url: URL, { signal, onBytes, place }: FetchOptions): Promise<FetchOutcome> => {
+    const enlarge = () => (place ? place.enlarge() : Buffer.allocUnsafeSlow(maxImageBytes));
+    const end = await download(agent, url, { timeoutMs, signal, onBytes, enlarge, bodyLimit: toBodyLimit });
     return judgeDownload(end, new Date());
   };
   return {

@@ -23,6 +23,8 @@ export function judgeDownload(end: DownloadEnd, now: Date): FetchOutcome {
       return fail("deadline", "DEADLINE");
     case "aborted":
       return fail("aborted", "ABORTED");
+    case "no-room":
+      return { kind: "postponed" };
     case "broken":
       if (end.error instanceof RefusedAddressError) return { kind: "refused", reason: "private-address" };
       return fail("connection", toNetworkErrorCode(end.error));

@@ -4,9 +4,8 @@ import { sleep } from "../../lib/deadline.ts";
 
 /** What a process has taken and not written yet. */
 export interface SettleBuffer {
-  add(settled: SettledImage, bytes: Buffer | undefined): void;
-  /** Bytes that are held until their rows are written. */
-  heldBytes(): number;
+  /** @param onEnd called when the row is written, or could not be: nothing reads the bytes from then on */
+  add(settled: SettledImage, bytes: Buffer | undefined, onEnd: () => void): void;
   /** Resolves when nothing waits to be written. */
   drain(): Promise<void>;
 }
@@ -26,6 +25,7 @@ export interface SettleBufferPorts {
 interface Held {
   readonly settled: SettledImage;
   readonly bytes: Buffer | undefined;
+  readonly onEnd: () => void;
 }
 
 /** One statement for many rows; a person does not notice the wait. */
@@ -34,7 +34,6 @@ const mostAtOnce = 100;
 
 export function createSettleBuffer(ports: SettleBufferPorts): SettleBuffer {
   let waiting: Held[] = [];
-  let held = 0;
   let flushing: Promise<void> | undefined;
   let isDraining = false;
 
@@ -43,8 +42,9 @@ export function createSettleBuffer(ports: SettleBufferPorts): SettleBuffer {
       if (waiting.length < mostAtOnce && !isDraining) await sleep(flushAfterMs);
       const batch = takeBatch();
       await write(ports, batch);
-      held -= batch.reduce((sum, { bytes }) => sum + (bytes?.length ?? 0), 0);
+      for (const { onEnd } of batch) onEnd();
     }
+    flushing = undefined;
   }
 
   /** One statement writes a contact once: a second try of it waits for the next. */
@@ -61,14 +61,10 @@ export function createSettleBuffer(ports: SettleBufferPorts): SettleBuffer {
   }
 
   return {
-    add(settled, bytes) {
-      waiting.push({ settled, bytes });
-      held += bytes?.length ?? 0;
-      flushing ??= flush().finally(() => {
-        flushing = undefined;
-      });
+    add(settled, bytes, onEnd) {
+      waiting.push({ settled, bytes, onEnd });
+      flushing ??= flush();
     },
-    heldBytes: () => held,
     async drain() {
       isDraining = true;
       await flushing;

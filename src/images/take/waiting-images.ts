@@ -1,4 +1,5 @@
 import type { WantedImage } from "../../domain/images/image-taking.ts";
+import { usualBodyBytes } from "../fetch/body-room.ts";
 
 /** An image that waits to be taken: from its URL, or from the answer that had it. */
 export interface ImageWish extends WantedImage {
@@ -10,6 +11,8 @@ export interface TakenWish {
   readonly wish: ImageWish;
   /** One word for each server; images out of answers have none. */
   readonly host: string;
+  /** Larger than usual, as a try or its base64 has told: it begins only where there is room for such a body. */
+  readonly isLarge: boolean;
 }
 
 export interface WaitingBounds {
@@ -20,10 +23,14 @@ export interface WaitingBounds {
 
 /** Wishes in the order in which they came, one of each contact. What has no room is left to Postgres, where it stays wanted. */
 export interface WaitingImages {
-  /** Takes the place of an earlier wish of the contact. False: there is no room. */
+  /** Takes the place of an earlier wish of the contact, in its turn. False: there is no room. */
   add(wish: ImageWish): boolean;
+  /** Adds one again that was taken out and has turned out to be large; a wish of the contact that came since is left alone. */
+  putBack(wish: ImageWish): void;
   /** Takes the first one out that may begin. `none-may`: the rest is not looked at. */
-  take(judge: (host: string) => "may" | "may-not" | "none-may"): TakenWish | undefined;
+  take(
+    judge: (waiting: Pick<TakenWish, "host" | "isLarge">) => "may" | "may-not" | "none-may",
+  ): TakenWish | undefined;
   /** Places that are free. */
   room(): number;
 }
@@ -40,16 +47,24 @@ export function createWaitingImages(bounds: WaitingBounds): WaitingImages {
   return {
     add(wish) {
       const earlier = byContact.get(wish.contactId);
-      if (earlier) remove(earlier);
-      const added = wish.base64?.length ?? 0;
-      if (byContact.size >= bounds.wishes || chars + added > bounds.chars) return false;
-      byContact.set(wish.contactId, { wish, host: toHost(wish.url) });
-      chars += added;
+      const more = (wish.base64?.length ?? 0) - (earlier?.wish.base64?.length ?? 0);
+      if ((!earlier && byContact.size >= bounds.wishes) || chars + more > bounds.chars) {
+        if (earlier) remove(earlier);
+        return false;
+      }
+      byContact.set(wish.contactId, { wish, host: toHost(wish.url), isLarge: isKnownLarge(wish, earlier) });
+      chars += more;
       return true;
+    },
+    putBack(wish) {
+      if (byContact.has(wish.contactId) || byContact.size >= bounds.wishes) return;
+      // Its base64 has been looked at.
+      const rest = { ...wish, base64: undefined };
+      byContact.set(wish.contactId, { wish: rest, host: toHost(wish.url), isLarge: true });
     },
     take(judge) {
       for (const waiting of byContact.values()) {
-        const verdict = judge(waiting.host);
+        const verdict = judge(waiting);
         if (verdict === "none-may") return undefined;
         if (verdict === "may-not") continue;
         remove(waiting);
@@ -59,6 +74,12 @@ export function createWaitingImages(bounds: WaitingBounds): WaitingImages {
     },
     room: () => Math.max(0, bounds.wishes - byContact.size),
   };
+}
+
+/** By its base64, which has four signs for three bytes; or by what was learnt of the same URL. */
+function isKnownLarge({ base64, url }: ImageWish, earlier: TakenWish | undefined): boolean {
+  if ((base64?.length ?? 0) > (usualBodyBytes * 4) / 3) return true;
+  return earlier !== undefined && earlier.isLarge && url !== undefined && url === earlier.wish.url;
 }
 
 function toHost(url: string | undefined): string {

@@ -39,8 +39,8 @@ const policy = [
 ].join("; ");
 
 /**
- * One self-contained HTML page with the faces of contacts, as a stream: it holds a page of a thousand in memory, however many
- * there are. Images are in it, and it asks nothing of any host.
+ * One self-contained HTML page with the faces of contacts, as a stream: it holds the texts of a page of a thousand and a few
+ * thumbnails in memory, however many there are. Images are in it, and it asks nothing of any host.
  */
 export function encodeGallery(ports: GalleryPorts): Readable {
   return Readable.from(writeGallery(ports), { objectMode: false });
@@ -53,7 +53,7 @@ async function* writeGallery({ title, rows, readThumbnail, now }: GalleryPorts):
   for await (const page of inPages(rows)) {
     for (const { status } of page) counts.set(status, (counts.get(status) ?? 0) + 1);
     yield toBlock(`rows-${pages}`, page.map(toCells));
-    yield toBlock(`thumbs-${pages}`, await readAll(page, readThumbnail));
+    yield* toThumbnailBlock(`thumbs-${pages}`, page, readThumbnail);
     pages += 1;
   }
   const inOrder = contactStatuses.flatMap((status) => {
@@ -75,19 +75,22 @@ async function* inPages(rows: AsyncIterable<ResultRow>): AsyncGenerator<ResultRo
   if (page.length > 0) yield page;
 }
 
-/** In the order of the rows; an empty text where there is none. */
-async function readAll(page: readonly ResultRow[], read: GalleryPorts["readThumbnail"]): Promise<string[]> {
-  const texts = page.map(() => "");
-  let next = 0;
-  const readNext = async (): Promise<void> => {
-    for (let at = next++; at < page.length; at = next++) {
-      const row = page[at];
-      const thumbnail = row?.image.sha256 === undefined ? undefined : await read(row);
-      if (thumbnail) texts[at] = `data:${thumbnail.type};base64,${thumbnail.bytes.toString("base64")}`;
-    }
+/** A list in the order of the rows, with an empty text where there is none, written some at a time. */
+async function* toThumbnailBlock(
+  id: string,
+  page: readonly ResultRow[],
+  read: GalleryPorts["readThumbnail"],
+): AsyncGenerator<string> {
+  const readText = async (row: ResultRow): Promise<string> => {
+    const thumbnail = row.image.sha256 === undefined ? undefined : await read(row);
+    return thumbnail ? `data:${thumbnail.type};base64,${thumbnail.bytes.toString("base64")}` : "";
   };
-  await Promise.all(Array.from({ length: readAtOnce }, readNext));
-  return texts;
+  yield `${toBlockStart(id)}[`;
+  for (let from = 0; from < page.length; from += readAtOnce) {
+    const texts = await Promise.all(page.slice(from, from + readAtOnce).map(readText));
+    yield (from === 0 ? "" : ",") + texts.map(toJson).join(",");
+  }
+  yield `]${blockEnd}`;
 }
 
 function toCells({ chatId, externalRef = "", status, checkedAt, image }: ResultRow): (string | boolean)[] {
@@ -95,10 +98,10 @@ function toCells({ chatId, externalRef = "", status, checkedAt, image }: ResultR
 }
 
 /** A block that is data for a browser, and never a script, whatever it holds. */
-function toBlock(id: string, value: unknown): string {
-  const json = JSON.stringify(value).replaceAll("<", "\\u003c");
-  return `<script type="application/json" id="${id}">${json}</script>\n`;
-}
+const toBlock = (id: string, value: unknown) => toBlockStart(id) + toJson(value) + blockEnd;
+const toBlockStart = (id: string) => `<script type="application/json" id="${id}">`;
+const toJson = (value: unknown) => JSON.stringify(value).replaceAll("<", "\\u003c");
+const blockEnd = "</script>\n";
 
 const toText = (text: string) =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");

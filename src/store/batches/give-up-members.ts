@@ -23,13 +23,13 @@ const sparseFrom = 10;
  * | column                                  | no other batch waits for it      | others wait for it                                |
  * | --------------------------------------- | -------------------------------- | ------------------------------------------------- |
  * | `wanted_at`, `fresh_after`              | null                             | the earliest, and the latest, of the others       |
- * | `due_at`, `resync_run_id`, the claim    | null                             | as it was                                         |
+ * | `due_at`, `resync_run_id`, a mark       | null                             | as it was                                         |
  * | `priority`                              | as it was                        | the most urgent of the others                     |
  * | `turn`                                  | null                             | as it was; with another priority behind their last |
  * | `attempts`                              | 0                                | as it was                                         |
  * | `refresh_at`                            | as it was; where it is null, now | as it was                                         |
  *
- * - Without others the claim ends: of a call in flight only a clear answer is saved. A `fresh_after` that stayed would have an
+ * - Without others it is not due: of a call in flight only a clear answer is saved. A `fresh_after` that stayed would have an
  *   answer from before it ask once more, for no batch.
  * - A contact that was never asked has no `refresh_at`, and the next resync must find it. Invalid ones, and those that the
  *   source query lists no more, stay without.
@@ -77,9 +77,13 @@ with waiting as materialized (
     turn = case when c.turn is null or w.priority = c.priority then c.turn else w.last_turn end
   from wishes w
   where c.id = w.id
+  returning c.instance_id
+), arrived as (
+  -- They are more urgent now, or less: the holder of the lease looks at all anew.
+  insert into avatars.arrivals (instance_id) select distinct instance_id from left_to_others
 ), given_up as (
   update avatars.contacts c
-  set wanted_at = null, fresh_after = null, due_at = null, resync_run_id = null, claimed_by = null, claimed_until = null,
+  set wanted_at = null, fresh_after = null, due_at = null, resync_run_id = null, in_flight_epoch = null, in_flight_until = null,
     turn = null, attempts = 0,
     refresh_at = coalesce(c.refresh_at,
       case when c.status <> 'invalid' and c.is_listed is not false then clock_timestamp() end)

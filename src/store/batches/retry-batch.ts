@@ -30,7 +30,7 @@ returning o.is_over, o.last_turn`;
 
 /**
  * Has locked contacts asked as if for the first time. A call in flight for another batch may fail, which must not end the
- * retry. So a claim that has spent attempts is not honoured any more; its clear answer is. A contact that others wait for
+ * retry. So a mark of a call in flight that has spent attempts is not honoured any more; its clear answer is. A contact that others wait for
  * keeps a more urgent priority, and an earlier turn.
  */
 const askSql = `
@@ -46,13 +46,17 @@ set priority = case when c.wanted_at is null then b.priority else least(c.priori
     when c.turn is not null and c.priority = b.priority then least(c.turn, a.turn)
     else c.turn end,
   due_at = least(c.due_at, clock_timestamp()),
-  claimed_by = case when c.attempts = 0 then c.claimed_by end,
-  claimed_until = case when c.attempts = 0 then c.claimed_until end,
+  in_flight_epoch = case when c.attempts = 0 then c.in_flight_epoch end,
+  in_flight_until = case when c.attempts = 0 then c.in_flight_until end,
   attempts = 0,
   wanted_at = least(c.wanted_at, b.requested_at),
   fresh_after = case when c.wanted_at is null then b.fresh_after else greatest(c.fresh_after, b.fresh_after) end
 from asked a join avatars.batches b on b.id = $1
 where c.id = a.id`;
+
+/** They are in any queue now: the holder of the lease looks at all anew. */
+const arriveSql =
+  "insert into avatars.arrivals (instance_id) select instance_id from avatars.batches where id = $1";
 
 /** How far a retry has come. */
 interface Progress {
@@ -105,6 +109,7 @@ async function askSome(client: pg.PoolClient, batchId: string, before: Progress)
   if (batch === undefined) return { progress, isLast: true };
   const wasOver = before.wasOver || batch.is_over;
   const { rowCount } = await client.query(askSql, [batchId, contactIds, batch.last_turn, wasOver]);
+  await client.query(arriveSql, [batchId]);
   const asked = before.asked + (rowCount ?? 0);
   return { progress: { ...progress, isReopened: true, wasOver, asked }, isLast };
 }

@@ -29,7 +29,7 @@ export interface ChangeHorizon {
 
 /**
  * Writers hold the gate, an empty table, beside each other: from before they take an id to their commit
- * (`record_avatar_change`). No other role has the rights to lock it. The maximum has a statement of its own, which sees all
+ * (`enter_change_gate`, `record_avatar_change`). No other role has the rights to lock it. The maximum has a statement of its own, which sees all
  * that was committed before the lock was had. One round trip.
  */
 const toSql = (lockTimeoutMs: number) => `

@@ -7,7 +7,7 @@ import { lockInstanceSql } from "../work/holds.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
 import { briefly, retryTransient } from "../postgres/retry-transient.ts";
 
-/** A transaction that saves an answer, claims, or accepts the contact again waits for this lock, or is waited for. */
+/** A transaction that saves an answer, or accepts the contact again waits for this lock, or is waited for. */
 const lockSql = `select id from avatars.contacts where instance_id = $1 and chat_id = $2 for update`;
 
 /** Members have no index by contact: one probe for each batch of the instance. As an array: a join may read all members. */
@@ -57,7 +57,7 @@ export async function eraseContact(
         await client.query(membersSql, [instanceId, contact.id]);
         await client.query("delete from avatars.contacts where id = $1", [contact.id]);
       }
-      // Last, and for the milliseconds until the commit: claims and holds of the instance wait for it.
+      // Last, and for the milliseconds until the commit: renewals and holds of the instance wait for it.
       const { rowCount } = await client.query(lockInstanceSql, [instanceId]);
       if (!rowCount) return;
       await client.query(markSql, [instanceId, hashErased(chatId)]);

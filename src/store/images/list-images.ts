@@ -31,14 +31,34 @@ export async function findUnknownImages(pool: pg.Pool, hashes: readonly Buffer[]
   return rows.map(({ sha256 }) => sha256);
 }
 
-/** Images that no contact and no kept change shows, and that no trigger noted: after a restore, or where triggers were off. */
-export async function findUnshownImages(pool: pg.Pool, hashes: readonly Buffer[]): Promise<Buffer[]> {
+/**
+ * Which of these hashes have a row. Waits for removals that are not committed yet: their bytes are gone already, and their rows
+ * will be.
+ */
+export async function findStandingImages(pool: pg.Pool, hashes: readonly Buffer[]): Promise<Buffer[]> {
   const { rows } = await pool.query<{ sha256: Buffer }>(
-    `select h.sha256 from unnest($1::bytea[]) as h (sha256)
+    "select sha256 from avatars.images where sha256 = any ($1::bytea[]) order by sha256 for key share",
+    [hashes],
+  );
+  return rows.map(({ sha256 }) => sha256);
+}
+
+/** An image that no contact and no kept change shows. */
+export interface UnshownImage {
+  readonly sha256: Buffer;
+  /** A trigger noted it: a worker removes it soon. Others are left from a restore, or from where triggers were off. */
+  readonly isNoted: boolean;
+}
+
+/** Which of these hashes are shown by no contact and no kept change. */
+export async function findUnshownImages(pool: pg.Pool, hashes: readonly Buffer[]): Promise<UnshownImage[]> {
+  const { rows } = await pool.query<{ sha256: Buffer; is_noted: boolean }>(
+    `select h.sha256, exists (select from avatars.images_unused u where u.sha256 = h.sha256) as is_noted
+     from unnest($1::bytea[]) as h (sha256)
      where not exists (select from avatars.avatars a where a.image_sha256 = h.sha256)
        and not exists (select from avatars.avatar_changes c where c.from_sha256 = h.sha256)
        and not exists (select from avatars.avatar_changes c where c.to_sha256 = h.sha256)`,
     [hashes],
   );
-  return rows.map(({ sha256 }) => sha256);
+  return rows.map(({ sha256, is_noted: isNoted }) => ({ sha256, isNoted }));
 }

@@ -3,7 +3,7 @@ import type { ImageFacts } from "../../domain/images/image.ts";
 import type { ImageSettlement, SettledImage } from "../../domain/images/image-taking.ts";
 import { assertNever } from "../../lib/errors.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
-import { toldVersion } from "../work/write-avatars-sql.ts";
+import { toldVersion } from "../saves/write-avatars-sql.ts";
 
 /** What the taking of images has led to, in rows. */
 export interface SettledCounts {
@@ -25,7 +25,10 @@ from json_to_recordset($1::json) as i (sha256 text, type text, bytes integer, wi
 order by sha256
 on conflict (sha256) do update set stored_at = clock_timestamp()`;
 
-/** URLs that came dead are asked for again so often in a row: a provider that goes on giving those must not use up the budget. */
+/**
+ * URLs that came dead are asked for again so often in a row: a provider that goes on giving those must not use up the budget.
+ * One that died while its host was at fault is another matter: the count begins anew.
+ */
 const askedAgain = 2;
 
 /**
@@ -38,13 +41,14 @@ with settled as materialized (
   from json_to_recordset($1::json) as s (contact_id bigint, version text, kind text, sha256 text, taken_at_ms float8, error text,
     retry_in_ms float8)
 ), locked as materialized (
-  select a.contact_id, a.version, ${toldVersion} as told, a.image_sha256, a.image_version, a.image_attempts
+  select a.contact_id, a.version, ${toldVersion} as told, a.image_sha256, a.image_version, a.image_attempts,
+    a.image_error is not distinct from 'expired' as was_expired
   from avatars.avatars a
   where a.contact_id in (select contact_id from settled)
   order by a.contact_id for no key update
 ), matched as materialized (
   select l.*, s.kind, s.image, s.taken_at, s.error, s.retry_in_ms,
-    case when s.kind = 'expired' and l.image_attempts < ${askedAgain} then 'ask'
+    case when s.kind = 'expired' and (l.image_attempts < ${askedAgain} or not l.was_expired) then 'ask'
       when s.kind = 'expired' then 'refused' else s.kind end as becomes
   from locked l join settled s on s.contact_id = l.contact_id and s.version = l.version
 ), free as materialized (
@@ -53,7 +57,10 @@ with settled as materialized (
   order by c.id for no key update skip locked
 ), asked as (
   update avatars.contacts c set due_at = clock_timestamp(), priority = 2, turn = null
-  from free where c.id = free.id and c.due_at is null and c.claimed_by is null
+  from free where c.id = free.id and c.due_at is null
+  returning c.instance_id
+), arrived as (
+  insert into avatars.arrivals (instance_id, priority) select distinct instance_id, 2 from asked
 ), judged as materialized (
   select m.*, case when m.becomes = 'ask' and m.contact_id not in (select id from free) then 'failed' else m.becomes end as ends,
     avatars.is_avatar_change(m.told, case when m.image_version = m.told then m.image_sha256 end,
@@ -65,7 +72,8 @@ with settled as materialized (
     image_version = case when j.ends = 'taken' then a.version else a.image_version end,
     image_at = case when j.ends = 'taken' then j.taken_at else a.image_at end,
     image_wanted_at = case j.ends when 'failed' then clock_timestamp() + coalesce(j.retry_in_ms, 30000) * interval '1 ms' end,
-    image_attempts = case j.ends when 'taken' then 0 else least(a.image_attempts + 1, 32767) end,
+    image_attempts = case when j.ends = 'taken' then 0 when (j.kind = 'expired') <> j.was_expired then 1
+      else least(a.image_attempts + 1, 32767) end,
     image_error = case when j.ends <> 'taken' then coalesce(j.error, 'expired') end,
     is_untold = a.is_untold and j.ends not in ('taken', 'refused'),
     told_version = case when j.ends not in ('taken', 'refused') then a.told_version end,

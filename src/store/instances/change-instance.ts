@@ -21,7 +21,7 @@ export type InstanceChanged<Refusal> =
   | { readonly kind: "unknown" };
 
 /**
- * Changes what is given, from the next claim on. The token is judged under the row's lock: no other change comes between the
+ * Changes what is given, from the next renewal on. The token is judged under the row's lock: no other change comes between the
  * judgement and the write. New credentials put a hold to the test.
  */
 export async function changeInstance<Refusal>(

@@ -11,7 +11,7 @@ export interface InstanceStore {
   /** Undefined: there is no such instance. */
   find(id: InstanceId): Promise<InstanceView | undefined>;
   countContacts(id: InstanceId): Promise<number>;
-  /** Lets a held instance be probed with the next claim. */
+  /** Lets a held instance be probed by the next run. */
   probeNow(id: InstanceId): Promise<void>;
 }
 

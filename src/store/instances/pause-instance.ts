@@ -26,7 +26,7 @@ from before b where i.id = b.id
 returning case when b.state = 'active' and b.is_throttled then 'throttled' else b.state end as state`;
 
 /**
- * Pauses the instance, which ends a hold: until a person resumes it, claims are refused. Or resumes a paused instance, and
+ * Pauses the instance, which ends a hold: until a person resumes it, its lease is refused. Or resumes a paused instance, and
  * one that waits because the provider said so; a hold stays as it is. Returns the state before; undefined where there is no
  * such instance.
  */

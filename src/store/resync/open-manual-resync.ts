@@ -15,7 +15,7 @@ export interface DatedResync extends ManualResync {
   readonly isInWindow: boolean;
 }
 
-/** The conditions of a filter on a contact `c`, with $2 to $4. Contacts that are due or claimed are asked anyway. */
+/** The conditions of a filter on a contact `c`, with $2 to $4. Contacts that are due are asked anyway. */
 const matchesSql = `c.due_at is null
   and ($2::text[] is null or c.status = any ($2::text[]))
   and ($3::text is null or (c.chat_id like '%@g.us') = ($3 = 'group'))

@@ -30,8 +30,9 @@ from avatars.resync_runs r join avatars.instances i on i.id = r.instance_id
 where r.id = $1 and r.ended_at is null and r.next_release_at <= $4
 for no key update of r skip locked`;
 
+/** Contacts wait whose turns have not come: `$2` is the last one that has. */
 const underWaySql = `
-select count(*)::int as under_way, count(*) filter (where c.turn is not null and c.claimed_by is null)::int as waiting,
+select count(*)::int as under_way, count(*) filter (where c.turn > $2 and c.in_flight_epoch is null)::int as waiting,
   max(c.turn) as turn
 from avatars.contacts c where c.resync_run_id = $1`;
 
@@ -71,6 +72,9 @@ with recursive ${toStepsTable("$1")}, heads as (
   -- The ids are an array: a join would have the planner, which cannot know the limits, read the whole table.
   where c.id = any (array(select id from locked)) and p.id = c.id
   returning 1
+), arrived as (
+  insert into avatars.arrivals (instance_id, priority, turn)
+  select $1, ${resyncPriority}, $5::bigint + 1 where exists (select from released)
 )
 select (select count(*) from picked)::int as found, (select count(*) from released)::int as released`;
 
@@ -140,7 +144,7 @@ async function releaseSome(client: pg.PoolClient, request: ReleaseRequest): Prom
   const { rows: runs } = await client.query<RunRow>(lockSql, [runId, defaultRate, now, until]);
   const run = runs[0];
   if (run === undefined) return undefined;
-  const { rows } = await client.query<UnderWay>(underWaySql, [runId]);
+  const { rows } = await client.query<UnderWay>(underWaySql, [runId, run.turn]);
   const underWay = rows[0]!;
   const facts = toFacts(run, underWay, request);
   const decision = decideRelease(facts, now.getTime());

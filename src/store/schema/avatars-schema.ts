@@ -12,7 +12,7 @@ import { pgSchema } from "drizzle-orm/pg-core";
  * |                   | `due_at` set, `turn` set                           | waits for its first lookup, and is due                  |
  * |                   | `due_at` set, `turn` null                          | waits for its backoff, or is back from it               |
  * |                   | `due_at` set, `wanted_at` null                     | only a resync asks, the one of `resync_run_id`          |
- * |                   | `claimed_until` in the past                        | due again, as if without a claim                        |
+ * |                   | `in_flight_until` in the past                      | due again, as if no call had been in flight             |
  * |                   | `unreachable`, `attempts` above 0                  | has failed for good since it was last asked for         |
  * |                   | `unreachable`, `attempts` 0                        | failed before; given up or asked for again since        |
  * |                   | `due_at` and `refresh_at` null                     | is asked only when a request comes                      |
@@ -26,7 +26,9 @@ import { pgSchema } from "drizzle-orm/pg-core";
  * | `instances`       | `held_until` in the past, `held`                   | may be probed, one contact at a time                    |
  * |                   | `held_until`, not `held`                           | trouble that older calls report is old news             |
  * |                   | `allowed_chat_ids` set                             | held for a spent quota: these chats may be asked        |
- * | `lookups_aside`   | `record` null                                      | the claim of a call in flight                           |
+ * | `lookups_aside`   | `record` null                                      | a call in flight at a hand-over                         |
+ * | `arrivals`        | `priority` null                                    | contacts of any priority                                |
+ * |                   | `turn` null                                        | contacts that go by `due_at`                            |
  * | `resync_nights`   | prepared, but without runs, the first              | only says since when nights are counted                 |
  * | `worker_activity` | `reported_at` older than 10 s                      | the process is gone, or hangs                           |
  */

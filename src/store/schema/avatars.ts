@@ -2,16 +2,18 @@ import { sql } from "drizzle-orm";
 import { bigint, boolean, index, integer, smallint, text } from "drizzle-orm/pg-core";
 import { avatarsSchema } from "./avatars-schema.ts";
 import { bytes, moment } from "./columns.ts";
-import { contacts } from "./contacts.ts";
 import { images } from "./images.ts";
 
-/** The last good avatar of each contact that ever had a clear answer about it (`present` or `absent`), and its image. */
+/**
+ * The last good avatar of each contact that ever had a clear answer about it (`present` or `absent`), and its image.
+ *
+ * Neither table has a foreign key to the contact: each would look the contact up once more for each row of a save, which has it
+ * locked. A trigger on contacts deletes what goes with them, with the same locks.
+ */
 export const avatars = avatarsSchema.table(
   "avatars",
   {
-    contactId: bigint("contact_id", { mode: "number" })
-      .primaryKey()
-      .references(() => contacts.id, { onDelete: "cascade" }),
+    contactId: bigint("contact_id", { mode: "number" }).primaryKey(),
     /** Null: no picture is set, or it was told without a URL. */
     url: text(),
     urlExpiresAt: moment("url_expires_at"),
@@ -57,14 +59,15 @@ export const avatars = avatarsSchema.table(
   ],
 );
 
-/** Append-only, written by a trigger on `avatars` whenever what the feed is told differs from before. */
+/**
+ * Append-only: whenever what the feed is told differs from before. Saves write it themselves (store/saves/write-avatars-sql.ts), a
+ * trigger on `avatars` does for all others.
+ */
 export const avatarChanges = avatarsSchema.table(
   "avatar_changes",
   {
     id: bigint({ mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
-    contactId: bigint("contact_id", { mode: "number" })
-      .notNull()
-      .references(() => contacts.id, { onDelete: "cascade" }),
+    contactId: bigint("contact_id", { mode: "number" }).notNull(),
     fromVersion: text("from_version"),
     toVersion: text("to_version"),
     /** When the call that saw the change was sent. */

@@ -1,12 +1,12 @@
 import { sql } from "drizzle-orm";
-import { bigint, boolean, check, index, smallint, text, unique, uuid } from "drizzle-orm/pg-core";
+import { bigint, boolean, check, index, smallint, text, unique } from "drizzle-orm/pg-core";
 import { avatarsSchema } from "./avatars-schema.ts";
 import { moment } from "./columns.ts";
 import { instances } from "./instances.ts";
 
 /**
- * The contact table is the schedule. A contact rests (`due_at` null), or is due from `due_at` on, or is claimed until
- * `claimed_until`. Then it is simply due again: no state needs a repair.
+ * The contact table is the schedule. A contact rests (`due_at` null), or is due from `due_at` on. Which due ones are being
+ * asked is known to the process that holds the lease of their instance. Where that process dies they are simply due.
  */
 export const contacts = avatarsSchema.table(
   "contacts",
@@ -34,9 +34,10 @@ export const contacts = avatarsSchema.table(
     wantedAt: moment("wanted_at"),
     /** An answer that was asked for at or after this moment satisfies all who wait, and no older one does. */
     freshAfter: moment("fresh_after"),
-    /** Fence: the instance run that holds the claim. Only it may give up, put off or release the contact. */
-    claimedBy: uuid("claimed_by"),
-    claimedUntil: moment("claimed_until"),
+    /** The lease under which a call was in flight when it was handed over. That call's record may still be saved. */
+    inFlightEpoch: bigint("in_flight_epoch", { mode: "number" }),
+    /** Until then no later lease asks for the contact. */
+    inFlightUntil: moment("in_flight_until"),
     /** Calls spent on the contact since it was last asked for. */
     attempts: smallint().notNull().default(0),
     lastError: text("last_error"),
@@ -53,7 +54,7 @@ export const contacts = avatarsSchema.table(
     createdAt: moment("created_at").notNull().defaultNow(),
   },
   (table) => [
-    // A resync walks it, step by step, no further than it takes contacts. Due and claimed ones are not in it.
+    // A resync walks it, step by step, no further than it takes contacts. Due ones are not in it.
     index("contacts_refresh_idx")
       .on(table.instanceId, table.refreshStep, table.refreshAt, table.id)
       .where(sql`${table.dueAt} is null and ${table.refreshAt} is not null`),
@@ -63,7 +64,7 @@ export const contacts = avatarsSchema.table(
       .where(sql`${table.resyncRunId} is not null`),
     check("contacts_resync_run_check", sql`${table.resyncRunId} is null or ${table.dueAt} is not null`),
     unique("contacts_chat_key").on(table.instanceId, table.chatId),
-    // The claim walks these two in order; resting contacts are in neither.
+    // The holder of a lease reads these two in order, each from where it is; resting contacts are in neither.
     index("contacts_due_idx")
       .on(table.instanceId, table.priority, table.dueAt, table.id)
       .where(sql`${table.dueAt} is not null and ${table.turn} is null`),
@@ -75,7 +76,10 @@ export const contacts = avatarsSchema.table(
       sql`${table.status} in ('unknown', 'present', 'absent', 'hidden', 'invalid', 'unreachable')`,
     ),
     check("contacts_priority_check", sql`${table.priority} between 0 and 2`),
-    check("contacts_claim_check", sql`(${table.claimedBy} is null) = (${table.claimedUntil} is null)`),
+    check(
+      "contacts_in_flight_check",
+      sql`(${table.inFlightEpoch} is null) = (${table.inFlightUntil} is null)`,
+    ),
     check("contacts_turn_check", sql`${table.turn} is null or ${table.dueAt} is not null`),
     // A contact that is waited for is scheduled (I2).
     check("contacts_wanted_check", sql`${table.wantedAt} is null or ${table.dueAt} is not null`),

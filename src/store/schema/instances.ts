@@ -23,7 +23,7 @@ export const instances = avatarsSchema.table(
     heldReason: text("held_reason"),
     heldSince: moment("held_since"),
     /**
-     * While `held`: nothing is claimed before this moment, then one contact at a time. Afterwards: trouble that a
+     * While `held`: no call is made before this moment, then one contact at a time. Afterwards: trouble that a
      * call from before this moment reports is old news.
      */
     heldUntil: moment("held_until"),
@@ -38,20 +38,35 @@ export const instances = avatarsSchema.table(
     nextStateCallAt: moment("next_state_call_at").notNull().defaultNow(),
     /** Kept on top of each full second of calls; learned from refusals. Null: not called yet. */
     marginMs: real("margin_ms"),
-    /** The share of the rate that is used since `slowed_at`, from where it recovers with time (store/work/pace-sql.ts). */
+    /**
+     * The share of the rate that WhatsApp's refusals leave since `slowed_at`, from where it recovers with time
+     * (store/work/pace-sql.ts).
+     */
     slowdown: real().notNull().default(1),
     slowedAt: moment("slowed_at"),
-    /** When the provider last refused a call for being over the rate; refusals in a row. */
+    /** What the provider's refusals have taught of its rate: domain/pace/provider-pace.ts. Null: nothing yet. */
+    climbRate: doublePrecision("climb_rate"),
+    climbFrom: moment("climb_from"),
+    takenRate: doublePrecision("taken_rate"),
+    probeAfterMs: integer("probe_after_ms"),
+    /** When a call was last refused for being over the rate; refusals in a row. */
     throttledAt: moment("throttled_at"),
     throttleCount: smallint("throttle_count").notNull().default(0),
     /** The provider said how long to wait: no call before this moment. */
     throttledUntil: moment("throttled_until"),
     /** When a hold ended: from one call a second then, doubling, to the full rate. */
     rampFrom: moment("ramp_from"),
-    /** The end of the last reserved run of call slots: no call that is reserved later is sent before it. */
+    /** The process that holds the lease: it alone may call. Null: no process does. */
+    leaseOwner: uuid("lease_owner"),
+    /** Counts the leases of this instance. Fence: what belongs to an earlier one is not taken any more. */
+    leaseEpoch: bigint("lease_epoch", { mode: "number" }).notNull().default(0),
+    /** Another moment with each renewal: a lease that stays as it is belongs to a dead process (worker/lease/). */
+    leasedUntil: moment("leased_until"),
+    /** The first slot that the last lease has left: no call of a later one is sent before it. */
     nextCallAt: moment("next_call_at").notNull().defaultNow(),
-    /** The lane that reserved last. Another lane keeps a gap to its slots. */
-    pacedBy: uuid("paced_by"),
+    /** When the last lease was given back, and its last calls left, as far as they still count; ms of the epoch. */
+    recentCalls: doublePrecision("recent_calls").array(),
+    handedOverAt: moment("handed_over_at"),
     /** How far the turns of each priority have come, by priority: where a new batch begins to share. */
     turns: bigint({ mode: "number" }).array().notNull().default([0, 0, 0]),
     /** The share of its calls that a resync may take within the window, and outside of it. Null: the setting's default. */
@@ -67,5 +82,6 @@ export const instances = avatarsSchema.table(
     check("instances_max_in_flight_check", sql`${table.maxInFlight} > 0`),
     check("instances_slowdown_check", sql`${table.slowdown} > 0 and ${table.slowdown} <= 1`),
     check("instances_margin_check", sql`${table.marginMs} >= 0`),
+    check("instances_lease_check", sql`(${table.leaseOwner} is null) = (${table.leasedUntil} is null)`),
   ],
 );

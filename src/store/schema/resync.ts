@@ -64,7 +64,8 @@ export const resyncRuns = avatarsSchema.table(
       .on(table.instanceId)
       .where(sql`${table.endedAt} is null`),
     unique("resync_runs_night_key").on(table.instanceId, table.nightAt),
-    index("resync_runs_opened_idx").on(table.openedAt, table.id),
+    // Without the id: while the table is empty, any index that has it may be taken for the key, and stays in prepared plans.
+    index("resync_runs_opened_idx").on(table.openedAt),
     // The last one of an instance, among years of nights.
     index("resync_runs_manual_idx")
       .on(table.instanceId, table.id)

@@ -1,18 +1,28 @@
 /**
- * A condition on a contact `c`: it is not claimed, or the claim has run out.
+ * A condition on a contact `c`: no call for it was in flight when its lease was handed over, or that was long ago.
  * @param at a moment
  */
-export function toUnclaimed(at: string): string {
-  return `(c.claimed_until is null or c.claimed_until <= ${at})`;
+function toNotInFlight(at: string): string {
+  return `(c.in_flight_until is null or c.in_flight_until <= ${at})`;
 }
 
-/** A condition on a contact `c`: it is due and not claimed. */
+/** A condition on a contact `c`: it is due, and no earlier lease asks for it. */
 export function toDue(at: string): string {
-  return `c.due_at <= ${at} and ${toUnclaimed(at)}`;
+  return `c.due_at <= ${at} and ${toNotInFlight(at)}`;
 }
 
 /**
- * A select of `due_at` from the heads of the claim's two indexes, for each priority of the instance `i`. The heads are the
+ * A condition on a contact `c` that is due: no earlier lease asks for it, and no record of it is put aside (save-lookups.ts).
+ *
+ * `now()`, not `clock_timestamp()`: a statement's `now()` is older than its snapshot. So each statement that finds a mark run out
+ * sees what was put aside before that.
+ */
+export const isFreeSql = `${toNotInFlight("now()")}
+      and not exists (select from avatars.lookups_aside a
+        where a.contact_id = c.id and (a.record is not null or a.in_flight_until > now()))`;
+
+/**
+ * A select of `due_at` from the heads of both queues, for each priority of the instance `i`. The heads are the
  * oldest by `due_at`, and the next hundred by turn. The latter are all due, but not in the order of `due_at`. Cheap whatever
  * the number of contacts.
  */
@@ -25,28 +35,7 @@ export function toDueHeads(at: string): string {
        order by c.due_at, c.id limit 1)
       union all
       (select c.due_at from avatars.contacts c
-       where c.instance_id = i.id and c.priority = p.priority and c.turn is not null and ${toUnclaimed(at)}
+       where c.instance_id = i.id and c.priority = p.priority and c.turn is not null and ${toNotInFlight(at)}
        order by c.turn, c.id limit 100)
     ) c`;
-}
-
-/**
- * A condition on a contact `c`: nothing of it is put aside (save-lookups.ts).
- * @param aside an array of contacts, by {@link toAsideIds}
- */
-export function toNotAside(aside: string): string {
-  return `c.id <> all (${aside})`;
-}
-
-/**
- * An array of contacts of an instance that must not be claimed, although their row's claim may have run out. Another
- * transaction has them locked, or had when a call was in flight or was answered.
- *
- * `now()`, not `clock_timestamp()`, decides here and in the claim whether a claim has run out. A statement's `now()` is older
- * than its snapshot. So each statement that finds a claim run out sees what was put aside before that.
- * @param instanceId e.g. `$1`
- */
-export function toAsideIds(instanceId: string): string {
-  return `array(select a.contact_id from avatars.lookups_aside a
-    where a.instance_id = ${instanceId} and (a.record is not null or a.claimed_until > now()))`;
 }

@@ -24,11 +24,12 @@ where i.state <> 'paused' and coalesce(i.throttled_until, '-infinity') <= ${sinc
       where c.instance_id = i.id and c.chat_id = any (i.allowed_chat_ids) and ${toDue(since)}
     ) else ${hasDue(since)} end`;
 
-const dueSql = toSql("now()");
+const dueSql = `${toSql("now()")} and i.lease_owner is null`;
 
-/** A sweep every 5 s and a lease of 30 s lie well within. */
+/** A sweep every 5 s and the end of a dead process's lease lie well within. */
 const stalledSince = "now() - interval '2 minutes'";
-const stalledSql = `${toSql(stalledSince)} and i.next_call_at <= ${stalledSince} and i.id <> $1 order by i.id`;
+const stalledSql = `${toSql(stalledSince)} and i.next_call_at <= ${stalledSince}
+  and coalesce(i.leased_until, '-infinity') <= ${stalledSince} and i.id <> $1 order by i.id`;
 
 const heldSql = `
 select i.id as "instanceId", i.held_reason as reason
@@ -36,7 +37,7 @@ from avatars.instances i
 where i.state = 'held' and i.held_reason is not null and ${hasDue("now()")}
 order by i.id`;
 
-/** Finds instances that may be called and have due contacts that are not claimed. */
+/** Finds instances that may be called, have due contacts, and no process that holds their lease: it finds those itself. */
 export async function findDueInstances(pool: pg.Pool): Promise<InstanceId[]> {
   const rows = await queryWithin<{ id: InstanceId }>(pool, probing, dueSql);
   return rows.map((row) => row.id);

@@ -129,7 +129,7 @@ export async function endHold(
   return rows[0]?.was_held ? "held" : "not-held";
 }
 
-/** Lets the next claim probe at once; the hold itself ends with the first good answer. */
+/** Lets the next run probe at once; the hold itself ends with the first good answer. */
 export async function probeNow(pool: pg.Pool, id: InstanceId): Promise<void> {
   await pool.query(
     `update avatars.instances set held_until = clock_timestamp() where id = $1 and state = 'held' and held_until > clock_timestamp()`,

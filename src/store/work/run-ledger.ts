@@ -1,13 +1,14 @@
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
 import type { ChatHash } from "../../lib/secrets/chat-hash.ts";
-import { claimDueContacts } from "./claim-due-contacts.ts";
-import { extendClaims, putOff, releaseClaims } from "./claims.ts";
+import { noteArrivals, readArrivals } from "./arrivals.ts";
 import type { Database } from "../postgres/database.ts";
 import { endHold, holdInstance, prolongHold } from "./holds.ts";
 import { noteState, reserveStateCall } from "./state-calls.ts";
 import type { PaceSettings } from "./pace-settings.ts";
-import { reserveCalls } from "./reserve-calls.ts";
-import { saveLookups } from "./save-lookups.ts";
+import { endDeadLeases, handOver, listLeases, lookAtLease, renewLeases, takeLease } from "./leases.ts";
+import { putOff } from "./put-off.ts";
+import { readAllowed, readDue } from "./read-due.ts";
+import { saveLookups } from "../saves/save-lookups.ts";
 import { throttle } from "./throttle.ts";
 
 export interface LedgerSettings extends PaceSettings {
@@ -19,20 +20,27 @@ export interface LedgerSettings extends PaceSettings {
 
 /**
  * The ledger as instance runs see it.
- * @param claims where claims are written: they expire anyway, and need not wait for the disk
+ * @param leases where leases are kept and queues are read, by index (`readsByIndex`)
  */
 export function createRunLedger(
   { pool }: Database,
   settings: LedgerSettings,
-  claims: Pick<Database, "pool"> = { pool },
+  leases: Pick<Database, "pool"> = { pool },
 ): RunLedger {
   return {
-    claimDueContacts: (request) => claimDueContacts(claims.pool, settings, request),
-    reserveCalls: (request) => reserveCalls(claims.pool, settings, request),
+    takeLease: (instanceId, owner) => takeLease(leases.pool, settings, instanceId, owner),
+    renewLeases: (owner, held) => renewLeases(leases.pool, settings, owner, held),
+    lookAtLease: (owner, lease) => lookAtLease(leases.pool, settings, owner, lease),
+    handOver: (owner, lease) => handOver(leases.pool, settings, owner, lease),
+    listLeases: (owner) => listLeases(leases.pool, owner),
+    endDeadLeases: (dead) => endDeadLeases(leases.pool, dead),
+    readDue: (requests) => readDue(leases.pool, requests),
+    readAllowed: (instanceId, chatIds, but, limit) =>
+      readAllowed(leases.pool, instanceId, chatIds, but, limit),
+    readArrivals: (horizon) => readArrivals(leases.pool, horizon),
+    noteArrivals: (instanceIds) => noteArrivals(pool, instanceIds),
     saveLookups: (records) => saveLookups(pool, records, settings.keepsImages),
-    extendClaims: (fences) => extendClaims(claims.pool, settings.claimLeaseMs, fences),
-    releaseClaims: (fences) => releaseClaims(claims.pool, fences),
-    putOff: (claim, error) => putOff(pool, claim, error),
+    putOff: (asked, error) => putOff(pool, asked, error),
     holdInstance: (instanceId, hold, askedAtMs) =>
       holdInstance(pool, settings.hashErased, instanceId, hold, askedAtMs),
     prolongHold: (instanceId, policy, askedAtMs) => prolongHold(pool, instanceId, policy, askedAtMs),

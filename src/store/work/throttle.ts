@@ -1,85 +1,131 @@
 import type pg from "pg";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { Refusal, ThrottledPace } from "../../domain/ledger/run-ledger.ts";
-import {
-  leastMarginGrowthMs,
-  leastSlowdown,
-  marginGrowth,
-  mostMarginMs,
-  refusalsApartMs,
-  refusalsForHold,
-  refusalsForMargin,
-  slowdownFactor,
-} from "../../domain/pace/refusal-constants.ts";
-import { toCallsAllowed, toMarginMs, toSlowdown } from "./pace-sql.ts";
+import { afterRefusal, type LearnedPace } from "../../domain/pace/after-refusal.ts";
+import { leastWhatsappShare, refusalsForHold, whatsappFactor } from "../../domain/pace/refusal-constants.ts";
+import { toCallsAllowed, toMarginMs, toWhatsappShare } from "./pace-sql.ts";
 
-/**
- * A call that was sent before the last change says nothing about the present pace: only later ones count. How long to wait is
- * taken from all refusals, and a resync that is under way counts them all.
- */
-const sql = `
-with locked as materialized (
-  select * from avatars.instances where id = $1 for no key update
-), counted as (
+/** A moment as a number that finds back to it exactly. */
+const toMs = (moment: string) => `extract(epoch from ${moment})::float8 * 1000`;
+const toMoment = (ms: string) => `to_timestamp(${ms}::float8 / 1000)`;
+
+/** A resync that is under way counts all refusals. How long to wait is taken from all of them. */
+const noteSql = `
+with counted as (
   update avatars.resync_runs set throttled = throttled + 1 where instance_id = $1 and ended_at is null
-), news as materialized (
-  -- Computed when the row is locked: refusals that wait for each other must not all count.
-  select i.*, clock_timestamp() as clock,
-    -- A moment of the future: the clock was set back.
-    (i.throttled_at is null or to_timestamp($4::float8 / 1000) > i.throttled_at
-      or i.throttled_at > clock_timestamp()) as is_new
-  from locked i
-), sign as materialized (
-  select i.*, s.strikes,
-    i.is_new and $3 = 'provider' and s.strikes <= ${refusalsForMargin} as widens,
-    i.is_new and ($3 = 'whatsapp' or s.strikes > ${refusalsForMargin}) as slows
-  from news i
-  cross join lateral (
-    select case when not i.is_new then i.throttle_count
-      when i.throttled_at > i.clock - ${refusalsApartMs} * interval '1 ms' then least(i.throttle_count, 1000) + 1
-      else 1 end as strikes
-  ) s
 )
 update avatars.instances i
-set throttle_count = s.strikes,
-  throttled_at = case when s.is_new then s.clock else s.throttled_at end,
-  margin_ms = case when s.widens
-    then least(${mostMarginMs}, greatest(${toMarginMs("s")} * ${marginGrowth}, ${toMarginMs("s")} + ${leastMarginGrowthMs}))
-    else s.margin_ms end,
-  slowdown = case when s.slows then greatest(${leastSlowdown}, ${toSlowdown("s")} * ${slowdownFactor}) else s.slowdown end,
-  slowed_at = case when s.slows then s.clock else s.slowed_at end,
-  throttled_until = greatest(s.throttled_until, s.clock + $5::float8 * interval '1 ms')
-from sign s
-where i.id = s.id and (s.is_new or $5::float8 is not null)
-returning s.is_new, i.throttle_count, ${toMarginMs("i")} as margin_ms,
-  ${toCallsAllowed("i", "$2")} as calls_allowed,
-  case when $5::float8 is not null then i.throttled_until end as throttled_until`;
+set throttled_until = greatest(i.throttled_until, clock_timestamp() + $2::float8 * interval '1 ms')
+where i.id = $1 and $2::float8 is not null
+returning i.throttled_until`;
+
+/** `$2` is the rate of instances that set none, `$3` when the call was sent. */
+const readSql = `
+select ${toMarginMs("i")} as margin_ms, i.throttle_count,
+  ${toMs("i.throttled_at")} as refused_at_ms, ${toMs("clock_timestamp()")} as now_ms,
+  ${toCallsAllowed("i", "$2")} as calls_allowed, ${toCallsAllowed("i", "$2", toMoment("$3"))} as calls_allowed_then,
+  i.climb_rate, ${toMs("i.climb_from")} as climb_from_ms, i.taken_rate, i.probe_after_ms
+from avatars.instances i where i.id = $1`;
+
+/** Changes nothing where another refusal has changed the pace since it was read. */
+const writeSql = `
+update avatars.instances i
+set throttled_at = clock_timestamp(), throttle_count = $3, margin_ms = $4,
+  climb_rate = $5, climb_from = ${toMoment("$6")}, taken_rate = $7, probe_after_ms = $8,
+  slowdown = case when $9 = 'whatsapp' then greatest(${leastWhatsappShare}, ${toWhatsappShare("i")} * ${whatsappFactor}) else i.slowdown end,
+  slowed_at = case when $9 = 'whatsapp' then clock_timestamp() else i.slowed_at end
+where i.id = $1 and ${toMs("i.throttled_at")} is not distinct from $10::float8
+returning ${toMarginMs("i")} as margin_ms, ${toCallsAllowed("i", "$2")} as calls_allowed`;
 
 interface Row {
-  is_new: boolean;
-  throttle_count: number;
   margin_ms: number;
+  throttle_count: number;
+  refused_at_ms: number | null;
+  now_ms: number;
   calls_allowed: number;
-  throttled_until: Date | null;
+  calls_allowed_then: number;
+  climb_rate: number | null;
+  climb_from_ms: number | null;
+  taken_rate: number | null;
+  probe_after_ms: number | null;
 }
 
-/** See {@link RunLedger.throttle}. */
+/**
+ * See {@link RunLedger.throttle}. A call that was sent before the last change says nothing about the present pace: only later ones
+ * count. Of those that race with each other, the first does.
+ */
 export async function throttle(
   pool: pg.Pool,
   requestsPerSecond: number,
   instanceId: InstanceId,
-  { by, retryAfterMs }: Refusal,
+  { by, before, retryAfterMs }: Refusal,
   askedAtMs: number,
 ): Promise<ThrottledPace | undefined> {
-  const values = [instanceId, requestsPerSecond, by, askedAtMs, retryAfterMs];
-  const { rows } = await pool.query<Row>(sql, values);
-  const row = rows[0];
-  return (
-    row && {
-      marginMs: row.margin_ms,
-      callsAllowed: row.calls_allowed,
-      until: row.throttled_until ?? undefined,
-      mustHold: row.is_new && row.throttle_count >= refusalsForHold,
+  const noted = await pool.query<{ throttled_until: Date }>(noteSql, [instanceId, retryAfterMs]);
+  const until = noted.rows[0]?.throttled_until;
+  for (;;) {
+    const { rows } = await pool.query<Row>(readSql, [instanceId, requestsPerSecond, askedAtMs]);
+    const row = rows[0];
+    if (row === undefined) return undefined;
+    if (isOldNews(row, askedAtMs)) {
+      return until && { marginMs: row.margin_ms, callsAllowed: row.calls_allowed, until, mustHold: false };
     }
-  );
+    const pace = afterRefusal(toLearnedPace(row), {
+      by,
+      before,
+      askedAtMs,
+      nowMs: row.now_ms,
+      callsAllowed: row.calls_allowed_then,
+    });
+    const written = await writePace(pool, requestsPerSecond, instanceId, { by, pace, row });
+    if (written) return { ...written, until, mustHold: pace.refusals >= refusalsForHold };
+  }
+}
+
+function isOldNews({ refused_at_ms: refusedAtMs, now_ms: nowMs }: Row, askedAtMs: number): boolean {
+  // A moment of the future: the clock was set back.
+  return refusedAtMs !== null && askedAtMs <= refusedAtMs && refusedAtMs <= nowMs;
+}
+
+/** Returns what follows as it is stored; undefined: the pace is no more as it was read. */
+async function writePace(
+  pool: pg.Pool,
+  requestsPerSecond: number,
+  instanceId: InstanceId,
+  { by, pace, row }: { readonly by: Refusal["by"]; readonly pace: LearnedPace; readonly row: Row },
+): Promise<Pick<ThrottledPace, "marginMs" | "callsAllowed"> | undefined> {
+  const { marginMs, refusals, provider } = pace;
+  const { rows } = await pool.query<Pick<Row, "margin_ms" | "calls_allowed">>(writeSql, [
+    instanceId,
+    requestsPerSecond,
+    refusals,
+    marginMs,
+    provider?.climbRate,
+    provider?.climbFromMs,
+    provider?.takenRate,
+    provider && Math.round(provider.probeAfterMs),
+    by,
+    row.refused_at_ms,
+  ]);
+  const written = rows[0];
+  return written && { marginMs: written.margin_ms, callsAllowed: written.calls_allowed };
+}
+
+function toLearnedPace(row: Row): LearnedPace {
+  const { climb_rate: climbRate, climb_from_ms: climbFromMs } = row;
+  const provider =
+    climbRate === null || climbFromMs === null
+      ? undefined
+      : {
+          climbRate,
+          climbFromMs,
+          takenRate: row.taken_rate ?? undefined,
+          probeAfterMs: row.probe_after_ms ?? 0,
+        };
+  return {
+    marginMs: row.margin_ms,
+    provider,
+    refusedAtMs: row.refused_at_ms ?? undefined,
+    refusals: row.throttle_count,
+  };
 }

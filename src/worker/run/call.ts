@@ -1,12 +1,11 @@
-import type { ClaimedContact, ClaimedInstance } from "../../domain/lookup/claim.ts";
+import type { LeasedInstance } from "../../domain/ledger/lease.ts";
+import type { QueuedContact } from "../../domain/ledger/due-queue.ts";
+import type { TakenSlot } from "../lane/lane-slots.ts";
 
 /** A call that is about to be sent. */
-export interface Call {
-  readonly runId: string;
-  readonly contact: ClaimedContact;
-  readonly instance: ClaimedInstance;
-  /** When it is sent, by the database's clock. */
-  readonly askedAtMs: number;
-  /** To be called when the request is on its way. */
-  readonly onSent: () => void;
+export interface Call extends TakenSlot {
+  /** The lease that it is sent under. */
+  readonly epoch: number;
+  readonly contact: QueuedContact;
+  readonly instance: LeasedInstance;
 }

@@ -1,25 +1,30 @@
-import { randomUUID } from "node:crypto";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
+import { defaultMaxInFlight } from "../../domain/pace/max-in-flight.ts";
+import { slotSpacingMs } from "../../domain/pace/pacer.ts";
+import type { Lease, Leases } from "../lease/leases.ts";
 import type { Call } from "./call.ts";
-import { createClaimAhead, findBeginAt } from "./claim-ahead.ts";
-import type { Clock } from "./clocks.ts";
-import type { Lane } from "./lane.ts";
-import { createRunClaims } from "./run-claims.ts";
-import { createRunStop, type RunEnd } from "./run-stop.ts";
-import { beginSlice } from "./slice.ts";
-import { takeNextSlot } from "./take-next-slot.ts";
-import { createUnsentClaims } from "./unsent-claims.ts";
+import type { Clock, DatabaseClock } from "../lane/clocks.ts";
+import { createDueContacts, type DueContacts } from "./due-contacts.ts";
+import type { DueReader } from "./due-reader.ts";
+import type { Lane } from "../lane/lane.ts";
+import type { RunEnd } from "./run-end.ts";
+import { beginSlice, type Slice } from "./slice.ts";
 
 export interface RunSettings {
   /** A run hands over to the next instance after this long, if one waits. */
   readonly sliceMs: number;
   /** Calls in flight at most, for an instance that sets none; undefined: from its rate and the time of its answers. */
   readonly maxInFlight: number | undefined;
+  /** The share of the calls, from 0 to 1, for contacts that have been due for longest, whatever their priority. */
+  readonly oldestShare: number;
 }
 
 export interface RunPorts {
-  readonly ledger: Pick<RunLedger, "claimDueContacts" | "reserveCalls" | "releaseClaims">;
+  readonly ledger: Pick<RunLedger, "readAllowed">;
+  readonly leases: Pick<Leases, "take" | "giveBack" | "look">;
+  readonly reader: DueReader;
   readonly clock: Clock;
+  readonly database: DatabaseClock;
   readonly settings: RunSettings;
   /** Does any instance wait for its turn? */
   readonly othersWait: () => Promise<boolean>;
@@ -27,47 +32,147 @@ export interface RunPorts {
   readonly random: () => number;
   /**
    * Sends the call for a contact whose slot has come; its end is the lane's business, not the run's. Resolves when all
-   * that follows from it is done.
+   * that follows from it is done; never rejects.
    */
   readonly call: (call: Call) => Promise<void>;
 }
 
+/** A run looks around this often, whatever it waits for. */
+const lookEveryMs = 1_000;
+/** A run that has nothing to send but waits for answers asks this often whether another instance wants its place. */
+const idleLookMs = 250;
+
 /**
- * Works on one instance: claims due contacts in small batches, each with its call slots, and sends each call in its slot. While the
- * end of a claim is sent the next one is under way, so that no slot passes unused. The run ends when nothing is due or the instance
- * must not be called, or when the slice is over and other instances wait. It gives back the contacts that were claimed and not
- * sent.
+ * Works on one instance, as long as it holds the lease: reads its due contacts ahead, and sends each call in its slot. The run
+ * ends when nothing is due and nothing in flight, or the instance must not be called, or when the slice is over and other
+ * instances wait. Contacts whose calls are in flight then are marked, so that the next run leaves them alone.
  *
- * @throws what the ledger throws when Postgres is away; claims then expire by themselves
+ * @throws what the ledger throws when Postgres is away; the lease then ends by itself
  */
 export async function runInstance(ports: RunPorts, lane: Lane, stopping: AbortSignal): Promise<RunEnd> {
-  const { ledger, clock, settings, random } = ports;
-  const runId = randomUUID();
-  const stop = createRunStop(lane, stopping);
+  const { leases, clock, settings } = ports;
+  const lease = await leases.take(lane);
+  if (typeof lease === "string") return lease;
   const slice = beginSlice(clock, settings.sliceMs, ports.othersWait);
-  const unsent = createUnsentClaims(lane, runId);
-  const claims = createRunClaims({ ledger, clock, lane, unsent, runId, random });
-  const { maxInFlight } = settings;
-  const ahead = createClaimAhead({ lane, claims, unsent, slice, stop, maxInFlight });
+  const due = createDueContacts({ ...ports, oldestShare: settings.oldestShare }, lane, lease);
+  stopping.addEventListener("abort", lane.alarm.wake, { once: true });
   try {
-    for (;;) {
-      const claim = await ahead.next();
-      if (typeof claim === "string") return claim;
-      const { instance, contacts } = claim;
-      const beginAt = findBeginAt(claim, claims.takesMs);
-      for (const [index, contact] of contacts.entries()) {
-        if (index === beginAt) ahead.begin();
-        const slot = await takeNextSlot({ ledger, clock, lane, claims, stop, unsent });
-        if (typeof slot === "string") return stop.findReason() ?? slot;
-        unsent.remove(contact);
-        const answered = ports.call({ runId, contact, instance, ...slot });
-        // A probe is alone: what comes next depends on its answer.
-        if (instance.probing) await stop.waitFor(answered, settings.sliceMs);
-      }
-    }
+    return await work(ports, {
+      lane,
+      lease,
+      due,
+      slice,
+      stopping,
+      period: lane.period,
+      isOutOfStep: false,
+      probe: undefined,
+    });
   } finally {
-    stop.end();
-    await ahead.settle();
-    await ledger.releaseClaims(unsent.takeAll());
+    stopping.removeEventListener("abort", lane.alarm.wake);
+    await leases.giveBack(lane);
   }
+}
+
+interface Run {
+  readonly lane: Lane;
+  readonly lease: Lease;
+  readonly due: DueContacts;
+  readonly slice: Slice;
+  readonly stopping: AbortSignal;
+  /** The lane's, when the run began. */
+  readonly period: number;
+  isOutOfStep: boolean;
+  /** The probe that was sent last: what comes next depends on what has become of it. */
+  probe: "under way" | "ended" | undefined;
+}
+
+async function work(ports: RunPorts, run: Run): Promise<RunEnd> {
+  const { due, slice } = run;
+  for (;;) {
+    due.check();
+    const end = findEnd(run);
+    if (end) return end;
+    await lookAfterProbe(ports, run);
+    if (slice.isDue && (await slice.isOver())) return due.size > 0 || due.isReading ? "sliced" : "idle";
+    due.readAhead();
+    leaveStep(ports, run);
+    const waitMs = due.size === 0 ? findIdleWait(run) : findSlotWait(ports, run);
+    if (waitMs === "idle") return run.lease.instance.allowedChatIds ? "held" : "idle";
+    if (waitMs <= 0) sendNext(ports, run);
+    else if (await waitFor(ports, run, waitMs)) return "idle";
+  }
+}
+
+/** Why the run must end; undefined: it may go on. */
+function findEnd({ lane, lease, stopping, period }: Run): RunEnd | undefined {
+  if (stopping.aborted) return "stopped";
+  if (lane.period !== period) return "held";
+  return lease.refusal;
+}
+
+/**
+ * Instances that are woken together would go on in step: hundreds of calls in one moment and none in the next. Each run that has
+ * more than a call to send begins somewhere within a slot.
+ */
+function leaveStep({ clock, random }: RunPorts, run: Run): void {
+  const { lane, lease, due } = run;
+  if (run.isOutOfStep || due.size <= 1) return;
+  run.isOutOfStep = true;
+  lane.slots.notBefore(clock.now() + random() * slotSpacingMs(lease.instance));
+}
+
+/** How long to wait where no contact is at hand, ms; `idle`: there is nothing to wait for. */
+function findIdleWait({ lane, due }: Run): number | "idle" {
+  if (due.isReading) return lookEveryMs;
+  if (lane.asked.size > 0) return idleLookMs;
+  if (due.isDrained) return "idle";
+  due.readAll();
+  return lookEveryMs;
+}
+
+/** How long to wait before the next call, ms; 0: it goes now. */
+function findSlotWait({ clock, settings }: RunPorts, { lane, lease, probe }: Run): number {
+  const now = clock.now();
+  if (lane.isPaused) return lookEveryMs;
+  // The renewal is late: it may still come.
+  if (now >= lease.endsAt) return idleLookMs;
+  const { requestsPerSecond, maxInFlight = settings.maxInFlight, probing } = lease.instance;
+  // One that has just ended is looked after first: it has set off the alarm.
+  if (probing && probe !== undefined) return lookEveryMs;
+  const most = maxInFlight ?? defaultMaxInFlight(requestsPerSecond, lane.calls.meanLatencyMs);
+  if (lane.calls.inFlight >= most) return lookEveryMs;
+  const at = lane.slots.nextAt();
+  return Math.min(lookEveryMs, Math.max(0, at - now));
+}
+
+/** Waits. True: another instance wants the place of a run that only waits for its answers. */
+async function waitFor({ othersWait }: RunPorts, { lane, due }: Run, ms: number): Promise<boolean> {
+  const isIdle = due.size === 0 && !due.isReading;
+  await lane.alarm.wait(ms);
+  return (
+    isIdle && due.size === 0 && !due.isReading && !lane.hasArrived && lane.asked.size > 0 && othersWait()
+  );
+}
+
+/** A probe that has ended may have changed the instance. */
+async function lookAfterProbe({ leases }: RunPorts, run: Run): Promise<void> {
+  if (run.probe !== "ended") return;
+  run.probe = undefined;
+  await leases.look(run.lane);
+}
+
+function sendNext({ call }: RunPorts, run: Run): void {
+  const { lane, lease, due } = run;
+  const contact = due.take();
+  if (contact === undefined) return;
+  const { instance, epoch } = lease;
+  lane.asked.add(contact.contactId, epoch);
+  lease.calls += 1;
+  const answered = call({ contact, instance, epoch, ...lane.slots.take() });
+  if (!instance.probing) return;
+  run.probe = "under way";
+  void answered.finally(() => {
+    run.probe = "ended";
+    lane.alarm.wake();
+  });
 }

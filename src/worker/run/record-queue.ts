@@ -1,5 +1,4 @@
 import type { LookupRecord } from "../../domain/ledger/lookup-record.ts";
-import type { ClaimFence } from "../../domain/ledger/run-ledger.ts";
 import { createBase64Room } from "./base64-room.ts";
 
 /** Records that are not written yet, in the order in which they came. */
@@ -13,8 +12,6 @@ export interface RecordQueue {
   putBack(records: readonly LookupRecord[]): void;
   /** The records that were taken are written, or never will be. */
   settle(): void;
-  /** The claims of records that wait or are being written. */
-  listUnsaved(): ClaimFence[];
 }
 
 export const maxBatch = 500;
@@ -44,7 +41,6 @@ export function createRecordQueue(mostBase64: number): RecordQueue {
       for (const record of taken) room.leave(record);
       taken = [];
     },
-    listUnsaved: () => [...taken, ...waiting].map(({ contactId, runId }) => ({ contactId, runId })),
   };
 }
 

@@ -1,17 +1,23 @@
+import type { InstanceId } from "../../domain/instance-id.ts";
 import type { LookupRecord } from "../../domain/ledger/lookup-record.ts";
-import type { ClaimFence } from "../../domain/ledger/run-ledger.ts";
-import { sleep } from "../../lib/deadline.ts";
+import { settleWithin, sleep } from "../../lib/deadline.ts";
 import { createRecordQueue, maxBatch } from "./record-queue.ts";
 import { writeRecords, type RecordWriterPorts } from "./write-records.ts";
 
 export interface SaveBuffer {
   /** Takes a finished lookup; it is written within about `flushIntervalMs`. */
   add(record: LookupRecord): void;
-  /** Claims whose records are not written yet: they must not run out, or the contacts would be asked again. */
-  listUnsaved(): ClaimFence[];
+  /**
+   * Does the work while no save is under way, and lets none begin meanwhile. Works of one instance come one after the other. Waits
+   * two seconds for a save that takes long.
+   */
+  between(instanceId: InstanceId, work: () => Promise<void>): Promise<void>;
   /** Writes what there is, now. Resolves when all of it is written, or when the signal is aborted. */
   drain(signal: AbortSignal): Promise<void>;
 }
+
+/** A save that Postgres does not take now is tried again and again. */
+const longestWaitMs = 2_000;
 
 /** Some hundred images of the usual size. */
 const mostBase64 = 32 * 1024 * 1024;
@@ -23,6 +29,9 @@ export function createSaveBuffer(ports: RecordWriterPorts): SaveBuffer {
   const queue = createRecordQueue(ports.offerImages === undefined ? 0 : mostBase64);
   let flushing: Promise<void> | undefined;
   let stop: AbortSignal | undefined;
+  let writing: Promise<void> | undefined;
+  /** The last work of each instance. */
+  const guests = new Map<InstanceId, Promise<void>>();
   const writer = { ...ports, queue, stop: () => stop };
 
   const schedule = () => {
@@ -34,7 +43,10 @@ export function createSaveBuffer(ports: RecordWriterPorts): SaveBuffer {
 
   async function flush(): Promise<void> {
     if (queue.size < maxBatch && !stop) await sleep(flushIntervalMs);
-    await writeRecords(writer, queue.take());
+    while (guests.size > 0) await Promise.allSettled(guests.values());
+    writing = writeRecords(writer, queue.take());
+    await writing;
+    writing = undefined;
     queue.settle();
   }
 
@@ -43,7 +55,19 @@ export function createSaveBuffer(ports: RecordWriterPorts): SaveBuffer {
       queue.add(record);
       schedule();
     },
-    listUnsaved: queue.listUnsaved,
+    async between(instanceId, work) {
+      const before = guests.get(instanceId) ?? writing;
+      const guest = (async () => {
+        if (before) await settleWithin(before, longestWaitMs).catch(() => false);
+        await work();
+      })();
+      guests.set(instanceId, guest);
+      try {
+        await guest;
+      } finally {
+        if (guests.get(instanceId) === guest) guests.delete(instanceId);
+      }
+    },
     async drain(signal) {
       stop = signal;
       const aborted = new Promise<void>((resolve) => {

@@ -4,9 +4,16 @@ import { sleep } from "../../lib/deadline.ts";
 import { getBase64 } from "./base64-room.ts";
 import type { RecordQueue } from "./record-queue.ts";
 
+export type HowSettled = "saved" | "asked-anew" | "refused";
+
 export interface RecordWriterPorts {
   readonly ledger: Pick<RunLedger, "saveLookups">;
   readonly isTransient: (error: unknown) => boolean;
+  /**
+   * Told of records that are saved or set aside, and of those that never will be: `refused`. `asked-anew`: saved, but the
+   * contact is to be called again at once.
+   */
+  readonly settled: (records: readonly LookupRecord[], how: HowSettled) => void;
   /**
    * Told of answers that are saved and whose images are to be taken: URLs die, and what an answer had is lost afterwards.
    * Undefined: no images are kept.
@@ -21,7 +28,7 @@ export interface SaveEvents {
   savesSetAside(fields: { records: number }): void;
   /** Postgres does not take the records now; they are tried again. */
   saveDelayed(fields: { records: number; tries: number }, error: unknown): void;
-  /** Postgres never takes this record: its claim expires and the contact is asked again. */
+  /** Postgres never takes this record: the contact is asked again, after a while. */
   saveRefused(record: LookupRecord, error: unknown): void;
 }
 
@@ -52,12 +59,23 @@ export async function writeRecords(writer: RecordWriter, batch: readonly LookupR
   }
 }
 
+const none: ReadonlySet<number> = new Set();
+
 /** Saves once. Contacts that other transactions have locked cost the rest nothing. */
 async function save(writer: RecordWriter, batch: readonly LookupRecord[]) {
-  const { ledger, events, queue, stop, offerImages } = writer;
-  const { setAside, left, imageWanted } = await ledger.saveLookups(batch);
+  const { ledger, events, queue, stop, offerImages, settled } = writer;
+  const { setAside, left, imageWanted, askedAnew = none } = await ledger.saveLookups(batch);
   const saved = batch.filter(({ contactId }) => !setAside.has(contactId) && !left.has(contactId));
   if (saved.length > 0) events.saved(saved);
+  settled(
+    batch.filter(({ contactId }) => !left.has(contactId) && !askedAnew.has(contactId)),
+    "saved",
+  );
+  if (askedAnew.size > 0)
+    settled(
+      batch.filter(({ contactId }) => askedAnew.has(contactId)),
+      "asked-anew",
+    );
   // An image that comes with an answer tells of a change also where the version is the same.
   const offered = saved.filter(
     (record) => imageWanted.has(record.contactId) || getBase64(record) !== undefined,
@@ -77,7 +95,10 @@ async function saveSingly(writer: RecordWriter, batch: readonly LookupRecord[]):
       await save(writer, [record]);
     } catch (error) {
       if (writer.isTransient(error)) writer.queue.putBack([record]);
-      else writer.events.saveRefused(record, error);
+      else {
+        writer.events.saveRefused(record, error);
+        writer.settled([record], "refused");
+      }
     }
   }
 }

@@ -2,15 +2,15 @@ import type { ChatId } from "../../domain/chat-id.ts";
 import type { ContactDecision } from "../../domain/lookup/decide.ts";
 import type { Finding } from "../../domain/trouble/finding.ts";
 import type { Hold } from "../../domain/trouble/hold.ts";
-import type { ClaimFence } from "../../domain/ledger/run-ledger.ts";
 import type { Call } from "../run/call.ts";
-import type { Clock } from "../run/clocks.ts";
-import type { Lane } from "../run/lane.ts";
-import type { RunEnd } from "../run/run-stop.ts";
+import type { Clock } from "../lane/clocks.ts";
+import type { Lane } from "../lane/lane.ts";
+import type { RunEnd } from "../run/run-end.ts";
 import type { InstanceCheck } from "./check-instance.ts";
 import type { InstanceHolds } from "./instance-holds.ts";
 import { createKnownHold } from "./known-hold.ts";
 import type { Probes } from "./probes.ts";
+import { createRecentCalls } from "./recent-calls.ts";
 import type { DecisionOf, SentCall } from "./sent-call.ts";
 import { slowDown, type SlowDownEvents, type SlowDownPorts } from "./slow-down.ts";
 import { createStateWatch } from "./state-watch.ts";
@@ -21,7 +21,7 @@ export interface BreakerPorts extends SlowDownPorts {
   readonly check: InstanceCheck;
   readonly holds: InstanceHolds;
   readonly probes: Probes;
-  readonly save: (call: Call, decision: ContactDecision) => void;
+  readonly save: (lane: Lane, call: Call, decision: ContactDecision) => void;
   readonly events: BreakerEvents;
 }
 
@@ -32,6 +32,8 @@ export type BreakerEvents = SlowDownEvents;
  * handed to it, and it sees to the call's record.
  */
 export interface Breaker {
+  /** A call is sent. */
+  sent(call: Call): void;
   /** A clear answer came; its record is the caller's business. Resolves when a hold that it overrules has ended. */
   answered(call: SentCall): Promise<void>;
   /** The call failed by the contact's fault or the instance's: the record follows when that is known. */
@@ -41,8 +43,6 @@ export interface Breaker {
   /** The call was refused for the rate. */
   throttled(call: Call, decision: DecisionOf<"throttled">): Promise<void>;
   runEnded(end: RunEnd): void;
-  /** Contacts whose record is still to come: their claims must be kept. */
-  listWaiting(): ClaimFence[];
   /** Releases the contacts that wait. Those whose call fails later are released at once. */
   stop(): void;
 }
@@ -53,10 +53,11 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
   const suspects = createSuspects({ clock, settle });
   const onError = (error: unknown) => events.ledgerFailed({ where: "check instance" }, error);
   const watch = createStateWatch({ clock, check, suspects, found, onError }, lane);
+  const recent = createRecentCalls();
   let isStopped = false;
 
   function settle(call: Call, decision: ContactDecision): void {
-    ports.save(call, decision);
+    ports.save(lane, call, decision);
     if (decision.kind === "retry") ports.wakeAfter(lane.instanceId, decision.dueInMs);
   }
 
@@ -68,7 +69,9 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
   }
 
   return {
+    sent: ({ askedAtMs }) => recent.sent(askedAtMs),
     answered(call) {
+      recent.answered(call.askedAtMs);
       suspects.answered(call);
       watch.update();
       return hold.answered(call);
@@ -89,16 +92,16 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
       if (isHeld) suspects.release(reason.text);
     },
     async throttled(call, decision) {
-      const isHeld = await slowDown(ports, { lane, hold }, call, decision);
+      const before = recent.refused(call.askedAtMs);
+      const isHeld = await slowDown(ports, { lane, hold }, { call, decision, before });
       if (isHeld) suspects.release(decision.hold.text);
       if (call.instance.probing) await holds.prolong(lane, call.askedAtMs);
       settle(call, { kind: "release", error: decision.hold.text });
     },
     runEnded(end) {
       const isNews = hold.runEnded(end);
-      if (isNews || end === "paused" || end === "gone") suspects.release(undefined);
+      if (isNews || end === "paused" || end === "gone" || end === "lost") suspects.release(undefined);
     },
-    listWaiting: suspects.listWaiting,
     stop() {
       isStopped = true;
       watch.stop();

@@ -6,7 +6,7 @@ import type { InstanceCredentials } from "../../domain/outcome.ts";
 import type { StateReport } from "../../domain/lookup/state-report.ts";
 import { assertNever } from "../../lib/errors.ts";
 import { waitForTurn } from "../../lib/wait-for-turn.ts";
-import type { Clock } from "../run/clocks.ts";
+import type { Clock } from "../lane/clocks.ts";
 
 export interface InstanceCheckPorts {
   readonly ledger: Pick<RunLedger, "reserveStateCall" | "noteState">;

@@ -2,7 +2,7 @@ import type { ChatId } from "../../domain/chat-id.ts";
 import type { Hold, ProbePolicy } from "../../domain/trouble/hold.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { ProlongedHold, RunLedger } from "../../domain/ledger/run-ledger.ts";
-import type { Lane } from "../run/lane.ts";
+import type { Lane } from "../lane/lane.ts";
 
 export interface InstanceHoldsPorts {
   readonly ledger: Pick<RunLedger, "holdInstance" | "prolongHold" | "endHold">;

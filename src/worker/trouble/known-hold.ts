@@ -1,6 +1,6 @@
 import type { Hold } from "../../domain/trouble/hold.ts";
-import type { RunEnd } from "../run/run-stop.ts";
-import type { Lane } from "../run/lane.ts";
+import type { RunEnd } from "../run/run-end.ts";
+import type { Lane } from "../lane/lane.ts";
 import type { InstanceHolds } from "./instance-holds.ts";
 import type { SentCall } from "./sent-call.ts";
 

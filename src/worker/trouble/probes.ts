@@ -1,15 +1,18 @@
 import type { ContactFailure, Decision } from "../../domain/lookup/decide.ts";
 import type { Finding } from "../../domain/trouble/finding.ts";
 import type { Hold } from "../../domain/trouble/hold.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
 import { isSign } from "../../domain/trouble/suspect.ts";
 import type { InstanceCheck, LaneCredentials } from "./check-instance.ts";
 import type { InstanceHolds } from "./instance-holds.ts";
 import type { Call } from "../run/call.ts";
-import type { Lane } from "../run/lane.ts";
+import type { Lane } from "../lane/lane.ts";
 
 export interface ProbePorts {
   readonly ledger: Pick<RunLedger, "putOff">;
+  /** As for hand-overs (worker/lease/leases.ts). */
+  readonly betweenSaves: (instanceId: InstanceId, work: () => Promise<void>) => Promise<void>;
   readonly check: InstanceCheck;
   readonly holds: InstanceHolds;
   readonly events: { ledgerFailed(fields: { where: string }, error: unknown): void };
@@ -33,20 +36,24 @@ export interface Probes {
  */
 const inDoubtMs = 60 * 60_000;
 
-export function createProbes({ ledger, check, holds, events }: ProbePorts): Probes {
+export function createProbes({ ledger, betweenSaves, check, holds, events }: ProbePorts): Probes {
   /** Puts the contact off with no attempt spent. The next probe takes another one, since this one may always fail. */
-  async function putOff({ contact, runId }: Call, error: string): Promise<undefined> {
+  async function putOff(lane: Lane, { contact, epoch }: Call, error: string): Promise<undefined> {
     try {
-      await ledger.putOff({ contactId: contact.contactId, runId }, error);
+      const asked = { contactId: contact.contactId, epoch };
+      // A hand-over that marks the contact comes before, or after it is settled.
+      await betweenSaves(lane.instanceId, () =>
+        ledger.putOff(asked, error).finally(() => lane.settle(contact.contactId)),
+      );
     } catch (failure) {
-      // The claim of the contact expires then.
+      // The contact keeps its place then.
       events.ledgerFailed({ where: "put off" }, failure);
     }
   }
 
   async function holdOn(lane: Lane, call: Call, hold: Hold): Promise<undefined> {
     await holds.open(lane, hold, call.askedAtMs);
-    return putOff(call, hold.text);
+    return putOff(lane, call, hold.text);
   }
 
   return {
@@ -57,7 +64,7 @@ export function createProbes({ ledger, check, holds, events }: ProbePorts): Prob
       const held = await holds.prolong(lane, call.askedAtMs);
       const isInDoubt = finding.kind === "works" && held && held.heldForMs > inDoubtMs;
       if (isInDoubt) return decision.failure;
-      return putOff(call, isSign(decision) ? decision.hold.text : decision.failure.error);
+      return putOff(lane, call, isSign(decision) ? decision.hold.text : decision.failure.error);
     },
     refused: holdOn,
   };

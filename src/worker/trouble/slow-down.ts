@@ -1,7 +1,8 @@
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
+import type { CallsBefore } from "../../domain/pace/after-refusal.ts";
 import type { Call } from "../run/call.ts";
-import type { Lane } from "../run/lane.ts";
+import type { Lane } from "../lane/lane.ts";
 import type { KnownHold } from "./known-hold.ts";
 import type { DecisionOf } from "./sent-call.ts";
 
@@ -24,6 +25,13 @@ export interface SlowDownEvents {
   ledgerFailed(fields: { where: string }, error: unknown): void;
 }
 
+/** A call that was refused for the rate, and what became of those before it. */
+export interface RefusedCall {
+  readonly call: Call;
+  readonly decision: DecisionOf<"throttled">;
+  readonly before: CallsBefore;
+}
+
 /**
  * A call was refused for the rate: lets the instance be called more slowly by all processes. A wait that the provider asks for
  * ends the run; so does a pace that cannot be written down. Never rejects.
@@ -32,14 +40,14 @@ export interface SlowDownEvents {
 export async function slowDown(
   ports: SlowDownPorts,
   { lane, hold }: { readonly lane: Lane; readonly hold: KnownHold },
-  call: Call,
-  decision: DecisionOf<"throttled">,
+  refused: RefusedCall,
 ): Promise<boolean> {
+  const { call, decision } = refused;
   // Where the provider says how long to wait, nothing more is sent while that is being written down.
   const mustWait = decision.retryAfterMs !== undefined;
   if (mustWait) lane.pauseCalls();
   try {
-    if (!(await adapt(ports, { lane, hold }, call, decision))) return false;
+    if (!(await adapt(ports, { lane, hold }, refused))) return false;
     return await hold.open(decision.hold, call.askedAtMs);
   } catch (error) {
     hold.endRun();
@@ -54,11 +62,10 @@ export async function slowDown(
 async function adapt(
   { ledger, wakeAfter, events }: SlowDownPorts,
   { lane, hold }: { readonly lane: Lane; readonly hold: KnownHold },
-  { askedAtMs, instance }: Call,
-  { by, retryAfterMs }: DecisionOf<"throttled">,
+  { call: { askedAtMs, instance }, decision: { by, retryAfterMs }, before }: RefusedCall,
 ): Promise<boolean> {
   const { instanceId } = lane;
-  const pace = await ledger.throttle(instanceId, { by, retryAfterMs }, askedAtMs);
+  const pace = await ledger.throttle(instanceId, { by, before, retryAfterMs }, askedAtMs);
   if (pace === undefined) return false;
   const { marginMs, callsAllowed, until, mustHold } = pace;
   const isSlower = callsAllowed < instance.requestsPerSecond;

@@ -1,6 +1,6 @@
 import type { Finding } from "../../domain/trouble/finding.ts";
-import type { Clock } from "../run/clocks.ts";
-import type { Lane } from "../run/lane.ts";
+import type { Clock } from "../lane/clocks.ts";
+import type { Lane } from "../lane/lane.ts";
 import type { InstanceCheck, LaneCredentials } from "./check-instance.ts";
 import type { Suspects } from "./suspects.ts";
 

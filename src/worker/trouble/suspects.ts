@@ -3,15 +3,13 @@ import {
   createBlameState,
   findLookAt,
   isSeenWorking,
-  listOpen,
   type BlameState,
 } from "../../domain/trouble/blame-state.ts";
 import type { Finding } from "../../domain/trouble/finding.ts";
 import type { Hold } from "../../domain/trouble/hold.ts";
 import type { Suspect } from "../../domain/trouble/suspect.ts";
-import type { ClaimFence } from "../../domain/ledger/run-ledger.ts";
 import type { ContactDecision, ContactFailure } from "../../domain/lookup/decide.ts";
-import type { Clock } from "../run/clocks.ts";
+import type { Clock } from "../lane/clocks.ts";
 import type { DecisionOf, SentCall } from "./sent-call.ts";
 
 export interface SuspectsPorts {
@@ -33,8 +31,6 @@ export interface Suspects {
   lookAt(): number | undefined;
   /** The state was seen to be fine just now: no need to ask. */
   isSeenWorking(): boolean;
-  /** Contacts whose record is still to come: their claims must be kept. */
-  listWaiting(): ClaimFence[];
 }
 
 interface FailedCall extends Suspect {
@@ -78,6 +74,5 @@ export function createSuspects({ clock, settle }: SuspectsPorts): Suspects {
     },
     lookAt: () => findLookAt(state),
     isSeenWorking: () => isSeenWorking(state, clock.now()),
-    listWaiting: () => listOpen(state).map(({ contactId, call }) => ({ contactId, runId: call.runId })),
   };
 }

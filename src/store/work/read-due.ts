@@ -1,0 +1,136 @@
+import type pg from "pg";
+import type { ChatId } from "../../domain/chat-id.ts";
+import type { ContactStatus } from "../../domain/contact-status.ts";
+import type { DueRequest, QueuedContact } from "../../domain/ledger/due-queue.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import { isFreeSql } from "./due-sql.ts";
+
+/** µs of the epoch: whole numbers, which a float8 has exactly until the year 2255. */
+const toUs = (moment: string) => `round(date_part('epoch', ${moment}) * 1000000)`;
+
+const columns = `c.id, c.chat_id, c.attempts, c.status,
+    case when c.refresh_at is not null then c.refresh_step end as refresh_step, c.priority,
+    c.turn::float8 as turn, ${toUs("c.due_at")} as due_us`;
+
+/** What decides about the next refresh beside the answer. Probes once for each contact, by its id as it is: no index knows a float8. */
+const past = `left join lateral (
+  select a.first_seen_at, a.changes, a.version from avatars.avatars a where a.contact_id = c.id offset 0
+) a on true`;
+
+/**
+ * The heads of many queues, each read onward from a place, in the order of its partial index. Nothing is written or locked. Rows
+ * that are dead but cannot be removed lie before the place: they cost nothing.
+ *
+ * The parameters are columns of the queues by `due_at`, and then of those by turn: number of the request, instance, priority,
+ * place (two), limit.
+ */
+const sql = `
+select c.n, c.id::float8, c.chat_id, c.attempts, c.status, c.refresh_step, c.priority, c.turn, c.due_us,
+  extract(epoch from a.first_seen_at)::float8 * 1000, a.changes, a.version
+from (
+  select q.n, q.instance_id, c.* from unnest($1::int[], $2::text[], $3::smallint[], $4::float8[], $5::bigint[], $6::int[])
+    as q (n, instance_id, priority, after_us, after_id, size)
+  cross join lateral (
+    select ${columns} from avatars.contacts c
+    where c.instance_id = q.instance_id and c.priority = q.priority and c.turn is null and c.due_at <= now()
+      and (c.due_at, c.id) > (timestamptz 'epoch' + q.after_us * interval '1 microsecond', q.after_id) and ${isFreeSql}
+    order by c.due_at, c.id limit q.size
+  ) c
+  union all
+  select q.n, q.instance_id, c.* from unnest($7::int[], $8::text[], $9::smallint[], $10::float8[], $11::bigint[], $12::int[])
+    as q (n, instance_id, priority, after_turn, after_id, size)
+  cross join lateral (
+    select ${columns} from avatars.contacts c
+    where c.instance_id = q.instance_id and c.priority = q.priority and c.turn is not null
+      and (c.turn, c.id) > (q.after_turn::bigint, q.after_id) and ${isFreeSql}
+    order by c.turn, c.id limit q.size
+  ) c
+) c ${past}`;
+
+type Cells = [
+  n: number,
+  id: number,
+  chatId: string,
+  attempts: number,
+  status: ContactStatus,
+  refreshStep: number | null,
+  priority: number,
+  turn: number | null,
+  dueUs: number,
+  firstSeenAtMs: number | null,
+  changes: number | null,
+  version: string | null,
+];
+
+/** See {@link RunLedger.readDue}. */
+export async function readDue(pool: pg.Pool, requests: readonly DueRequest[]): Promise<QueuedContact[][]> {
+  const numbered = requests.map((request, n) => ({ ...request, n }));
+  const { rows } = await pool.query<Cells>({
+    name: "read-due",
+    text: sql,
+    values: [
+      ...toColumns(numbered.filter(({ isTurned }) => !isTurned)),
+      ...toColumns(numbered.filter(({ isTurned }) => isTurned)),
+    ],
+    rowMode: "array",
+  });
+  const found: QueuedContact[][] = requests.map(() => []);
+  for (const row of rows) found[row[0]]?.push(toContact(row));
+  return found;
+}
+
+function toColumns(requests: readonly (DueRequest & { readonly n: number })[]): unknown[] {
+  return [
+    requests.map(({ n }) => n),
+    requests.map(({ instanceId }) => instanceId),
+    requests.map(({ priority }) => priority),
+    requests.map(({ after }) => after.by),
+    requests.map(({ after }) => after.contactId),
+    requests.map(({ limit }) => limit),
+  ];
+}
+
+function toContact(cells: Cells): QueuedContact {
+  const [, contactId, chatId, attempts, status, refreshStep, priority, turn, dueAtUs] = cells;
+  const [, , , , , , , , , firstSeenAtMs, changes, version] = cells;
+  return {
+    contactId,
+    chatId: chatId as ChatId,
+    attempts,
+    past: {
+      status,
+      firstSeenAt: firstSeenAtMs === null ? undefined : new Date(firstSeenAtMs),
+      changes: changes ?? 0,
+      version: version ?? undefined,
+      refreshStep: refreshStep ?? undefined,
+    },
+    priority,
+    isTurned: turn !== null,
+    place: { by: turn ?? dueAtUs, contactId },
+    dueAtUs,
+  };
+}
+
+/** An instance that is held for a spent quota: due ones among the chats that it allows. */
+const allowedSql = `
+select 0 as n, c.id::float8, c.chat_id, c.attempts, c.status, c.refresh_step, c.priority, c.turn, c.due_us,
+  extract(epoch from a.first_seen_at)::float8 * 1000, a.changes, a.version
+from (
+  select ${columns} from avatars.contacts c
+  where c.instance_id = $1 and c.chat_id = any ($2::text[]) and c.due_at <= now() and ${isFreeSql}
+    and c.id <> all ($3::bigint[])
+  order by c.priority, c.due_at, c.id limit $4
+) c ${past}`;
+
+/** See {@link RunLedger.readAllowed}. */
+export async function readAllowed(
+  pool: pg.Pool,
+  instanceId: InstanceId,
+  chatIds: readonly ChatId[],
+  but: readonly number[],
+  limit: number,
+): Promise<QueuedContact[]> {
+  const values = [instanceId, chatIds, but, limit];
+  const { rows } = await pool.query<Cells>({ text: allowedSql, values, rowMode: "array" });
+  return rows.map(toContact);
+}

@@ -1,0 +1,138 @@
+import type { QueuedContact } from "../../domain/ledger/due-queue.ts";
+import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
+import type { Lease } from "../lease/leases.ts";
+import type { Clock, DatabaseClock } from "../lane/clocks.ts";
+import { createDueHeads } from "../lane/due-heads.ts";
+import type { DueReader } from "./due-reader.ts";
+import type { Lane } from "../lane/lane.ts";
+
+export interface DueContactsPorts {
+  readonly ledger: Pick<RunLedger, "readAllowed">;
+  readonly reader: DueReader;
+  readonly clock: Clock;
+  readonly database: DatabaseClock;
+  /** The share of the calls, from 0 to 1, for contacts that have been due for longest, whatever their priority. */
+  readonly oldestShare: number;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+/** The due contacts of one run, read a second ahead. */
+export interface DueContacts {
+  /** Takes the next contact; undefined: there is none at hand. */
+  take(): QueuedContact | undefined;
+  readonly size: number;
+  /** Begins to read where it is time to. */
+  readAhead(): void;
+  /** A look is under way. */
+  readonly isReading: boolean;
+  /** Nothing more was due when all queues were read from their beginning, and nothing has arrived since. */
+  readonly isDrained: boolean;
+  /** Looks through all queues from their beginning, once. */
+  readAll(): void;
+  /** @throws what the last look has met */
+  check(): void;
+}
+
+/** A look covers this much time: what was read is as old as that at most when it is called for. */
+const aheadMs = 1_000;
+/** The next look begins this long before the contacts at hand are used up, at least. */
+const leastAheadMs = 150;
+const mostAtOnce = 1_000;
+
+export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Lease): DueContacts {
+  const { reader, clock, database, oldestShare } = ports;
+  const heads = createDueHeads(lane.instanceId);
+  lane.heads = heads;
+  lane.hasArrived = true;
+  let allowed: QueuedContact[] = [];
+  let isReading = false;
+  let readAt = -Infinity;
+  let failure: unknown;
+  /** The last look was through all queues, from their beginning. */
+  let wasWhole = true;
+  let credit = ports.random();
+
+  const size = () => heads.size + allowed.length;
+  const limit = () => {
+    const { requestsPerSecond, probing } = lease.instance;
+    const ahead = aheadMs + Math.max(leastAheadMs, 3 * reader.takesMs);
+    // Those that are being asked are found again, and left out.
+    if (probing) return 2 + lane.asked.size;
+    return Math.min(mostAtOnce, Math.ceil((requestsPerSecond * ahead) / 1000) + 1);
+  };
+  const low = () => {
+    if (lease.instance.probing) return 0;
+    const ms = Math.max(leastAheadMs, 3 * reader.takesMs);
+    return Math.min(mostAtOnce / 2, Math.ceil((lease.instance.requestsPerSecond * ms) / 1000));
+  };
+
+  async function look(): Promise<void> {
+    lane.hasArrived = false;
+    lane.isPressing = false;
+    const { allowedChatIds } = lease.instance;
+    if (allowedChatIds !== undefined) {
+      allowed = await ports.ledger.readAllowed(lane.instanceId, allowedChatIds, lane.asked.list(), limit());
+      heads.takeIn([], () => false);
+      if (allowed.length >= limit()) lane.hasArrived = true;
+      return;
+    }
+    const requests = heads.toRequests(limit(), database.atLeast(clock.now()) * 1000, lane.asked.size);
+    const found = await reader.read(requests);
+    allowed = [];
+    heads.takeIn(found, lane.asked.has, lane.asked.holds);
+    // A full queue has more.
+    if (found.some((contacts, place) => contacts.length >= (requests[place]?.limit ?? 0)))
+      lane.hasArrived = true;
+  }
+
+  function read(): void {
+    isReading = true;
+    const endLook = lane.asked.look();
+    look()
+      .catch((error: unknown) => {
+        failure = error;
+      })
+      .finally(() => {
+        endLook();
+        readAt = clock.now();
+        isReading = false;
+        lane.alarm.wake();
+      });
+  }
+
+  return {
+    get size() {
+      return size();
+    },
+    get isReading() {
+      return isReading;
+    },
+    get isDrained() {
+      return wasWhole && !isReading && !lane.hasArrived && size() === 0;
+    },
+    take() {
+      wasWhole = false;
+      if (allowed.length > 0) return allowed.shift();
+      credit += oldestShare;
+      const isFavoured = credit >= 1 || lease.instance.probing;
+      const taken = heads.take(isFavoured);
+      if (credit >= 1) credit -= 1;
+      return taken;
+    },
+    readAhead() {
+      if (isReading) return;
+      // What is at hand gets old, and a backoff may be over.
+      const isOld = clock.now() - readAt > aheadMs;
+      if (isOld || lane.isPressing || (lane.hasArrived && size() <= low())) read();
+    },
+    readAll() {
+      wasWhole = true;
+      heads.goBackToStart();
+      read();
+    },
+    check() {
+      if (failure !== undefined) throw failure;
+    },
+  };
+}

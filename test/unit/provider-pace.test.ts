@@ -26,8 +26,8 @@ describe("the rate that refusals of the provider leave", () => {
     ["is climbed to", atFive, 0.25, 3.5 * 2 ** 0.25],
     ["is what was taken", atFive, 1.9, 5],
     ["is one call more at first", atFive, 2, 6],
-    ["grows in steps", atFive, 2.9, 6],
-    ["that are each twice as far", atFive, 3, 8],
+    ["grows in steps, the first of which is longer", atFive, 3.3, 6],
+    ["that are each twice as far", atFive, 3.5, 8],
     ["again", atFive, 4.5, 12],
     ["has steps of a tenth where that is more", { ...atFive, takenRate: 40 }, 2, 44],
     ["does not fall when the clock is set back", atFive, -1_000, 3.5],
@@ -216,7 +216,8 @@ describe("with a provider that", () => {
         const allowed = Math.ceil(rate * share);
         const { calls } = simulateProvider({ rate, allowed: () => allowed, untilMs: 600_000, ...rest });
         const later = calls.filter(isWithin(60_000, 600_000));
-        expect(later.filter(isRefused).length).toBeLessThanOrEqual(later.length / 50);
+        // One more: where the first try falls is chance.
+        expect(later.filter(isRefused).length).toBeLessThanOrEqual(later.length / 50 + 1);
         expect(later.length).toBeGreaterThanOrEqual(0.9 * allowed * 540);
       }),
       { numRuns: 30 },

@@ -22,9 +22,12 @@ export interface ProviderPace {
   readonly probeAfterMs: number;
 }
 
-/** How long the first step beyond the rate that was taken is kept: so long that a call is surely made in it. */
+/**
+ * How long the first step beyond the rate that was taken is kept: so long that a call is surely made in it, although processes read
+ * the pace once a second and a slot may have been chosen at the pace before.
+ */
 export function firstStepMs(takenRate: number): number {
-  return Math.max(probeStepMs, (1000 * callsInFirstStep) / takenRate);
+  return probeStepMs + (1000 * callsInFirstStep) / takenRate;
 }
 
 /** More doublings than any rate needs; enough to keep the numbers small. */

@@ -33,7 +33,7 @@ export const mostCallsPerProbe = 100;
 export const longestProbeAfterMs = 30_000;
 /** A try goes so much beyond what was taken, and one call a second at least. What is beyond doubles with each step. */
 export const probeShare = 0.1;
-/** How long a step is kept; the first at least as long as so many calls at the rate that was taken need. */
+/** How long a step is kept; the first longer, by as long as so many calls at the rate that was taken need. */
 export const probeStepMs = 1_000;
 export const callsInFirstStep = 2;
 

@@ -36,7 +36,7 @@ function toProviderRate(i: string, now: string): string {
   const seconds = toSecondsSince(`${i}.climb_from`, now);
   const passed = `(${seconds} - ${i}.probe_after_ms / 1000.0)`;
   const step = probeStepMs / 1000;
-  const firstStep = `greatest(${step}, ${callsInFirstStep} / ${i}.taken_rate)`;
+  const firstStep = `(${step} + ${callsInFirstStep} / ${i}.taken_rate)`;
   const steps = `least(20, 1 + floor(greatest(0, ${passed} - ${firstStep} + ${step}) / ${step}))`;
   const climbed = `${i}.climb_rate * 2 ^ least(20, ${seconds})`;
   return `case when ${i}.climb_from is null then 'infinity'

@@ -51,7 +51,7 @@ function carryOut(steps: readonly Step[]) {
   let told = 0;
   const read = (limit: number) => {
     // No moment of a contact here is older than the overlap: all that is due by its moment is read again.
-    const requests = heads.toRequests(limit, 20);
+    const requests = heads.toRequests(limit, 20, asked.size);
     heads.takeIn(readQueues(due, requests), (id) => asked.has(id));
   };
   const take = (favoured: boolean) => {

@@ -21,10 +21,11 @@ import { startWorker, type RunningWorker } from "./start-worker.ts";
 
 export type { RunningWorker } from "./start-worker.ts";
 
-export type { IntakeRecord, RecordUnit } from "../intake/intake-record.ts";
-export { openSource } from "../intake/open-source.ts";
+export type { IntakeRecord } from "../intake/records/intake-record.ts";
+export { openSource } from "../intake/bytes/open-source.ts";
 export { readContactList } from "../intake/read-contact-list.ts";
-export { readContacts, type ContactColumns } from "../intake/read-contacts.ts";
+export { readContacts } from "../intake/read-contacts.ts";
+export type { ContactColumns } from "../intake/reader-options.ts";
 export { readSource } from "./read-source.ts";
 export { encodeGallery } from "../results/gallery/encode-gallery.ts";
 export { encodeResults, type ResultFormat } from "../results/encode-results.ts";

@@ -1,5 +1,5 @@
-import type { IntakeRecord } from "../intake/intake-record.ts";
-import type { ContactColumns } from "../intake/read-contacts.ts";
+import type { IntakeRecord } from "../intake/records/intake-record.ts";
+import type { ContactColumns } from "../intake/reader-options.ts";
 import { readRows } from "../intake/read-rows.ts";
 import { readQuery, type QueryOptions } from "../source/read-query.ts";
 

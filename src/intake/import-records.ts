@@ -1,6 +1,7 @@
 import type { IncomingContact, IntakeCounts, Reject } from "../domain/requests/incoming-contact.ts";
+import type { RecordUnit } from "../domain/requests/reading.ts";
 import { UserError } from "../lib/errors.ts";
-import type { IntakeRecord, RecordUnit } from "./intake-record.ts";
+import type { IntakeRecord } from "./records/intake-record.ts";
 
 export interface ImportPorts {
   /** Takes contacts in; when it resolves they are committed. */

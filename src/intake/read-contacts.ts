@@ -1,25 +1,15 @@
 import type { Readable } from "node:stream";
 import { UserError } from "../lib/errors.ts";
 import { inTurns } from "../lib/in-turns.ts";
-import { decodeBytes } from "./decode-bytes.ts";
-import type { IntakeRecord } from "./intake-record.ts";
-import type { LineReader, LineReaderOptions } from "./line-reader.ts";
-import { parseCountry } from "./ids/phone.ts";
-import { createNdjsonReader } from "./read-ndjson.ts";
-import { createTableReader } from "./read-table.ts";
-import { splitLines } from "./split-lines.ts";
+import { decodeText, openBytes } from "./bytes/decode-bytes.ts";
+import type { IntakeRecord } from "./records/intake-record.ts";
+import type { LineReader, ReaderOptions } from "./records/line-reader.ts";
+import { createNdjsonReader } from "./json/read-ndjson.ts";
+import { createTableReader } from "./tables/read-table.ts";
+import { type ContactColumns, toReaderOptions } from "./reader-options.ts";
+import { splitLines } from "./bytes/split-lines.ts";
 
-export type { IntakeRecord } from "./intake-record.ts";
-
-/** How to find the contact in a record. */
-export interface ContactColumns {
-  /** The column or key of the chat id or phone: a name, or in CSV its number from 1. Default: by known names. */
-  readonly column?: string;
-  /** The column or key of the CRM's own id. Default: `external_ref` or `ref`, where there is one. */
-  readonly refColumn?: string;
-  /** ISO 3166 alpha-2 in any case, for phone numbers without a plus. Default: they are international. */
-  readonly defaultCountry?: string;
-}
+export type { IntakeRecord } from "./records/intake-record.ts";
 
 export interface ReadContactsOptions extends ContactColumns {
   /** Ends the reading, also while the input is silent: with an error like that of any input that breaks off. */
@@ -43,21 +33,13 @@ export function readContacts(
   options: ReadContactsOptions = {},
 ): AsyncIterable<readonly IntakeRecord[]> {
   const { signal, ...columns } = options;
-  return readUntil(source, signal, toReaderOptions(columns));
-}
-
-/** @throws UserError `unknown-country` */
-export function toReaderOptions({ defaultCountry, ...columns }: ContactColumns): LineReaderOptions {
-  return {
-    ...columns,
-    defaultCountry: defaultCountry === undefined ? undefined : parseCountry(defaultCountry),
-  };
+  return readUntil(source, signal, toReaderOptions(columns, "line"));
 }
 
 async function* readUntil(
   source: Readable,
   signal: AbortSignal | undefined,
-  options: LineReaderOptions,
+  options: ReaderOptions,
 ): AsyncGenerator<IntakeRecord[]> {
   const stop = () => void source.destroy(new Error("stopped"));
   // A signal that came before the first record was asked for is not told again.
@@ -70,9 +52,21 @@ async function* readUntil(
   }
 }
 
-async function* readChunks(source: Readable, options: LineReaderOptions): AsyncGenerator<IntakeRecord[]> {
+async function* readChunks(source: Readable, options: ReaderOptions): AsyncGenerator<IntakeRecord[]> {
+  try {
+    // A format of bytes, not of lines, is told here, from the first of them.
+    yield* readText(decodeText(await openBytes(source)), options);
+  } finally {
+    source.destroy();
+  }
+}
+
+async function* readText(
+  chunks: AsyncIterable<Buffer>,
+  options: ReaderOptions,
+): AsyncGenerator<IntakeRecord[]> {
   let reader: LineReader | undefined;
-  for await (let block of splitLines(decodeBytes(source))) {
+  for await (let block of splitLines(chunks)) {
     if (reader === undefined) {
       const first = block.lines.findIndex((line) => line.trim() !== "");
       const [line, ...others] = first < 0 ? [] : block.lines.slice(first);
@@ -93,7 +87,7 @@ function chooseReader(
   line: string,
   /** From Excel's `sep=;` before the header. */
   delimiter: string | undefined,
-  options: LineReaderOptions,
+  options: ReaderOptions,
 ): LineReader {
   const start = line.trimStart();
   if (start.startsWith("[") || start.trimEnd() === "{") {

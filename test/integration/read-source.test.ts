@@ -1,7 +1,7 @@
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { IntakeRecord } from "../../src/intake/intake-record.ts";
+import type { IntakeRecord } from "../../src/intake/records/intake-record.ts";
 import { UserError } from "../../src/lib/errors.ts";
 import { readSource, type SourceOptions } from "../../src/app/read-source.ts";
 import { collect } from "../support/collect.ts";

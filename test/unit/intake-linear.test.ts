@@ -3,15 +3,15 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { chooseColumns } from "../../src/intake/choose-columns.ts";
+import { chooseColumns } from "../../src/intake/tables/choose-columns.ts";
 import { parseContactId } from "../../src/intake/ids/contact-id.ts";
-import { createRecordJoiner, type RawRecord } from "../../src/intake/join-records.ts";
+import { createRecordJoiner, type RawRecord } from "../../src/intake/tables/join-records.ts";
 import { parseRequest } from "../../src/intake/parse-request.ts";
 import { readContactList } from "../../src/intake/read-contact-list.ts";
 import { readContacts, type IntakeRecord } from "../../src/intake/read-contacts.ts";
-import { readRow } from "../../src/intake/read-row.ts";
+import { readRow } from "../../src/intake/tables/read-row.ts";
 import { readRows } from "../../src/intake/read-rows.ts";
-import { scanQuotes } from "../../src/intake/scan-quotes.ts";
+import { scanQuotes } from "../../src/intake/tables/scan-quotes.ts";
 import { UserError } from "../../src/lib/errors.ts";
 
 const sizes = [1, 2, 4, 8];
@@ -156,12 +156,12 @@ describe("the rest of the process has its turns", () => {
   });
 });
 
-test("a header of ten thousand phone numbers costs each row no more than some twenty looks", () => {
+test("a header of ten thousand phone numbers costs each row no more than some fifty looks", () => {
   for (const size of sizes) {
     const header = Array.from({ length: 1_250 * size }, (_, index) => `Phone ${index % 2 ? "1" : "number"}`);
     const layout = chooseColumns([...header, "chat_id"], {});
     // The best of them is still found, wherever it stands.
-    expect(layout.idColumns[0]).toBe(header.length);
+    expect(layout.idColumns[0]).toEqual([header.length]);
     let looks = 0;
     const counted = new Proxy([""], {
       get(fields, name, receiver) {
@@ -169,8 +169,8 @@ test("a header of ten thousand phone numbers costs each row no more than some tw
         return Reflect.get(fields, name, receiver) as unknown;
       },
     });
-    readRow({ line: 1, text: "" }, counted, layout, { defaultCountry: undefined });
-    expect(looks).toBeLessThanOrEqual(25);
+    readRow({ line: 1, text: "" }, counted, layout, { defaultCountry: undefined, firstNumber: false });
+    expect(looks).toBeLessThanOrEqual(55);
   }
 });
 

@@ -1,7 +1,7 @@
 import { Readable } from "node:stream";
 import { gzipSync } from "node:zlib";
 import { describe, expect, test } from "vitest";
-import { openSource } from "../../src/intake/open-source.ts";
+import { openSource } from "../../src/intake/bytes/open-source.ts";
 import { type IntakeRecord, readContacts, type ReadContactsOptions } from "../../src/intake/read-contacts.ts";
 
 const ann = "79001234567@c.us";
@@ -191,7 +191,7 @@ describe("NDJSON", () => {
       `1 ${ann} crm-1`,
       `3 ${bob} 17`,
       "5 ! no chat id or phone number",
-      '7 ! "phone" is neither text nor a whole number',
+      `7 ${ann}`,
       '9 ! "phone" is neither text nor a whole number',
     ]);
   });

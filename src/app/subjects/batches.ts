@@ -8,7 +8,7 @@ import type {
 import type { ContactStream, NotResumable, ReceivedBatch } from "../../domain/requests/contact-stream.ts";
 import type { IncomingContact, IntakeCounts } from "../../domain/requests/incoming-contact.ts";
 import { importRecords, type ImportOptions, type ImportPorts } from "../../intake/import-records.ts";
-import type { IntakeRecord } from "../../intake/intake-record.ts";
+import type { IntakeRecord } from "../../intake/records/intake-record.ts";
 import { readContacts } from "../../intake/read-contacts.ts";
 import { acceptChunk, createBatch, finishIntake } from "../../store/accept/accept-chunk.ts";
 import { acceptRequest } from "../../store/accept/accept-request.ts";

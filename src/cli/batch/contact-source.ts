@@ -1,11 +1,5 @@
-import {
-  openSource,
-  readContacts,
-  type App,
-  type ContactColumns,
-  type IntakeRecord,
-  type RecordUnit,
-} from "../../app/app.ts";
+import { openSource, readContacts, type App, type ContactColumns, type IntakeRecord } from "../../app/app.ts";
+import type { RecordUnit } from "../../domain/requests/reading.ts";
 import { UserError } from "../../lib/errors.ts";
 
 /** Where a batch's contacts come from, opened. */

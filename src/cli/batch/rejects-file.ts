@@ -1,6 +1,6 @@
 import { stringify } from "csv-stringify/sync";
-import type { RecordUnit } from "../../app/app.ts";
 import type { Reject } from "../../domain/requests/incoming-contact.ts";
+import type { RecordUnit } from "../../domain/requests/reading.ts";
 import { csvCells } from "../../lib/csv-cells.ts";
 import { writeLine, type CommandIo } from "../terminal/io.ts";
 import { openOutput, removeOutput, toWriteError, type OutputFile } from "../terminal/output-file.ts";

@@ -119,6 +119,33 @@ function isMobile(number: PhoneNumber): boolean {
   return type === "MOBILE" || type === "FIXED_LINE_OR_MOBILE";
 }
 
+/** The likeliest first: WhatsApp lives on mobiles. A number that no plan knows comes last. */
+const likelihood: readonly (string | undefined)[] = [
+  "MOBILE",
+  "FIXED_LINE_OR_MOBILE",
+  "PERSONAL_NUMBER",
+  "VOIP",
+  "FIXED_LINE",
+  undefined,
+];
+
+/** Of some chats, the one that is most likely a mobile; the first of those that are equally likely. Pure. */
+export function pickLikeliestMobile(chatIds: readonly ChatId[]): ChatId {
+  let best: { readonly chatId: ChatId; readonly rank: number } | undefined;
+  for (const chatId of chatIds) {
+    const rank = chatIds.length === 1 ? 0 : rankMobile(chatId);
+    if (best === undefined || rank < best.rank) best = { chatId, rank };
+  }
+  return best!.chatId;
+}
+
+function rankMobile(chatId: ChatId): number {
+  const number = chatId.endsWith("@c.us") ? read(`+${chatId.slice(0, -5)}`, undefined) : undefined;
+  const type = number === undefined || typeof number === "string" ? undefined : number.getType();
+  const rank = likelihood.indexOf(type);
+  return rank < 0 ? likelihood.length : rank;
+}
+
 function explain(code: string, text: string, country: CountryCode | undefined): string {
   if (code === "NOT_A_NUMBER") return "is neither a phone number nor a chat id";
   if (country !== undefined)

@@ -3,8 +3,8 @@ import { Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { isatty, ReadStream as TerminalStream } from "node:tty";
 import { promisify } from "node:util";
-import { toExcerpt } from "../domain/chat-id.ts";
-import { UserError } from "../lib/errors.ts";
+import { toExcerpt } from "../../domain/chat-id.ts";
+import { UserError } from "../../lib/errors.ts";
 
 const openFd = promisify(open);
 

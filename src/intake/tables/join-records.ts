@@ -1,6 +1,6 @@
-import type { RecordSource } from "./intake-record.ts";
+import type { RecordSource } from "../records/intake-record.ts";
 import { scanQuotes, type QuoteState, type ScanQuotes } from "./scan-quotes.ts";
-import { maxLineLength } from "./split-lines.ts";
+import { maxLineLength } from "../bytes/split-lines.ts";
 
 /** The text of one CSV record: a line, or several where a quoted field holds line breaks. */
 export interface RawRecord extends RecordSource {

@@ -1,9 +1,9 @@
 import { parse } from "csv-parse/sync";
-import { UserError } from "../lib/errors.ts";
-import { chooseColumns, type TableLayout } from "./choose-columns.ts";
-import { type IntakeRecord, toReject } from "./intake-record.ts";
+import { UserError } from "../../lib/errors.ts";
+import { chooseColumns, noteLayout, type TableLayout } from "./choose-columns.ts";
+import { type IntakeRecord, toReject } from "../records/intake-record.ts";
 import { brokenQuotes, createRecordJoiner, type RawRecord } from "./join-records.ts";
-import type { LineReader, LineReaderOptions } from "./line-reader.ts";
+import type { LineReader, ReaderOptions } from "../records/line-reader.ts";
 import { readRow } from "./read-row.ts";
 
 /**
@@ -12,7 +12,7 @@ import { readRow } from "./read-row.ts";
  * csv-parse sees only the records with quotes in them, a block at a time. As a stream it has no way back from a quote that
  * never closes. One call per record would take as long as fifteen records.
  */
-export function createTableReader(delimiter: string, options: LineReaderOptions): LineReader {
+export function createTableReader(delimiter: string, options: ReaderOptions): LineReader {
   const joiner = createRecordJoiner(delimiter);
   let layout: TableLayout | undefined;
 
@@ -43,12 +43,12 @@ export function createTableReader(delimiter: string, options: LineReaderOptions)
   };
 }
 
-function chooseLayout(
-  record: RawRecord,
-  fields: string[] | undefined,
-  options: LineReaderOptions,
-): TableLayout {
-  if (fields !== undefined) return chooseColumns(fields, options);
+function chooseLayout(record: RawRecord, fields: string[] | undefined, options: ReaderOptions): TableLayout {
+  if (fields !== undefined) {
+    const layout = chooseColumns(fields, options);
+    noteLayout(fields, layout, options.reading);
+    return layout;
+  }
   const fault = record.fault ?? brokenQuotes;
   throw new UserError("broken-header", `line ${record.line} should name the columns, but: ${fault}`);
 }

@@ -1,6 +1,6 @@
 import { pipeline, type Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
-import { UserError } from "../lib/errors.ts";
+import { UserError } from "../../lib/errors.ts";
 
 const maxChunk = 64 * 1024;
 const magicLength = 4;
@@ -22,28 +22,25 @@ const refusedMagics: ReadonlyArray<readonly [magic: string, what: string, remedy
 ];
 
 /**
- * The UTF-8 text of `source` in chunks of at most 64 KiB or so, without a byte order mark. Input that starts like gzip is
- * gunzipped. Input with a UTF-16 byte order mark (Excel's "Unicode text") is decoded. Destroys the source in the end.
+ * The bytes of `source` in chunks of at most 64 KiB or so. Input that starts like gzip is gunzipped. The caller destroys the
+ * source in the end.
+ * @throws UserError `unsupported-file`, `broken-gzip`, `too-dense-gzip`, `input-unreadable`; the last three also while it is read
  */
-export async function* decodeBytes(source: Readable): AsyncGenerator<Buffer> {
-  try {
-    let bytes = await peek(readSource(source));
-    if (bytes.magic.startsWith(gzipMagic)) bytes = await peek(gunzip(bytes.chunks));
-    refuse(bytes.magic);
-    yield* decodeText(bytes);
-  } finally {
-    source.destroy();
-  }
+export async function openBytes(source: Readable): Promise<OpenedBytes> {
+  let bytes = await peek(readSource(source));
+  if (bytes.magic.startsWith(gzipMagic)) bytes = await peek(gunzip(bytes.chunks));
+  refuse(bytes.magic);
+  return bytes;
 }
 
-interface Peeked {
+export interface OpenedBytes {
   /** The first four bytes, or fewer, in hex. */
   readonly magic: string;
   /** Everything, those bytes included. */
   readonly chunks: AsyncGenerator<Buffer>;
 }
 
-async function peek(chunks: AsyncGenerator<Buffer>): Promise<Peeked> {
+async function peek(chunks: AsyncGenerator<Buffer>): Promise<OpenedBytes> {
   let head: Buffer = Buffer.alloc(0);
   while (head.length < magicLength) {
     const next = await chunks.next();
@@ -110,7 +107,8 @@ function refuse(magic: string): void {
   }
 }
 
-async function* decodeText({ magic, chunks }: Peeked): AsyncGenerator<Buffer> {
+/** UTF-8 without a byte order mark. Input with a UTF-16 byte order mark (Excel's "Unicode text") is decoded. */
+export async function* decodeText({ magic, chunks }: OpenedBytes): AsyncGenerator<Buffer> {
   if (magic.startsWith("fffe")) return yield* decodeUtf16(chunks, "utf-16le");
   if (magic.startsWith("feff")) return yield* decodeUtf16(chunks, "utf-16be");
   let markLength = magic.startsWith("efbbbf") ? 3 : 0;

@@ -1,0 +1,34 @@
+import { createReading, type Reading, type RecordUnit } from "../domain/requests/reading.ts";
+import { parseCountry } from "./ids/phone.ts";
+import type { ReaderOptions } from "./records/line-reader.ts";
+
+/** How to find the contacts in a record. */
+export interface ContactColumns {
+  /** The column or key of the chat id or phone, and no other: a name, or in a table its number from 1. Default: known names. */
+  readonly column?: string;
+  /** The column or key of the CRM's own id. Default: `external_ref` or `ref`, where there is one. */
+  readonly refColumn?: string;
+  /** ISO 3166 alpha-2 in any case, for phone numbers without a plus. Default: they are international. */
+  readonly defaultCountry?: string;
+  /** Of each record one contact alone: the likeliest mobile. Default: all its numbers. */
+  readonly firstNumber?: boolean;
+  /** Of a workbook. Default: the first with a column of numbers. */
+  readonly sheet?: string;
+  /** Filled in while the input is read. */
+  readonly reading?: Reading;
+}
+
+/** @throws UserError `unknown-country` */
+export function toReaderOptions(
+  { column, refColumn, defaultCountry, firstNumber = false, sheet, reading }: ContactColumns,
+  unit: RecordUnit,
+): ReaderOptions {
+  return {
+    column,
+    refColumn,
+    firstNumber,
+    sheet,
+    defaultCountry: defaultCountry === undefined ? undefined : parseCountry(defaultCountry),
+    reading: reading ?? createReading(unit),
+  };
+}

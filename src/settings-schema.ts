@@ -131,6 +131,8 @@ export const settingsSchema = z.object({
   keepChangesMs: setting("AVATARS_KEEP_CHANGES", kept("365d")),
   /** From the end of the batch. Undefined: for ever. */
   keepBatchesMs: setting("AVATARS_KEEP_BATCHES", kept("90d")),
+  /** Of rows of the audit log. Undefined: for ever. */
+  keepAuditMs: setting("AVATARS_KEEP_AUDIT", kept("400d")),
   /** Absolute. */
   dataDir: setting(
     "AVATARS_DATA_DIR",

@@ -10,6 +10,7 @@ import { createChangeStore } from "../store/changes/change-store.ts";
 import type { Metrics } from "../metrics/create-metrics.ts";
 import { isTransient, openDatabase, type Database } from "../store/postgres/database.ts";
 import { createApiKeys } from "./subjects/api-keys.ts";
+import { createAudit } from "./subjects/audit.ts";
 import type { Base } from "./base.ts";
 import { createBatches } from "./subjects/batches.ts";
 import { createContacts } from "./subjects/contacts.ts";
@@ -61,6 +62,7 @@ export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPort
     changes: createChangeStore(door.quick),
     instances: createInstances(door),
     resyncs: createResyncs(door),
+    audit: createAudit(door),
     findMissing: () => findMissing(door),
     scrape: links.metrics.scrape,
     isTransient,

@@ -1,4 +1,5 @@
 import type { Config } from "../config.ts";
+import type { Actor } from "../domain/audit.ts";
 import type { HostPort } from "../domain/host-port.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import { once } from "../lib/closing/once.ts";
@@ -6,6 +7,7 @@ import { settleWithin } from "../lib/deadline.ts";
 import type { FairLimit } from "../lib/fair-limit.ts";
 import type { Queues } from "../queue/queues.ts";
 import { createStatusStore, type StatusStore } from "../store/status/status-store.ts";
+import { createAudit, type Audit } from "./subjects/audit.ts";
 import { createApiKeys, type ApiKeys } from "./subjects/api-keys.ts";
 import type { RunningApi } from "./api.ts";
 import { openBase, type Base, type BaseOptions } from "./base.ts";
@@ -13,6 +15,7 @@ import { createContactLister, type ContactLister } from "./contact-lister.ts";
 import { createInstances, type Instances } from "./subjects/instances.ts";
 import { createImageFiles, type ImageFiles } from "./image-files.ts";
 import { openImages, tellWhetherOff } from "./images.ts";
+import { readOperator } from "./subjects/operator.ts";
 import { openMetrics, serveMetricsPort } from "./metrics.ts";
 import { createResyncs, type Resyncs } from "./subjects/resyncs.ts";
 import { createBatches, type Batches } from "./subjects/batches.ts";
@@ -39,10 +42,13 @@ const wakeDeadlineMs = 3_000;
 /** The product without a face: all that the commands do, they do through this. */
 export interface App extends StatusStore {
   readonly config: Config;
+  /** The person at the command line, for the audit log. */
+  readonly operator: Actor;
   readonly instances: Instances;
   readonly batches: Batches;
   readonly apiKeys: ApiKeys;
   readonly resyncs: Resyncs;
+  readonly audit: Audit;
   readonly images: ImageFiles;
   /** The contacts that GREEN-API lists for an instance, as it wrote them. @throws UserError */
   readonly listContacts: ContactLister;
@@ -92,11 +98,13 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
 
   return {
     config,
+    operator: readOperator(),
     ...createStatusStore(database, config.requestsPerSecond),
     apiKeys: createApiKeys(door),
     batches: createBatches(door),
     instances: createInstances(door),
     resyncs: createResyncs(door),
+    audit: createAudit(door),
     images: createImageFiles(getImages, database),
     listContacts: createContactLister(base),
     async startWorker({ isService = false, imageHosts: hosts = [] } = {}) {

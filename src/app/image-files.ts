@@ -1,9 +1,11 @@
+import type { Actor } from "../domain/audit.ts";
 import type { ImageSize, ImageType } from "../domain/images/image.ts";
 import type { ImageCheck } from "../domain/views/image-check.ts";
 import type { ImageGauges } from "../domain/views/image-gauges.ts";
 import type { BatchImages } from "../domain/views/batch-images.ts";
 import { toBlobKey } from "../images/blobs/blob-key.ts";
 import { inspectImage } from "../images/inspect-image.ts";
+import { recordAudit } from "../store/audit/record-audit.ts";
 import { countBatchImages } from "../store/images/count-batch-images.ts";
 import { readImageGauges } from "../store/images/read-image-gauges.ts";
 import type { Database } from "../store/postgres/database.ts";
@@ -31,8 +33,14 @@ export interface ImageFiles {
   countOfBatch(batchId: string): Promise<BatchImages>;
   /** Where all of them stand. Takes longer the more avatars there are. */
   readGauges(): Promise<ImageGauges>;
-  /** Holds rows and bytes against each other, and mends what is found. Undefined: images are off. */
-  check(options: { readonly repair: boolean; readonly signal: AbortSignal }): Promise<ImageCheck | undefined>;
+  /**
+   * Holds rows and bytes against each other, and mends what is found. Undefined: images are off. A repair is in the audit log
+   * from before its first step.
+   */
+  check(
+    options: { readonly repair: boolean; readonly signal: AbortSignal },
+    by: Actor,
+  ): Promise<ImageCheck | undefined>;
 }
 
 /** @param getImages opens the store when it is first needed */
@@ -51,9 +59,11 @@ export function createImageFiles(
     },
     countOfBatch: async (batchId) => countBatchImages(pool, batchId),
     readGauges: async () => readImageGauges(pool, gaugesDeadlineMs),
-    async check(options) {
+    async check(options, by) {
       const images = await getImages();
-      return images && checkImages({ pool, blobs: images.blobs, ...options });
+      if (images === undefined) return undefined;
+      if (options.repair) await recordAudit(pool, by, { action: "images.repaired" });
+      return checkImages({ pool, blobs: images.blobs, ...options });
     },
   };
 }

@@ -64,6 +64,7 @@ export async function openWorkerTasks(
       pool,
       keepChangesMs: config.keepChangesMs,
       keepBatchesMs: config.keepBatchesMs,
+      keepAuditMs: config.keepAuditMs,
       onRemoved: (removed) => events.oldRowsRemoved(removed),
     }),
   ];

@@ -3,6 +3,7 @@ import { toExcerpt } from "../domain/chat-id.ts";
 import { LockedError, UserError } from "../lib/errors.ts";
 import { readVersion } from "../lib/version.ts";
 import { addApiKeyCommands } from "./apikey/apikey-commands.ts";
+import { addAuditCommand } from "./audit/audit-command.ts";
 import { addImagesCommands } from "./images/images-commands.ts";
 import { addInstanceCommands } from "./instance/instance-commands.ts";
 import { exitCodes, writeHint, writeLine, type CommandIo, type SetExitCode } from "./terminal/io.ts";
@@ -55,6 +56,7 @@ Examples:
   addResyncCommand(program, io, setExitCode);
   addInstanceCommands(program, io, setExitCode);
   addApiKeyCommands(program, io, setExitCode);
+  addAuditCommand(program, io, setExitCode);
   addImagesCommands(program, io, setExitCode);
   return program;
 }

@@ -1,7 +1,7 @@
 import { iteratePages, toJsonBody, type Caller } from "./caller.ts";
 import type { Client, EnqueueOptions, NewBatchStream } from "./client.ts";
-import { toIdempotencyHeader } from "./idempotency-header.ts";
-import { joinSignals } from "./join-signals.ts";
+import { toIdempotencyHeader } from "./http/idempotency-header.ts";
+import { joinSignals } from "./http/join-signals.ts";
 import { toContactBody, toStreamBody } from "./outgoing-stream.ts";
 import { readJson, readLines, readText } from "./read-answer.ts";
 import type { Call } from "./send.ts";

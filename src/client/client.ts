@@ -4,6 +4,8 @@ import type { ContactSource, StreamSource } from "./outgoing-stream.ts";
 import type { FollowOptions } from "./watch-batch.ts";
 import type {
   AcceptedBatch,
+  AuditList,
+  AuditRecord,
   AvatarChange,
   AvatarChanges,
   AvatarHistory,
@@ -30,6 +32,7 @@ import type {
   ResyncPlan,
   ResyncRun,
   ResyncRunList,
+  Reveal,
 } from "./wire.ts";
 
 /** Of a call that makes a batch. */
@@ -83,6 +86,20 @@ export interface BatchFilter {
 export interface ResyncRunFilter {
   readonly instanceId?: string | undefined;
   readonly kind?: ResyncRun["kind"] | undefined;
+}
+
+/** Which rows of the audit log; moments are ISO 8601 texts. */
+export interface AuditFilter {
+  readonly instanceId?: string | undefined;
+  /** The id of a key, the name of a user of the command line, or `worker`. */
+  readonly actor?: string | undefined;
+  /** `instance.paused`, or `instance.` for all that begin so. */
+  readonly action?: string | undefined;
+  readonly subject?: string | undefined;
+  /** Where the number of this contact was shown. */
+  readonly contact?: string | undefined;
+  readonly from?: string | undefined;
+  readonly until?: string | undefined;
 }
 
 export interface ItemFilter {
@@ -210,6 +227,12 @@ export interface Client {
   listResyncRuns(filter?: ResyncRunFilter & PageOptions, options?: CallOptions): Promise<ResyncRunList>;
   /** All nights and other stretches of refreshing, newest first, page by page. */
   iterateResyncRuns(filter?: ResyncRunFilter & PageOptions, options?: CallOptions): AsyncIterable<ResyncRun>;
+  /** Who did what, newest first. */
+  listAudit(filter?: AuditFilter & PageOptions, options?: CallOptions): Promise<AuditList>;
+  /** Who did what, newest first, page by page. */
+  iterateAudit(filter?: AuditFilter & PageOptions, options?: CallOptions): AsyncIterable<AuditRecord>;
+  /** Has the audit log tell that these contacts' numbers are shown. */
+  noteReveal(reveal: Reveal, options?: CallOptions): Promise<void>;
   getHealth(options?: CallOptions): Promise<Health>;
   /** Also when it is not ready: what is missing. */
   getReadiness(options?: CallOptions): Promise<Readiness>;

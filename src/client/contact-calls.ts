@@ -1,7 +1,7 @@
 import { iteratePages, toJsonBody, type Caller } from "./caller.ts";
 import type { Client, ImageBytes, Refreshed } from "./client.ts";
 import { followChanges } from "./follow-changes.ts";
-import { joinSignals } from "./join-signals.ts";
+import { joinSignals } from "./http/join-signals.ts";
 import { readJson } from "./read-answer.ts";
 import type { AvatarChanges, Contact } from "./wire.ts";
 

@@ -1,4 +1,5 @@
 import { sleep } from "../lib/deadline.ts";
+import { createAuditCalls } from "./audit-calls.ts";
 import { createBatchCalls } from "./batch-calls.ts";
 import type { ClientOptions, Timing } from "./call-options.ts";
 import { createCaller } from "./caller.ts";
@@ -28,6 +29,7 @@ export function createClient(options: ClientOptions, timing: Timing = systemTimi
     ...createBatchCalls(caller),
     ...createContactCalls(caller),
     ...createInstanceCalls(caller),
+    ...createAuditCalls(caller),
     getHealth: async (call) => ask("getHealth", { options: call }),
     getReadiness: async (call) => ask("getReadiness", { expects: 503, options: call }),
     getMetrics: async (call) =>

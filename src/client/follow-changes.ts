@@ -1,6 +1,6 @@
 import { ApiProblem } from "./api-problem.ts";
 import type { Timing } from "./call-options.ts";
-import { toRetryDelayMs } from "./retry-timing.ts";
+import { toRetryDelayMs } from "./http/retry-timing.ts";
 import { defaultPatienceMs, type FollowOptions } from "./watch-batch.ts";
 import type { AvatarChanges } from "./wire.ts";
 

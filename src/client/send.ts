@@ -1,9 +1,9 @@
 import { ApiProblem, readProblem } from "./api-problem.ts";
-import { buildUrl, parseBaseUrl, type PathValues, type QueryValues } from "./build-url.ts";
+import { buildUrl, parseBaseUrl, type PathValues, type QueryValues } from "./http/build-url.ts";
 import type { CallOptions, ClientOptions, Timing } from "./call-options.ts";
-import { joinSignals } from "./join-signals.ts";
-import { operations, type OperationId } from "./operations.ts";
-import { toRetryDelayMs } from "./retry-timing.ts";
+import { joinSignals } from "./http/join-signals.ts";
+import { operations, type OperationId } from "./http/operations.ts";
+import { toRetryDelayMs } from "./http/retry-timing.ts";
 
 /** A body for one try. */
 export interface OutgoingBody {

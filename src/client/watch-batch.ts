@@ -1,8 +1,8 @@
 import { ApiProblem } from "./api-problem.ts";
 import type { CallOptions, Timing } from "./call-options.ts";
-import { parseEvents } from "./parse-events.ts";
+import { parseEvents } from "./http/parse-events.ts";
 import { readText } from "./read-answer.ts";
-import { toRetryDelayMs } from "./retry-timing.ts";
+import { toRetryDelayMs } from "./http/retry-timing.ts";
 import type { Send } from "./send.ts";
 import type { Batch } from "./wire.ts";
 

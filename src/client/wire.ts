@@ -1,6 +1,7 @@
 import type { z } from "zod";
 import type { BatchState } from "../domain/views/batch.ts";
 import type { ContactStatus } from "../domain/contact-status.ts";
+import type { auditListSchema, revealSchema } from "../http/schemas/audit.ts";
 import type {
   acceptedBatchSchema,
   batchItemSchema,
@@ -71,6 +72,12 @@ export type ResyncRunList = z.input<typeof runListSchema>;
 /** A night, or another stretch of refreshing one instance. */
 export type ResyncRun = ResyncRunList["items"][number];
 export type InstanceChanges = Immutable<z.input<typeof instanceChangesSchema>>;
+
+/** Who did what. */
+export type AuditList = z.input<typeof auditListSchema>;
+export type AuditRecord = AuditList["items"][number];
+/** Whose numbers are shown. */
+export type Reveal = Immutable<z.input<typeof revealSchema>>;
 
 export interface Health {
   readonly status: "ok";

@@ -1,7 +1,10 @@
 import type { InstanceId } from "./instance-id.ts";
 
-/** `enqueue`: ask for avatars. `read`: see contacts, batches and instances. `admin`: change instances, erase contacts. None implies another. */
-export const apiScopes = ["enqueue", "read", "admin"] as const;
+/**
+ * `enqueue`: ask for avatars. `read`: see contacts, batches and instances. `admin`: change instances, erase contacts.
+ * `audit`: see who did what. None implies another.
+ */
+export const apiScopes = ["enqueue", "read", "admin", "audit"] as const;
 export type ApiScope = (typeof apiScopes)[number];
 
 /** A key of the HTTP API, without its secret: that is nowhere but with its owner. */

@@ -7,6 +7,7 @@ import { addListBatchItems } from "./routes/batches/list-batch-items.ts";
 import { addListBatches } from "./routes/batches/list-batches.ts";
 import { addRetryBatch } from "./routes/batches/retry-batch.ts";
 import { addWatchBatch } from "./routes/batches/watch-batch.ts";
+import { addListAudit, addNoteReveal } from "./routes/audit.ts";
 import { addFrontRoute } from "./routes/front.ts";
 import { addListChanges } from "./routes/changes.ts";
 import { addEraseContact } from "./routes/contacts/erase-contact.ts";
@@ -58,6 +59,8 @@ const endpoints = [
   addRemoveInstance,
   addGetResyncPlan,
   addListResyncRuns,
+  addListAudit,
+  addNoteReveal,
 ];
 
 /**

@@ -43,11 +43,14 @@ function send(operation: Operation, instanceId: string, call: ApiCall): Promise<
     ...(path.includes("{chatId}") && { chatId }),
     ...(id === "refreshContact" && { wait: "0" }),
     ...(id === "getContactImage" && { fallback: "silhouette" }),
-    ...(["listBatches", "listChanges", "getResyncPlan", "listResyncRuns"].includes(id) && { instanceId }),
+    ...(["listBatches", "listChanges", "getResyncPlan", "listResyncRuns", "listAudit"].includes(id) && {
+      instanceId,
+    }),
   };
   const bodies: Record<string, unknown> = {
     createBatch: { instanceId, chatIds: [chatId] },
     lookupContacts: { instanceId, chatIds: [chatId] },
+    noteReveal: { instanceId, chatIds: [chatId] },
     changeInstance: { label: "changed" },
     addInstance: { id: "1101000009", apiUrl: stage.simulator.url, token: "anything" },
   };

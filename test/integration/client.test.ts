@@ -13,7 +13,7 @@ import {
   type Contact,
   type Readiness,
 } from "../../src/client/create-client.ts";
-import { operations, type OperationId } from "../../src/client/operations.ts";
+import { operations, type OperationId } from "../../src/client/http/operations.ts";
 import { readDocument, type ApiDocument } from "../support/api-document.ts";
 import { openApiStage, type ApiStage } from "../support/api-stage.ts";
 import { collect } from "../support/collect.ts";

@@ -100,6 +100,7 @@ function toRequest({ id, method, path }: Operation): { values: Record<string, st
   const bodies: Record<string, unknown> = {
     createBatch: { instanceId, chatIds: [chatId] },
     lookupContacts: { instanceId, chatIds: [chatId] },
+    noteReveal: { instanceId, chatIds: [chatId] },
     addInstance: newInstance("1101000999"),
     changeInstance: { label: "Sales" },
   };
@@ -187,6 +188,11 @@ const special: Record<string, Record<number, Provoker>> = {
   getResyncPlan: {
     400: (it) => send(it, { values: { instanceId: "not-an-id" } }),
     404: sendWithLimitedKey,
+  },
+  listAudit: { 404: sendWithLimitedKey },
+  noteReveal: {
+    204: send,
+    404: (it) => send(it, { json: { instanceId: "999", chatIds: [chatId] } }),
   },
   lookupContacts: { 404: (it) => send(it, { json: { instanceId: "999", chatIds: [chatId] } }) },
   createBatch: {

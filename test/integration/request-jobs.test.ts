@@ -100,9 +100,9 @@ describe.each(listBackends())("on $name", (backend) => {
         signal: new AbortController().signal,
       });
       closing.push(async () => app.close());
-      await app.instances.put({ id: instanceId, apiUrl: "http://127.0.0.1:9", token: "token" });
+      await app.instances.put({ id: instanceId, apiUrl: "http://127.0.0.1:9", token: "token" }, app.operator);
       // Taken in, and not called for: this is about the way in.
-      await app.instances.pause(instanceId);
+      await app.instances.pause(instanceId, app.operator);
       await app.startWorker();
       queue = await openProducer();
     });
@@ -171,8 +171,8 @@ describe.each(listBackends())("on $name", (backend) => {
     test("for contacts that another transaction holds waits for its end, leaves nothing behind meanwhile, and holds up no other", async () => {
       const [held, free] = ["1101000008" as InstanceId, "1101000009" as InstanceId];
       for (const id of [held, free]) {
-        await app.instances.put({ id, apiUrl: "http://127.0.0.1:9", token: "token" });
-        await app.instances.pause(id);
+        await app.instances.put({ id, apiUrl: "http://127.0.0.1:9", token: "token" }, app.operator);
+        await app.instances.pause(id, app.operator);
       }
       const crm = await openOutsider(database);
       try {

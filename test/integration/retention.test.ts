@@ -725,11 +725,11 @@ describe("a removal", () => {
   });
 });
 
-const run = (keepChangesMs: number | undefined, keepBatchesMs: number | undefined) => {
+const run = (keepChangesMs: number | undefined, keepBatchesMs: number | undefined, keepAuditMs?: number) => {
   const told: RemovedRows[] = [];
   const errors: string[] = [];
   const onRemoved = (removed: RemovedRows) => told.push(removed);
-  const stop = startTasks(listRemovalTasks({ pool, keepChangesMs, keepBatchesMs, onRemoved }), {
+  const stop = startTasks(listRemovalTasks({ pool, keepChangesMs, keepBatchesMs, keepAuditMs, onRemoved }), {
     random: Math.random,
     onError: (task) => errors.push(task),
     stopWithinMs: 60_000,

@@ -166,22 +166,25 @@ export async function openApiStage({
     createKey,
     serve,
     async addInstance(id, { apiUrl = simulator.url, rps } = {}) {
-      await app.instances.put({
-        id: id as InstanceId,
-        apiUrl,
-        token: "anything",
-        ...(rps !== undefined && { requestsPerSecond: rps }),
-      });
+      await app.instances.put(
+        {
+          id: id as InstanceId,
+          apiUrl,
+          token: "anything",
+          ...(rps !== undefined && { requestsPerSecond: rps }),
+        },
+        app.operator,
+      );
     },
     startWorker: () => app.startWorker(),
     close: closer.close,
   };
 }
 
-function createKeyMaker({ apiKeys }: App) {
+function createKeyMaker({ apiKeys, operator }: App) {
   return async ({ scopes = apiScopes, instanceIds, expiresInMs }: KeyWish = {}): Promise<string> => {
     const ids = instanceIds as readonly InstanceId[] | undefined;
-    const { token } = await apiKeys.create({ scopes, instanceIds: ids, expiresInMs });
+    const { token } = await apiKeys.create({ scopes, instanceIds: ids, expiresInMs }, operator);
     return token;
   };
 }

@@ -1,3 +1,4 @@
+import { userInfo } from "node:os";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -73,6 +74,23 @@ describe("keys of the API", () => {
     });
   });
 
+  test("are in the audit log from when they are made until they are revoked", async () => {
+    const key = JSON.parse((await create("--scope", "read", "--label", "night", "--json")).stdout) as {
+      id: string;
+    };
+    await stage.run(["apikey", "revoke", key.id]);
+    const shown = await stage.run(["audit", "--subject", key.id]);
+    const by = `command line: ${userInfo().username}`;
+    expect(shown.stdout.replaceAll(/ {2,}/g, "  ").split("\n").slice(2)).toEqual([
+      expect.stringMatching(new RegExp(`Z  ${by}  key.revoked  ${key.id}  label "night"$`)),
+      expect.stringMatching(
+        new RegExp(`Z  ${by}  key.created  ${key.id}  label "night", scopes \\["read"\\]$`),
+      ),
+      "",
+    ]);
+    expect((await stage.run(["audit", "--action", "paused"])).code).toBe(2);
+  });
+
   test("open nothing after they have been revoked, or have expired", async () => {
     const made = await Promise.all([
       create("--scope", "read"),
@@ -97,7 +115,7 @@ describe("keys of the API", () => {
     const before = await list();
     const wrong: [string[], string, Record<string, string>?][] = [
       [["create"], "required option '--scope <list>'"],
-      [["create", "--scope", "read,write"], "Expected any of enqueue, read, admin."],
+      [["create", "--scope", "read,write"], "Expected any of enqueue, read, admin, audit."],
       [["create", "--scope", "read", "--expires", "0"], "Expected more than 0."],
       [["create", "--scope", "read", "--instance", "1101000001", "1101000009"], "no instance 1101000009"],
       [["create", "--scope", "read"], "AVATARS_SECRET_KEY must be set", { AVATARS_SECRET_KEY: "" }],

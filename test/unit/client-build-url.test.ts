@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { buildUrl, parseBaseUrl } from "../../src/client/build-url.ts";
+import { buildUrl, parseBaseUrl } from "../../src/client/http/build-url.ts";
 
 describe("buildUrl", () => {
   test("fills the path, and leaves out of the query what is not given", () => {

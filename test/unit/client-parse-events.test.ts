@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { parseEvents, type StreamEvent } from "../../src/client/parse-events.ts";
+import { parseEvents, type StreamEvent } from "../../src/client/http/parse-events.ts";
 import { collect } from "../support/collect.ts";
 
 async function parse(...chunks: readonly string[]): Promise<StreamEvent[]> {

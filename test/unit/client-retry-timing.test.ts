@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { toRetryDelayMs } from "../../src/client/retry-timing.ts";
+import { toRetryDelayMs } from "../../src/client/http/retry-timing.ts";
 
 describe("toRetryDelayMs", () => {
   test.each([

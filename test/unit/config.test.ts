@@ -66,6 +66,7 @@ describe("readConfig", () => {
       shutdownGraceMs: 25_000,
       keepChangesMs: 365 * 86_400_000,
       keepBatchesMs: 90 * 86_400_000,
+      keepAuditMs: 400 * 86_400_000,
       dataDir: resolve(".avatars"),
       images: { kind: "directory", path: resolve(".avatars/images") },
       api: { host: "127.0.0.1", port: 3_000, requestsPerMinute: 3_000, trustedProxies: [], hosts: [] },

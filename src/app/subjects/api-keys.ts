@@ -1,3 +1,4 @@
+import type { Actor } from "../../domain/audit.ts";
 import type { ApiKey, ApiScope } from "../../domain/api-key.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { once } from "../../lib/closing/once.ts";
@@ -17,7 +18,7 @@ export interface ApiKeyWish {
 /** The keys of the HTTP API, for the command line and the API. */
 export interface ApiKeys extends ApiKeyStore {
   /** Returns the token too: it can never be read again. @throws UserError `no-secret-key` */
-  create(wish: ApiKeyWish): Promise<{ readonly token: string; readonly key: ApiKey }>;
+  create(wish: ApiKeyWish, by: Actor): Promise<{ readonly token: string; readonly key: ApiKey }>;
   /** HMAC-SHA256 of a secret, by this installation's key. @throws UserError `no-secret-key` */
   hmac(secret: string): Buffer;
   /** Notes that the key was used, at most once a minute each. Never rejects. */
@@ -32,18 +33,12 @@ export function createApiKeys({ quick, secretKey }: Pick<Door, "quick" | "secret
   return {
     ...createApiKeyStore(quick),
     hmac: (secret) => getHmac()(secret),
-    async create({ label, scopes, instanceIds, expiresInMs }) {
+    async create({ label, scopes, instanceIds, expiresInMs }, by) {
       const { id, secret, token } = createApiToken();
       const secretHmac = getHmac()(secret);
       const expiresAt = expiresInMs === undefined ? undefined : new Date(Date.now() + expiresInMs);
-      const { secretHmac: _, ...key } = await createApiKey(quick, {
-        id,
-        label,
-        scopes,
-        instanceIds,
-        expiresAt,
-        secretHmac,
-      });
+      const stored = await createApiKey(quick, { id, label, scopes, instanceIds, expiresAt, secretHmac }, by);
+      const { secretHmac: _, ...key } = stored;
       return { token, key };
     },
     // The note is for people: a request does not wait for it, nor fail with it.

@@ -1,3 +1,4 @@
+import type { Actor } from "../../domain/audit.ts";
 import type {
   AcceptedRequest,
   Asker,
@@ -10,7 +11,7 @@ import type { IncomingContact, IntakeCounts } from "../../domain/requests/incomi
 import { importRecords, type ImportOptions, type ImportPorts } from "../../intake/import-records.ts";
 import type { IntakeRecord } from "../../intake/records/intake-record.ts";
 import { readContacts } from "../../intake/read-contacts.ts";
-import { acceptChunk, createBatch, finishIntake } from "../../store/accept/accept-chunk.ts";
+import { acceptChunk, createBatchFor, finishIntake } from "../../store/accept/accept-chunk.ts";
 import { acceptRequest } from "../../store/accept/accept-request.ts";
 import type { ReceivePorts } from "../../store/accept/contact-stream.ts";
 import { receiveStream } from "../../store/accept/receive-stream.ts";
@@ -40,6 +41,7 @@ export interface Batches extends BatchStore {
     batch: NewBatch,
     options: ImportOptions,
     ports: RecordPorts,
+    by: Actor,
   ): Promise<IntakeCounts>;
   /** Takes a whole request in, in one transaction: when it resolves as `accepted` it is committed. */
   accept(
@@ -59,9 +61,9 @@ export interface Batches extends BatchStore {
     stream: ContactStream,
   ): Promise<ReceivedBatch | BatchRefusal | NotResumable>;
   /** Ends the batch: it waits for its contacts no more, but another batch may. Returns how many were given up. */
-  cancel(batchId: string): Promise<number>;
+  cancel(batchId: string, by: Actor): Promise<number>;
   /** Asks again for all contacts without a clear answer that is fresh enough. Returns how many. */
-  retry(batchId: string): Promise<number>;
+  retry(batchId: string, by: Actor): Promise<number>;
 }
 
 export function createBatches(door: Door): Batches {
@@ -86,11 +88,11 @@ function createIntake(
     readInto: readContactsInto,
   };
   return {
-    async importRecords(records, batch, options, ports) {
+    async importRecords(records, batch, options, ports, by) {
       const { pool } = lasting;
       let batchId = "";
       const input = beforeFirst(records, async () => {
-        batchId = await createBatch(pool, batch);
+        batchId = await createBatchFor(pool, batch, by);
         ports.opened(batchId);
       });
       const counts = await importRecords(input, options, {
@@ -129,15 +131,15 @@ const readContactsInto: ReceivePorts["readInto"] = (stream, ports) =>
 
 function createEnding({ quick, lasting, passes, wake }: Door): Pick<Batches, "cancel" | "retry"> {
   return {
-    async cancel(batchId) {
+    async cancel(batchId, by) {
       const batch = await findBatchSummary(quick.pool, batchId);
       if (batch === undefined) return 0;
-      return passes.run(batch.instanceId, async () => cancelBatch(lasting.pool, batchId));
+      return passes.run(batch.instanceId, async () => cancelBatch(lasting.pool, batchId, by));
     },
-    async retry(batchId) {
+    async retry(batchId, by) {
       const batch = await findBatchSummary(quick.pool, batchId);
       if (batch === undefined) return 0;
-      const asked = await passes.run(batch.instanceId, async () => retryBatch(lasting.pool, batchId));
+      const asked = await passes.run(batch.instanceId, async () => retryBatch(lasting.pool, batchId, by));
       await wake(batch.instanceId);
       return asked;
     },

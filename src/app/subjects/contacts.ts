@@ -1,3 +1,4 @@
+import type { Actor } from "../../domain/audit.ts";
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { RefreshTicket } from "../../domain/requests/refresh-ticket.ts";
@@ -17,13 +18,14 @@ export interface Contacts extends ContactStore {
    * Erases the contact with its avatar, its history and all requests that wait for it. False: there was none.
    * @throws UserError `queue-unreachable`: it is erased, but a queued request may bring it back
    */
-  erase(instanceId: InstanceId, chatId: ChatId): Promise<boolean>;
+  erase(instanceId: InstanceId, chatId: ChatId, by: Actor): Promise<boolean>;
 }
 
 /** @throws UserError `no-secret-key` */
 export function createContacts({ quick, writes, wake, getQueues, secretKey }: Door): Contacts {
   const { pool } = quick;
   const hashErased = createChatHash(secretKey(), "erased chats");
+  const hashAudited = createChatHash(secretKey(), "contacts in the audit log");
   return {
     ...createContactStore(quick),
     async refresh(apiKeyId, instanceId, chatId) {
@@ -33,11 +35,11 @@ export function createContacts({ quick, writes, wake, getQueues, secretKey }: Do
       if (ticket) await wake(instanceId);
       return ticket;
     },
-    async erase(instanceId, chatId) {
+    async erase(instanceId, chatId, by) {
       // The queue first, or a request that waits there would bring the contact back.
       const isForgotten = await forgetInQueue(getQueues, instanceId, chatId);
       const wasFound = await writes.run(instanceId, async () =>
-        eraseContact(pool, hashErased, instanceId, chatId),
+        eraseContact(pool, hashErased, instanceId, chatId, { by, hashAudited }),
       );
       if (isForgotten) return wasFound;
       throw new UserError(

@@ -1,3 +1,4 @@
+import type { Actor } from "../../domain/audit.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import {
   judgeApiChange,
@@ -32,9 +33,9 @@ type WithToken<Instance> = Omit<Instance, "sealedToken"> & { readonly token: str
  */
 export interface Instances extends InstanceStore {
   /** Adds the instance, or replaces its URL and token. Returns the instance before; undefined: it is new. */
-  put(instance: WithToken<InstanceChange>): Promise<InstanceView | undefined>;
+  put(instance: WithToken<InstanceChange>, by: Actor): Promise<InstanceView | undefined>;
   /** `known`: there is one with this id already, and it stays. `untrusted-host`: no apiUrl over HTTP may point there. */
-  add(instance: WithToken<NewInstance>): Promise<"added" | "known" | "untrusted-host">;
+  add(instance: WithToken<NewInstance>, by: Actor): Promise<"added" | "known" | "untrusted-host">;
   /**
    * Changes the settings that are given, with the next renewal of a lease, within about a second; null takes a setting away. New
    * credentials are judged, as a change over HTTP, against those stored at the moment of the write.
@@ -42,30 +43,35 @@ export interface Instances extends InstanceStore {
   change(
     id: InstanceId,
     changes: InstanceSettings & { readonly token?: string | undefined },
+    by: Actor,
   ): Promise<InstanceChanged<CredentialRefusal>>;
   /** Changes settings for the operator, whose stored token goes along to a new URL. */
-  changeAsOperator(id: InstanceId, settings: InstanceSettings): Promise<InstanceChanged<"token-unreadable">>;
+  changeAsOperator(
+    id: InstanceId,
+    settings: InstanceSettings,
+    by: Actor,
+  ): Promise<InstanceChanged<"token-unreadable">>;
   /** Are these the URL and the token that are stored for the instance? */
   hasCredentials(
     id: InstanceId,
     credentials: { readonly apiUrl: string; readonly token: string },
   ): Promise<boolean>;
   /** Stops the calls; a hold ends with it. Returns the state before; undefined: there is no such instance. */
-  pause(id: InstanceId): Promise<StateBefore | undefined>;
+  pause(id: InstanceId, by: Actor): Promise<StateBefore | undefined>;
   /**
    * Ends a pause, or a wait that the provider asked for, or puts a hold to the test at once. Running workers go on within 2 s.
    * Returns the state before; undefined: there is no such instance.
    */
-  resume(id: InstanceId): Promise<StateBefore | undefined>;
+  resume(id: InstanceId, by: Actor): Promise<StateBefore | undefined>;
   /** Removes the instance unless it has contacts, also such as come at the same time. False: it has, and stays as it is. */
-  removeEmpty(id: InstanceId): Promise<boolean>;
+  removeEmpty(id: InstanceId, by: Actor): Promise<boolean>;
   /**
    * Pauses the instance, and removes it with its contacts, in steps that commit. A removal that was stopped half way is
    * finished by the next call.
    * @param withinMs the patience of a caller that is told when it takes longer; undefined: to the end
    * @returns false: it takes longer, and goes on
    */
-  remove(id: InstanceId, withinMs?: number): Promise<boolean>;
+  remove(id: InstanceId, by: Actor, withinMs?: number): Promise<boolean>;
 }
 
 export function createInstances(door: Door): Instances {
@@ -87,31 +93,38 @@ function createSetting(
     id: InstanceId,
     { token, ...settings }: Parameters<Instances["change"]>[1],
     judge: CredentialJudge<Refusal>,
+    by: Actor,
   ): Promise<InstanceChanged<Refusal>> {
     const wish = { apiUrl: settings.apiUrl, token };
     const judgePorts = createJudgePorts(door, id);
-    const changed = await changeInstance(quick, id, settings, (before) => judge(before, wish, judgePorts));
+    const changed = await changeInstance(
+      quick,
+      id,
+      settings,
+      (before) => judge(before, wish, judgePorts),
+      by,
+    );
     if (changed.kind === "changed" && changed.isTested) await wake(id);
     return changed;
   }
 
   return {
-    async put({ token, ...instance }) {
+    async put({ token, ...instance }, by) {
       const sealedToken = secrets().seal(token, instance);
       // The look is for people, and for the wake-up, which the sweep makes up for.
       const before = await findInstance(quick, instance.id);
-      await putInstance(quick, { ...instance, sealedToken });
+      await putInstance(quick, { ...instance, sealedToken }, by);
       if (before?.state === "held") await wake(instance.id);
       return before;
     },
-    async add({ token, ...instance }) {
+    async add({ token, ...instance }, by) {
       const { mayPointTo, seal } = createJudgePorts(door, instance.id);
       if (!mayPointTo(instance.apiUrl)) return "untrusted-host";
       const sealedToken = seal(token, instance.apiUrl);
-      return (await addInstance(quick, { ...instance, sealedToken })) ? "added" : "known";
+      return (await addInstance(quick, { ...instance, sealedToken }, by)) ? "added" : "known";
     },
-    change: async (id, changes) => change(id, changes, judgeApiChange),
-    changeAsOperator: async (id, settings) => change(id, settings, judgeOperatorChange),
+    change: async (id, changes, by) => change(id, changes, judgeApiChange, by),
+    changeAsOperator: async (id, settings, by) => change(id, settings, judgeOperatorChange, by),
     async hasCredentials(id, { apiUrl, token }) {
       const stored = await findCredentials(quick, id);
       return stored?.apiUrl === apiUrl && secrets().open(stored.sealedToken, { id, apiUrl }) === token;
@@ -121,9 +134,9 @@ function createSetting(
 
 function createPausing({ quick, wake }: Door): Pick<Instances, "pause" | "resume"> {
   return {
-    pause: (id) => setPaused(quick, id, true),
-    async resume(id) {
-      const before = await resumeInstance(quick, id);
+    pause: (id, by) => setPaused(quick, id, true, by),
+    async resume(id, by) {
+      const before = await resumeInstance(quick, id, by);
       if (before !== undefined) await wake(id);
       return before;
     },
@@ -139,8 +152,8 @@ function createRemoval({
   /** The removals at work, which calls at the same time share. */
   const removals = new Map<InstanceId, Promise<unknown>>();
 
-  function start(id: InstanceId): Promise<unknown> {
-    const removal = removeInstance(lasting, id)
+  function start(id: InstanceId, by: Actor): Promise<unknown> {
+    const removal = removeInstance(lasting, id, by)
       .then(async () => forgetInstanceInQueue(getQueues, id))
       .finally(() => removals.delete(id));
     removals.set(id, removal);
@@ -148,14 +161,14 @@ function createRemoval({
   }
 
   return {
-    async removeEmpty(id) {
-      const isRemoved = await removeEmptyInstance(quick, id);
+    async removeEmpty(id, by) {
+      const isRemoved = await removeEmptyInstance(quick, id, by);
       if (isRemoved) await forgetInstanceInQueue(getQueues, id);
       return isRemoved;
     },
-    async remove(id, withinMs) {
+    async remove(id, by, withinMs) {
       const known = removals.get(id);
-      const removal = known ?? start(id);
+      const removal = known ?? start(id, by);
       if (withinMs === undefined) {
         await removal;
         return true;

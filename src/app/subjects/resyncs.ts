@@ -1,3 +1,4 @@
+import type { Actor } from "../../domain/audit.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { ManualResync, OpenedResync } from "../../domain/resync/manual-resync.ts";
 import type { ResyncForecast } from "../../domain/resync/plan-resync.ts";
@@ -21,7 +22,7 @@ export interface Resyncs extends ResyncStore {
    */
   planShared(): Promise<ResyncForecast>;
   /** Has an instance refreshed now. Workers ask; the queue is the caller's business. */
-  open(request: ManualResync): Promise<OpenedResync>;
+  open(request: ManualResync, by: Actor): Promise<OpenedResync>;
 }
 
 const sharedPlan = { timeShare: 10, maxKeys: 1 };
@@ -43,12 +44,12 @@ export function createResyncs({
       if (!(await settleWithin(planned, sharedPlanMs))) throw new TryAgainError("planning takes its time");
       return planned;
     },
-    async open(request) {
+    async open(request, by) {
       const { pool } = quick;
       const now = await readClock(pool);
       const { schedule } = config.resync;
       const isInWindowNow = schedule !== undefined && isInWindow(schedule, now);
-      return openManualResync(pool, { ...request, now, isInWindow: isInWindowNow });
+      return openManualResync(pool, { ...request, now, isInWindow: isInWindowNow, by });
     },
   };
 }

@@ -34,8 +34,8 @@ function addCreateCommand(apikey: Command, io: CommandIo, setExitCode: SetExitCo
     .addHelpText(
       "after",
       `
-Scopes: enqueue asks for avatars; read sees contacts, batches and instances; admin changes instances and erases contacts.
-None implies another.
+Scopes: enqueue asks for avatars; read sees contacts, batches and instances; admin changes instances and erases contacts;
+audit sees who did what. None implies another.
 
 Examples:
   KEY=$(avatars apikey create --scope enqueue,read --label crm)

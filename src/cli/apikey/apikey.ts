@@ -24,12 +24,15 @@ export async function createApiKey(options: CreateApiKeyOptions, io: CommandIo):
   return withApp(io, async (app) => {
     if (instanceIds) await storeInstanceFromEnvironment(app);
     for (const id of instanceIds ?? []) await getInstance(app, id);
-    const { token, key } = await app.apiKeys.create({
-      scopes,
-      ...(label !== undefined && { label }),
-      ...(instanceIds && { instanceIds }),
-      ...(expiresInMs !== undefined && { expiresInMs }),
-    });
+    const { token, key } = await app.apiKeys.create(
+      {
+        scopes,
+        ...(label !== undefined && { label }),
+        ...(instanceIds && { instanceIds }),
+        ...(expiresInMs !== undefined && { expiresInMs }),
+      },
+      app.operator,
+    );
     if (json) writeJson(io.stdout, { token, ...toJson(key) });
     else writeLine(io.stdout, token);
     writeHint(
@@ -70,7 +73,7 @@ export async function listApiKeys({ json }: { readonly json: boolean }, io: Comm
 export async function revokeApiKey(idOrToken: string, io: CommandIo): Promise<number> {
   const id = parseApiToken(idOrToken)?.id ?? idOrToken.replace(/^avk_/, "");
   return withApp(io, async (app) => {
-    if (!(await app.apiKeys.revoke(id))) {
+    if (!(await app.apiKeys.revoke(id, app.operator))) {
       // What was typed may be a secret.
       throw new UserError("unknown-key", "there is no key with this id: see avatars apikey list");
     }

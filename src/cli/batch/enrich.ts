@@ -143,16 +143,19 @@ async function openSimulatedInstance(
     pictures: app.config.images.kind !== "off",
   });
   app.onClose("simulator", async () => {
-    await app.instances.pause(simulatedInstanceId);
+    await app.instances.pause(simulatedInstanceId, app.operator);
     await simulator.close();
   });
-  await app.instances.put({
-    id: simulatedInstanceId,
-    apiUrl: simulator.url,
-    token: "simulated",
-    label: "simulator",
-  });
-  await app.instances.resume(simulatedInstanceId);
+  await app.instances.put(
+    {
+      id: simulatedInstanceId,
+      apiUrl: simulator.url,
+      token: "simulated",
+      label: "simulator",
+    },
+    app.operator,
+  );
+  await app.instances.resume(simulatedInstanceId, app.operator);
   const { hostname: host, port } = new URL(simulator.url);
   return {
     instance: await getInstance(app, simulatedInstanceId),

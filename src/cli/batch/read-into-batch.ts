@@ -67,6 +67,7 @@ export async function readIntoBatch(
           target.onOpened?.(id);
         },
       },
+      app.operator,
     );
     await rejects.close();
     const path = rejects.path();

@@ -19,7 +19,7 @@ export async function checkKeptImages({ repair, json }: CheckImagesOptions, io: 
   });
   try {
     const place = await app.images.describe();
-    const check = await app.images.check({ repair, signal: io.signal });
+    const check = await app.images.check({ repair, signal: io.signal }, app.operator);
     if (place === undefined || check === undefined)
       throw new UserError("images-off", "images are off: AVATARS_IMAGES says where they are kept");
     if (json) writeJson(io.stdout, check);

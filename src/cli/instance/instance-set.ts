@@ -37,7 +37,7 @@ export async function setInstance(options: SetInstanceOptions, io: CommandIo): P
     apiUrl: url === undefined ? undefined : parseApiUrl(url),
   };
   return withApp(io, async (app) => {
-    const changed = await app.instances.changeAsOperator(id, settings);
+    const changed = await app.instances.changeAsOperator(id, settings, app.operator);
     if (changed.kind === "unknown") throw unknownInstance(id);
     if (changed.kind === "refused") throw unreadableToken(id);
     const { before, after } = changed;

@@ -24,7 +24,10 @@ export async function addInstance(options: AddInstanceOptions, io: CommandIo): P
   const apiUrl = parseApiUrl(options.url);
   const token = await getToken(options, io);
   return withApp(io, async (app) => {
-    const before = await app.instances.put({ id, apiUrl, token, label, requestsPerSecond: rps, maxInFlight });
+    const before = await app.instances.put(
+      { id, apiUrl, token, label, requestsPerSecond: rps, maxInFlight },
+      app.operator,
+    );
     writeLine(io.stdout, before ? `instance ${id} updated` : `instance ${id} added`);
     if (before?.state === "held") writeLine(io.stdout, `instance ${id} is held: it is tried again at once`);
   });
@@ -52,7 +55,7 @@ export async function listInstances(options: { readonly json: boolean }, io: Com
 /** `avatars instance pause` */
 export async function pauseInstance(id: InstanceId, io: CommandIo): Promise<number> {
   return withApp(io, async (app) => {
-    const before = await app.instances.pause(id);
+    const before = await app.instances.pause(id, app.operator);
     if (before === undefined) throw unknownInstance(id);
     writeHint(
       io,
@@ -74,7 +77,7 @@ const resumed = {
 /** `avatars instance resume` */
 export async function resumeInstance(id: InstanceId, io: CommandIo): Promise<number> {
   return withApp(io, async (app) => {
-    const before = await app.instances.resume(id);
+    const before = await app.instances.resume(id, app.operator);
     if (before === undefined) throw unknownInstance(id);
     writeLine(io.stdout, `instance ${id} ${resumed[before]}`);
   });
@@ -94,8 +97,8 @@ export async function removeInstance(
     if (!(await app.instances.find(id))) throw unknownInstance(id);
     const contacts = await app.instances.countContacts(id);
     // The count is for people: whether it has any is asked again where it is removed.
-    if (withContacts) await app.instances.remove(id);
-    else if (!(await app.instances.removeEmpty(id))) {
+    if (withContacts) await app.instances.remove(id, app.operator);
+    else if (!(await app.instances.removeEmpty(id, app.operator))) {
       throw new UserError(
         "instance-has-contacts",
         `instance ${id} has ${await app.instances.countContacts(id)} contacts with their avatars: add --with-contacts to remove them too`,

@@ -42,10 +42,10 @@ export function unknownInstance(id: InstanceId): UserError {
 }
 
 /** Stores the credentials of GREEN_API_*, if they are set and not stored yet. */
-export async function storeInstanceFromEnvironment({ config, instances }: App): Promise<void> {
+export async function storeInstanceFromEnvironment({ config, instances, operator }: App): Promise<void> {
   const { greenApi } = config;
   if (greenApi === undefined) return;
   const { instanceId: id, apiUrl, token } = greenApi;
   if (await instances.hasCredentials(id, { apiUrl, token })) return;
-  await instances.put({ id, apiUrl, token });
+  await instances.put({ id, apiUrl, token }, operator);
 }

@@ -54,7 +54,7 @@ async function openAll(app: App, options: ResyncOptions, io: CommandIo): Promise
   const filter = toFilter(options);
   const opened = [];
   for (const instanceId of await listIds(app, options.instance)) {
-    opened.push(await app.resyncs.open({ instanceId, filter, mostContacts: options.limit }));
+    opened.push(await app.resyncs.open({ instanceId, filter, mostContacts: options.limit }, app.operator));
   }
   if (options.json) return writeJson(io.stdout, opened);
   for (const { instanceId, runId, kind, contacts } of opened) {

@@ -16,9 +16,9 @@ export function up(io: CommandIo): Promise<number> {
 }
 
 /** To try the API on the embedded Postgres takes no further command. */
-async function offerFirstKey({ config, apiKeys }: App, url: string, io: CommandIo): Promise<void> {
+async function offerFirstKey({ config, apiKeys, operator }: App, url: string, io: CommandIo): Promise<void> {
   if (config.databaseUrl !== undefined || (await apiKeys.list()).length > 0) return;
-  const { token } = await apiKeys.create({ label: "first start", scopes: apiScopes });
+  const { token } = await apiKeys.create({ label: "first start", scopes: apiScopes }, operator);
   for (const line of [
     "The first key of the API, with all scopes; it is not shown again (another one: avatars apikey create):",
     `  export KEY=${token}`,

@@ -1,3 +1,4 @@
+import type { Actor } from "../audit.ts";
 import type { InstanceId } from "../instance-id.ts";
 import type { AcceptedAs, BatchSummary } from "../views/batch.ts";
 
@@ -6,6 +7,8 @@ export interface Asker {
   readonly apiKeyId: string;
   /** The header `Idempotency-Key`; undefined: each request is a new one. */
   readonly idempotencyKey: string | undefined;
+  /** The same sender, for the audit log. Undefined: no row is written. */
+  readonly by?: Actor;
 }
 
 /** The properties of a batch that is to be opened. */

@@ -13,6 +13,7 @@ const tags = [
   { name: "Changes", description: "The feed of avatar changes." },
   { name: "Instances", description: "The GREEN-API instances that are called." },
   { name: "Resync", description: "What is refreshed by itself, at night and by day." },
+  { name: "Audit", description: "Who did what." },
   { name: "Service", description: "Is it up, and what is it doing." },
 ];
 

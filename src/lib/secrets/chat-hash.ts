@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 
 /** Hashes of one purpose tell nothing of those of another: each has a key of its own. */
-export type ChatHashPurpose = "chat ids in logs" | "erased chats";
+export type ChatHashPurpose = "chat ids in logs" | "erased chats" | "contacts in the audit log";
 
 /** The same chat id has the same hash: HMAC-SHA256 in base64url, 43 characters. */
 export type ChatHash = (chatId: string) => string;

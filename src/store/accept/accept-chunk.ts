@@ -1,10 +1,13 @@
 import type pg from "pg";
+import type { Actor } from "../../domain/audit.ts";
 import type { NewBatch } from "../../domain/requests/batch-request.ts";
 import type { IncomingContact, IntakeCounts } from "../../domain/requests/incoming-contact.ts";
 import { UserError } from "../../lib/errors.ts";
+import { recordAudit } from "../audit/record-audit.ts";
 import { waitBriefly } from "../postgres/brief-locks.ts";
 import { codeOf } from "../postgres/database.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
+import { toCreationEntry } from "./open-batch.ts";
 import { patiently, retryTransient } from "../postgres/retry-transient.ts";
 import { acceptStaged, stageContacts } from "./stage-contacts.ts";
 import { foreignKeyViolation } from "../postgres/sqlstate.ts";
@@ -22,6 +25,15 @@ export async function createBatch(pool: pg.Pool | pg.PoolClient, batch: NewBatch
     if (codeOf(cause) !== foreignKeyViolation) throw cause;
     throw new UserError("unknown-instance", `there is no instance ${batch.instanceId}`, { cause });
   }
+}
+
+/** {@link createBatch} for a person or a program, as the audit log tells. */
+export async function createBatchFor(pool: pg.Pool, batch: NewBatch, by: Actor): Promise<string> {
+  return inTransaction(pool, async (client) => {
+    const batchId = await createBatch(client, batch);
+    await recordAudit(client, by, toCreationEntry(batchId, batch));
+    return batchId;
+  });
 }
 
 async function insertBatch(pool: pg.Pool | pg.PoolClient, batch: NewBatch): Promise<string> {

@@ -97,7 +97,7 @@ async function accept(
   { batchId, estimate, asker, batch, contacts, rejected }: WholeRequest,
   tries: Tries,
 ): Promise<AcceptedRequest | BatchRefusal> {
-  const opening = await openBatch(client, batchId, asker.apiKeyId, batch, rejected);
+  const opening = await openBatch(client, batchId, asker, batch, rejected);
   if (opening.kind === "exists" && tries.answer) return tries.answer;
   if (opening.kind !== "opened") return { kind: "unknown-instance" };
   const { requestedAt } = opening;

@@ -1,5 +1,7 @@
 import type pg from "pg";
-import type { RequestedBatch } from "../../domain/requests/batch-request.ts";
+import type { AuditEntry } from "../../domain/audit.ts";
+import type { Asker, NewBatch, RequestedBatch } from "../../domain/requests/batch-request.ts";
+import { recordAudit } from "../audit/record-audit.ts";
 import { toStorableText } from "../postgres/storable-text.ts";
 
 /** `exists`: it was opened before, with the same id. */
@@ -16,7 +18,7 @@ export type BatchOpening =
 export async function openBatch(
   client: pg.PoolClient,
   batchId: string,
-  apiKeyId: string,
+  { apiKeyId, by }: Asker,
   batch: RequestedBatch,
   rejected: number | undefined,
 ): Promise<BatchOpening> {
@@ -39,7 +41,15 @@ export async function openBatch(
       rejected,
     ],
   );
-  if (rows[0]) return { kind: "opened", requestedAt: rows[0].requested_at };
+  if (rows[0]) {
+    await recordAudit(client, by, toCreationEntry(batchId, batch));
+    return { kind: "opened", requestedAt: rows[0].requested_at };
+  }
   const { rowCount } = await client.query(`select from avatars.batches where id = $1`, [batchId]);
   return { kind: rowCount ? "exists" : "unknown-instance" };
+}
+
+/** A label is left out: it may be the name of a file, or of a person. */
+export function toCreationEntry(batchId: string, { instanceId, source, priority }: NewBatch): AuditEntry {
+  return { action: "batch.created", subjectId: batchId, instanceId, detail: { source, priority } };
 }

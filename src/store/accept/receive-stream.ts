@@ -105,7 +105,7 @@ async function open(
     if (found === "closed" || (found === "absent" && stream.resume !== undefined))
       return { kind: "not-resumable" };
     if (found === "absent") {
-      const { kind } = await openBatch(client, batchId, asker.apiKeyId, batch, undefined);
+      const { kind } = await openBatch(client, batchId, asker, batch, undefined);
       if (kind === "unknown-instance") return { kind };
     }
     if (hasKey(asker)) await saveRecord(client, asker, { kind: "cut-off", batchId, parameters });

@@ -1,7 +1,11 @@
 import { and, asc, eq, isNull, lt, or, sql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/node-postgres";
+import type { Actor, AuditDetail } from "../../domain/audit.ts";
 import type { ApiKey, ApiScope, StoredApiKey } from "../../domain/api-key.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
+import { recordAudit } from "../audit/record-audit.ts";
 import type { Database } from "../postgres/database.ts";
+import { inTransaction } from "../postgres/in-transaction.ts";
 import { apiKeys } from "../schema/api-keys.ts";
 import { toStorableText } from "../postgres/storable-text.ts";
 
@@ -10,20 +14,35 @@ export type NewApiKey = Pick<
   "id" | "label" | "scopes" | "instanceIds" | "expiresAt" | "secretHmac"
 >;
 
-/** Stores a key. Returns it as it is stored. */
-export async function createApiKey({ orm }: Database, key: NewApiKey): Promise<StoredApiKey> {
-  const rows = await orm
-    .insert(apiKeys)
-    .values({
-      id: key.id,
-      label: key.label === undefined ? null : toStorableText(key.label),
-      scopes: [...key.scopes],
-      instanceIds: key.instanceIds === undefined ? null : [...key.instanceIds],
-      secretHmac: key.secretHmac,
-      expiresAt: key.expiresAt ?? null,
-    })
-    .returning();
-  return toApiKey(rows[0]!);
+/**
+ * Stores a key. Returns it as it is stored.
+ * @param by undefined: the product itself
+ */
+export async function createApiKey({ pool }: Database, key: NewApiKey, by?: Actor): Promise<StoredApiKey> {
+  return inTransaction(pool, async (client) => {
+    const rows = await drizzle(client)
+      .insert(apiKeys)
+      .values({
+        id: key.id,
+        label: key.label === undefined ? null : toStorableText(key.label),
+        scopes: [...key.scopes],
+        instanceIds: key.instanceIds === undefined ? null : [...key.instanceIds],
+        secretHmac: key.secretHmac,
+        expiresAt: key.expiresAt ?? null,
+      })
+      .returning();
+    await recordAudit(client, by, { action: "key.created", subjectId: key.id, detail: toDetail(key) });
+    return toApiKey(rows[0]!);
+  });
+}
+
+function toDetail({ label, scopes, instanceIds, expiresAt }: NewApiKey): AuditDetail {
+  return {
+    ...(label !== undefined && { label }),
+    scopes,
+    ...(instanceIds && { instanceIds }),
+    ...(expiresAt && { expiresAt: expiresAt.toISOString() }),
+  };
 }
 
 /** The keys with these ids, in any order, also those that have expired or were revoked. */
@@ -45,13 +64,27 @@ export async function listApiKeys({ orm }: Database): Promise<ApiKey[]> {
   });
 }
 
-/** Revokes a key for ever; the moment of the first time stays. False: there is none with this id. */
-export async function revokeApiKey({ orm }: Database, id: string): Promise<boolean> {
-  const { rowCount } = await orm
-    .update(apiKeys)
-    .set({ revokedAt: sql`coalesce(${apiKeys.revokedAt}, now())` })
-    .where(eq(apiKeys.id, id));
-  return rowCount === 1;
+/**
+ * Revokes a key for ever; the moment of the first time stays. False: there is none with this id.
+ * @param by undefined: the product itself
+ */
+export async function revokeApiKey({ pool }: Database, id: string, by?: Actor): Promise<boolean> {
+  return inTransaction(pool, async (client) => {
+    const orm = drizzle(client);
+    const isOf = eq(apiKeys.id, id);
+    const revoked = await orm
+      .update(apiKeys)
+      .set({ revokedAt: sql`now()` })
+      .where(and(isOf, isNull(apiKeys.revokedAt)))
+      .returning({ label: apiKeys.label });
+    for (const { label } of revoked)
+      await recordAudit(client, by, {
+        action: "key.revoked",
+        subjectId: id,
+        ...(label !== null && { detail: { label } }),
+      });
+    return revoked.length > 0 || (await orm.$count(apiKeys, isOf)) > 0;
+  });
 }
 
 /** Notes that the key was used now. Within a minute of the use that is noted another costs no write. */

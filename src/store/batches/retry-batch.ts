@@ -1,4 +1,7 @@
 import type pg from "pg";
+import type { Actor } from "../../domain/audit.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import { recordAudit } from "../audit/record-audit.ts";
 import { isPendingSql, isThereSql, isWaitedForSql } from "./batch-sql.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
 import { lockContacts } from "./lock-contacts.ts";
@@ -26,7 +29,7 @@ with before as materialized (
 update avatars.batches b
 set finished_at = null, cancelled_at = null, settled_through = 0, last_turn = o.last_turn + $2
 from before o where b.id = o.id
-returning o.is_over, o.last_turn`;
+returning o.is_over, o.last_turn, b.instance_id`;
 
 /**
  * Has locked contacts asked as if for the first time. A call in flight for another batch may fail, which must not end the
@@ -75,8 +78,9 @@ interface Progress {
  * Asks again, in the same batch, for all contacts without a fresh clear answer that it does not wait for. It does so in steps
  * that commit. A batch that was done or cancelled goes on. An incomplete one has those asked again that it has. Without such
  * contacts nothing changes. Returns how many were asked.
+ * @param by undefined: the product itself
  */
-export async function retryBatch(pool: pg.Pool, batchId: string): Promise<number> {
+export async function retryBatch(pool: pg.Pool, batchId: string, by?: Actor): Promise<number> {
   if (!isUuid(batchId)) return 0;
   const view = await retryTransient(patiently, async () =>
     pool.query<{ is_over: boolean }>(viewSql, [batchId]),
@@ -87,26 +91,34 @@ export async function retryBatch(pool: pg.Pool, batchId: string): Promise<number
   for (;;) {
     const before = progress;
     const step = await retryTransient(patiently, async () =>
-      inTransaction(pool, async (client) => askSome(client, batchId, before)),
+      inTransaction(pool, async (client) => askSome(client, batchId, before, by)),
     );
     progress = step.progress;
     if (step.isLast) return progress.asked;
   }
 }
 
-async function askSome(client: pg.PoolClient, batchId: string, before: Progress) {
+interface Reopened {
+  readonly is_over: boolean;
+  readonly last_turn: string;
+  readonly instance_id: InstanceId;
+}
+
+async function askSome(client: pg.PoolClient, batchId: string, before: Progress, by: Actor | undefined) {
   const which = before.wasOver ? isUnansweredSql : isRetryableSql;
   const { contactIds, through, isLast } = await pickMembers(client, batchId, which, before.after);
   const progress = { ...before, after: through };
   if (contactIds.length === 0) return { progress, isLast };
   await lockContacts(client, contactIds);
-  const { rows } = await client.query<{ is_over: boolean; last_turn: string }>(reopenSql, [
-    batchId,
-    contactIds.length,
-    before.isReopened,
-  ]);
+  const { rows } = await client.query<Reopened>(reopenSql, [batchId, contactIds.length, before.isReopened]);
   const batch = rows[0];
   if (batch === undefined) return { progress, isLast: true };
+  if (!before.isReopened)
+    await recordAudit(client, by, {
+      action: "batch.retried",
+      subjectId: batchId,
+      instanceId: batch.instance_id,
+    });
   const wasOver = before.wasOver || batch.is_over;
   const { rowCount } = await client.query(askSql, [batchId, contactIds, batch.last_turn, wasOver]);
   await client.query(arriveSql, [batchId]);

@@ -1,7 +1,10 @@
 import type pg from "pg";
+import type { Actor } from "../../domain/audit.ts";
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { ChatHash } from "../../lib/secrets/chat-hash.ts";
+import { forgetAuditedContact } from "../audit/forget-audited-contact.ts";
+import { recordAudit } from "../audit/record-audit.ts";
 import { waitBriefly } from "../postgres/brief-locks.ts";
 import { lockInstanceSql } from "../work/holds.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
@@ -36,13 +39,17 @@ where id = $1 and $2 = any (allowed_chat_ids)`;
  * `avatars.accept` does not lock contacts that are fresh. A batch that takes this one in at the same moment may keep a
  * member, a number, without a contact. Statements that count members count those with a contact.
  *
+ * The audit log keeps that a contact was erased and what was done before, without a word of whom.
+ *
  * @param hashErased the same hash as holds look for (holds.ts)
+ * @param asker.hashAudited the hash by which rows of the audit log name contacts
  */
 export async function eraseContact(
   pool: pg.Pool,
   hashErased: ChatHash,
   instanceId: InstanceId,
   chatId: ChatId,
+  asker?: { readonly by: Actor; readonly hashAudited: ChatHash },
 ): Promise<boolean> {
   // A connection that is lost at the commit leaves it open. What a try has found is gone in the end.
   let wasFound = false;
@@ -56,7 +63,9 @@ export async function eraseContact(
         // Statements of their own see what the transactions have committed that the lock waited for.
         await client.query(membersSql, [instanceId, contact.id]);
         await client.query("delete from avatars.contacts where id = $1", [contact.id]);
+        await recordAudit(client, asker?.by, { action: "contact.erased", instanceId });
       }
+      if (asker) await forgetAuditedContact(client, instanceId, asker.hashAudited(chatId));
       // Last, and for the milliseconds until the commit: renewals and holds of the instance wait for it.
       const { rowCount } = await client.query(lockInstanceSql, [instanceId]);
       if (!rowCount) return;

@@ -1,8 +1,12 @@
 import { asc, eq, sql } from "drizzle-orm";
+import { drizzle } from "drizzle-orm/node-postgres";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
+import type { Actor, AuditEntry } from "../../domain/audit.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { InstanceSettings, InstanceView } from "../../domain/views/instance-view.ts";
+import { recordAudit } from "../audit/record-audit.ts";
 import type { Database } from "../postgres/database.ts";
+import { inTransaction } from "../postgres/in-transaction.ts";
 import { contacts } from "../schema/contacts.ts";
 import { instances } from "../schema/instances.ts";
 import { toStorableText } from "../postgres/storable-text.ts";
@@ -45,18 +49,44 @@ export const renewal = {
   holdCount: sql`least(${instances.holdCount}, 1)`,
 } satisfies PgUpdateSetSource<typeof instances>;
 
-/** Adds the instance, or gives a known one its new URL and token and puts its hold to the test. */
-export async function putInstance({ orm }: Database, change: InstanceChange): Promise<void> {
+/**
+ * Adds the instance, or gives a known one its new URL and token and puts its hold to the test.
+ * @param by undefined: the product itself
+ */
+export async function putInstance({ pool }: Database, change: InstanceChange, by?: Actor): Promise<void> {
   const { id, apiUrl, sealedToken } = change;
   const settings = {
     ...(change.label !== undefined && { label: change.label }),
     ...(change.requestsPerSecond !== undefined && { requestsPerSecond: change.requestsPerSecond }),
     ...(change.maxInFlight !== undefined && { maxInFlight: change.maxInFlight }),
   };
-  await orm
-    .insert(instances)
-    .values({ id, apiUrl, sealedToken, ...settings })
-    .onConflictDoUpdate({ target: instances.id, set: { apiUrl, sealedToken, ...settings, ...renewal } });
+  await inTransaction(pool, async (client) => {
+    const [row] = await drizzle(client)
+      .insert(instances)
+      .values({ id, apiUrl, sealedToken, ...settings })
+      .onConflictDoUpdate({ target: instances.id, set: { apiUrl, sealedToken, ...settings, ...renewal } })
+      .returning({ isNew: sql<boolean>`xmax = 0` });
+    await recordAudit(client, by, {
+      ...toAdditionEntry({ ...settings, id, apiUrl }),
+      ...(!row?.isNew && { action: "instance.changed" }),
+    });
+  });
+}
+
+/** What an instance was added with, or given anew: all but its token. */
+function toAdditionEntry({
+  id,
+  apiUrl,
+  requestsPerSecond,
+  maxInFlight,
+}: Omit<InstanceChange, "sealedToken"> | Omit<NewInstance, "sealedToken">): AuditEntry {
+  const detail = {
+    apiUrl,
+    ...(requestsPerSecond != null && { requestsPerSecond }),
+    ...(maxInFlight != null && { maxInFlight }),
+    credentials: "new",
+  };
+  return { action: "instance.added", subjectId: id, instanceId: id, detail };
 }
 
 /** A new instance, with its settings. */
@@ -66,17 +96,24 @@ export interface NewInstance extends Omit<InstanceSettings, "apiUrl"> {
   readonly sealedToken: string;
 }
 
-/** Adds the instance. False: there is one with this id already, and it stays as it is. */
-export async function addInstance({ orm }: Database, instance: NewInstance): Promise<boolean> {
+/**
+ * Adds the instance. False: there is one with this id already, and it stays as it is.
+ * @param by undefined: the product itself
+ */
+export async function addInstance({ pool }: Database, instance: NewInstance, by?: Actor): Promise<boolean> {
   const { id, apiUrl, sealedToken, requestsPerSecond, maxInFlight, resyncShare, resyncDayShare } = instance;
   const label = toLabel(instance.label);
   const resync = { resyncShare, resyncDayShare };
-  const added = await orm
-    .insert(instances)
-    .values({ id, apiUrl, sealedToken, label, requestsPerSecond, maxInFlight, ...resync })
-    .onConflictDoNothing()
-    .returning({ id: instances.id });
-  return added.length > 0;
+  return inTransaction(pool, async (client) => {
+    const added = await drizzle(client)
+      .insert(instances)
+      .values({ id, apiUrl, sealedToken, label, requestsPerSecond, maxInFlight, ...resync })
+      .onConflictDoNothing()
+      .returning({ id: instances.id });
+    if (added.length === 0) return false;
+    await recordAudit(client, by, toAdditionEntry(instance));
+    return true;
+  });
 }
 
 /** All instances, by id. */

@@ -1,6 +1,9 @@
+import type { Actor, AuditEntry } from "../../domain/audit.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { StateBefore } from "../../domain/views/instance-view.ts";
+import { recordAudit } from "../audit/record-audit.ts";
 import type { Database } from "../postgres/database.ts";
+import { inTransaction } from "../postgres/in-transaction.ts";
 
 /** Calls from before a pause report old news, whatever it is. `hold_count` remembers that the pause ended a hold. */
 const pauseSql = `
@@ -28,13 +31,29 @@ returning case when b.state = 'active' and b.is_throttled then 'throttled' else 
 /**
  * Pauses the instance, which ends a hold: until a person resumes it, its lease is refused. Or resumes a paused instance, and
  * one that waits because the provider said so; a hold stays as it is. Returns the state before; undefined where there is no
- * such instance.
+ * such instance. One that was so already leaves no row in the audit log.
+ * @param by undefined: the product itself
+ * @param entry what the audit log is told, where it is more than a pause or its end
  */
 export async function setPaused(
   { pool }: Database,
   id: InstanceId,
   paused: boolean,
+  by?: Actor,
+  entry?: AuditEntry,
 ): Promise<StateBefore | undefined> {
-  const { rows } = await pool.query<{ state: StateBefore }>(paused ? pauseSql : resumeSql, [id]);
-  return rows[0]?.state;
+  return inTransaction(pool, async (client) => {
+    const { rows } = await client.query<{ state: StateBefore }>(paused ? pauseSql : resumeSql, [id]);
+    const before = rows[0]?.state;
+    const isChanged = before !== undefined && before !== (paused ? "paused" : "active");
+    if (entry && before !== undefined) await recordAudit(client, by, entry);
+    else if (isChanged)
+      await recordAudit(client, by, {
+        action: paused ? "instance.paused" : "instance.resumed",
+        subjectId: id,
+        instanceId: id,
+        detail: { from: before },
+      });
+    return before;
+  });
 }

@@ -1,5 +1,8 @@
 import type pg from "pg";
+import type { Actor, AuditEntry } from "../../domain/audit.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
+import { forgetAuditedContact } from "../audit/forget-audited-contact.ts";
+import { recordAudit } from "../audit/record-audit.ts";
 import { waitBriefly } from "../postgres/brief-locks.ts";
 import type { Database } from "../postgres/database.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
@@ -20,11 +23,11 @@ delete from avatars.batch_members where ctid = any (array(
 
 /**
  * Removes the instance with its contacts, their avatars and batches, in steps that commit. The next call finishes what an
- * interrupted one has begun. The instance is paused first. False where there is none.
+ * interrupted one has begun. The instance is paused first, and the audit log told. False where there is none.
  */
-export async function removeInstance(database: Database, id: InstanceId): Promise<boolean> {
+export async function removeInstance(database: Database, id: InstanceId, by?: Actor): Promise<boolean> {
   const { pool } = database;
-  await setPaused(database, id, true);
+  await setPaused(database, id, true, by, toRemovalEntry(id, "erased"));
   // A transaction that still adds contacts may meet us halfway: then one of the two tries again.
   const step: Step = (statement, which) =>
     retryTransient(patiently, async () => removeSome(pool, statement, which));
@@ -34,7 +37,7 @@ export async function removeInstance(database: Database, id: InstanceId): Promis
 }
 
 /** Removes the instance unless it has contacts. False: it has, and stays as it is. True also where there is none. */
-export async function removeEmptyInstance({ pool }: Database, id: InstanceId): Promise<boolean> {
+export async function removeEmptyInstance({ pool }: Database, id: InstanceId, by?: Actor): Promise<boolean> {
   return retryTransient(briefly, async () =>
     inTransaction(pool, async (client) => {
       await waitBriefly(client);
@@ -45,10 +48,15 @@ export async function removeEmptyInstance({ pool }: Database, id: InstanceId): P
       ]);
       if (rowCount !== 0) return false;
       await removeBatches(client, async (statement, which) => removeSome(client, statement, which), id);
-      await client.query("delete from avatars.instances where id = $1", [id]);
+      const removed = await client.query("delete from avatars.instances where id = $1", [id]);
+      if (removed.rowCount) await recordAudit(client, by, toRemovalEntry(id, "none"));
       return true;
     }),
   );
+}
+
+function toRemovalEntry(id: InstanceId, contacts: "erased" | "none"): AuditEntry {
+  return { action: "instance.removed", subjectId: id, instanceId: id, detail: { contacts } };
 }
 
 async function removeRest(pool: pg.Pool, id: InstanceId): Promise<boolean> {
@@ -59,6 +67,7 @@ async function removeRest(pool: pg.Pool, id: InstanceId): Promise<boolean> {
     const step: Step = async (statement, which) => removeSome(client, statement, which);
     while (await step(removeContactsSql, id));
     await removeBatches(client, step, id);
+    await forgetAuditedContact(client, id);
     await client.query("delete from avatars.instances where id = $1", [id]);
     return true;
   });

@@ -6,7 +6,13 @@ import { lockNotAvailable } from "./sqlstate.ts";
  * Locks that one of all processes has at a time: a row of `avatars.gates` each. Any role of the database may take an advisory
  * lock, of any number, and stop the work. Gates need rights on the table.
  */
-export type Gate = "opening runs" | "old changes" | "old batches" | "old resyncs" | "old erasures";
+export type Gate =
+  | "opening runs"
+  | "old changes"
+  | "old batches"
+  | "old resyncs"
+  | "old erasures"
+  | "old audit";
 
 const toLockSql = (isPatient: boolean) => `
 select exists (select from avatars.gates where name = $1) as is_there,

@@ -1,8 +1,10 @@
 import type pg from "pg";
+import type { Actor } from "../../domain/audit.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { requestedStep } from "../../domain/refresh/refresh-step.ts";
 import type { ManualResync, OpenedResync, RefreshFilter } from "../../domain/resync/manual-resync.ts";
 import type { ResyncKind } from "../../domain/resync/resync-run.ts";
+import { recordAudit } from "../audit/record-audit.ts";
 import { dueCountSql, endRunsOf } from "./end-resync-run.ts";
 import { lockGate } from "../postgres/gates.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
@@ -13,6 +15,8 @@ export interface DatedResync extends ManualResync {
   readonly now: Date;
   /** A night that is under way in its window is left to it. */
   readonly isInWindow: boolean;
+  /** Undefined: the product itself. */
+  readonly by?: Actor;
 }
 
 /** The conditions of a filter on a contact `c`, with $2 to $4. Contacts that are due are asked anyway. */
@@ -116,35 +120,51 @@ async function markAll(pool: pg.Pool, request: DatedResync, filter: RefreshFilte
 
 async function openRun(
   pool: pg.Pool,
-  { instanceId, mostContacts, now, isInWindow }: DatedResync,
+  request: DatedResync,
   marked: number | undefined,
 ): Promise<OpenedResync> {
   return inTransaction(pool, async (client) => {
-    // The lock is first: later statements see a night that another process has just opened.
-    await lockGate(client, "opening runs");
-    const { rows: open } = await client.query<{ id: number; kind: ResyncKind }>(
-      // Not locked: what follows counts for seconds, and all who save answers would wait for the run meanwhile.
-      `select id::float8 as id, kind from avatars.resync_runs where instance_id = $1 and ended_at is null`,
-      [instanceId],
-    );
-    const { rows: counts } = await client.query<{ due: number }>(
-      `select ${dueCountSql("$1::text", "$2::timestamptz")} as due`,
-      [instanceId, now],
-    );
-    const due = marked ?? counts[0]?.due ?? 0;
-    const contacts = Math.min(due, mostContacts ?? Infinity);
-    const night = open.find(({ kind }) => kind === "night");
-    // A night that is made up for by day goes at the share of the day, and "now" does not.
-    if (night && isInWindow) return { instanceId, runId: night.id, kind: night.kind, contacts };
-    await endRunsOf(client, [instanceId], now, "manual");
-    const { rows } = await client.query<{ id: number }>(
-      `insert into avatars.resync_runs
+    const opened = await openRunWithin(client, request, marked);
+    const { instanceId, runId, kind, contacts } = opened;
+    await recordAudit(client, request.by, {
+      action: "resync.opened",
+      subjectId: String(runId),
+      instanceId,
+      detail: { kind, contacts, filtered: marked !== undefined },
+    });
+    return opened;
+  });
+}
+
+async function openRunWithin(
+  client: pg.PoolClient,
+  { instanceId, mostContacts, now, isInWindow }: DatedResync,
+  marked: number | undefined,
+): Promise<OpenedResync> {
+  // The lock is first: later statements see a night that another process has just opened.
+  await lockGate(client, "opening runs");
+  const { rows: open } = await client.query<{ id: number; kind: ResyncKind }>(
+    // Not locked: what follows counts for seconds, and all who save answers would wait for the run meanwhile.
+    `select id::float8 as id, kind from avatars.resync_runs where instance_id = $1 and ended_at is null`,
+    [instanceId],
+  );
+  const { rows: counts } = await client.query<{ due: number }>(
+    `select ${dueCountSql("$1::text", "$2::timestamptz")} as due`,
+    [instanceId, now],
+  );
+  const due = marked ?? counts[0]?.due ?? 0;
+  const contacts = Math.min(due, mostContacts ?? Infinity);
+  const night = open.find(({ kind }) => kind === "night");
+  // A night that is made up for by day goes at the share of the day, and "now" does not.
+  if (night && isInWindow) return { instanceId, runId: night.id, kind: night.kind, contacts };
+  await endRunsOf(client, [instanceId], now, "manual");
+  const { rows } = await client.query<{ id: number }>(
+    `insert into avatars.resync_runs
          (instance_id, kind, opened_at, next_release_at, requested_only, most_contacts, due, planned)
        values ($1, 'manual', $2, $2, $3, $4, $5, $6) returning id::float8 as id`,
-      [instanceId, now, marked !== undefined, marked === undefined ? mostContacts : null, due, contacts],
-    );
-    return { instanceId, runId: rows[0]!.id, kind: "manual", contacts };
-  });
+    [instanceId, now, marked !== undefined, marked === undefined ? mostContacts : null, due, contacts],
+  );
+  return { instanceId, runId: rows[0]!.id, kind: "manual", contacts };
 }
 
 function toValues({ statuses, kind, olderThanMs }: RefreshFilter) {

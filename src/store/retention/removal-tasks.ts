@@ -2,6 +2,7 @@ import type pg from "pg";
 import type { BackgroundTask } from "../../lib/start-tasks.ts";
 import type { Gate } from "../postgres/gates.ts";
 import { removeInSteps, type RemovedRows, type RemoveSome } from "./remove-in-steps.ts";
+import { createAuditRemover } from "./remove-old-audit.ts";
 import { createBatchRemover } from "./remove-old-batches.ts";
 import { createChangeRemover } from "./remove-old-changes.ts";
 import { createErasureRemover } from "./remove-old-erasures.ts";
@@ -12,6 +13,7 @@ export interface Retention {
   /** Undefined: for ever. */
   readonly keepChangesMs: number | undefined;
   readonly keepBatchesMs: number | undefined;
+  readonly keepAuditMs: number | undefined;
   readonly onRemoved: (removed: RemovedRows) => void;
 }
 
@@ -24,7 +26,7 @@ const restMs = 600_000;
  * where nothing is left. Any number of processes may do so: one that meets another at work rests.
  */
 export function listRemovalTasks(retention: Retention): BackgroundTask[] {
-  const { keepChangesMs, keepBatchesMs } = retention;
+  const { keepChangesMs, keepBatchesMs, keepAuditMs } = retention;
   const tasks = [toTask(retention, "old erasures", createErasureRemover())];
   if (keepChangesMs !== undefined)
     tasks.push(
@@ -33,6 +35,7 @@ export function listRemovalTasks(retention: Retention): BackgroundTask[] {
     );
   if (keepBatchesMs !== undefined)
     tasks.push(toTask(retention, "old batches", createBatchRemover(keepBatchesMs)));
+  if (keepAuditMs !== undefined) tasks.push(toTask(retention, "old audit", createAuditRemover(keepAuditMs)));
   return tasks;
 }
 

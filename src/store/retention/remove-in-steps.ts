@@ -3,7 +3,7 @@ import { sleep as sleepFor } from "../../lib/deadline.ts";
 import { tryLockGate, type Gate } from "../postgres/gates.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
 
-const removable = ["changes", "batches", "members", "runs", "nights", "erasures"] as const;
+const removable = ["changes", "batches", "members", "runs", "nights", "erasures", "audits"] as const;
 /** How many rows were removed, by what they were. */
 export type RemovedRows = Readonly<Partial<Record<(typeof removable)[number], number>>>;
 

@@ -1,3 +1,4 @@
+import { toActor } from "../../requests/actor.ts";
 import type { FastifyReply } from "fastify";
 import { createHash } from "node:crypto";
 import type { AcceptedAs } from "../../../domain/views/batch.ts";
@@ -57,7 +58,7 @@ export async function acceptJson(
     .update(JSON.stringify(request.body))
     .digest("base64url");
   const accepted = await ports.batches.accept(
-    { apiKeyId: key.id, idempotencyKey, fingerprint },
+    { apiKeyId: key.id, idempotencyKey, fingerprint, by: toActor(request) },
     { source: "api", ...toWish(wish), instanceId: wish.instanceId },
     contacts,
     invalid.size,

@@ -1,3 +1,4 @@
+import { toActor } from "../../requests/actor.ts";
 import type { FastifyReply } from "fastify";
 import type { Readable } from "node:stream";
 import type { InstanceId } from "../../../domain/instance-id.ts";
@@ -82,7 +83,7 @@ async function readUpload({ batches }: AcceptStreamPorts, request: AcceptRequest
   assertVisible(key, instanceId);
   const idempotencyKey = readIdempotencyKey(request.headers["idempotency-key"]);
   if (resume !== undefined) await getVisibleBatch(batches, { apiKey: key, params: { id: resume } });
-  return { asker: { apiKeyId: key.id, idempotencyKey }, instanceId };
+  return { asker: { apiKeyId: key.id, idempotencyKey, by: toActor(request) }, instanceId };
 }
 
 /** The way to read the input. */

@@ -1,3 +1,5 @@
+import type { Actor } from "../../../domain/audit.ts";
+import { toActor } from "../../requests/actor.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
 import { batchParams, changedCountSchema } from "../../schemas/batch.ts";
@@ -6,7 +8,7 @@ import { getVisibleBatch, type FindsBatch } from "./visible-batch.ts";
 interface CancelBatchPorts {
   readonly batches: FindsBatch & {
     /** Ends the batch: it waits for its contacts no more, but another batch may. Returns how many were given up. */
-    cancel(batchId: string): Promise<number>;
+    cancel(batchId: string, by: Actor): Promise<number>;
   };
 }
 
@@ -36,7 +38,7 @@ export function addCancelBatch(api: ZodApi, { ports }: ApiContext<CancelBatchPor
     { config: { access: enqueue }, schema: cancelBatchSchema },
     async (request, reply) => {
       const { batchId } = await getVisibleBatch(batches, request);
-      const contacts = await batches.cancel(batchId);
+      const contacts = await batches.cancel(batchId, toActor(request));
       return reply.type("application/json").send({ id: batchId, contacts });
     },
   );

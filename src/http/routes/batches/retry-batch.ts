@@ -1,3 +1,5 @@
+import type { Actor } from "../../../domain/audit.ts";
+import { toActor } from "../../requests/actor.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
 import { batchParams, changedCountSchema } from "../../schemas/batch.ts";
@@ -6,7 +8,7 @@ import { getVisibleBatch, type FindsBatch } from "./visible-batch.ts";
 interface RetryBatchPorts {
   readonly batches: FindsBatch & {
     /** Asks again for all contacts without a clear answer that is fresh enough. Returns how many. */
-    retry(batchId: string): Promise<number>;
+    retry(batchId: string, by: Actor): Promise<number>;
   };
 }
 
@@ -36,7 +38,7 @@ export function addRetryBatch(api: ZodApi, { ports }: ApiContext<RetryBatchPorts
     { config: { access: enqueue }, schema: retryBatchSchema },
     async (request, reply) => {
       const { batchId } = await getVisibleBatch(batches, request);
-      const contacts = await batches.retry(batchId);
+      const contacts = await batches.retry(batchId, toActor(request));
       return reply.type("application/json").send({ id: batchId, contacts });
     },
   );

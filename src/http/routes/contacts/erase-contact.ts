@@ -1,3 +1,5 @@
+import type { Actor } from "../../../domain/audit.ts";
+import { toActor } from "../../requests/actor.ts";
 import { z } from "zod";
 import type { ChatId } from "../../../domain/chat-id.ts";
 import type { InstanceId } from "../../../domain/instance-id.ts";
@@ -10,7 +12,7 @@ import { contactPath, noContact, readChatId, type ContactRoutePorts } from "./co
 interface ErasePorts extends ContactRoutePorts {
   readonly contacts: {
     /** Erases the contact with its avatar, its history and all that waits for it. False: there was none. */
-    erase(instanceId: InstanceId, chatId: ChatId): Promise<boolean>;
+    erase(instanceId: InstanceId, chatId: ChatId, by: Actor): Promise<boolean>;
   };
 }
 
@@ -40,7 +42,7 @@ export function addEraseContact(api: ZodApi, { ports }: ApiContext<ErasePorts>):
     async (request, reply) => {
       const { id } = request.params;
       assertVisible(getKey(request), id);
-      const isErased = await contacts.erase(id, readChatId(ports, request.params.chatId));
+      const isErased = await contacts.erase(id, readChatId(ports, request.params.chatId), toActor(request));
       if (!isErased) throw await noContact(instances, id);
       return reply.code(204).send();
     },

@@ -1,3 +1,5 @@
+import type { Actor } from "../../../domain/audit.ts";
+import { toActor } from "../../requests/actor.ts";
 import { ApiError } from "../../answers/problem.ts";
 import type { InstanceId } from "../../../domain/instance-id.ts";
 import type { InstanceSettings } from "../../../domain/views/instance-view.ts";
@@ -17,6 +19,7 @@ interface AddInstancePorts {
         readonly apiUrl: string;
         readonly token: string;
       },
+      by: Actor,
     ): Promise<"added" | "known" | "untrusted-host">;
   };
 }
@@ -55,7 +58,7 @@ export function addAddInstance(api: ZodApi, { ports }: ApiContext<AddInstancePor
     { config: { access: adminOfAll }, schema: addInstanceSchema },
     async (request, reply) => {
       const { body } = request;
-      const outcome = await instances.add(body);
+      const outcome = await instances.add(body, toActor(request));
       if (outcome === "untrusted-host") throw refusedCredentials(outcome);
       if (outcome === "known") {
         throw new ApiError("conflict", `instance ${body.id} is there already: change it with PATCH`);

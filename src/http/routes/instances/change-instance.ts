@@ -1,3 +1,5 @@
+import type { Actor } from "../../../domain/audit.ts";
+import { toActor } from "../../requests/actor.ts";
 import type { InstanceId } from "../../../domain/instance-id.ts";
 import type { CredentialRefusal } from "../../../domain/judge-credentials.ts";
 import type { InstanceSettings, InstanceView } from "../../../domain/views/instance-view.ts";
@@ -13,6 +15,7 @@ interface ChangeInstancePorts {
     change(
       id: InstanceId,
       changes: InstanceSettings & { readonly token?: string | undefined },
+      by: Actor,
     ): Promise<
       | { readonly kind: "changed"; readonly after: InstanceView }
       | { readonly kind: "refused"; readonly refusal: CredentialRefusal }
@@ -56,7 +59,7 @@ export function addChangeInstance(api: ZodApi, { ports }: ApiContext<ChangeInsta
     async (request, reply) => {
       const { id } = request.params;
       assertVisible(getKey(request), id);
-      const changed = await ports.instances.change(id, request.body);
+      const changed = await ports.instances.change(id, request.body, toActor(request));
       if (changed.kind === "unknown") throw noInstance(id);
       if (changed.kind === "refused") throw refusedCredentials(changed.refusal);
       return reply.type("application/json").send(toInstance(changed.after));

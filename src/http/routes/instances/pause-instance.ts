@@ -1,3 +1,5 @@
+import type { Actor } from "../../../domain/audit.ts";
+import { toActor } from "../../requests/actor.ts";
 import type { InstanceId } from "../../../domain/instance-id.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
@@ -8,7 +10,7 @@ interface PauseInstancePorts {
   readonly instances: {
     readonly find: FindInstance;
     /** Returns the state before; undefined: there is no such instance. */
-    pause(id: InstanceId): Promise<unknown>;
+    pause(id: InstanceId, by: Actor): Promise<unknown>;
   };
 }
 
@@ -37,7 +39,7 @@ export function addPauseInstance(api: ZodApi, { ports }: ApiContext<PauseInstanc
       const { id } = request.params;
       assertVisible(getKey(request), id);
       const { instances } = ports;
-      const isKnown = (await instances.pause(id)) !== undefined;
+      const isKnown = (await instances.pause(id, toActor(request))) !== undefined;
       const changed = isKnown ? await instances.find(id) : undefined;
       if (!changed) throw noInstance(id);
       return reply.type("application/json").send(toInstance(changed));

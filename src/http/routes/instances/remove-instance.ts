@@ -1,3 +1,5 @@
+import type { Actor } from "../../../domain/audit.ts";
+import { toActor } from "../../requests/actor.ts";
 import { z } from "zod";
 import { ApiError } from "../../answers/problem.ts";
 import type { InstanceId } from "../../../domain/instance-id.ts";
@@ -10,9 +12,9 @@ interface RemoveInstancePorts {
   readonly instances: {
     readonly find: FindInstance;
     /** Removes it unless it has contacts, also such as come at the same time. False: it has, and stays as it is. */
-    removeEmpty(id: InstanceId): Promise<boolean>;
+    removeEmpty(id: InstanceId, by: Actor): Promise<boolean>;
     /** Pauses it, and removes it with its contacts. False: it takes longer than `withinMs`, and goes on. */
-    remove(id: InstanceId, withinMs: number): Promise<boolean>;
+    remove(id: InstanceId, by: Actor, withinMs: number): Promise<boolean>;
   };
 }
 
@@ -50,13 +52,13 @@ export function addRemoveInstance(api: ZodApi, { ports }: ApiContext<RemoveInsta
       assertVisible(getKey(request), id);
       if (!(await instances.find(id))) throw noInstance(id);
       if (request.query.contacts === "keep") {
-        if (await instances.removeEmpty(id)) return reply.code(204).send();
+        if (await instances.removeEmpty(id, toActor(request))) return reply.code(204).send();
         throw new ApiError(
           "conflict",
           `instance ${id} has contacts: their avatars and batches are erased with it only with contacts=erase`,
         );
       }
-      if (await instances.remove(id, removalMs)) return reply.code(204).send();
+      if (await instances.remove(id, toActor(request), removalMs)) return reply.code(204).send();
       return reply.code(202).type("application/json").send({ id });
     },
   );

@@ -1,3 +1,5 @@
+import type { Actor } from "../../../domain/audit.ts";
+import { toActor } from "../../requests/actor.ts";
 import type { InstanceId } from "../../../domain/instance-id.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
@@ -8,7 +10,7 @@ interface ResumeInstancePorts {
   readonly instances: {
     readonly find: FindInstance;
     /** Ends a pause, or puts a hold to the test. Returns the state before; undefined: there is no such instance. */
-    resume(id: InstanceId): Promise<unknown>;
+    resume(id: InstanceId, by: Actor): Promise<unknown>;
   };
 }
 
@@ -37,7 +39,7 @@ export function addResumeInstance(api: ZodApi, { ports }: ApiContext<ResumeInsta
       const { id } = request.params;
       assertVisible(getKey(request), id);
       const { instances } = ports;
-      const isKnown = (await instances.resume(id)) !== undefined;
+      const isKnown = (await instances.resume(id, toActor(request))) !== undefined;
       const changed = isKnown ? await instances.find(id) : undefined;
       if (!changed) throw noInstance(id);
       return reply.type("application/json").send(toInstance(changed));

@@ -40,6 +40,8 @@ export const operations = {
   removeInstance: { method: "DELETE", path: "/v1/instances/{id}", isRepeatable: true },
   getResyncPlan: { method: "GET", path: "/v1/resync/plan", isRepeatable: true },
   listResyncRuns: { method: "GET", path: "/v1/resync/runs", isRepeatable: true },
+  listAudit: { method: "GET", path: "/v1/audit", isRepeatable: true },
+  noteReveal: { method: "POST", path: "/v1/audit/reveals", isRepeatable: false },
   getHealth: { method: "GET", path: "/healthz", isRepeatable: true },
   getReadiness: { method: "GET", path: "/readyz", isRepeatable: true },
   getMetrics: { method: "GET", path: "/metrics", isRepeatable: true },

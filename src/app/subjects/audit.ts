@@ -1,0 +1,38 @@
+import type { Actor } from "../../domain/audit.ts";
+import type { ChatId } from "../../domain/chat-id.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
+import { once } from "../../lib/closing/once.ts";
+import { createChatHash } from "../../lib/secrets/chat-hash.ts";
+import { createAuditStore, type AuditStore } from "../../store/audit/audit-store.ts";
+import type { Door } from "./door.ts";
+
+/** The audit log, for the command line and the API. */
+export interface Audit extends AuditStore {
+  /**
+   * Writes down that numbers were shown. Of one contact the row names it, by a hash; of several it says how many.
+   * @throws UserError `no-secret-key`
+   */
+  noteReveal(by: Actor, instanceId: InstanceId, chatIds: readonly ChatId[]): Promise<void>;
+  /** The hash that names a contact in the log. @throws UserError `no-secret-key` */
+  hashContact(chatId: ChatId): string;
+}
+
+export function createAudit({ quick, secretKey }: Pick<Door, "quick" | "secretKey">): Audit {
+  const store = createAuditStore(quick);
+  const getHash = once(() => createChatHash(secretKey(), "contacts in the audit log"));
+  const hashContact = (chatId: ChatId) => getHash()(chatId);
+  return {
+    ...store,
+    hashContact,
+    async noteReveal(by, instanceId, chatIds) {
+      const [only, ...others] = chatIds;
+      const isOne = only !== undefined && others.length === 0;
+      await store.record(by, {
+        action: "contact.revealed",
+        instanceId,
+        detail: { contacts: chatIds.length },
+        ...(isOne && { contactHash: hashContact(only) }),
+      });
+    },
+  };
+}

@@ -1,10 +1,13 @@
 import type { Readable } from "node:stream";
-import { UserError } from "../lib/errors.ts";
 import { inTurns } from "../lib/in-turns.ts";
-import { decodeText, openBytes } from "./bytes/decode-bytes.ts";
+import { openBytes } from "./bytes/decode-bytes.ts";
+import { decodeText } from "./bytes/decode-text.ts";
 import type { IntakeRecord } from "./records/intake-record.ts";
 import type { LineReader, ReaderOptions } from "./records/line-reader.ts";
+import { readJson } from "./json/read-json.ts";
 import { createNdjsonReader } from "./json/read-ndjson.ts";
+import { startsJson } from "./json/starts-json.ts";
+import { readIdName } from "./records/column-names.ts";
 import { createTableReader } from "./tables/read-table.ts";
 import { type ContactColumns, toReaderOptions } from "./reader-options.ts";
 import { splitLines } from "./bytes/split-lines.ts";
@@ -17,10 +20,12 @@ export interface ReadContactsOptions extends ContactColumns {
 }
 
 const maxChunk = 1000;
+/** Of blanks before the first line that says something. */
+const maxStart = 64 * 1024;
 const delimiters = [",", ";", "\t", "|"] as const;
 
 /**
- * Reads contacts from CSV, NDJSON or plain lines, plain or gzipped. Yields them in file order as soon as they are read, in
+ * Reads contacts from CSV, NDJSON, JSON or plain lines, plain or gzipped. Yields them in file order as soon as they are read, in
  * chunks of at most 1,000. Duplicates are not removed. The format is told from the first line with anything in it; an input
  * without one yields nothing.
  *
@@ -55,13 +60,42 @@ async function* readUntil(
 async function* readChunks(source: Readable, options: ReaderOptions): AsyncGenerator<IntakeRecord[]> {
   try {
     // A format of bytes, not of lines, is told here, from the first of them.
-    yield* readText(decodeText(await openBytes(source)), options);
+    const { encoding, reading } = options;
+    const text = decodeText(await openBytes(source), { encoding, reading, knowsName });
+    yield* readText(text, options);
   } finally {
     source.destroy();
   }
 }
 
+function knowsName(cell: string): boolean {
+  return readIdName(cell) !== undefined;
+}
+
 async function* readText(
+  chunks: AsyncGenerator<Buffer>,
+  options: ReaderOptions,
+): AsyncGenerator<IntakeRecord[]> {
+  let start: Buffer = Buffer.alloc(0);
+  let isJson: boolean | undefined;
+  while (isJson === undefined && start.length < maxStart) {
+    const next = await chunks.next();
+    if (next.done === true) break;
+    start = start.length === 0 ? next.value : Buffer.concat([start, next.value]);
+    isJson = startsJson(start.toString("latin1"));
+  }
+  // What ends so early that there is no saying is JSON where it has begun like it.
+  isJson ??= /^\s*[[{]\s*$/.test(start.toString("latin1"));
+  const whole = prepend(start, chunks);
+  yield* isJson ? readJson(whole, options) : readLines(whole, options);
+}
+
+async function* prepend(start: Buffer, chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield start;
+  yield* chunks;
+}
+
+async function* readLines(
   chunks: AsyncIterable<Buffer>,
   options: ReaderOptions,
 ): AsyncGenerator<IntakeRecord[]> {
@@ -89,16 +123,7 @@ function chooseReader(
   delimiter: string | undefined,
   options: ReaderOptions,
 ): LineReader {
-  const start = line.trimStart();
-  if (start.startsWith("[") || start.trimEnd() === "{") {
-    throw new UserError(
-      "json-not-by-line",
-      start.startsWith("[")
-        ? "the input is one JSON array; write one object per line: jq -c '.[]' FILE"
-        : "the input is JSON over many lines; write one object per line: jq -c . FILE",
-    );
-  }
-  if (start.startsWith("{")) return createNdjsonReader(options);
+  if (line.trimStart().startsWith("{")) return createNdjsonReader(options);
   return createTableReader(delimiter ?? detectDelimiter(line), options);
 }
 

@@ -1,4 +1,5 @@
 import { createReading, type Reading, type RecordUnit } from "../domain/requests/reading.ts";
+import { parseEncoding } from "./bytes/encodings.ts";
 import { parseCountry } from "./ids/phone.ts";
 import type { ReaderOptions } from "./records/line-reader.ts";
 
@@ -12,15 +13,17 @@ export interface ContactColumns {
   readonly defaultCountry?: string;
   /** Of each record one contact alone: the likeliest mobile. Default: all its numbers. */
   readonly firstNumber?: boolean;
+  /** Of the text, by any of its labels. Default: found out. */
+  readonly encoding?: string;
   /** Of a workbook. Default: the first with a column of numbers. */
   readonly sheet?: string;
   /** Filled in while the input is read. */
   readonly reading?: Reading;
 }
 
-/** @throws UserError `unknown-country` */
+/** @throws UserError `unknown-country`, `unknown-encoding` */
 export function toReaderOptions(
-  { column, refColumn, defaultCountry, firstNumber = false, sheet, reading }: ContactColumns,
+  { column, refColumn, defaultCountry, firstNumber = false, encoding, sheet, reading }: ContactColumns,
   unit: RecordUnit,
 ): ReaderOptions {
   return {
@@ -28,6 +31,7 @@ export function toReaderOptions(
     refColumn,
     firstNumber,
     sheet,
+    encoding: encoding === undefined ? undefined : parseEncoding(encoding),
     defaultCountry: defaultCountry === undefined ? undefined : parseCountry(defaultCountry),
     reading: reading ?? createReading(unit),
   };

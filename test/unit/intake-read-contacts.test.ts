@@ -212,11 +212,6 @@ describe("NDJSON", () => {
       await readLines('{"a":"79001234567","b":"r","phone":"1"}', { column: "A", refColumn: "b" }),
     ).toEqual([`1 ${ann} r`]);
   });
-
-  test("is not a JSON array, nor one object over many lines", async () => {
-    await expect(read(' [{"phone":"1"}]')).rejects.toEqual(userError("json-not-by-line", "jq -c '.[]' FILE"));
-    await expect(read('{\n  "phone": "1"\n}')).rejects.toEqual(userError("json-not-by-line", "jq -c . FILE"));
-  });
 });
 
 describe("bytes", () => {
@@ -239,6 +234,11 @@ describe("bytes", () => {
       "latin1",
     );
     expect(await readLines(latin1)).toEqual([
+      `2 ${ann} a`,
+      '3 ! "7900é" is neither a phone number nor a chat id',
+      `4 ${ann} é`,
+    ]);
+    expect(await readLines(latin1, { encoding: "utf-8" })).toEqual([
       `2 ${ann} a`,
       "3 ! not UTF-8 text",
       "4 ! the external reference is not UTF-8 text",

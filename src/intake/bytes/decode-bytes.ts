@@ -106,20 +106,3 @@ function refuse(magic: string): void {
     if (magic === start) throw new UserError("unsupported-file", `the input is ${what}: ${remedy}`);
   }
 }
-
-/** UTF-8 without a byte order mark. Input with a UTF-16 byte order mark (Excel's "Unicode text") is decoded. */
-export async function* decodeText({ magic, chunks }: OpenedBytes): AsyncGenerator<Buffer> {
-  if (magic.startsWith("fffe")) return yield* decodeUtf16(chunks, "utf-16le");
-  if (magic.startsWith("feff")) return yield* decodeUtf16(chunks, "utf-16be");
-  let markLength = magic.startsWith("efbbbf") ? 3 : 0;
-  for await (const chunk of chunks) {
-    yield chunk.subarray(markLength);
-    markLength = 0;
-  }
-}
-
-async function* decodeUtf16(chunks: AsyncGenerator<Buffer>, encoding: string): AsyncGenerator<Buffer> {
-  const decoder = new TextDecoder(encoding);
-  for await (const chunk of chunks) yield Buffer.from(decoder.decode(chunk, { stream: true }));
-  yield Buffer.from(decoder.decode());
-}

@@ -5,6 +5,7 @@ import { createObjectReader, type Json } from "./read-object.ts";
 
 /** Reads one JSON object per line. */
 export function createNdjsonReader(options: ReaderOptions): LineReader {
+  options.reading.format = "NDJSON";
   const readObject = createObjectReader(options);
 
   function readLine(text: string, line: number): IntakeRecord[] {

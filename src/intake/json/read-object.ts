@@ -87,7 +87,7 @@ function isFilled(value: unknown): boolean {
   return value !== null && value !== undefined && value !== "";
 }
 
-function isObject(value: unknown): value is Json {
+export function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

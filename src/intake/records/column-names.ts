@@ -23,7 +23,10 @@ const numberNames = toFolded("number, номер");
 const phoneNames = new Set(
   toFolded(
     `contact number, phone number, mobile number, cell number, wa number, mobile phone, cell phone, mobile phone number,
-    cell phone number, whatsapp number, whatsapp phone, whatsapp phone number, home phone, work phone, other phone`,
+    cell phone number, whatsapp number, whatsapp phone, whatsapp phone number, home phone, work phone, other phone,
+    電話, 電話番号, 携帯, 携帯電話, 携帯電話番号, 携帯番号, 电话, 电话号码, 联系电话, 手机, 手机号, 手机号码, 移动电话, 電話號碼, 聯絡電話, 手機,
+    手機號碼, 行動電話, 전화, 전화번호, 휴대폰, 휴대폰번호, 휴대전화, 연락처, τηλέφωνο, κινητό, κινητό τηλέφωνο, طلفون, هاتف, رقم الهاتف,
+    الهاتف, جوال, الجوال, رقم الجوال, موبايل, טלפון, נייד, טלפון נייד, מספר טלפון`,
   ),
 );
 const refNames = toFolded("external ref, ref, external id, crm id, record id");
@@ -77,7 +80,9 @@ export function readIdName(name: string): ColumnName | undefined {
   const words = toWords(name);
   if (!phoneNames.has(folded) && !isPhone(words)) return undefined;
   const isWhatsApp = folded.startsWith("wa") || words.some((word) => whatsappWords.has(word));
-  const isMobile = /^(?:mobile|cell)/.test(folded) || words.some((word) => mobileWords.has(word));
+  const isMobile =
+    /^(?:mobile|cell|携帯|手机|手機|휴대|κινητ|جوال)/u.test(folded) ||
+    words.some((word) => mobileWords.has(word));
   return { kind: "phone", rank: isWhatsApp ? 0 : isMobile ? 1 : 2 };
 }
 

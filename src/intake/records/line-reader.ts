@@ -16,6 +16,8 @@ export interface ReaderOptions extends NumberOptions {
   /** The column or key of the numbers, and no other; undefined: those with known names. */
   readonly column: string | undefined;
   readonly refColumn: string | undefined;
+  /** Of the text, from `parseEncoding`; undefined: it is found out. */
+  readonly encoding: string | undefined;
   /** The sheet of a workbook; undefined: the first with a column of numbers. */
   readonly sheet: string | undefined;
   /** The reader's to fill in. */

@@ -46,6 +46,7 @@ export function createTableReader(delimiter: string, options: ReaderOptions): Li
 function chooseLayout(record: RawRecord, fields: string[] | undefined, options: ReaderOptions): TableLayout {
   if (fields !== undefined) {
     const layout = chooseColumns(fields, options);
+    options.reading.format = "CSV";
     noteLayout(fields, layout, options.reading);
     return layout;
   }

@@ -10,3 +10,13 @@ export type ClearStatus = Exclude<ContactStatus, "unknown" | "unreachable">;
 export function isClear(status: ContactStatus): status is ClearStatus {
   return status !== "unknown" && status !== "unreachable";
 }
+
+/** Each status in a few words for people. */
+export const statusMeanings: Record<ContactStatus, string> = {
+  present: "has an avatar",
+  absent: "not set, or no WhatsApp account",
+  hidden: "not shown to us: privacy, or not told",
+  invalid: "not a chat the provider accepts",
+  unreachable: "no clear answer after all attempts",
+  unknown: "never asked",
+};

@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** GREEN-API's `idInstance`: digits, e.g. `1101000001`. */
+/** GREEN-API's `idInstance`: digits, e.g. `1101000001`; 10 of them, and up to 12 since July 2026. */
 export type InstanceId = string & { readonly __brand: "InstanceId" };
 
 /** The simulator's instance: no real one has this id. It is never chosen, and never worked on, unless asked for. */

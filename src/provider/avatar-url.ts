@@ -19,7 +19,7 @@ const dataUriPattern = /^data:image\/[\w.+-]+(?:;[\w.+-]+=[\w.+-]+)*;base64,(?<p
 export function parseAvatarUrl(text: string): ToldAvatar | undefined {
   const payload = dataUriPattern.exec(text)?.groups?.["payload"]?.replace(/\s+/g, "");
   if (payload !== undefined)
-    return payload === "" ? undefined : { ...toDataAvatar(payload), url: text, base64: text };
+    return isRawImage(payload) ? { ...toDataAvatar(payload), url: text, base64: text } : undefined;
   if (isRawImage(text)) return parseBase64Avatar(text);
   const parsed = parseHttpUrl(text);
   if (parsed === undefined) return undefined;

@@ -13,9 +13,9 @@ export interface PictureRoute {
   readonly redirected: boolean;
 }
 
-const pictureTarget = /^(\/redirected)?((\/v\/t61\.24694-24\/[\d_]{1,60}_n\.jpg)(?:\?.*)?)$/;
+const pictureTarget = /^(?:(\/redirected)|\/elsewhere)?((\/v\/t61\.24694-24\/[\d_]{1,60}_n\.jpg)(?:\?.*)?)$/;
 
-/** Reads `GET /v/t61.24694-24/{digits}_n.jpg?…`, and the same with HEAD and below `/redirected`. */
+/** Reads `GET /v/t61.24694-24/{digits}_n.jpg?…`, and the same with HEAD and below `/redirected` or `/elsewhere`. */
 export function findPictureRoute(verb: string, requestPath: string): PictureRoute | undefined {
   if (verb !== "GET" && verb !== "HEAD") return undefined;
   const [, redirect, target, version] = pictureTarget.exec(requestPath) ?? [];

@@ -50,6 +50,7 @@ describe("an instance", () => {
       heldUntil: null,
       stateSeen: null,
       stateSeenAt: null,
+      remark: null,
     };
     expect(await keep(send("POST", "", wish(id)))).toEqual([201, added]);
     expect(answers[0]?.headers.location).toBe(`/v1/instances/${id}`);

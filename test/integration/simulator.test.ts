@@ -74,6 +74,9 @@ async function control(simulator: Simulator, order: string, body?: unknown): Pro
 const picture = expect.stringMatching(
   /^https:\/\/pps\.whatsapp\.net\/v\/t61\.24694-24\/[\d_]+_n\.jpg\?ccb=11-4&oh=[\w-]+&oe=[0-9A-F]{8}&_nc_sid=\w+/,
 ) as unknown;
+const elsewhere = expect.stringMatching(
+  /^https:\/\/pictures\.example\.net\/avatar\?of=[\w-]+&signature=[\d.]+$/,
+) as unknown;
 const fails = Symbol("no answer");
 
 function apiError(status: number, message: string | RegExp) {
@@ -123,6 +126,21 @@ const arrivals: Record<OutcomeName, object | typeof fails> = {
     available: true,
   }),
   "present-raw-base64": ok({ urlAvatar: expect.stringMatching(/^iVBOR/) as unknown, available: true }),
+  "svg-base64": ok({
+    urlAvatar: "",
+    base64Avatar: expect.stringMatching(/^PHN2Zy/) as unknown,
+    available: true,
+  }),
+  "svg-data-uri": ok({
+    urlAvatar: expect.stringMatching(/^data:image\/svg\+xml;base64,PHN2Zy/) as unknown,
+    available: true,
+  }),
+  "base64-null": ok({ urlAvatar: "undefined", base64Avatar: "null", available: true }),
+  "present-max": ok({
+    urlAvatar: expect.stringMatching(/^https:\/\/i\.oneme\.ru\/i\?fn=w_\d+&r=[\w-]+$/) as unknown,
+  }),
+  "present-elsewhere": ok({ urlAvatar: elsewhere }),
+  "present-elsewhere-fixed": ok({ urlAvatar: elsewhere }),
   "html-200": { status: 200, json: undefined, text: expect.stringMatching(/^<html>/) as unknown },
   "truncated-200": { status: 200, json: undefined, text: expect.stringMatching(/^{"urlAvatar"/) as unknown },
   "empty-200": { status: 200, text: "" },

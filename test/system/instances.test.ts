@@ -93,6 +93,17 @@ describe.each(listBackends())("instances with the queue in $name", (backend) => 
     expect(toAnswers(await stage.readContacts(id))).toEqual(toTruths(stage.simulator, id, makeChats(1)));
   });
 
+  test("an instance of the WhatsApp Business API is added, and said to have no avatars", async () => {
+    const id = "783500000112";
+    const added = await stage.run(["instance", "add", id, "--url", stage.simulator.url, "--token", "a"]);
+    expect(added).toMatchObject({ code: 0, stderr: "" });
+    const remark =
+      "is of the WhatsApp Business API, as its first digits 7835 tell: these instances have no avatars";
+    expect(added.stdout).toBe(`instance ${id} added\ninstance ${id} ${remark}\n`);
+    expect((await stage.run(["instance", "show", id])).stdout).toContain(`${id} ${remark}\n`);
+    await stage.run(["instance", "remove", id]);
+  });
+
   test.each([
     [["--token", "a", "--token-stdin"], "cannot go together"],
     [["--token", "two words"], '--token must be 1 to 128 letters, digits, "-" and "_"'],

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { statusMeanings } from "../../src/domain/contact-status.ts";
 import type { ResultRow } from "../../src/domain/views/result-row.ts";
 import { encodeGallery } from "../../src/results/gallery/encode-gallery.ts";
 import { noImage } from "../support/no-image.ts";
@@ -57,6 +58,7 @@ describe("a gallery", () => {
       pages: 2,
       pageSize: 1_000,
       counts: { present: 505, absent: 505 },
+      meanings: statusMeanings,
     });
     const rows = [readBlock(html, "rows-0"), readBlock(html, "rows-1")].flat() as string[][];
     const thumbs = [readBlock(html, "thumbs-0"), readBlock(html, "thumbs-1")].flat() as string[];

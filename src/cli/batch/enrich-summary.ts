@@ -1,7 +1,7 @@
 import type { BatchImages } from "../../domain/views/batch-images.ts";
 import type { BatchProgress } from "../../domain/views/batch-progress.ts";
 import type { InstanceView } from "../../domain/views/instance-view.ts";
-import { contactStatuses } from "../../domain/contact-status.ts";
+import { contactStatuses, statusMeanings } from "../../domain/contact-status.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { formatImages } from "./image-words.ts";
@@ -37,7 +37,7 @@ export function formatSummary(summary: Summary, context: SummaryContext): string
   const { batch, calls, tookMs, end, resultsPath, rejectsPath } = summary;
   const rows: [string, number, string][] = contactStatuses
     .filter((status) => batch.finished[status] > 0)
-    .map((status) => [status, batch.finished[status], meanings[status]]);
+    .map((status) => [status, batch.finished[status], statusMeanings[status]]);
   if (batch.pending > 0) rows.push(["pending", batch.pending, "still due"]);
   rows.push([
     "total",
@@ -63,15 +63,6 @@ function describeImages({ images, galleryPath, imageFolder }: Summary): string[]
   const files = imageFolder === undefined ? [] : [`pictures as files: ${imageFolder}`];
   return [...taken, ...files, ...gallery];
 }
-
-const meanings: Record<(typeof contactStatuses)[number], string> = {
-  present: "has an avatar",
-  absent: "has set none",
-  hidden: "not shown to us: privacy, or not told",
-  invalid: "not a chat the provider accepts",
-  unreachable: "no clear answer after all attempts",
-  unknown: "never asked",
-};
 
 function toNextSteps(command: string): string[] {
   return [

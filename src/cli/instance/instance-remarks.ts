@@ -1,4 +1,5 @@
 import { simulatedInstanceId } from "../../domain/instance-id.ts";
+import { findInstanceRemark } from "../../domain/instance-remark.ts";
 import type { InstanceStatus } from "../../domain/views/instance-status.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
 import { formatRate, formatMoment } from "../terminal/format.ts";
@@ -10,7 +11,8 @@ const simulatedRemark = "is the built-in simulator's, not GREEN-API's: only enri
 export function toRemarks(status: InstanceStatus): string[] {
   const { instanceId, state, heldReason, heldSince, heldUntil, throttledUntil } = status;
   if (instanceId === simulatedInstanceId) return [simulatedRemark];
-  const remarks: string[] = [];
+  const lasting = findInstanceRemark(instanceId);
+  const remarks = lasting === undefined ? [] : [lasting];
   if (state === "paused") remarks.push(`is paused: go on with avatars instance resume ${instanceId}`);
   if (state === "held" && heldReason !== undefined) {
     const { text, advice } = explainHold(heldReason);

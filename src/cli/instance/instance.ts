@@ -1,5 +1,6 @@
 import { explainHold } from "../../domain/trouble/hold.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
+import { findInstanceRemark } from "../../domain/instance-remark.ts";
 import { UserError } from "../../lib/errors.ts";
 import { parseApiUrl } from "./api-url.ts";
 import { askToken, checkToken, readTokenFromStdin } from "./ask-token.ts";
@@ -29,6 +30,8 @@ export async function addInstance(options: AddInstanceOptions, io: CommandIo): P
       app.operator,
     );
     writeLine(io.stdout, before ? `instance ${id} updated` : `instance ${id} added`);
+    const remark = findInstanceRemark(id, apiUrl);
+    if (remark !== undefined) writeLine(io.stdout, `instance ${id} ${remark}`);
     if (before?.state === "held") writeLine(io.stdout, `instance ${id} is held: it is tried again at once`);
   });
 }

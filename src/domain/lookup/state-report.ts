@@ -33,9 +33,9 @@ export type StateVerdict = "works" | "waits" | "needs-person" | "unknown";
 /** https://green-api.com/en/docs/api/account/GetStateInstance, in small letters. */
 const verdicts: ReadonlyMap<string, StateVerdict> = new Map([
   ["authorized", "works"],
-  // Sending is restricted; reading probably is not.
-  ["yellowcard", "works"],
+  // Sending is restricted; reading probably is not. `suspended` took the place of `yellowCard` in July 2026.
   ["suspended", "works"],
+  ["yellowcard", "works"],
   ["starting", "waits"],
   ["sleepmode", "waits"],
   ["notauthorized", "needs-person"],

@@ -27,12 +27,12 @@ export interface ContactView {
 
 /** The last good avatar. */
 export interface AvatarView {
-  /** The URL as the provider gave it; undefined: no picture is set. */
+  /** The URL as the provider gave it; undefined: there is no picture, or it came without a URL. */
   readonly url: string | undefined;
   readonly urlExpiresAt: Date | undefined;
   /** A mark that all URLs of one picture share; undefined: no picture is set. */
   readonly version: string | undefined;
-  /** The moment when the call that first saw this picture was sent, or that none is set. */
+  /** The moment when the call that first saw this picture was sent, or that there is none. */
   readonly changedAt: Date;
   /** The moment when the call that last saw it was sent. */
   readonly seenAt: Date;

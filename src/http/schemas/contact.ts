@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { imageFields, toImageFields } from "./image.ts";
 import type { AvatarChange, ContactView } from "../../domain/views/contact-view.ts";
-import { contactStatuses, type ContactStatus } from "../../domain/contact-status.ts";
+import { contactStatuses, statusMeanings, type ContactStatus } from "../../domain/contact-status.ts";
 import {
   chatIdInput,
   chatIdOutput,
@@ -28,14 +28,17 @@ export const contactSchema = z
     externalRef: externalRefOutput,
     status: z.enum(contactStatuses).meta({
       description:
-        "The last answer: `present`, `absent` (no picture set), `hidden` (by privacy settings), `invalid` (no chat that the provider accepts), `unreachable` (no clear answer after all attempts), `unknown` (no answer yet).",
+        "The last answer: `present`, `absent` (not set, or no WhatsApp account), `hidden` (by privacy settings), `invalid` (no chat that the provider accepts), `unreachable` (no clear answer after all attempts), `unknown` (no answer yet).",
     }),
     avatar: z
       .object({
-        url: z.string().nullable().meta({ description: "Null: no picture is set." }),
+        url: z.string().nullable().meta({
+          description:
+            "Null: there is no picture, or, while the status is `present`, the answer had the picture itself and no URL.",
+        }),
         urlExpiresAt: moment.nullable(),
         version: z.string().nullable().meta({ description: "The same for all URLs of one picture." }),
-        changedAt: moment.meta({ description: "When this picture was first seen, or that none is set." }),
+        changedAt: moment.meta({ description: "When this picture was first seen, or that there is none." }),
         seenAt: moment.meta({ description: "When it was last seen." }),
       })
       .nullable()
@@ -46,7 +49,15 @@ export const contactSchema = z
     ...imageFields,
     missing: z
       .object({
-        reason: z.enum(["not-asked", "no-picture", "hidden", "no-such-chat", "no-answer", "url-expired"]),
+        reason: z.enum([
+          "not-asked",
+          "no-picture",
+          "hidden",
+          "no-such-chat",
+          "no-answer",
+          "url-expired",
+          "not-kept",
+        ]),
         detail: z.string(),
       })
       .nullable()
@@ -141,15 +152,16 @@ type MissingReason = NonNullable<z.output<typeof contactSchema>["missing"]>["rea
 
 const missingDetails: Record<MissingReason, string> = {
   "not-asked": "it has not been asked for yet",
-  "no-picture": "no picture is set",
+  "no-picture": statusMeanings.absent,
   hidden: "its privacy settings hide it from this account",
   "no-such-chat": "the provider does not accept it as a chat",
   "no-answer": "there was no clear answer after all attempts",
   "url-expired": "its URL has expired; a refresh gives a new one",
+  "not-kept": "the provider gave the picture without a URL, and no image of it is kept (yet)",
 };
 
 const missingByStatus: Record<ContactStatus, MissingReason> = {
-  present: "url-expired",
+  present: "not-kept",
   absent: "no-picture",
   hidden: "hidden",
   invalid: "no-such-chat",

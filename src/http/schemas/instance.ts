@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { InstanceView } from "../../domain/views/instance-view.ts";
+import { findInstanceRemark } from "../../domain/instance-remark.ts";
 import { simulatedInstanceId } from "../../domain/instance-id.ts";
 import { instanceTokenForm } from "../../domain/instance-token.ts";
 import { parseApiUrl } from "../../lib/api-url.ts";
@@ -96,6 +97,10 @@ export const instanceSchema = z
     heldUntil: moment.nullable().meta({ description: "When it is tried next." }),
     stateSeen: z.string().nullable().meta({ description: "What getStateInstance said last." }),
     stateSeenAt: moment.nullable(),
+    remark: z.string().nullable().meta({
+      description:
+        "What is to be known of it before contacts are given to it, e.g. that an instance of the WhatsApp Business API (7835…) has no avatars.",
+    }),
   })
   .meta({ id: "Instance" });
 
@@ -123,5 +128,6 @@ export function toInstance(instance: InstanceView): z.output<typeof instanceSche
     heldUntil: orNull(instance.heldUntil),
     stateSeen: orNull(instance.stateSeen),
     stateSeenAt: orNull(instance.stateSeenAt),
+    remark: orNull(findInstanceRemark(instance.id, instance.apiUrl)),
   };
 }

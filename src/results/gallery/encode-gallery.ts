@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
-import { contactStatuses, type ContactStatus } from "../../domain/contact-status.ts";
+import { contactStatuses, statusMeanings, type ContactStatus } from "../../domain/contact-status.ts";
 import type { ResultRow } from "../../domain/views/result-row.ts";
 import { gallerySource } from "./gallery-script.ts";
 import { galleryStyle } from "./gallery-style.ts";
@@ -60,7 +60,8 @@ async function* writeGallery({ title, rows, readThumbnail, now }: GalleryPorts):
     const count = counts.get(status);
     return count === undefined ? [] : [[status, count] as const];
   });
-  yield toBlock("facts", { pages, pageSize, counts: Object.fromEntries(inOrder) });
+  const counted = Object.fromEntries(inOrder);
+  yield toBlock("facts", { pages, pageSize, counts: counted, meanings: statusMeanings });
   yield `<script>${gallerySource}</script>\n</html>\n`;
 }
 

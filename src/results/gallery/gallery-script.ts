@@ -7,7 +7,7 @@ export const gallerySource = `
 (() => {
   const byId = (id) => document.getElementById(id);
   const read = (id) => JSON.parse(byId(id).textContent);
-  const { pages, pageSize, counts } = read("facts");
+  const { pages, pageSize, counts, meanings } = read("facts");
   const rowsOf = [];
   const thumbs = new Map();
   const state = { status: "", text: "", page: 0 };
@@ -74,7 +74,7 @@ export const gallerySource = `
     name.dir = "auto";
     if (ref) add(card, "span", "chat", toNumber(chatId)).title = chatId;
     const told = isOld && thumb !== "" ? status + ", an earlier picture" : status;
-    add(card, "span", "status", told).title = checkedAt === "" ? "never asked" : "asked " + checkedAt;
+    add(card, "span", "status", told).title = meanings[status] + (checkedAt === "" ? "" : "; asked " + checkedAt);
     return card;
   }
   function draw() {
@@ -98,6 +98,7 @@ export const gallerySource = `
     button.type = "button";
     button.dataset.status = status;
     button.textContent = text;
+    button.title = meanings[status] ?? "all contacts";
     const number = document.createElement("b");
     number.textContent = count.toLocaleString("en");
     button.append(number);

@@ -2,6 +2,7 @@ import type { Call, OutcomeSpec } from "./outcome-spec.ts";
 import { toHtml, toJson, toText } from "./reply.ts";
 
 const hourMs = 3_600_000;
+const svgBase64 = Buffer.from('<svg xmlns="http://www.w3.org/2000/svg"/>').toString("base64");
 
 /** Everything the API says with HTTP 200. */
 export const answeredOutcomes = {
@@ -13,7 +14,7 @@ export const answeredOutcomes = {
   },
   absent: {
     digits: "990002",
-    means: "no picture set",
+    means: "not set, or no WhatsApp account",
     clear: "absent",
     respond: () => toJson({ urlAvatar: "", available: true }),
   },
@@ -90,6 +91,12 @@ export const answeredOutcomes = {
     clear: "hidden",
     respond: () => toJson({ available: false }),
   },
+  "base64-null": {
+    digits: "990024",
+    means: "no picture, with words in the place of both",
+    clear: "absent",
+    respond: () => toJson({ urlAvatar: "undefined", base64Avatar: "null", available: true }),
+  },
   "present-2020": {
     digits: "990030",
     means: "a picture, in the shape of 2020",
@@ -144,6 +151,16 @@ export const answeredOutcomes = {
     clear: "present",
     inline: true,
     respond: (call) => toJson({ urlAvatar: call.avatar.draw().base64, available: true }),
+  },
+  "svg-base64": {
+    digits: "990038",
+    means: "an SVG in `base64Avatar`, with an empty URL",
+    respond: () => toJson({ urlAvatar: "", base64Avatar: svgBase64, available: true }),
+  },
+  "svg-data-uri": {
+    digits: "990039",
+    means: "an SVG as a `data:` URI",
+    respond: () => toJson({ urlAvatar: `data:image/svg+xml;base64,${svgBase64}`, available: true }),
   },
   "html-200": {
     digits: "990040",

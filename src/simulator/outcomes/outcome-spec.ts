@@ -18,6 +18,10 @@ export interface Avatar {
   readonly lifetimeMs: () => number;
   /** `expiresAtMs` is undefined for a URL without an end. */
   readonly toUrl: (expiresAtMs: number | undefined) => string;
+  /** Its path at WhatsApp's CDN: the same as long as the picture is. */
+  readonly path: string;
+  /** A URL that is not of WhatsApp's form. `random` makes its signature. */
+  readonly toUrlElsewhere: (random: Random) => string;
   /** Its file. */
   readonly draw: () => { readonly type: string; readonly base64: string };
 }
@@ -32,7 +36,7 @@ export interface OutcomeSpec {
   readonly means: string;
   /** What a caller must conclude; undefined where the outcome says nothing for sure of the chat. */
   readonly clear?: ClearKind;
-  /** The answer has the picture itself, and no URL of it. */
+  /** The answer has the picture itself, or a URL whose path does not tell it. */
   readonly inline?: true;
   readonly respond: (call: Call) => Reply;
 }

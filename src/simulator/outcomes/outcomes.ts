@@ -1,5 +1,6 @@
 import { answeredOutcomes } from "./answered-outcomes.ts";
 import { brokenOutcomes } from "./broken-outcomes.ts";
+import { elsewhereOutcomes } from "./elsewhere-outcomes.ts";
 import type { OutcomeSpec } from "./outcome-spec.ts";
 import { refusedOutcomes } from "./refused-outcomes.ts";
 
@@ -34,9 +35,12 @@ import { refusedOutcomes } from "./refused-outcomes.ts";
  * | 990041 | truncated-200 | 990090 | connection-reset |
  * | 990042 | empty-200 | 990091 | connection-cut |
  * | 990036 | present-base64 | 990092 | stall |
- * | 990037 | present-raw-base64 | | |
+ * | 990037 | present-raw-base64 | 990050 | present-max |
+ * | 990038 | svg-base64 | 990051 | present-elsewhere |
+ * | 990039 | svg-data-uri | 990052 | present-elsewhere-fixed |
+ * | 990024 | base64-null | | |
  */
-const outcomes = { ...answeredOutcomes, ...refusedOutcomes, ...brokenOutcomes };
+const outcomes = { ...answeredOutcomes, ...elsewhereOutcomes, ...refusedOutcomes, ...brokenOutcomes };
 
 export type OutcomeName = keyof typeof outcomes;
 

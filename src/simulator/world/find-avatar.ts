@@ -20,7 +20,15 @@ export function findAvatar(
   const lifetimeMs = () => world.pictures.tuning.urlLifetimeMs ?? drawLifetimeMs(random);
   if (origin === undefined) {
     const toUrl = (expiresAtMs: number | undefined) => toAvatarUrl(path, expiresAtMs, random);
-    return { lifetimeMs, toUrl, draw: () => ({ type: "image/png", base64: pixelBase64 }) };
+    const toUrlElsewhere = (signing: Random) =>
+      `https://pictures.example.net/avatar?of=${Buffer.from(chat.chatId).toString("base64url")}&signature=${signing()}`;
+    return {
+      lifetimeMs,
+      path,
+      toUrl,
+      toUrlElsewhere,
+      draw: () => ({ type: "image/png", base64: pixelBase64 }),
+    };
   }
   const draw = () => {
     const { type, bytes } = drawPictureAt(world, painter, path);
@@ -30,5 +38,10 @@ export function findAvatar(
     world.pictures.book.name(path, chat.chatId);
     return toSignedUrl({ origin, path, expiresAtMs, seed: world.seed }, random);
   };
-  return { lifetimeMs, toUrl, draw };
+  const toUrlElsewhere = (signing: Random) => {
+    world.pictures.book.name(path, chat.chatId);
+    const parts = { origin: `${origin}/elsewhere`, path, expiresAtMs: undefined, seed: world.seed };
+    return toSignedUrl(parts, signing);
+  };
+  return { lifetimeMs, path, toUrl, toUrlElsewhere, draw };
 }

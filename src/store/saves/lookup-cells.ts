@@ -56,6 +56,7 @@ export function toLookupCells(record: LookupRecord, keepsImages: boolean): Looku
   const answer = decision.kind === "answer" ? decision : undefined;
   const error = decision.kind === "answer" ? decision.note : decision.error;
   const seen = toSeenCells(answer?.avatar, keepsImages);
+  const remark = seen.isDropped ? droppedImage : error && toStorableText(error);
   const next = toRefreshCells(record.refresh);
   return {
     contact_id: record.contactId,
@@ -64,7 +65,7 @@ export function toLookupCells(record: LookupRecord, keepsImages: boolean): Looku
     asked_at_ms: record.askedAtMs,
     kind: decision.kind,
     status: answer?.status,
-    error: error && toStorableText(error),
+    error: remark,
     due_in_ms: decision.kind === "retry" ? decision.dueInMs : undefined,
     avatar: answer?.avatar.kind,
     url: seen.url,
@@ -76,7 +77,10 @@ export function toLookupCells(record: LookupRecord, keepsImages: boolean): Looku
   };
 }
 
-const notSeen = { url: undefined, urlExpiresAtMs: undefined, version: undefined };
+const droppedImage =
+  "the answer had the picture and no URL, and AVATARS_IMAGES is off: nothing of it is kept";
+
+const notSeen = { url: undefined, urlExpiresAtMs: undefined, version: undefined, isDropped: false };
 
 function toSeenCells(avatar: AvatarFinding | undefined, keepsImages: boolean) {
   if (avatar?.kind !== "seen") return notSeen;
@@ -87,6 +91,7 @@ function toSeenCells(avatar: AvatarFinding | undefined, keepsImages: boolean) {
     url: isKept ? undefined : toStorableText(url),
     urlExpiresAtMs: urlExpiresAt?.getTime(),
     version: toStorableText(version),
+    isDropped: !url && !keepsImages,
   };
 }
 

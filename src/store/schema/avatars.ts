@@ -14,7 +14,7 @@ export const avatars = avatarsSchema.table(
   "avatars",
   {
     contactId: bigint("contact_id", { mode: "number" }).primaryKey(),
-    /** Null: no picture is set, or it was told without a URL. */
+    /** Null: there is no picture (not set, or no WhatsApp account), or it was told without a URL. */
     url: text(),
     urlExpiresAt: moment("url_expires_at"),
     /** A mark of the picture, the same for all its URLs. Null: no picture is set. */
@@ -35,7 +35,7 @@ export const avatars = avatarsSchema.table(
      */
     isUntold: boolean("is_untold").notNull().default(false),
     toldVersion: text("told_version"),
-    /** The image that is shown. Null: none was taken, or no picture is set. */
+    /** The image that is shown. Null: none was taken, or there is no picture. */
     imageSha256: bytes("image_sha256").references(() => images.sha256),
     /** The version that it was taken of. Another one than `version`: the shown image is an older one. */
     imageVersion: text("image_version"),

@@ -26,7 +26,7 @@ export type ChatOutcome =
       readonly base64?: string | undefined;
       /** The `oe` parameter (hex UNIX seconds); undefined where the URL carries none. May lie in the past. */
       readonly urlExpiresAt: Date | undefined;
-      /** The same for two URLs of one picture: origin-free CDN path without the query; without a URL a hash of the data. */
+      /** The same for two URLs of one picture, where URLs tell it: avatar-version.ts. */
       readonly version: string;
     }
   | { readonly kind: "absent"; readonly scope: "chat" }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { unknownVersionPrefix } from "../domain/avatar-version.ts";
 import { parseHttpUrl } from "../outbound/http-url.ts";
 
 /** An avatar as an answer tells it, and what its URL says about itself. */
@@ -9,7 +10,7 @@ export interface ToldAvatar {
   readonly base64?: string | undefined;
   /** From `oe`, which is hex UNIX seconds (seen in samples and in mautrix/whatsapp, `userinfo.go`). */
   readonly urlExpiresAt: Date | undefined;
-  /** The CDN path without the query: the rest (`oh`, `oe`, `_nc_*`) differs at every answer. Data: its hash. */
+  /** A mark of the picture, as far as the URL tells it: domain/avatar-version.ts. */
   readonly version: string;
 }
 
@@ -27,8 +28,22 @@ export function parseAvatarUrl(text: string): ToldAvatar | undefined {
     url: text,
     base64: undefined,
     urlExpiresAt: parseExpiry(findExpiry(parsed)),
-    version: parsed.pathname,
+    version: toUrlVersion(text, parsed),
   };
+}
+
+/** Hosts of WhatsApp's CDN. Its paths are known elsewhere, too: of a proxy before it, and of the simulator. */
+const cdnHost = /(?:^|\.)(?:whatsapp\.net|fbcdn\.net)$/;
+const cdnPath = /^\/v\/t\d{1,6}\.\d{1,8}-\d{1,4}\//;
+/** https://green-api.com/v3/docs/api/service/GetAvatar: one path for all pictures. */
+const maxHost = /(?:^|\.)oneme\.ru$/;
+
+/** See domain/avatar-version.ts. */
+function toUrlVersion(text: string, { hostname, pathname, search }: URL): string {
+  if (cdnHost.test(hostname) || cdnPath.test(pathname)) return pathname;
+  const identity = maxHost.test(hostname) ? /[?&]r=([^&]+)/.exec(search)?.[1] : undefined;
+  if (identity !== undefined) return `${pathname}?r=${identity}`;
+  return unknownVersionPrefix + createHash("sha256").update(text).digest("hex");
 }
 
 /** The value of `oe`. A query without escapes, as nearly all are, is not worth an object for each of its parts. */

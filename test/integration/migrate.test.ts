@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, inject, test } from "vitest";
+import { parseAvatarUrl } from "../../src/provider/avatar-url.ts";
 import { openDatabase, type Database } from "../../src/store/postgres/database.ts";
 import { assertMigrated, migrateLedger } from "../../src/store/postgres/migrate.ts";
 import { runAsAdmin } from "../support/run-as-admin.ts";
@@ -112,6 +113,50 @@ test("an upgrade names what a batch under removal and a stream that was cut off 
   expect(keys).toEqual([
     { key: "done", kind: "answered" },
     { key: "open", kind: "cut-off" },
+  ]);
+});
+
+test("an upgrade gives each avatar the version of the next answer, so that none of them is told as a change", async () => {
+  const { pool } = database;
+  const path = "/v/t61.24694-24/328905012_7301_n.jpg";
+  const urls = [
+    `https://pps.whatsapp.net${path}?oe=66041D5F`,
+    `https://MEDIA.cdn.whatsapp.net:443${path}`,
+    `http://127.0.0.1:40123${path}?oh=1`,
+    "https://i.oneme.ru/i?fn=w_1&r=BTGBPUwt&x=1#r=2",
+    "https://i.oneme.ru/i?er=1",
+    "https://cdn.test/i?r=BTGBPUwt",
+    "https://cdn.test/ü.jpg",
+    "https://notwhatsapp.net/a.jpg",
+  ];
+  await migrateUpTo("0012_audit");
+  await pool.query("insert into avatars.instances (id, api_url, sealed_token) values ('1', 'u', 't')");
+  await pool.query(
+    `with added as (
+       insert into avatars.contacts (instance_id, chat_id, external_ref)
+       select '1', 79000000000 + n || '@c.us', url from unnest($1::text[]) with ordinality u (url, n)
+       returning id, external_ref)
+     insert into avatars.avatars (contact_id, url, version, changed_at, seen_at)
+     select id, external_ref, $2, now(), now() from added`,
+    [urls, path],
+  );
+  await pool.query(`
+    insert into avatars.contacts (instance_id, chat_id) values ('1', '79110000001@c.us'), ('1', '79110000002@c.us');
+    insert into avatars.avatars (contact_id, version, changed_at, seen_at)
+    select id, case chat_id when '79110000001@c.us' then 'sha256:00' end, now(), now()
+    from avatars.contacts where external_ref is null`);
+  const countChanges = async () =>
+    (await pool.query("select count(*)::int as changes from avatars.avatar_changes")).rows;
+  const before = await countChanges();
+  await migrateLedger(pool);
+  expect(await countChanges()).toEqual(before);
+  const { rows } = await pool.query<{ url: string | null; version: string | null }>(
+    "select url, version from avatars.avatars order by contact_id",
+  );
+  expect(rows).toEqual([
+    ...urls.map((url) => ({ url, version: parseAvatarUrl(url)?.version })),
+    { url: null, version: "sha256:00" },
+    { url: null, version: null },
   ]);
 });
 

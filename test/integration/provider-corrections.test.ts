@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openApiStage, type ApiStage } from "../support/api-stage.ts";
+import type { OutcomeName } from "../../src/simulator/outcomes/outcomes.ts";
 import { eventually } from "../support/eventually.ts";
 import { parseCsv } from "../support/stage.ts";
 
@@ -12,9 +13,10 @@ interface Contact {
   readonly missing: { readonly reason: string; readonly detail: string } | null;
   readonly imageSha256: string | null;
   readonly lastError: string | null;
+  readonly attempts: number;
 }
 
-const notPresent = { status: "present", avatar: { url: null } };
+const withoutUrl = { status: "present", avatar: { url: null } };
 const toPath = (chatId: string) => `/v1/instances/${instanceId}/contacts/${chatId}`;
 
 async function refresh(stage: ApiStage, digits: string): Promise<Contact> {
@@ -24,11 +26,23 @@ async function refresh(stage: ApiStage, digits: string): Promise<Contact> {
   return answer.json() as unknown as Contact;
 }
 
+/** The versions that the feed tells of a contact, e.g. `>/a`: there was none before. */
+async function readChanges(stage: ApiStage, chatId: string): Promise<string[]> {
+  const { items } = (await stage.call(`${toPath(chatId)}/history`)).json();
+  return (items as { from: string | null; to: string | null }[])
+    .map(({ from, to }) => `${from ?? ""}>${to ?? ""}`)
+    .toReversed();
+}
+
+/** The contact's answers from now on. */
+const script = (stage: ApiStage, chatId: string, answer: OutcomeName) =>
+  stage.simulator.script({ chatId, answers: [answer], times: "forever" });
+
 describe("without images", () => {
   let stage: ApiStage;
 
   beforeAll(async () => {
-    stage = await openApiStage({ env: { AVATARS_MAX_ATTEMPTS: "1" } });
+    stage = await openApiStage();
     await stage.addInstance(instanceId);
     // Restricted in what it sends: it can still read.
     stage.simulator.setState(instanceId, "suspended");
@@ -50,7 +64,7 @@ describe("without images", () => {
     ["an image in the place of the URL", "990037"],
   ])("%s is present, and why nothing is shown is told", async (_, digits) => {
     const contact = await refresh(stage, digits);
-    expect(contact).toMatchObject({ ...notPresent, missing: { reason: "not-kept" }, imageSha256: null });
+    expect(contact).toMatchObject({ ...withoutUrl, missing: { reason: "not-kept" }, imageSha256: null });
     expect(contact.avatar?.version).toMatch(/^sha256:/);
     expect(contact.lastError).toContain("AVATARS_IMAGES is off");
   });
@@ -73,7 +87,8 @@ describe("without images", () => {
     for (const digits of ["990038", "990039"]) {
       await eventually(async () => {
         const contact = (await stage.call(toPath(`79001${digits}@c.us`))).json() as unknown as Contact;
-        expect(contact).toMatchObject({ status: "unreachable", avatar: null });
+        expect(contact).toMatchObject({ status: "unknown", avatar: null });
+        expect(contact.attempts).toBeGreaterThan(0);
         expect(contact.lastError).toContain("not understood");
       });
     }
@@ -97,6 +112,45 @@ describe("without images", () => {
     expect(row?.["last_error"]).toContain("no URL");
   });
 
+  test("a picture of MAX changes with its r, and with nothing else in its URL", async () => {
+    const digits = "100001";
+    const chatId = `79001${digits}@c.us`;
+    script(stage, chatId, "present-max");
+    const first = await refresh(stage, digits);
+    const again = await refresh(stage, digits);
+    expect(again.avatar?.url).not.toBe(first.avatar?.url);
+    expect(again.avatar?.version).toMatch(/^\/i\?r=/);
+    const before = `>${first.avatar?.version}`;
+    expect(await readChanges(stage, chatId)).toEqual([before]);
+    stage.simulator.setTruth({ chatId, picture: 1 });
+    const changed = await refresh(stage, digits);
+    expect(await readChanges(stage, chatId)).toEqual([
+      before,
+      `${first.avatar?.version}>${changed.avatar?.version}`,
+    ]);
+  });
+
+  test("whether a picture of an unknown host changes is unknown, and no change is invented", async () => {
+    const digits = "100002";
+    const chatId = `79001${digits}@c.us`;
+    script(stage, chatId, "present-elsewhere");
+    const first = await refresh(stage, digits);
+    const again = await refresh(stage, digits);
+    expect([first.avatar?.version, again.avatar?.version]).toEqual([null, null]);
+    expect(again.avatar?.url).not.toBe(first.avatar?.url);
+    expect(await readChanges(stage, chatId)).toEqual([">unknown"]);
+    script(stage, chatId, "present");
+    const known = (await refresh(stage, digits)).avatar?.version;
+    script(stage, chatId, "present-elsewhere");
+    await refresh(stage, digits);
+    stage.simulator.setTruth({ chatId, picture: 1 });
+    script(stage, chatId, "present");
+    const changed = (await refresh(stage, digits)).avatar?.version;
+    script(stage, chatId, "absent");
+    await refresh(stage, digits);
+    expect(await readChanges(stage, chatId)).toEqual([">unknown", `${known}>${changed}`, `${changed}>`]);
+  });
+
   test.each([
     ["783500000112", "https://7835.api.greenapi.com", "WhatsApp Business API"],
     ["310000000112", "https://3100.api.green-api.com/v3", "MAX"],
@@ -117,11 +171,39 @@ describe("with images", () => {
   });
   afterAll(() => stage.close());
 
+  test.each([
+    ["present-elsewhere", "100001"],
+    ["present-elsewhere-fixed", "100002"],
+  ] as const)("%s: the bytes of a picture tell whether it changes", async (outcome, digits) => {
+    const chatId = `79001${digits}@c.us`;
+    stage.simulator.setTruth({ chatId, kind: "present" });
+    script(stage, chatId, outcome);
+    const showsPicture = async () => {
+      const sha256 = stage.simulator.picture(instanceId, chatId)?.sha256 ?? "";
+      await eventually(async () => {
+        const contact = (await stage.call(toPath(chatId))).json();
+        expect(contact).toMatchObject({ imageSha256: sha256, avatar: { version: `sha256:${sha256}` } });
+      });
+      return `sha256:${sha256}`;
+    };
+    const countTaken = () =>
+      stage.simulator.countPictures({ chatId }).reduce((sum, { served }) => sum + served, 0);
+    await refresh(stage, digits);
+    const first = await showsPicture();
+    await refresh(stage, digits);
+    await eventually(() => expect(countTaken()).toBe(2));
+    stage.simulator.setTruth({ chatId, picture: 1, address: 0 });
+    await refresh(stage, digits);
+    const second = await showsPicture();
+    expect(second).not.toBe(first);
+    expect(await readChanges(stage, chatId)).toEqual([`>${first}`, `${first}>${second}`]);
+  });
+
   test.each(["990033", "990036", "990037"])(
     "a picture that came without a URL (…%s) is shown",
     async (digits) => {
       const contact = await refresh(stage, digits);
-      expect(contact).toMatchObject({ ...notPresent, lastError: null });
+      expect(contact).toMatchObject({ ...withoutUrl, lastError: null });
       await eventually(async () => {
         const shown = (await stage.call(toPath(`79001${digits}@c.us`))).json();
         expect(shown).toMatchObject({ imageSha256: expect.any(String), missing: null });

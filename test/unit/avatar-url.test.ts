@@ -1,5 +1,5 @@
-import { expect, test } from "vitest";
-
+import { describe, expect, test } from "vitest";
+import { isUnknown } from "../../src/domain/avatar-version.ts";
 import { parseAvatarUrl } from "../../src/provider/avatar-url.ts";
 
 const path = "/v/t61.24694-24/328905012_7301_n.jpg";
@@ -35,10 +35,40 @@ test.each([
 });
 
 test("without oe there is no expiry", () => {
-  expect(parseAvatarUrl("http://cdn.test/a.jpg")).toEqual({
-    url: "http://cdn.test/a.jpg",
+  expect(parseAvatarUrl("http://pps.whatsapp.net/a.jpg")).toEqual({
+    url: "http://pps.whatsapp.net/a.jpg",
     urlExpiresAt: undefined,
     version: "/a.jpg",
+  });
+});
+
+const toVersion = (url: string) => parseAvatarUrl(url)?.version;
+
+describe("the version of a URL", () => {
+  test.each([
+    ["of WhatsApp", `https://mmg.whatsapp.net${path}?oh=1`],
+    ["of a proxy before its CDN", `http://127.0.0.1:40123${path}?oh=1`],
+  ])("%s is its path", (_, url) => {
+    expect(toVersion(url)).toBe(path);
+  });
+
+  test("of MAX is its r, whatever else is asked for", () => {
+    const versions = ["r=BTGBPUwt&fn=w_320", "fn=w_640&r=BTGBPUwt", "r=other", ""].map((query) =>
+      toVersion(`https://i.oneme.ru/i?${query}`),
+    );
+    expect(versions.slice(0, 3)).toEqual(["/i?r=BTGBPUwt", "/i?r=BTGBPUwt", "/i?r=other"]);
+    expect(isUnknown(versions[3] ?? "")).toBe(true);
+  });
+
+  test.each([
+    "https://cdn.test/a.jpg",
+    "https://cdn.test/i?r=BTGBPUwt",
+    "https://whatsapp.net.cdn.test/a.jpg",
+    "https://notwhatsapp.net/a.jpg",
+    `https://cdn.test/?u=https://pps.whatsapp.net${path}`,
+  ])("%s says nothing of the picture", (url) => {
+    expect(isUnknown(toVersion(url) ?? "")).toBe(true);
+    expect(toVersion(`${url}#other`)).not.toBe(toVersion(url));
   });
 });
 
@@ -74,7 +104,7 @@ test.each([
 test("a URL whose host is longer than any name is none, and is not read", () => {
   expect(parseAvatarUrl(`https://${"七".repeat(301)}/a.jpg`)).toBeUndefined();
   expect(parseAvatarUrl(`https:///${"七".repeat(301)}/a.jpg`)).toBeUndefined();
-  expect(parseAvatarUrl(`https://cdn.test/${"七".repeat(301)}.jpg`)).toHaveProperty(
+  expect(parseAvatarUrl(`https://pps.whatsapp.net/${"七".repeat(301)}.jpg`)).toHaveProperty(
     "version",
     `/${encodeURIComponent("七".repeat(301))}.jpg`,
   );

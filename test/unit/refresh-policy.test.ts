@@ -94,6 +94,32 @@ test("contacts that were asked together are due evenly over a tenth of their int
   expect(Math.max(...hours.values())).toBeLessThan(520);
 });
 
+describe("a version that says nothing of the picture", () => {
+  const watched = {
+    firstSeenAt: new Date(askedAt.getTime() - 300 * dayMs),
+    changes: 0,
+    status: "present",
+  } as const;
+  const planned = (past: Partial<ContactPast>, version: string) =>
+    daysUntil(
+      planRefresh(toContact(0, { ...watched, ...past }), present(undefined, version), askedAt, withoutUrls),
+    );
+
+  test("is no evidence that the avatar never changes, nor that it always does", () => {
+    expect(planned({ version: "url:a" }, "url:a")).toBeCloseTo(7, 1);
+    expect(planned({ version: "url:a", changes: 40 }, "url:b")).toBeCloseTo(7, 1);
+  });
+
+  test("leaves it to images, where they are kept", () => {
+    expect(planned({ version: "sha256:aa" }, "url:b")).toBeCloseTo(planned({ version: "/v1" }, "/v1"), 5);
+    expect(planned({ version: "sha256:aa", changes: 40 }, "url:b")).toBeLessThan(7);
+  });
+
+  test("is another avatar than none", () => {
+    expect(planned({ version: undefined }, "url:b")).toBeCloseTo(planned({ version: undefined }, "/v1"), 5);
+  });
+});
+
 test("the same contact has the same moment each time", () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 2 ** 40 }), (contactId) => {

@@ -17,7 +17,7 @@ export interface ContactPast {
   readonly firstSeenAt: Date | undefined;
   /** How many of the answers since then differed from the one before. */
   readonly changes: number;
-  /** The avatar that was seen last; undefined: none is set, or none was ever seen. */
+  /** The avatar that was seen last, by its version or image (avatar-version.ts); undefined: there was none, or none was ever seen. */
   readonly version: string | undefined;
   /** What its last refresh was worth (refresh-step.ts); undefined: it had none. */
   readonly refreshStep: number | undefined;

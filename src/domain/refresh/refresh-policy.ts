@@ -1,9 +1,10 @@
 import type { ChatId } from "../chat-id.ts";
-import type { DueContact } from "../lookup/due-contact.ts";
-import type { ContactDecision } from "../lookup/decide.ts";
+import type { ContactPast, DueContact } from "../lookup/due-contact.ts";
+import type { AvatarFinding, ContactDecision } from "../lookup/decide.ts";
 import type { ContactStatus } from "../contact-status.ts";
+import { isUnknown } from "../avatar-version.ts";
 import { expiringUrlStep, toIntervalMs, toStep } from "./refresh-step.ts";
-import { habitFactor } from "./habit-factor.ts";
+import { habitFactor, type RefreshHabits } from "./habit-factor.ts";
 
 /** When contacts that rest are asked again, by what is known of them. All in ms; undefined: not unless it is asked for. */
 export interface RefreshIntervals {
@@ -98,13 +99,24 @@ function planByAge(
   baseMs: number,
   policy: RefreshPolicy,
 ): Refresh {
-  const version = avatar.kind === "seen" ? avatar.version : undefined;
-  const hasChanged = avatar.kind !== "keep" && past.firstSeenAt !== undefined && version !== past.version;
-  const watchedMs = past.firstSeenAt === undefined ? 0 : askedAt.getTime() - past.firstSeenAt.getTime();
-  const factor = habitFactor({ watchedMs, changes: past.changes + (hasChanged ? 1 : 0) });
+  const factor = habitFactor(toHabits(past, avatar, askedAt));
   const soonestMs = Math.min(policy.soonestMs, baseMs);
   const latestMs = Math.max(policy.latestMs, baseMs);
   return planIn(contactId, Math.min(latestMs, Math.max(soonestMs, baseMs * factor)), askedAt);
+}
+
+/** What is known of how often the avatar changes, with this answer. */
+function toHabits(past: ContactPast, avatar: AvatarFinding, askedAt: Date): RefreshHabits {
+  const { firstSeenAt, changes } = past;
+  if (firstSeenAt === undefined) return { watchedMs: 0, changes };
+  const watchedMs = askedAt.getTime() - firstSeenAt.getTime();
+  if (avatar.kind === "keep") return { watchedMs, changes };
+  const version = avatar.kind === "seen" ? avatar.version : undefined;
+  const isTold = [version, past.version].every((one) => one === undefined || !isUnknown(one));
+  if (isTold || version === undefined || past.version === undefined)
+    return { watchedMs, changes: changes + (version === past.version ? 0 : 1) };
+  // A version that says nothing is no evidence, neither of a change nor of none. Images are, and their changes are counted.
+  return isUnknown(past.version) ? { watchedMs: 0, changes: 0 } : { watchedMs, changes };
 }
 
 function planIn(contactId: number, intervalMs: number, askedAt: Date): Refresh {

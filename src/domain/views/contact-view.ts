@@ -30,7 +30,7 @@ export interface AvatarView {
   /** The URL as the provider gave it; undefined: there is no picture, or it came without a URL. */
   readonly url: string | undefined;
   readonly urlExpiresAt: Date | undefined;
-  /** A mark that all URLs of one picture share; undefined: no picture is set. */
+  /** A mark that all URLs of one picture share; undefined: there is no picture, or its host tells none from another. */
   readonly version: string | undefined;
   /** The moment when the call that first saw this picture was sent, or that there is none. */
   readonly changedAt: Date;

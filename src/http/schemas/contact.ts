@@ -37,7 +37,10 @@ export const contactSchema = z
             "Null: there is no picture, or, while the status is `present`, the answer had the picture itself and no URL.",
         }),
         urlExpiresAt: moment.nullable(),
-        version: z.string().nullable().meta({ description: "The same for all URLs of one picture." }),
+        version: z.string().nullable().meta({
+          description:
+            "The same for all URLs of one picture. Null: there is no picture, or, beside a `url`, its host tells none from another and no image of it is kept: whether it changes is unknown.",
+        }),
         changedAt: moment.meta({ description: "When this picture was first seen, or that there is none." }),
         seenAt: moment.meta({ description: "When it was last seen." }),
       })
@@ -122,8 +125,14 @@ export const changeSchema = z
     instanceId: instanceIdOutput,
     chatId: chatIdOutput,
     externalRef: externalRefOutput,
-    from: z.string().nullable().meta({ description: "The version before; null: no picture, or none known." }),
-    to: z.string().nullable().meta({ description: "The version since; null: no picture." }),
+    from: z.string().nullable().meta({
+      description:
+        "The version before; null: no picture, or none known; `unknown`: a picture, and which one is not known.",
+    }),
+    to: z
+      .string()
+      .nullable()
+      .meta({ description: "The version since; null: no picture; `unknown`: as in `from`." }),
     at: moment.meta({ description: "When the call that saw it was sent." }),
     url: z.string().nullable().meta({ description: "Of `to`, while it is still the current one." }),
     urlExpiresAt: moment.nullable(),

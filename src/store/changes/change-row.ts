@@ -1,6 +1,7 @@
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { AvatarChange } from "../../domain/views/contact-view.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
+import { toShownVersion } from "../postgres/version-sql.ts";
 import { toShownText } from "../postgres/shown-text-sql.ts";
 import {
   installationJoinSql,
@@ -29,10 +30,15 @@ export interface ChangeRow extends ImageRow {
  */
 export function toChangeColumns(contact: string): string {
   return `h.id, ${contact}.instance_id, ${contact}.chat_id, ${toShownText(`${contact}.external_ref`)} as external_ref,
-    h.from_version, h.to_version, h.seen_at, a.url, a.url_expires_at,
+    ${toToldVersion("h.from_version", "h.from_sha256")} as from_version, ${toToldVersion("h.to_version", "h.to_sha256")} as to_version, h.seen_at, a.url, a.url_expires_at,
     encode(h.from_sha256, 'hex') as from_image_sha256, ${toImageUrlSql("h.contact_id")} as image_url,
     encode(h.to_sha256, 'hex') as image_sha256, g.width as image_width, g.height as image_height,
     case when a.image_sha256 = h.to_sha256 then a.image_at end as image_at, false as image_old`;
+}
+
+/** A version that says nothing, and no image of it: that there was a picture is all that is known. */
+function toToldVersion(version: string, sha256: string): string {
+  return `case when ${version} is not null then coalesce(${toShownVersion(version, sha256)}, 'unknown') end`;
 }
 
 /** What the columns need behind `h`: the image of the change, while it is kept, and the installation. */

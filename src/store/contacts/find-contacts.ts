@@ -3,6 +3,7 @@ import type { ChatId } from "../../domain/chat-id.ts";
 import type { AvatarView, ContactView } from "../../domain/views/contact-view.ts";
 import type { ContactStatus } from "../../domain/contact-status.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
+import { shownVersion } from "../postgres/version-sql.ts";
 import { toShownText } from "../postgres/shown-text-sql.ts";
 import { imageJoinsSql, toContactImage, toImageColumns, type ImageRow } from "../images/image-columns-sql.ts";
 
@@ -12,7 +13,7 @@ select c.* from unnest($2::text[]) as given (chat_id)
 cross join lateral (
   select c.id, c.chat_id, ${toShownText("c.external_ref")} as external_ref, c.status, c.priority, c.wanted_at is not null as pending, coalesce(c.due_at, c.refresh_at) as due_at, c.checked_at,
     c.attempts, c.last_error, c.created_at,
-    a.contact_id is not null as has_avatar, a.url, a.url_expires_at, a.version, a.changed_at, a.seen_at,
+    a.contact_id is not null as has_avatar, a.url, a.url_expires_at, ${shownVersion} as version, a.changed_at, a.seen_at,
     ${toImageColumns("c.id")}
   from avatars.contacts c left join avatars.avatars a on a.contact_id = c.id
   ${imageJoinsSql}

@@ -1,4 +1,5 @@
 import { equalsByIndex } from "../postgres/by-index-sql.ts";
+import { differSql, isUnknownSql } from "../postgres/version-sql.ts";
 
 /** What the feed of changes was last told of an avatar `a`. */
 export const toldVersion = "case when a.is_untold then a.told_version else a.version end";
@@ -16,33 +17,36 @@ export const offeredMs = 30_000;
  * | what was seen                                     | image_wanted_at                     |
  * | ------------------------------------------------- | ----------------------------------- |
  * | no picture; or no images are kept                 | null                                |
- * | the version that the image is of                  | null                                |
+ * | the version that the image is of                  | null; soon where it says nothing    |
  * | the version that is wanted already, by its URL    | as it was, with its backoff         |
  * | the same by another URL, where a try has failed   | soon: a host's fault is no picture's |
  * | one whose image was refused for what it is        | null                                |
- * | one whose URL was at fault, by the same URL       | null                                |
+ * | one whose URL was at fault, by the same URL       | null; soon where it says nothing    |
  * | any other: a new version, or a new URL of that    | soon, and at once by who has asked  |
+ *
+ * A version says nothing where its host is not known (domain/avatar-version.ts): its picture may be another one each time.
  *
  * @param keepsImages a condition
  */
 const toWantedAt = (keepsImages: string) => `case
-    when i.version is null or not ${keepsImages} or a.image_version = i.version then null
+    when i.version is null or not ${keepsImages} or a.image_version = i.version and not ${isUnknownSql("i.version")} then null
     when a.version is distinct from i.version then statement_timestamp() + interval '${offeredMs} ms'
     when a.image_wanted_at is not null and (a.image_error is null or a.url is not distinct from i.url) then a.image_wanted_at
-    when a.image_wanted_at is not null or a.image_error is null
+    when a.image_wanted_at is not null or a.image_error is null or ${isUnknownSql("i.version")}
       or a.image_error in ${faultsOfUrls} and a.url is distinct from i.url then statement_timestamp() + interval '${offeredMs} ms'
     end`;
 
 /**
  * The avatar that a record `i` was told of, as it stands while it is locked, and what becomes of it. To follow the contact `c`,
  * which is locked too: no other save is at its avatar. Until the image of a new version is taken or refused, the feed of changes
- * is not told of it (`is_untold`): another URL may have the image that is known.
+ * is not told of it (`is_untold`): another URL may have the image that is known. It is never told of a version that says nothing
+ * after another one, unless their images differ. It stays at the last version that says something, so that it can tell later.
  *
  * | column               | what                                                                      |
  * | -------------------- | ------------------------------------------------------------------------- |
  * | `avatar_write`       | `add`, `renew`, or null: nothing was told, or a newer answer is there      |
  * | `is_told`            | the feed is told of the version now                                       |
- * | `has_changed`        | another avatar than the one before                                        |
+ * | `has_changed`        | another avatar than the one before, as far as versions tell               |
  *
  * @param keepsImages a condition
  */
@@ -59,9 +63,12 @@ export function toAvatarSql(keepsImages: string): string {
         case when a.contact_id is null then 'add' when a.seen_at <= i.asked_at then 'renew' end end as avatar_write
   ) w
   cross join lateral (
-    select w.told is distinct from i.version and w.wanted_at is not null as is_untold,
-      w.told is distinct from i.version and w.wanted_at is null as is_told,
-      case when a.contact_id is null or w.is_other then i.asked_at else a.version_at end as version_at,
+    select w.told is distinct from i.version
+        and (w.wanted_at is not null or ${isUnknownSql("i.version")} and not ${isUnknownSql("w.told")}) is true as is_untold,
+      w.wanted_at is null and ${differSql("w.told", "i.version")} as is_told,
+      ${differSql("a.version", "i.version")} as is_other_picture,
+      case when a.contact_id is null or w.is_other or w.wanted_at is not null and ${isUnknownSql("i.version")}
+        then i.asked_at else a.version_at end as version_at,
       case when a.image_version = w.told then a.image_sha256 end as from_sha256,
       case when a.image_version = i.version then a.image_sha256 end as to_sha256
   ) n`;
@@ -69,7 +76,7 @@ export function toAvatarSql(keepsImages: string): string {
 
 /** The columns of {@link toAvatarSql} that the statements below read. */
 export const avatarColumns = `w.avatar_write, n.is_told, w.wanted_at,
-    w.avatar_write = 'renew' and n.version_at = i.asked_at and a.first_seen_at < i.asked_at as has_changed,
+    w.avatar_write = 'renew' and n.is_other_picture and a.first_seen_at < i.asked_at as has_changed,
     w.is_other, n.is_untold, n.version_at, w.told, n.from_sha256, n.to_sha256`;
 
 /**

@@ -20,7 +20,8 @@ import { pgSchema } from "drizzle-orm/pg-core";
  * |                   |                                                    | (-2), URL expires (-1); domain/refresh/refresh-step.ts  |
  * |                   | `is_listed` false                                  | was in the source query's list, and is gone from it     |
  * | `avatars`         | no row                                             | no clear answer about a picture yet                     |
- * |                   | `version` and `url` null                           | not set, or no WhatsApp account                         |
+ * |                   | `version` null                                     | not set, or no WhatsApp account                         |
+ * |                   | `version` begins with `url:`                       | its host tells no pictures apart: their bytes do        |
  * | `batches`         | `completed_intake_at` null                         | incomplete: contacts are still being taken in           |
  * |                   | `cancelled_at` set, `finished_at` null             | some of its contacts are still to be given up           |
  * | `instances`       | `held_until` in the past, `held`                   | may be probed, one contact at a time                    |

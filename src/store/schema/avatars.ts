@@ -17,7 +17,7 @@ export const avatars = avatarsSchema.table(
     /** Null: there is no picture (not set, or no WhatsApp account), or it was told without a URL. */
     url: text(),
     urlExpiresAt: moment("url_expires_at"),
-    /** A mark of the picture, the same for all its URLs. Null: no picture is set. */
+    /** A mark of the picture, the same for all its URLs: domain/avatar-version.ts. Null: there is no picture. */
     version: text(),
     /** When the call behind the first clear answer was sent: the contact has been watched since then. */
     firstSeenAt: moment("first_seen_at").notNull().defaultNow(),

@@ -3,6 +3,7 @@ import type { ChatId } from "../../domain/chat-id.ts";
 import type { ContactStatus } from "../../domain/contact-status.ts";
 import type { DueRequest, QueuedContact } from "../../domain/ledger/due-queue.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
+import { shownVersion } from "../postgres/version-sql.ts";
 import { isFreeSql } from "./due-sql.ts";
 
 /** µs of the epoch: whole numbers, which a float8 has exactly until the year 2255. */
@@ -12,9 +13,12 @@ const columns = `c.id, c.chat_id, c.attempts, c.status,
     case when c.refresh_at is not null then c.refresh_step end as refresh_step, c.priority,
     c.turn::float8 as turn, ${toUs("c.due_at")} as due_us`;
 
+/** As it is shown, but one that says nothing stays as it is where no image of it was taken. */
+const shownPast = `coalesce(${shownVersion}, a.version)`;
+
 /** What decides about the next refresh beside the answer. Probes once for each contact, by its id as it is: no index knows a float8. */
 const past = `left join lateral (
-  select a.first_seen_at, a.changes, a.version from avatars.avatars a where a.contact_id = c.id offset 0
+  select a.first_seen_at, a.changes, ${shownPast} as version from avatars.avatars a where a.contact_id = c.id offset 0
 ) a on true`;
 
 /**

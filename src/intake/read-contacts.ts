@@ -11,6 +11,9 @@ import { readIdName } from "./records/column-names.ts";
 import { createTableReader } from "./tables/read-table.ts";
 import { type ContactColumns, toReaderOptions } from "./reader-options.ts";
 import { splitLines } from "./bytes/split-lines.ts";
+import { createCardReader, startsCard } from "./vcard/read-cards.ts";
+import { readWorkbook } from "./workbook/read-workbook.ts";
+import { refuseOld } from "./workbook/refuse-old.ts";
 
 export type { IntakeRecord } from "./records/intake-record.ts";
 
@@ -25,7 +28,7 @@ const maxStart = 64 * 1024;
 const delimiters = [",", ";", "\t", "|"] as const;
 
 /**
- * Reads contacts from CSV, NDJSON, JSON or plain lines, plain or gzipped. Yields them in file order as soon as they are read, in
+ * Reads contacts from CSV, NDJSON, JSON, vCards, Excel workbooks or plain lines, each also gzipped. Yields them in file order as soon as they are read, in
  * chunks of at most 1,000. Duplicates are not removed. The format is told from the first line with anything in it; an input
  * without one yields nothing.
  *
@@ -51,18 +54,29 @@ async function* readUntil(
   if (signal?.aborted) stop();
   signal?.addEventListener("abort", stop, { once: true });
   try {
-    yield* readChunks(source, options);
+    yield* readChunks(source, signal, options);
   } finally {
     signal?.removeEventListener("abort", stop);
   }
 }
 
-async function* readChunks(source: Readable, options: ReaderOptions): AsyncGenerator<IntakeRecord[]> {
+async function* readChunks(
+  source: Readable,
+  signal: AbortSignal | undefined,
+  options: ReaderOptions,
+): AsyncGenerator<IntakeRecord[]> {
   try {
     // A format of bytes, not of lines, is told here, from the first of them.
+    const bytes = await openBytes(source);
     const { encoding, reading } = options;
-    const text = decodeText(await openBytes(source), { encoding, reading, knowsName });
-    yield* readText(text, options);
+    switch (bytes.magic) {
+      case "504b0304":
+        return yield* readWorkbook(bytes.chunks, options, signal);
+      case "d0cf11e0":
+        return await refuseOld(bytes.chunks);
+      default:
+        yield* readText(decodeText(bytes, { encoding, reading, knowsName }), options);
+    }
   } finally {
     source.destroy();
   }
@@ -124,6 +138,7 @@ function chooseReader(
   options: ReaderOptions,
 ): LineReader {
   if (line.trimStart().startsWith("{")) return createNdjsonReader(options);
+  if (startsCard(line)) return createCardReader(options);
   return createTableReader(delimiter ?? detectDelimiter(line), options);
 }
 

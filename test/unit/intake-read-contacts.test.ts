@@ -267,12 +267,6 @@ describe("bytes", () => {
     await expect(read(damaged)).rejects.toEqual(userError("broken-gzip", "damaged"));
   });
 
-  test("of an Excel workbook are refused with a remedy", async () => {
-    await expect(read(Buffer.from("504b03040000", "hex"))).rejects.toEqual(
-      userError("unsupported-file", "save the sheet as CSV"),
-    );
-  });
-
   test("of a line without an end are not held, and cost that line alone", async () => {
     const long = "9".repeat(300_000);
     const source = Readable.from([ann, "\n", ...Array.from({ length: 50 }, () => long), `\n${bob}`]);

@@ -15,8 +15,6 @@ const MiB = 1024 * 1024;
 
 const gzipMagic = "1f8b";
 const refusedMagics: ReadonlyArray<readonly [magic: string, what: string, remedy: string]> = [
-  ["504b0304", "a zip archive or an Excel workbook (.xlsx)", "unpack it, or save the sheet as CSV"],
-  ["d0cf11e0", "an Excel workbook (.xls)", "save the sheet as CSV"],
   ["28b52ffd", "compressed with zstd", "decompress it, or use gzip"],
   ["fd377a58", "compressed with xz", "decompress it, or use gzip"],
 ];

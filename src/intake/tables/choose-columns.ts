@@ -50,7 +50,7 @@ export function chooseColumns(fields: readonly string[], wanted: WantedColumns):
 }
 
 /** The layout that a record names as a header by known names; undefined: it is none. @throws UserError for `refColumn` */
-function findHeader(fields: readonly string[], wanted: WantedColumns): TableLayout | undefined {
+export function findHeader(fields: readonly string[], wanted: WantedColumns): TableLayout | undefined {
   const idColumns = groupIdColumns(fields);
   if (idColumns.length === 0) return undefined;
   return { header: true, idColumns, refColumn: findRefByUser(fields, wanted) ?? rankRefs(fields)[0] };
@@ -113,14 +113,15 @@ function findColumn(fields: readonly string[], wanted: string, option: string): 
 }
 
 /** Data rather than a name: a chat id, or digits with no more than punctuation around them. */
-function looksLikeId(field: string | undefined): boolean {
+export function looksLikeId(field: string | undefined): boolean {
   if (field === undefined) return false;
   if (/\d@/.test(field) || /^\W*\d+[.,]\d+e\+?\d+\W*$/i.test(field)) return true;
   const digits = field.match(/\p{Nd}/gu)?.length ?? 0;
   return digits >= 5 && !/\p{L}/u.test(field.replace(/^\W*(?:tel|whatsapp|https?):\S*/i, ""));
 }
 
-function listColumns(fields: readonly string[]): string {
+/** The names of columns, for messages: the first of them, cut. */
+export function listColumns(fields: readonly string[]): string {
   const names = fields.slice(0, 30).map((name) => `"${toExcerpt(name)}"`);
   return names.join(", ") + (fields.length > names.length ? ", …" : "");
 }

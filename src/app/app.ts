@@ -31,6 +31,7 @@ export { readContacts } from "../intake/read-contacts.ts";
 export type { ContactColumns } from "../intake/reader-options.ts";
 export { readSource } from "./read-source.ts";
 export { encodeGallery } from "../results/gallery/encode-gallery.ts";
+export { encodeCards, type CardFate } from "../results/vcard/encode-cards.ts";
 export { encodeResults, type ResultFormat } from "../results/encode-results.ts";
 export { startSimulator } from "../simulator/start-simulator.ts";
 

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, type Command } from "commander";
+import { InvalidArgumentError, Option, type Command } from "commander";
 import { contactStatuses, type ContactStatus } from "../domain/contact-status.ts";
 import { parseDurationMs } from "../lib/duration.ts";
 import { parseUuid } from "../lib/uuid.ts";
@@ -6,6 +6,8 @@ import { orInvalid, toInstanceId, toLabel } from "./terminal/arguments.ts";
 import type { CommandIo, SetExitCode } from "./terminal/io.ts";
 import { flags } from "./flags.ts";
 import { instanceOption } from "./instance-option.ts";
+
+const outputFormats = ["csv", "ndjson", "vcf"] as const;
 
 /** `avatars enrich`, `import` and `export`. */
 export function addFileCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
@@ -96,7 +98,13 @@ function addExportCommand(program: Command, io: CommandIo, setExitCode: SetExitC
   program
     .command("export")
     .description("Write what is known of the contacts to a file.")
-    .option("--out <file>", "where the results go, .csv or .ndjson; - writes CSV to standard output")
+    .option("--out <file>", "where the contacts go, .csv, .ndjson or .vcf; - is standard output")
+    .addOption(
+      new Option(
+        "--format <name>",
+        "of --out: vcf makes cards for a phone book, with pictures (default: by its ending, csv for -)",
+      ).choices(outputFormats),
+    )
     .option("--images <folder>", "write each picture as a file, named after its reference or chat id")
     .option("--gallery <file>", "write one page with all faces, .html, to be opened in a browser")
     .addOption(instanceOption())
@@ -108,7 +116,8 @@ function addExportCommand(program: Command, io: CommandIo, setExitCode: SetExitC
 Examples:
   avatars export --out all.csv
   avatars export --status present,absent --out - | head
-  avatars export --images faces --gallery faces.html`,
+  avatars export --images faces --gallery faces.html
+  avatars export --format vcf --out phone-book.vcf`,
     )
     .action(async (options) => {
       const { exportResults } = await import("./batch/export.ts");

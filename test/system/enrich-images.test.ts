@@ -1,4 +1,5 @@
-import { readdir } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openStage, type Stage } from "../support/stage.ts";
 
@@ -37,4 +38,30 @@ test("each contact has a file of its own, and the summary says which pictures ar
   for (const name of files) expect(Buffer.byteLength(name)).toBeLessThanOrEqual(255);
   const again = await stage.run(["export", "--images", "faces"], { env });
   expect(again.stderr).toContain("0 pictures written to faces; 6 were there already");
+});
+
+const hash = (bytes: Buffer) => createHash("sha256").update(bytes).digest("hex");
+
+test("the pictures go into a phone book, which is read again", async () => {
+  const env = { AVATARS_IMAGES: stage.path("kept") };
+  const { code, stderr } = await stage.run(["export", "--format", "vcf", "--out", "book.vcf"], { env });
+  expect({ code, stderr }).toEqual({
+    code: 0,
+    stderr: "6 cards with pictures written to book.vcf; left out: 2 contacts without a picture\n",
+  });
+  const book = await readFile(stage.path("book.vcf"), "utf8");
+  const lines = book.replaceAll("\r\n ", "").split("\r\n");
+  const photos = lines
+    .filter((line) => line.startsWith("PHOTO;"))
+    .map((line) => line.slice(line.indexOf(":")));
+  const faces = await Promise.all(
+    (await readdir(stage.path("faces"))).map((name) => readFile(stage.path(`faces/${name}`))),
+  );
+  expect(photos.map((photo) => hash(Buffer.from(photo, "base64"))).toSorted()).toEqual(
+    faces.map(hash).toSorted(),
+  );
+  const { stdout } = await stage.run(["import", "book.vcf", "--json"], { env });
+  expect(JSON.parse(stdout)).toMatchObject({ accepted: 6, fresh: 6, rejected: 0 });
+  const off = await stage.run(["export", "--out", "other.vcf"]);
+  expect(off).toMatchObject({ code: 2, stderr: expect.stringContaining("images are off") });
 });

@@ -13,7 +13,7 @@ import { exitCodes, toStoppedCode, writeJson, writeLine, type CommandIo } from "
 import { toCommandLine } from "../terminal/typed-command.ts";
 import { readIntoBatch, type BatchRead, type BatchTarget, type IntakeOptions } from "./read-into-batch.ts";
 import { getInstance, resolveInstance } from "../instance/resolve-instance.ts";
-import { assertResultsWritable, writeResultsFile } from "./results-file.ts";
+import { toResultFormat, writeResultsFile } from "./results-file.ts";
 import { writeGalleryFile } from "./gallery-file.ts";
 import { writeImageFolder } from "./image-folder.ts";
 import { waitForImages } from "./wait-for-images.ts";
@@ -43,7 +43,8 @@ export async function enrich(options: EnrichOptions, io: CommandIo): Promise<num
     ...(options.gallery !== undefined && { "the gallery": options.gallery }),
   });
   const source = await openFileSource(options.file, options, io.signal);
-  await assertResultsWritable(resultsPath);
+  toResultFormat(resultsPath);
+  await assertWritable(resultsPath);
   if (options.gallery !== undefined) await assertWritable(options.gallery);
   announce(options, config, io);
   const app = await openApp(config, {

@@ -8,11 +8,14 @@ import { exitCodes, writeLine, type CommandIo } from "../terminal/io.ts";
 import { assertWritable } from "../terminal/output-file.ts";
 import { writeGalleryFile } from "./gallery-file.ts";
 import { writeImageFolder } from "./image-folder.ts";
-import { assertResultsWritable, writeResultsFile, writeResultsTo } from "./results-file.ts";
+import { formatCards, writeCardsFile } from "./cards-file.ts";
+import { toOutputFormat, writeResultsFile, writeResultsTo, type OutputFormat } from "./results-file.ts";
 
 export interface ExportOptions {
   /** Undefined: pictures alone. */
   readonly out?: string;
+  /** Of `out`; undefined: by its ending. */
+  readonly format?: OutputFormat;
   readonly images?: string;
   readonly gallery?: string;
   readonly instance?: InstanceId;
@@ -24,7 +27,10 @@ export interface ExportOptions {
 export async function exportResults(options: ExportOptions, io: CommandIo): Promise<number> {
   const config = readConfig();
   assertAnyOutput(options);
-  if (options.out !== undefined && options.out !== "-") await assertResultsWritable(options.out);
+  if (options.out !== undefined) {
+    toOutputFormat(options.out, options.format);
+    if (options.out !== "-") await assertWritable(options.out);
+  }
   if (options.gallery !== undefined) await assertWritable(options.gallery);
   const app = await openApp(config, {
     defaultLogLevel: "warn",
@@ -61,16 +67,14 @@ function assertAnyOutput({ out, images, gallery }: ExportOptions): void {
 
 async function writeAll(
   app: App,
-  { out, images, gallery }: ExportOptions,
+  { out, format, images, gallery }: ExportOptions,
   readRows: () => AsyncIterable<ResultRow>,
-  { stdout, stderr, signal }: CommandIo,
+  io: CommandIo,
 ): Promise<void> {
-  if (images !== undefined || gallery !== undefined) await assertImagesKept(app);
-  if (out === "-") await writeResultsTo(stdout, readRows(), signal);
-  else if (out !== undefined) {
-    const count = await writeResultsFile(out, readRows(), { signal });
-    writeLine(stderr, `${count} contacts written to ${out}`);
-  }
+  const { stderr, signal } = io;
+  const outFormat = out === undefined ? undefined : toOutputFormat(out, format);
+  if (images !== undefined || gallery !== undefined || outFormat === "vcf") await assertImagesKept(app);
+  if (out !== undefined && outFormat !== undefined) await writeOut(app, out, outFormat, readRows(), io);
   if (images !== undefined) {
     const { written, unchanged } = await writeImageFolder(app, images, readRows(), signal);
     writeLine(stderr, `${written} pictures written to ${images}; ${unchanged} were there already`);
@@ -78,6 +82,22 @@ async function writeAll(
   if (gallery !== undefined) {
     await writeGalleryFile(app, gallery, readRows(), { title: "Contacts", signal });
     writeLine(stderr, `gallery: ${gallery}, to be opened in a browser`);
+  }
+}
+
+async function writeOut(
+  app: App,
+  out: string,
+  format: OutputFormat,
+  rows: AsyncIterable<ResultRow>,
+  io: CommandIo,
+): Promise<void> {
+  if (format === "vcf") {
+    writeLine(io.stderr, formatCards(await writeCardsFile(app, out, rows, io), out));
+  } else if (out === "-") await writeResultsTo(io.stdout, format, rows, io.signal);
+  else {
+    const count = await writeResultsFile(out, rows, { format, signal: io.signal });
+    writeLine(io.stderr, `${count} contacts written to ${out}`);
   }
 }
 

@@ -3,9 +3,14 @@ import { pipeline } from "node:stream/promises";
 import { encodeResults, type ResultFormat } from "../../app/app.ts";
 import type { ResultRow } from "../../domain/views/result-row.ts";
 import { UserError } from "../../lib/errors.ts";
-import { assertWritable, openOutput, toWriteError } from "../terminal/output-file.ts";
+import { openOutput, toWriteError } from "../terminal/output-file.ts";
 
-export interface WriteSignals {
+/** A format of files for contacts; cards have their pictures in them. */
+export type OutputFormat = ResultFormat | "vcf";
+
+export interface WriteOptions {
+  /** Default: by the ending of the path. */
+  readonly format?: ResultFormat;
   /** Ends the writing; the file does not appear. */
   readonly signal?: AbortSignal;
   /** Ends only the wait for a reader, where the file is a pipe. */
@@ -13,16 +18,15 @@ export interface WriteSignals {
 }
 
 /**
- * Writes results to a file, CSV or NDJSON by its ending; see `openOutput`.
+ * Writes results to a file; see `openOutput`.
  * @returns the count of rows
  * @throws UserError `unknown-format`, `file-not-writable`; the signal's reason
  */
 export async function writeResultsFile(
   path: string,
   rows: AsyncIterable<ResultRow>,
-  { signal, readerSignal = signal }: WriteSignals = {},
+  { format = toResultFormat(path), signal, readerSignal = signal }: WriteOptions = {},
 ): Promise<number> {
-  const format = toFormat(path);
   const output = await openOutput(path, readerSignal);
   try {
     const count = await writeResults(output.stream, format, rows, { end: false, signal });
@@ -35,22 +39,14 @@ export async function writeResultsFile(
   }
 }
 
-/** Writes results as CSV to a stream and leaves it open. */
+/** Writes results to a stream and leaves it open. */
 export async function writeResultsTo(
   stream: Writable,
+  format: ResultFormat,
   rows: AsyncIterable<ResultRow>,
   signal?: AbortSignal,
 ): Promise<number> {
-  return writeResults(stream, "csv", rows, { end: false, signal });
-}
-
-/**
- * Fails before the work, not after it, when the results could not be written.
- * @throws UserError `unknown-format`, `file-not-writable`
- */
-export async function assertResultsWritable(path: string): Promise<void> {
-  toFormat(path);
-  await assertWritable(path);
+  return writeResults(stream, format, rows, { end: false, signal });
 }
 
 async function writeResults(
@@ -70,11 +66,19 @@ async function writeResults(
   return count;
 }
 
-function toFormat(path: string): ResultFormat {
+/** The format of a results file, by its ending. @throws UserError `unknown-format` */
+export function toResultFormat(path: string): ResultFormat {
   if (/\.csv$/i.test(path)) return "csv";
   if (/\.(ndjson|jsonl)$/i.test(path)) return "ndjson";
   throw new UserError(
     "unknown-format",
     `${path}: the results can be written as .csv or .ndjson; end the name with one of them`,
   );
+}
+
+/** The format of an export: as it is asked for, or by the ending of the file. @throws UserError `unknown-format` */
+export function toOutputFormat(path: string, asked: OutputFormat | undefined): OutputFormat {
+  if (asked !== undefined) return asked;
+  if (path === "-") return "csv";
+  return /\.(vcf|vcard)$/i.test(path) ? "vcf" : toResultFormat(path);
 }

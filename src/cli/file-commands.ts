@@ -131,10 +131,16 @@ Examples:
  */
 function addIntakeOptions(command: Command, file: string): Command {
   return command
-    .argument(file, "CSV, NDJSON or plain lines, each also gzipped; - reads standard input")
+    .argument(
+      file,
+      "CSV, Excel (.xlsx), vCard, JSON, NDJSON or plain lines, each also gzipped; - reads standard input",
+    )
     .addOption(instanceOption())
-    .option("--column <name>", "the column of the chat id or phone number (default: found by its header)")
+    .option("--column <name>", "the one column of chat ids or phone numbers (default: all with known names)")
+    .option("--first-number", "of each record one number alone: the likeliest mobile")
     .option("--ref-column <name>", "the column of your own id for the contact (default: external_ref)")
+    .option("--sheet <name>", "of a workbook (default: the first with a column of numbers)")
+    .option("--encoding <name>", "of the text: utf-8, windows-1251, … (default: found out)")
     .option("--default-country <code>", "the country of phone numbers without a plus, e.g. DE")
     .option("--strict", "stop at the first line that is no contact")
     .option("--max-age <duration>", "an answer younger than this is fresh enough: 7d, 12h, 0", toMaxAge)

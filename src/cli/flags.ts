@@ -2,6 +2,7 @@
 export const flags = {
   allowIncomplete: false,
   check: false,
+  firstNumber: false,
   ignoreHeld: false,
   json: false,
   simulate: false,

@@ -24,7 +24,13 @@ export type BatchCalls = Pick<
   | "retryBatch"
 >;
 
-const streamTypes = { ndjson: "application/x-ndjson", csv: "text/csv", text: "text/plain" } as const;
+const streamTypes = {
+  ndjson: "application/x-ndjson",
+  csv: "text/csv",
+  text: "text/plain",
+  vcard: "text/vcard",
+  xlsx: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+} as const;
 /** Of a download, something comes within this time. */
 const silenceMs = 60_000;
 
@@ -74,7 +80,13 @@ async function streamBatch(
     ? toStreamBody(stream.body, streamTypes[stream.format])
     : toContactBody(stream.contacts);
   const columns = isBytes
-    ? { column: stream.column, refColumn: stream.refColumn }
+    ? {
+        column: stream.column,
+        refColumn: stream.refColumn,
+        firstNumber: stream.firstNumber,
+        encoding: stream.encoding,
+        sheet: stream.sheet,
+      }
     : { column: "chatId", refColumn: "externalRef" };
   const { strict } = call;
   const query = { instanceId, label, callbackUrl, priority, maxAge, defaultCountry, resume, strict };

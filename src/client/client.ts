@@ -58,13 +58,19 @@ export type NewBatchStream = Pick<NewBatch, "instanceId" | "label" | "callbackUr
         readonly contacts: ContactSource | (() => ContactSource);
       }
     | {
-        readonly format: "ndjson" | "csv" | "text";
+        readonly format: "ndjson" | "csv" | "text" | "vcard" | "xlsx";
         /** Where it is text, bytes, or a function that makes the stream anew, a try that fails is repeated. */
         readonly body: StreamSource | (() => StreamSource);
         /** The column or key of the chat id or phone number; found by its name otherwise. */
         readonly column?: string | undefined;
         /** The column or key of your own id; `external_ref` otherwise. */
         readonly refColumn?: string | undefined;
+        /** Of each record one number alone, the likeliest mobile; all of them otherwise. */
+        readonly firstNumber?: boolean | undefined;
+        /** Of text, such as `windows-1251`; found out otherwise. */
+        readonly encoding?: string | undefined;
+        /** Of a workbook; the first with a column of numbers otherwise. */
+        readonly sheet?: string | undefined;
       }
   );
 

@@ -107,4 +107,6 @@ export interface BatchResult {
   readonly image_height: number | null;
   readonly image_at: string | null;
   readonly image_old: boolean;
+  /** Of a batch: the line, row, card or item of its input where the contact first stood; its index in a JSON request. */
+  readonly position: number | null;
 }

@@ -1,5 +1,5 @@
 import type { IncomingContact, IntakeCounts, Reject } from "../domain/requests/incoming-contact.ts";
-import type { RecordUnit } from "../domain/requests/reading.ts";
+import { createReading, namePlace, type Reading } from "../domain/requests/reading.ts";
 import { UserError } from "../lib/errors.ts";
 import type { IntakeRecord } from "./records/intake-record.ts";
 
@@ -13,8 +13,8 @@ export interface ImportPorts {
 export interface ImportOptions {
   /** Stop at the first record that is no contact. */
   readonly strict: boolean;
-  /** What messages call a record. Default: `line`. */
-  readonly unit?: RecordUnit;
+  /** The input's, for what messages call a record. Default: a line. */
+  readonly reading?: Reading;
   /** Ends the import at the next chunk; an input that is silent then is its reader's to end. */
   readonly signal?: AbortSignal;
 }
@@ -37,6 +37,9 @@ export async function importRecords(
 ): Promise<IntakeCounts> {
   let contacts = 0;
   let rejected = 0;
+  let several = 0;
+  // Contacts of one record follow each other.
+  let last = { position: -1, isCounted: false };
   let chunk: IncomingContact[] = [];
   const writing = new Set<Promise<void>>();
 
@@ -56,7 +59,7 @@ export async function importRecords(
   };
 
   const turnAway = async (record: Reject) => {
-    if (options.strict) throw toStrictError(record, options.unit ?? "line");
+    if (options.strict) throw toStrictError(record, options.reading ?? createReading());
     rejected += 1;
     await ports.reject(record);
   };
@@ -64,8 +67,15 @@ export async function importRecords(
   // Nothing is awaited for a contact alone: a promise for each costs as much memory as reading it.
   const take = async (records: readonly IntakeRecord[]) => {
     for (const record of records) {
-      if (record.kind === "contact") chunk.push(record);
-      else await turnAway(record);
+      if (record.kind === "reject") await turnAway(record);
+      else {
+        chunk.push(record);
+        if (record.position !== last.position) last = { position: record.position, isCounted: false };
+        else if (!last.isCounted) {
+          last.isCounted = true;
+          several += 1;
+        }
+      }
       if (chunk.length >= chunkSize) await flush();
     }
   };
@@ -80,12 +90,13 @@ export async function importRecords(
     await flush();
     await Promise.all(writing);
   }
-  return { contacts, rejected };
+  return { contacts, rejected, several };
 }
 
-function toStrictError({ position, reason, text }: Reject, unit: RecordUnit): UserError {
+function toStrictError(reject: Reject, reading: Reading): UserError {
+  const { reason, text } = reject;
   return new UserError(
     "bad-line",
-    `${unit} ${position}: ${reason}${reason.includes(text) ? "" : ` ("${text}")`}. With --strict the first bad ${unit} ends the import; the contacts before it are kept`,
+    `${namePlace(reject, reading)}: ${reason}${reason.includes(text) ? "" : ` ("${text}")`}. With --strict the first bad ${reading.unit} ends the import; the contacts before it are kept`,
   );
 }

@@ -28,9 +28,9 @@ const maxStart = 64 * 1024;
 const delimiters = [",", ";", "\t", "|"] as const;
 
 /**
- * Reads contacts from CSV, NDJSON, JSON, vCards, Excel workbooks or plain lines, each also gzipped. Yields them in file order as soon as they are read, in
- * chunks of at most 1,000. Duplicates are not removed. The format is told from the first line with anything in it; an input
- * without one yields nothing.
+ * Reads contacts from CSV, NDJSON, JSON, vCards, Excel workbooks or plain lines, each also gzipped. Yields them in file order as
+ * soon as they are read, in chunks of at most 1,000. Duplicates are not removed. The format is told from the first bytes, or the
+ * first line with anything in it; an input without one yields nothing.
  *
  * A line that cannot be used is a reject among the records. An input that cannot be used, or no further, is a UserError; what
  * was yielded before stays true. Memory does not grow with the input, and time only in step with it. The rest of the process

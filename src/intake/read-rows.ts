@@ -36,6 +36,7 @@ async function* readBlocks(
 
 function choose(columns: readonly string[], options: ReaderOptions): TableLayout {
   const layout = chooseColumns(columns, options);
+  options.reading.format = "rows";
   noteLayout(columns, layout, options.reading);
   return layout;
 }

@@ -23,6 +23,7 @@ const columns = [
   "image_height",
   "image_at",
   "image_old",
+  "position",
 ] as const;
 
 type FileRow = Record<(typeof columns)[number], string | number | boolean | null>;
@@ -65,5 +66,6 @@ function toFileRow(row: ResultRow): FileRow {
     image_height: image.height ?? null,
     image_at: image.at?.toISOString() ?? null,
     image_old: image.isOld,
+    position: row.position ?? null,
   };
 }

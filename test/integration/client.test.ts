@@ -115,6 +115,7 @@ describe("the client", () => {
       checked_at: expect.any(String),
       attempts: expect.any(Number),
       last_error: null,
+      position: 0,
     } satisfies Record<keyof BatchResult, unknown>);
     const csv = (await collect(client.getBatchResultsCsv(accepted.id))).join("");
     expect(parseCsv(csv).map((row) => row["chat_id"])).toEqual(rows.map((row) => row.chat_id));

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vit
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RequestedBatch } from "../../src/domain/requests/batch-request.ts";
 import type { ContactStream } from "../../src/domain/requests/contact-stream.ts";
+import { createReading } from "../../src/domain/requests/reading.ts";
 import type { Batches } from "../../src/app/subjects/batches.ts";
 import { importRecords } from "../../src/intake/import-records.ts";
 import { readContacts as readContactFile } from "../../src/intake/read-contacts.ts";
@@ -80,6 +81,10 @@ function toStream(source: Readable | string, stream: Partial<ContactStream> = {}
     column: undefined,
     refColumn: undefined,
     defaultCountry: undefined,
+    firstNumber: false,
+    encoding: undefined,
+    sheet: undefined,
+    reading: createReading(),
     resume: undefined,
     signal: new AbortController().signal,
     opened: () => undefined,
@@ -169,6 +174,7 @@ describe("a stream", () => {
         { position: 12_001, text: "no contact", reason: expect.any(String) },
         { position: 12_103, text: "{}", reason: expect.any(String) },
       ],
+      several: 0,
     });
     expect(opened).toEqual([batchId]);
     expect(await readBatch(batchId)).toMatchObject({
@@ -225,8 +231,8 @@ describe("a stream", () => {
   test("that cannot be used leaves neither a batch nor its key", async () => {
     const instanceId = await addInstance(database);
     const asker = toAsker();
-    const bad = receive(asker, toWish(instanceId), toStream('[{"chatId":"1"}]'));
-    await expect(bad).rejects.toMatchObject({ code: "json-not-by-line" });
+    const bad = receive(asker, toWish(instanceId), toStream("name,city\n"));
+    await expect(bad).rejects.toMatchObject({ code: "no-contact-column" });
     const country = receive(asker, toWish(instanceId), toStream("1", { defaultCountry: "nowhere" }));
     await expect(country).rejects.toMatchObject({ name: "UserError" });
     expect(await findBatchIds(instanceId)).toEqual([]);
@@ -251,9 +257,9 @@ describe("a stream", () => {
   test("does not destroy its source, whose socket has an answer to send", async () => {
     const instanceId = await addInstance(database);
     const source = new PassThrough();
-    source.write("[\n".repeat(10));
+    source.write("name,city\n".repeat(10));
     await expect(receive(keyless, toWish(instanceId), toStream(source))).rejects.toMatchObject({
-      code: "json-not-by-line",
+      code: "no-contact-column",
     });
     expect(source.destroyed).toBe(false);
   });

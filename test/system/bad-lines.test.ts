@@ -38,7 +38,7 @@ describe.each(listBackends())("20 bad lines among 1000 with the queue in $name",
   test("980 are enriched, 20 are reported with their line numbers, and the exit code is 1", async () => {
     const enriched = await stage.run(["enrich", "contacts.csv"]);
     expect(enriched.code).toBe(1);
-    expect(enriched.stdout).toMatch(/^total\s+980\s+0 duplicate lines, 20 lines that are no contacts$/m);
+    expect(enriched.stdout).toMatch(/^total\s+980\s+0 duplicates, 20 lines that are no contacts$/m);
     expect(enriched.stderr).toContain("20 lines are no contacts, listed in contacts.rejects.csv");
     expect(findStackLines(enriched.stdout + enriched.stderr)).toEqual([]);
     const rows = await readCsv(stage.path("contacts.avatars.csv"));

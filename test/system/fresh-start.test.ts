@@ -52,7 +52,7 @@ test("a fresh machine enriches the example file, and says by its exit code that 
 
 test("the results have the promised columns, and one row per distinct contact with the truth", () => {
   expect(firstResults.split("\n")[0]).toBe(
-    "instance_id,chat_id,external_ref,status,avatar_url,url_expires_at,checked_at,attempts,last_error,image_url,image_sha256,image_width,image_height,image_at,image_old",
+    "instance_id,chat_id,external_ref,status,avatar_url,url_expires_at,checked_at,attempts,last_error,image_url,image_sha256,image_width,image_height,image_at,image_old,position",
   );
   const rows = parseCsv(firstResults);
   const chatIds = rows.map((row) => row["chat_id"] ?? "");
@@ -94,7 +94,7 @@ test("the rejects file lists the broken lines by their numbers", async () => {
 });
 
 test("the summary counts the outcomes, and its last lines tell how to go on with real credentials", () => {
-  expect(first.stdout).toMatch(/^total\s+482\s+12 duplicate lines, 6 lines that are no contacts$/m);
+  expect(first.stdout).toMatch(/^total\s+482\s+12 duplicates, 6 lines that are no contacts$/m);
   for (const outcome of ["present", "absent", "hidden", "invalid"]) {
     const count = parseCsv(firstResults).filter((row) => row["status"] === outcome).length;
     expect(first.stdout).toMatch(new RegExp(`^${outcome}\\s+${count}\\s`, "m"));

@@ -92,6 +92,7 @@ async function* makeRows(): AsyncGenerator<ResultRow> {
       checkedAt: undefined,
       attempts: 0,
       lastError: undefined,
+      position: undefined,
       image: noImage,
     };
 }

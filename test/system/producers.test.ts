@@ -198,6 +198,7 @@ describe.each(listBackends())("producers with the queue in $name", (backend) => 
       "image_height",
       "image_at",
       "image_old",
+      "position",
     ]);
 
     expect(await stage.run([...enrich, "--out", "refs.out.csv"])).toMatchObject({ code: 0 });

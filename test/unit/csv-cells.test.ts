@@ -22,6 +22,7 @@ function toRow(chatId: string, externalRef: string): ResultRow {
     checkedAt: undefined,
     attempts: 0,
     lastError: undefined,
+    position: undefined,
     image: noImage,
   };
 }

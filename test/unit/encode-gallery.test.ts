@@ -19,6 +19,7 @@ async function* makeRows(count: number): AsyncGenerator<ResultRow> {
       checkedAt: undefined,
       attempts: 0,
       lastError: undefined,
+      position: undefined,
       image: at % 2 === 0 ? { ...noImage, sha256: String(at) } : noImage,
     };
 }

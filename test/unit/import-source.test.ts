@@ -115,17 +115,23 @@ describe("the chosen source", () => {
   const two = "2" as InstanceId;
 
   test("of a file reports beside its results", () => {
-    const chosen = chooseImportSource({ strict: false, file: "a/b.csv", instance: two }, config);
+    const chosen = chooseImportSource(
+      { strict: false, firstNumber: false, file: "a/b.csv", instance: two },
+      config,
+    );
     expect(chosen).toMatchObject({ file: "a/b.csv", rejectsPath: "b.rejects.csv", instance: two });
   });
 
   test("of a query reports in query.rejects.csv, and takes the URL of the setting", () => {
-    const chosen = chooseImportSource({ strict: false, fromQuery: "select 1", instance: two }, config);
+    const chosen = chooseImportSource(
+      { strict: false, firstNumber: false, fromQuery: "select 1", instance: two },
+      config,
+    );
     expect(chosen).toMatchObject({ file: undefined, rejectsPath: "query.rejects.csv", instance: two });
   });
 
   test("of an instance reports in a file of its name, and is for the instance itself", () => {
-    const chosen = chooseImportSource({ strict: false, fromInstance: one }, config);
+    const chosen = chooseImportSource({ strict: false, firstNumber: false, fromInstance: one }, config);
     expect(chosen).toMatchObject({ file: undefined, rejectsPath: "instance-1.rejects.csv", instance: one });
   });
 });

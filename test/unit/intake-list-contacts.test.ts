@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { ContactListReport } from "../../src/domain/lookup/contact-list-report.ts";
 import { explainHold, holdReasons } from "../../src/domain/trouble/hold.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
+import { createReading } from "../../src/domain/requests/reading.ts";
 import { importRecords } from "../../src/intake/import-records.ts";
 import { decideListing, listContacts } from "../../src/intake/list-contacts.ts";
 import { readContactList } from "../../src/intake/read-contact-list.ts";
@@ -125,7 +126,7 @@ test("with strict the first entry that is no chat ends the import, by its number
   const accepted: string[] = [];
   const imported = importRecords(
     readContactList(["79001234567@c.us", "status@broadcast", "79001234568@c.us"]),
-    { strict: true, unit: "row" },
+    { strict: true, reading: createReading("row") },
     {
       acceptChunk: async (chunk) => void accepted.push(...chunk.map(({ chatId }) => chatId)),
       reject: () => undefined,

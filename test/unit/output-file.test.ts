@@ -12,6 +12,7 @@ import {
   removeOpenDrafts,
   removeOutput,
 } from "../../src/cli/terminal/output-file.ts";
+import { createReading } from "../../src/domain/requests/reading.ts";
 import { createRejectsFile } from "../../src/cli/batch/rejects-file.ts";
 import { writeResultsFile } from "../../src/cli/batch/results-file.ts";
 import type { ResultRow } from "../../src/domain/views/result-row.ts";
@@ -40,6 +41,7 @@ async function* makeRows(ref: string, count: number): AsyncGenerator<ResultRow> 
       checkedAt: undefined,
       attempts: 0,
       lastError: undefined,
+      position: undefined,
       image: noImage,
     };
   }
@@ -167,19 +169,19 @@ describe("a report of rejects", () => {
 
   test("replaces that of an earlier run, or goes where there is none", async () => {
     await writeFile(at("r.csv"), "old");
-    const first = await createRejectsFile(at("r.csv"), "line", quiet());
+    const first = await createRejectsFile(at("r.csv"), createReading(), quiet());
     expect(await readdir(folder)).toEqual([]);
     await first.add(reject);
     await first.close();
-    expect(await readFile(at("r.csv"), "utf8")).toBe(`line,reason,text\n2,"bad","x;'=1+1"\n`);
-    await (await createRejectsFile(at("r.csv"), "line", quiet())).close();
+    expect(await readFile(at("r.csv"), "utf8")).toBe(`line,reason,text,place\n2,"bad","x;'=1+1",""\n`);
+    await (await createRejectsFile(at("r.csv"), createReading(), quiet())).close();
     expect(await readdir(folder)).toEqual([]);
   });
 
   posix("follows no link, and removes no pipe and no device", async () => {
     await writeFile(at("secret"), "secret");
     await symlink("secret", at("r.csv"));
-    const report = await createRejectsFile(at("r.csv"), "line", quiet());
+    const report = await createRejectsFile(at("r.csv"), createReading(), quiet());
     await symlink("secret", at("r.csv"));
     await report.add(reject);
     await report.close();

@@ -51,7 +51,7 @@ export interface Batches extends BatchStore {
     rejected: number,
   ): Promise<AcceptedRequest | BatchRefusal>;
   /**
-   * Takes a stream of CSV, NDJSON or plain lines in, chunk by chunk, each committed. Cut off, or ended by an error, it leaves
+   * Takes a stream of contacts in any format in, chunk by chunk, each committed. Cut off, or ended by an error, it leaves
    * a batch that is `incomplete`. The same idempotency key, or `resume`, goes on with it.
    * @throws UserError for an input that cannot be used, or with `strict` at the first line that is no contact
    */
@@ -124,6 +124,10 @@ const readContactsInto: ReceivePorts["readInto"] = (stream, ports) =>
       ...(stream.column !== undefined && { column: stream.column }),
       ...(stream.refColumn !== undefined && { refColumn: stream.refColumn }),
       ...(stream.defaultCountry !== undefined && { defaultCountry: stream.defaultCountry }),
+      ...(stream.encoding !== undefined && { encoding: stream.encoding }),
+      ...(stream.sheet !== undefined && { sheet: stream.sheet }),
+      firstNumber: stream.firstNumber,
+      reading: stream.reading,
     }),
     { strict: false, signal: stream.signal },
     ports,

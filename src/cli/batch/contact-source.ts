@@ -1,5 +1,5 @@
 import { openSource, readContacts, type App, type ContactColumns, type IntakeRecord } from "../../app/app.ts";
-import type { RecordUnit } from "../../domain/requests/reading.ts";
+import { createReading, type Reading } from "../../domain/requests/reading.ts";
 import { UserError } from "../../lib/errors.ts";
 
 /** Where a batch's contacts come from, opened. */
@@ -10,7 +10,8 @@ export interface ContactSource {
   readonly name: string;
   /** The batch's, unless it is given another. */
   readonly label: string | undefined;
-  readonly unit: RecordUnit;
+  /** Filled in while it is read. */
+  readonly reading: Reading;
   /** Once. @throws UserError while it is read */
   read(app: Pick<App, "listContacts">): AsyncIterable<readonly IntakeRecord[]>;
 }
@@ -33,21 +34,32 @@ export async function openFileSource(
     );
   }
   const stream = await openSource(file);
-  const records = readContacts(stream, { ...toColumns(options), signal });
+  const reading = createReading();
+  const records = readContacts(stream, { ...toColumns(options), reading, signal });
   return {
     kind: "file",
     name: file === "-" ? "standard input" : file,
     label: file === "-" ? undefined : file,
-    unit: "line",
+    reading,
     read: () => records,
   };
 }
 
 /** The columns alone, of a command's options. */
-export function toColumns({ column, refColumn, defaultCountry }: ContactColumns): ContactColumns {
+export function toColumns({
+  column,
+  refColumn,
+  defaultCountry,
+  firstNumber = false,
+  encoding,
+  sheet,
+}: ContactColumns): ContactColumns {
   return {
+    firstNumber,
     ...(column !== undefined && { column }),
     ...(refColumn !== undefined && { refColumn }),
     ...(defaultCountry !== undefined && { defaultCountry }),
+    ...(encoding !== undefined && { encoding }),
+    ...(sheet !== undefined && { sheet }),
   };
 }

@@ -2,8 +2,10 @@ import type { BatchImages } from "../../domain/views/batch-images.ts";
 import type { BatchProgress } from "../../domain/views/batch-progress.ts";
 import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { contactStatuses, statusMeanings } from "../../domain/contact-status.ts";
+import type { Reading } from "../../domain/requests/reading.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
 import { formatDuration } from "../../lib/duration.ts";
+import { describeReading } from "./reading-words.ts";
 import { formatImages } from "./image-words.ts";
 import { spellCommands, toCommandLine } from "../terminal/typed-command.ts";
 import { formatTable } from "../terminal/table.ts";
@@ -13,6 +15,9 @@ import type { End } from "./work-off.ts";
 export interface Summary {
   readonly end: End;
   readonly batch: BatchProgress;
+  readonly reading: Reading;
+  /** Records that gave more than one contact. */
+  readonly several: number;
   readonly calls: number;
   readonly tookMs: number;
   readonly resultsPath: string;
@@ -34,7 +39,7 @@ export interface SummaryContext {
 
 /** The last lines of a bulk run, for people. */
 export function formatSummary(summary: Summary, context: SummaryContext): string[] {
-  const { batch, calls, tookMs, end, resultsPath, rejectsPath } = summary;
+  const { batch, reading, several, calls, tookMs, end, resultsPath, rejectsPath } = summary;
   const rows: [string, number, string][] = contactStatuses
     .filter((status) => batch.finished[status] > 0)
     .map((status) => [status, batch.finished[status], statusMeanings[status]]);
@@ -42,15 +47,16 @@ export function formatSummary(summary: Summary, context: SummaryContext): string
   rows.push([
     "total",
     batch.accepted,
-    `${batch.duplicates} duplicate lines, ${batch.rejected} lines that are no contacts`,
+    `${batch.duplicates} duplicates, ${batch.rejected} ${reading.unit}s that are no contacts`,
   ]);
   const speed = calls > 0 ? `, ${(calls / (tookMs / 1000)).toFixed(1)} a second` : "";
   return [
     "",
     ...formatTable(["outcome", "contacts", "meaning"], rows),
     "",
+    describeReading(reading, several),
     `${calls} calls in ${formatDuration(tookMs)}${speed}; ${batch.fresh} contacts were fresh and needed none`,
-    `results: ${resultsPath}${rejectsPath === undefined ? "" : `; lines that are no contacts: ${rejectsPath}`}`,
+    `results: ${resultsPath}${rejectsPath === undefined ? "" : `; ${reading.unit}s that are no contacts: ${rejectsPath}`}`,
     ...describeImages(summary),
     ...describeEnd(end, batch, context),
     ...(context.simulated ? toNextSteps(context.command) : []),

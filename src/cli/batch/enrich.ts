@@ -105,6 +105,8 @@ async function runBatch(
   const summary: Summary = {
     end,
     batch,
+    reading: target.source.reading,
+    several: read.counts.several,
     calls: worker.activity.calls(instance.id),
     tookMs: performance.now() - startedAt,
     resultsPath,

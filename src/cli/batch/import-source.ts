@@ -1,6 +1,7 @@
 import { readContactList, readSource, type App, type IntakeRecord } from "../../app/app.ts";
 import type { Config } from "../../config.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
+import { createReading } from "../../domain/requests/reading.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { UserError } from "../../lib/errors.ts";
 import { isPostgresUrl } from "../../lib/postgres-url.ts";
@@ -54,6 +55,9 @@ function toFileSource(file: string, options: ImportSourceOptions): ImportSource 
 function toQuerySource(query: string, options: ImportSourceOptions, config: Config): ImportSource {
   const url = options.sourceUrl ?? config.sourceUrl;
   if (query.trim() === "") throw toUsageError("--from-query is empty: give it a SELECT");
+  if (options.encoding !== undefined || options.sheet !== undefined) {
+    throw toUsageError("--encoding and --sheet say how to read a file: leave them out");
+  }
   if (url === undefined) {
     throw toUsageError("--from-query needs a database: set AVATARS_SOURCE_URL, or give --source-url");
   }
@@ -67,8 +71,9 @@ function toQuerySource(query: string, options: ImportSourceOptions, config: Conf
     rejectsPath: "query.rejects.csv",
     instance: options.instance,
     async open({ signal }) {
-      const records = readSource({ url, query, fetchMs, signal, ...toColumns(options) });
-      return { kind: "query", name: "the query", label: "query", unit: "row", read: () => records };
+      const reading = createReading("row");
+      const records = readSource({ url, query, fetchMs, signal, reading, ...toColumns(options) });
+      return { kind: "query", name: "the query", label: "query", reading, read: () => records };
     },
   };
 }
@@ -84,6 +89,9 @@ function toInstanceSource(id: InstanceId, options: ImportSourceOptions): ImportS
     ["--column", options.column],
     ["--ref-column", options.refColumn],
     ["--default-country", options.defaultCountry],
+    ["--first-number", options.firstNumber ? "" : undefined],
+    ["--encoding", options.encoding],
+    ["--sheet", options.sheet],
   ]) {
     if (value !== undefined) throw toUsageError(`${option} says how to read a file or a query: leave it out`);
   }
@@ -95,7 +103,7 @@ function toInstanceSource(id: InstanceId, options: ImportSourceOptions): ImportS
       kind: "instance",
       name: `the contact list of instance ${id}`,
       label: `contacts of ${id}`,
-      unit: "row",
+      reading: createReading("row"),
       read: (app) => readInstance(app, id, io),
     }),
   };

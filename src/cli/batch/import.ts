@@ -5,6 +5,7 @@ import { readConfig } from "../../config.ts";
 import { assertDistinctFiles } from "./file-names.ts";
 import { chooseImportSource, type ImportSourceOptions } from "./import-source.ts";
 import { exitCodes, toStoppedCode, writeHint, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
+import { describeReading } from "./reading-words.ts";
 import { readIntoBatch } from "./read-into-batch.ts";
 import { resolveInstance } from "../instance/resolve-instance.ts";
 
@@ -38,6 +39,8 @@ export async function importBatch(options: ImportBatchOptions, io: CommandIo): P
     const progress = await app.batches.findProgress(batchId);
     if (options.json) writeJson(io.stdout, progress);
     else writeLine(io.stdout, batchId);
+    const { reading } = source;
+    if (reading.format !== undefined) writeLine(io.stderr, describeReading(reading, counts.several));
     writeHint(io, io.stderr, describe(instance, progress));
     return counts.rejected > 0 ? exitCodes.incomplete : exitCodes.done;
   } catch (error) {

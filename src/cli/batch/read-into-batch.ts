@@ -15,6 +15,9 @@ export interface IntakeOptions {
   readonly column?: string;
   readonly refColumn?: string;
   readonly defaultCountry?: string;
+  readonly firstNumber: boolean;
+  readonly encoding?: string;
+  readonly sheet?: string;
   readonly strict: boolean;
   /** ms */
   readonly maxAge?: number;
@@ -47,7 +50,7 @@ export async function readIntoBatch(
   io: CommandIo,
 ): Promise<BatchRead> {
   const { source } = target;
-  const rejects = await createRejectsFile(target.rejectsPath, source.unit, io);
+  const rejects = await createRejectsFile(target.rejectsPath, source.reading, io);
   let batchId = "";
   try {
     const counts = await app.batches.importRecords(
@@ -59,7 +62,7 @@ export async function readIntoBatch(
         priority: target.priority,
         maxAgeMs: options.maxAge ?? defaultMaxAgeMs,
       },
-      { strict: options.strict, unit: source.unit, signal: io.signal },
+      { strict: options.strict, reading: source.reading, signal: io.signal },
       {
         reject: rejects.add,
         opened(id) {
@@ -73,7 +76,7 @@ export async function readIntoBatch(
     const path = rejects.path();
     if (counts.contacts === 0) throw toEmptyError(source, counts, path);
     if (path !== undefined)
-      writeLine(io.stderr, `${counts.rejected} ${source.unit}s are no contacts, listed in ${path}`);
+      writeLine(io.stderr, `${counts.rejected} ${source.reading.unit}s are no contacts, listed in ${path}`);
     return { batchId, counts, rejectsPath: path };
   } finally {
     await rejects.close();
@@ -89,14 +92,14 @@ function toShortLabel(label: string | undefined): string | undefined {
 }
 
 function toEmptyError(
-  { kind, name, unit }: ContactSource,
+  { kind, name, reading: { unit } }: ContactSource,
   { rejected }: IntakeCounts,
   rejectsPath: string | undefined,
 ): UserError {
   return rejected === 0
     ? new UserError(
         `empty-${kind}`,
-        `${name} holds no contacts: it is empty, or has only ${unit === "line" ? "a header" : "blank rows"}`,
+        `${name} holds no contacts: it is empty, or has only ${unit === "line" ? "a header" : `blank ${unit}s`}`,
       )
     : new UserError(
         "no-contacts",

@@ -1,11 +1,11 @@
 import { stringify } from "csv-stringify/sync";
 import type { Reject } from "../../domain/requests/incoming-contact.ts";
-import type { RecordUnit } from "../../domain/requests/reading.ts";
+import { namePlace, type Reading } from "../../domain/requests/reading.ts";
 import { csvCells } from "../../lib/csv-cells.ts";
 import { writeLine, type CommandIo } from "../terminal/io.ts";
 import { openOutput, removeOutput, toWriteError, type OutputFile } from "../terminal/output-file.ts";
 
-/** The report of lines, or rows, that are no contacts: `line,reason,text`. It exists only when there are any. */
+/** The report of records that are no contacts: `line,reason,text,place`. It exists only when there are any. */
 export interface RejectsFile {
   add(reject: Reject): Promise<void>;
   /** Undefined while nothing was rejected. */
@@ -14,7 +14,7 @@ export interface RejectsFile {
   close(): Promise<void>;
 }
 
-const columns = ["line", "reason", "text"] as const;
+const columns = ["line", "reason", "text", "place"] as const;
 /** Shown on screen too; the rest is in the file. */
 const shownLines = 5;
 
@@ -25,7 +25,7 @@ const shownLines = 5;
  */
 export async function createRejectsFile(
   path: string,
-  unit: RecordUnit,
+  reading: Reading,
   io: Pick<CommandIo, "stderr" | "signal">,
 ): Promise<RejectsFile> {
   await removeOutput(path).catch(() => undefined);
@@ -48,10 +48,12 @@ export async function createRejectsFile(
     async add(reject) {
       count += 1;
       if (count === 1) await write(`${columns.join(",")}\n`).catch(explain);
-      if (count <= shownLines) writeLine(io.stderr, `${unit} ${reject.position}: ${reject.reason}`);
+      if (count <= shownLines) writeLine(io.stderr, `${namePlace(reject, reading)}: ${reject.reason}`);
       else if (count === shownLines + 1)
-        writeLine(io.stderr, `… more ${unit}s that are no contacts: see ${path}`);
-      await write(stringify([[reject.position, reject.reason, reject.text]], csvCells)).catch(explain);
+        writeLine(io.stderr, `… more ${reading.unit}s that are no contacts: see ${path}`);
+      await write(
+        stringify([[reject.position, reject.reason, reject.text, reject.place ?? ""]], csvCells),
+      ).catch(explain);
     },
     path: () => (count === 0 ? undefined : path),
     async close() {

@@ -29,4 +29,6 @@ export interface IntakeCounts {
   /** Records that are contacts, duplicates included. */
   readonly contacts: number;
   readonly rejected: number;
+  /** Records that gave more than one contact. */
+  readonly several: number;
 }

@@ -15,6 +15,14 @@ export interface Reading {
   refColumn: string | undefined;
 }
 
+/** Where a record stands, for a message: `line 7`, or the place in its own words. */
+export function namePlace(
+  { position, place }: { readonly position: number; readonly place?: string },
+  { unit }: Pick<Reading, "unit">,
+): string {
+  return place ?? `${unit} ${position}`;
+}
+
 /** Nothing is known yet. */
 export function createReading(unit: RecordUnit = "line"): Reading {
   return {

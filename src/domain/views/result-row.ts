@@ -14,6 +14,8 @@ export interface ResultRow {
   readonly attempts: number;
   readonly lastError: string | undefined;
   readonly image: ContactImage;
+  /** Of a batch: the line, row, card or item of its input where the contact first stood; its index in a JSON request. */
+  readonly position: number | undefined;
 }
 
 /** The results that are read; undefined does not narrow them. */

@@ -4,7 +4,13 @@ import { assertJsonBounds } from "./json-bounds.ts";
 import { ApiError } from "../answers/problem.ts";
 
 /** The media types that are taken as a stream, by the routes that take streams. */
-const streamTypes = ["application/x-ndjson", "text/csv", "text/plain"];
+const streamTypes = [
+  "application/x-ndjson",
+  "text/csv",
+  "text/plain",
+  "text/vcard",
+  "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+];
 
 /**
  * Reads bodies where a route takes one: JSON, or a stream, which the route reads by itself. JSON is UTF-8 or refused, since

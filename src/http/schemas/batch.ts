@@ -111,9 +111,10 @@ export const batchItemSchema = z
   .object({
     chatId: chatIdOutput,
     externalRef: externalRefOutput,
-    position: z
-      .int()
-      .meta({ description: "The line, or the index in the request, where the contact first stood." }),
+    position: z.int().meta({
+      description:
+        "The line, row, card or item of the input, or the index in the request, where the contact first stood.",
+    }),
     status: z.enum(itemStatuses),
     avatarUrl: z.string().nullable(),
     urlExpiresAt: moment.nullable(),
@@ -161,9 +162,32 @@ export const acceptedBatchSchema = z
           "Of a JSON body, in its order. `queued`: a call will be made. `fresh`: the answer is there and younger than maxAge. `duplicate`: an earlier item is the same contact. `invalid`: no contact.",
       }),
     rejects: z
-      .array(z.object({ line: z.int(), text: z.string(), reason: z.string() }))
+      .array(
+        z.object({
+          line: z
+            .int()
+            .meta({ description: "The number of the line, row, card or item, as `reading.unit` says." }),
+          place: z.string().optional().meta({ description: "Of a workbook: the sheet and the cell." }),
+          text: z.string(),
+          reason: z.string(),
+        }),
+      )
       .optional()
-      .meta({ description: "Of a stream: the first hundred lines that are no contacts." }),
+      .meta({ description: "Of a stream: the first hundred records that are no contacts." }),
+    reading: z
+      .object({
+        unit: z.enum(["line", "row", "card", "item"]),
+        format: z.string().nullable(),
+        encoding: z.string().nullable().meta({ description: "Of text; null where it is all ASCII." }),
+        sheet: z.string().nullable().meta({ description: "Of a workbook." }),
+        columns: z
+          .array(z.string())
+          .meta({ description: "The columns or keys that contacts were looked for in." }),
+        refColumn: z.string().nullable(),
+        several: countOf("Lines, rows, cards or items that gave more than one contact."),
+      })
+      .optional()
+      .meta({ description: "Of a stream: how it was read." }),
   })
   .meta({ id: "AcceptedBatch" });
 

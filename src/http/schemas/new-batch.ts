@@ -62,16 +62,27 @@ export const acceptBodies = {
     schema: {
       type: "string",
       description:
-        "One JSON object per line, with `chat_id` or `phone`, and `external_ref`; other keys by `column` and `refColumn`.",
+        "One JSON object per line, with `chat_id`, `phone` or `phones`, and `external_ref`; other keys by `column` and `refColumn`. A JSON array of such objects, too.",
       examples: [`{"chat_id":"${example}","external_ref":"42"}\n`],
     },
   },
   "text/csv": {
     schema: {
       type: "string",
-      description: "With a header that names the column of the chat id or phone number, or without one.",
+      description:
+        "With a header that names the columns of chat ids or phone numbers, or without one. A cell may hold several.",
       examples: [`chat_id,external_ref\n${example},42\n`],
     },
+  },
+  "text/vcard": {
+    schema: {
+      type: "string",
+      description: "vCards 2.1, 3.0 and 4.0: each TEL is a contact, the UID its reference.",
+      examples: ["BEGIN:VCARD\r\nVERSION:3.0\r\nTEL;TYPE=CELL:+7 900 123-45-67\r\nEND:VCARD\r\n"],
+    },
+  },
+  "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": {
+    schema: { type: "string", format: "binary", description: "An Excel workbook." },
   },
   "text/plain": {
     schema: {
@@ -99,7 +110,7 @@ export const streamQuery = strictQuery.extend({
   callbackUrl: callbackUrl.optional().meta({ description: "Streams only. As in a JSON body." }),
   column: storableText(200).min(1).optional().meta({
     description:
-      "Streams only. The column or key of the chat id or phone number; found by its name otherwise.",
+      "Streams only. The column or key of the chat ids or phone numbers, and no other; all with known names otherwise.",
   }),
   refColumn: storableText(200)
     .min(1)
@@ -110,6 +121,16 @@ export const streamQuery = strictQuery.extend({
     .regex(/^[A-Za-z]{2}$/)
     .optional()
     .meta({ description: "Streams only. The country of phone numbers without a plus, such as DE." }),
+  firstNumber: flagQuery.optional().meta({
+    description:
+      "Streams only. Of each record one number alone, the likeliest mobile; all of them otherwise.",
+  }),
+  encoding: storableText(40).min(1).optional().meta({
+    description: "Streams only. Of text, such as `windows-1251`; found out otherwise.",
+  }),
+  sheet: storableText(200).min(1).optional().meta({
+    description: "Streams only. Of a workbook; the first with a column of numbers otherwise.",
+  }),
   resume: batchIdInput.optional().meta({
     description: "Streams only. Go on with this batch, which was cut off, by sending all of it again.",
   }),

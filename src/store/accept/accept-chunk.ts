@@ -55,7 +55,7 @@ async function insertBatch(pool: pg.Pool | pg.PoolClient, batch: NewBatch): Prom
 export async function finishIntake(
   pool: pg.Pool | pg.PoolClient,
   batchId: string,
-  counts: IntakeCounts,
+  counts: Pick<IntakeCounts, "contacts" | "rejected">,
 ): Promise<void> {
   await pool.query(
     `update avatars.batches

@@ -12,7 +12,7 @@ import { TryAgainError } from "../postgres/try-again-error.ts";
 
 export interface Closing {
   readonly batchId: string;
-  readonly counts: IntakeCounts;
+  readonly counts: Pick<IntakeCounts, "contacts" | "rejected">;
   /** The lock on the batch. Where it was lost, another request may hold it now, or have ended the batch. */
   readonly hold: LockHold;
   readonly estimate: Estimate;

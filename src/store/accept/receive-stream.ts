@@ -3,6 +3,7 @@ import type pg from "pg";
 import type { Asker, BatchRefusal, RequestedBatch } from "../../domain/requests/batch-request.ts";
 import type { ContactStream, NotResumable, ReceivedBatch } from "../../domain/requests/contact-stream.ts";
 import type { IntakeCounts, Reject } from "../../domain/requests/incoming-contact.ts";
+import { namePlace, type Reading } from "../../domain/requests/reading.ts";
 import { UserError } from "../../lib/errors.ts";
 import { tapDigest } from "./tap-digest.ts";
 import { acceptChunk } from "./accept-chunk.ts";
@@ -131,7 +132,7 @@ async function findState(
 async function readToEnd(reception: Reception, batchId: string, resumed: boolean): Promise<Outcome> {
   const { pool, ports, asker, batch, stream, hold, parameters } = reception;
   const tapped = tapDigest(stream.source);
-  const { rejects, reject, getBadLine } = collectRejects(stream.strict);
+  const { rejects, reject, getBadLine } = collectRejects(stream);
   let counts: IntakeCounts;
   try {
     counts = await ports.readInto(
@@ -172,7 +173,8 @@ async function readToEnd(reception: Reception, batchId: string, resumed: boolean
       });
     },
   });
-  return closed.kind === "accepted" ? { ...closed, resumed, rejects } : closed;
+  const { several } = counts;
+  return closed.kind === "accepted" ? { ...closed, resumed, rejects, several } : closed;
 }
 
 /**
@@ -217,9 +219,11 @@ async function replay(
   // Other parameters, or no stream at all: no body can be the same.
   if (!record.fingerprint.startsWith(toFingerprint(parameters, ""))) return { kind: "other-body" };
   const tapped = tapDigest(stream.source);
-  const { rejects, reject } = collectRejects(stream.strict);
+  const { rejects, reject } = collectRejects(stream);
+  let several: number;
   try {
-    await ports.readInto({ ...stream, source: tapped.passing }, { acceptChunk: async () => {}, reject });
+    const sink = { acceptChunk: async () => {}, reject };
+    ({ several } = await ports.readInto({ ...stream, source: tapped.passing }, sink));
   } catch (error) {
     // The first one had no error, or there would be no answer.
     if (error instanceof UserError && !tapped.isCutOff() && !stream.signal.aborted)
@@ -228,27 +232,29 @@ async function replay(
   }
   if (toFingerprint(parameters, await tapped.digest()) !== record.fingerprint) return { kind: "other-body" };
   const { resumed = false } = record.answer;
-  return { ...toTaken(record.batchId, record.answer), resumed, rejects };
+  return { ...toTaken(record.batchId, record.answer), resumed, rejects, several };
 }
 
-function collectRejects(strict: boolean) {
+function collectRejects({ strict, reading }: Pick<ContactStream, "strict" | "reading">) {
   const rejects: Reject[] = [];
   let badLine: UserError | undefined;
   return {
     rejects,
     getBadLine: () => badLine,
-    reject({ position, text, reason }: Reject) {
-      if (strict) throw (badLine = toBadLine({ position, text, reason }));
-      if (rejects.length < maxRejects) rejects.push({ position, text, reason });
+    reject({ position, place, text, reason }: Reject) {
+      const reject = { position, ...(place !== undefined && { place }), text, reason };
+      if (strict) throw (badLine = toBadLine(reject, reading));
+      if (rejects.length < maxRejects) rejects.push(reject);
     },
   };
 }
 
-function toBadLine({ position, reason, text }: Reject): UserError {
+function toBadLine(reject: Reject, reading: Reading): UserError {
+  const { reason, text } = reject;
   const shown = reason.includes(text) ? "" : ` ("${text}")`;
   return new UserError(
     "bad-line",
-    `line ${position}: ${reason}${shown}. Nothing was taken in, since all lines have to be contacts`,
+    `${namePlace(reject, reading)}: ${reason}${shown}. Nothing was taken in, since all ${reading.unit}s have to be contacts`,
   );
 }
 
@@ -258,7 +264,8 @@ function toFingerprint(parameters: string, body: string): string {
 
 function toParameters(batch: RequestedBatch, stream: ContactStream): string {
   const { instanceId, source, label, priority, maxAgeMs, callbackUrl } = batch;
-  const { strict, column, refColumn, defaultCountry } = stream;
+  const { strict, column, refColumn, defaultCountry, firstNumber, encoding, sheet } = stream;
+  const isNewer = firstNumber || encoding !== undefined || sheet !== undefined;
   // JSON makes null of what is undefined. Without `resume`: the key alone goes on with the same batch.
   const all = [
     instanceId,
@@ -271,6 +278,8 @@ function toParameters(batch: RequestedBatch, stream: ContactStream): string {
     column,
     refColumn,
     defaultCountry,
+    // Left out where none is given: keys of an earlier version stay good.
+    ...(isNewer ? [firstNumber, encoding, sheet] : []),
   ];
   return createHash("sha256").update(JSON.stringify(all)).digest("base64url");
 }

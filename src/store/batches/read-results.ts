@@ -18,6 +18,7 @@ interface ResultPageRow extends ImageRow {
   checked_at: Date | null;
   attempts: number;
   last_error: string | null;
+  position: string | null;
 }
 
 /**
@@ -56,16 +57,17 @@ async function assertWhole(client: pg.PoolClient, batchId: string): Promise<void
 }
 
 function toCursorSql(filter: ResultFilter): string {
-  const [source, order] =
+  const [source, order, position] =
     filter.batchId === undefined
-      ? ["avatars.contacts c", "c.id"]
+      ? ["avatars.contacts c", "c.id", "null"]
       : [
           "avatars.batch_members m join avatars.contacts c on c.id = m.contact_id and m.batch_id = $3::uuid",
           "m.position, c.id",
+          "m.position",
         ];
   return `declare results no scroll cursor for
     select c.instance_id, c.chat_id, ${toShownText("c.external_ref")} as external_ref, c.status,
-      a.url, a.url_expires_at, c.checked_at, c.attempts, c.last_error, ${toImageColumns("c.id")}
+      a.url, a.url_expires_at, c.checked_at, c.attempts, c.last_error, ${position} as position, ${toImageColumns("c.id")}
     from ${source} left join avatars.avatars a on a.contact_id = c.id
     ${imageJoinsSql}
     where ($1::text is null or c.instance_id = $1) and ($2::text[] is null or c.status = any($2))
@@ -84,5 +86,6 @@ function toResultRow(row: ResultPageRow): ResultRow {
     attempts: row.attempts,
     lastError: row.last_error ?? undefined,
     image: toContactImage(row),
+    position: row.position === null ? undefined : Number(row.position),
   };
 }

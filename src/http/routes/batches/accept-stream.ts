@@ -8,6 +8,8 @@ import { ApiError } from "../../answers/problem.ts";
 import { invalidRequest, unavailable } from "../../answers/to-api-error.ts";
 import type { Asker, BatchRefusal, RequestedBatch } from "../../../domain/requests/batch-request.ts";
 import type { ContactStream, NotResumable, ReceivedBatch } from "../../../domain/requests/contact-stream.ts";
+import { createReading, type Reading } from "../../../domain/requests/reading.ts";
+import { orNull } from "../../schemas/common.ts";
 import { assertVisible, getKey } from "../../requests/access.ts";
 import { readIdempotencyKey } from "../../requests/idempotency-key.ts";
 import { SenderGone } from "../../requests/sender-gone.ts";
@@ -57,7 +59,7 @@ export async function acceptStream(
   };
   try {
     const received = await receive(ports, request, upload, stream);
-    return sendReceived(reply, received, upload.instanceId);
+    return sendReceived(reply, received, stream.reading, upload.instanceId);
   } catch (error) {
     const problem = toStreamError(error, batchId, ports);
     // A fault that a cut input is found to have is no news for the sender that cut it.
@@ -93,6 +95,10 @@ function toReading({ query }: AcceptRequest) {
     column: query.column,
     refColumn: query.refColumn,
     defaultCountry: query.defaultCountry,
+    firstNumber: query.firstNumber ?? false,
+    encoding: query.encoding,
+    sheet: query.sheet,
+    reading: createReading(),
     resume: query.resume,
   };
 }
@@ -115,16 +121,31 @@ async function receive(
   return received;
 }
 
-function sendReceived(reply: FastifyReply, received: ReceivedBatch, instanceId: string): FastifyReply {
-  const { resumed, rejects } = received;
+function sendReceived(
+  reply: FastifyReply,
+  received: ReceivedBatch,
+  { unit, format, encoding, sheet, columns, refColumn }: Reading,
+  instanceId: string,
+): FastifyReply {
+  const { resumed, rejects, several } = received;
   return sendAccepted(reply, received, {
     ...toAnswer(received, instanceId),
     resumed,
-    rejects: rejects.map(({ position, text, reason }) => ({
+    rejects: rejects.map(({ position, place, text, reason }) => ({
       line: position,
+      ...(place !== undefined && { place }),
       text,
       reason: toApiWords(reason),
     })),
+    reading: {
+      unit,
+      format: orNull(format),
+      encoding: orNull(encoding),
+      sheet: orNull(sheet),
+      columns,
+      refColumn: orNull(refColumn),
+      several,
+    },
   });
 }
 

@@ -18,7 +18,7 @@ const createBatchSchema = {
     tag: "Batches",
     summary: "Ask for many contacts.",
     description:
-      "202 means that all of it is committed. A JSON body holds up to 10,000 items. `application/x-ndjson`, `text/csv` and plain lines, also gzipped, are taken as a stream of any length and committed chunk by chunk; the query says then what a JSON body would. A stream that is cut off leaves a batch that is `incomplete`: send all of it again with the same `Idempotency-Key`, or with `resume`, and it goes on; contacts are never asked twice for it. With an `Idempotency-Key` (24 hours, per API key) the same request is answered the same, and nothing is done twice.",
+      "202 means that all of it is committed. A JSON body holds up to 10,000 items. `application/x-ndjson`, `text/csv`, plain lines, vCards and Excel workbooks, also gzipped, are taken as a stream of any length and committed chunk by chunk; the query says then what a JSON body would. A stream that is cut off leaves a batch that is `incomplete`: send all of it again with the same `Idempotency-Key`, or with `resume`, and it goes on; contacts are never asked twice for it. With an `Idempotency-Key` (24 hours, per API key) the same request is answered the same, and nothing is done twice.",
     access: enqueue,
   }),
   querystring: streamQuery,

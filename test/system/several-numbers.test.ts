@@ -1,0 +1,51 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { intakeSamples } from "../support/intake-samples.ts";
+import { openStage, readCsv, type Stage } from "../support/stage.ts";
+
+const instanceId = "1101000001";
+const sampleNamed = (part: string) => intakeSamples.find(({ name }) => name.includes(part))!;
+
+const toTexts = (rows: readonly Readonly<Record<string, string | undefined>>[]) =>
+  rows.map((row) =>
+    [row["position"], row["chat_id"]?.replace("@c.us", ""), row["external_ref"]].filter(Boolean).join(" "),
+  );
+
+describe("a file with several numbers a record", () => {
+  let stage: Stage;
+
+  beforeAll(async () => {
+    stage = await openStage();
+    await stage.addInstance(instanceId);
+  });
+
+  afterAll(() => stage.close());
+
+  test("is enriched for all of them, and the summary says how it was read", async () => {
+    const google = sampleNamed("Google");
+    await stage.write("google.csv", google.bytes);
+    const enriched = await stage.run(["enrich", "google.csv", "--default-country", "RU"]);
+    expect(enriched.code).toBe(1);
+    expect(enriched.stderr).toContain("line 5: no chat id or phone number");
+    expect(enriched.stdout).toMatch(/^total\s+6\s+0 duplicates, 1 lines that are no contacts$/m);
+    expect(enriched.stdout).toMatch(
+      /^read as CSV; numbers in "Phone 1 - Value", "Phone 2 - Value"; 2 lines gave several contacts$/m,
+    );
+    const rows = await readCsv(stage.path("google.avatars.csv"));
+    expect(toTexts(rows).toSorted()).toEqual(google.contacts.toSorted());
+    expect(await readCsv(stage.path("google.rejects.csv"))).toMatchObject([
+      { line: "5", reason: "no chat id or phone number", place: "" },
+    ]);
+  });
+
+  test("is imported in its code page, or in the one that is given, with one number of each", async () => {
+    const { bytes } = sampleNamed("windows-1251");
+    await stage.write("excel.csv", bytes);
+    const imported = await stage.run(["import", "excel.csv", "--default-country", "RU", "--first-number"]);
+    expect(imported).toMatchObject({ code: 0 });
+    expect(imported.stderr).toContain(
+      'read as CSV in windows-1251; numbers in "Мобильный телефон", "Рабочий телефон"; 0 lines gave several contacts\n3 contacts enqueued',
+    );
+    const wrong = await stage.run(["import", "excel.csv", "--encoding", "latin1"]);
+    expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('there is "Èìÿ"') as string });
+  });
+});

@@ -54,10 +54,19 @@ export function createCallMetrics(registry: Registry): {
     help: "Lookups whose contact another transaction had locked; they are kept, and saved when it is free",
     registers,
   });
+  const counted = new Map<string, Map<string, Counter.Internal>>();
+  /** Labels are put together once for each instance and outcome, not for each call. */
+  function countCall(instanceId: string, outcome: string): void {
+    const ofInstance = counted.get(instanceId) ?? new Map<string, Counter.Internal>();
+    counted.set(instanceId, ofInstance);
+    const counter = ofInstance.get(outcome) ?? calls.labels(instanceId, outcome);
+    ofInstance.set(outcome, counter);
+    counter.inc();
+  }
   return {
     events: {
       lookedUp({ instanceId, lookup }) {
-        calls.inc({ [instanceLabel]: instanceId, outcome: lookup.outcome.kind });
+        countCall(instanceId, lookup.outcome.kind);
         duration.observe(lookup.tookMs / 1000);
       },
       instanceHeld: ({ instanceId, hold }) => holds.inc({ [instanceLabel]: instanceId, reason: hold.reason }),

@@ -157,14 +157,14 @@ type CallMethod = (
 
 function createMethod({ method, timeoutMs, pools, exchanges }: MethodOptions): CallMethod {
   const findTarget = createApiTargets(method);
-  return async (instance, options, body) => {
+  return (instance, options, body) => {
     try {
       const { origin, path } = findTarget(instance);
       const request = { method: body === undefined ? "GET" : "POST", path, body } as const;
       const { signal, mayLeave } = options ?? {};
-      return await exchanges.send(pools.get(origin), request, { timeoutMs, signal, mayLeave });
+      return exchanges.send(pools.get(origin), request, { timeoutMs, signal, mayLeave });
     } catch (error) {
-      return { kind: "failed", code: toNetworkErrorCode(error) };
+      return Promise.resolve({ kind: "failed", code: toNetworkErrorCode(error) });
     }
   };
 }

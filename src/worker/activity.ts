@@ -76,14 +76,13 @@ export function observeActivity(
     events: tapEvents(events, {
       lookedUp: ({ instanceId, lookup }) => countAnswer(touchNow(instanceId), lookup),
     }),
-    watch: (getAvatar) => async (instance, chatId, options) => {
-      const instanceId = instance.instanceId as InstanceId;
-      touchNow(instanceId).inFlight += 1;
-      try {
-        return await getAvatar(instance, chatId, options);
-      } finally {
-        touchNow(instanceId).inFlight -= 1;
-      }
+    watch: (getAvatar) => (instance, chatId, options) => {
+      const tally = touchNow(instance.instanceId as InstanceId);
+      tally.inFlight += 1;
+      const end = () => void (tally.inFlight -= 1);
+      const call = getAvatar(instance, chatId, options);
+      call.then(end, end);
+      return call;
     },
   };
 }

@@ -3,24 +3,32 @@ import { settleWithin } from "../lib/deadline.ts";
 /** The calls of one process that are in flight, of all its instances. */
 export interface CallsInFlight {
   readonly size: number;
-  /** The call is in flight until it has ended, which the promise tells. It must not reject. */
-  add(call: Promise<void>): void;
-  /** Waits until the calls that are in flight now have ended, but not longer than `ms`. */
+  /** A call begins. */
+  begin(): void;
+  /** A call that began has ended. */
+  end(): void;
+  /** Waits until no call is in flight, but not longer than `ms`. */
   settle(ms: number): Promise<void>;
 }
 
 export function createCallsInFlight(): CallsInFlight {
-  const calls = new Set<Promise<void>>();
+  let size = 0;
+  let waiting: (() => void)[] = [];
   return {
     get size() {
-      return calls.size;
+      return size;
     },
-    add(call) {
-      calls.add(call);
-      void call.finally(() => calls.delete(call));
+    begin() {
+      size += 1;
+    },
+    end() {
+      size -= 1;
+      if (size > 0) return;
+      for (const resolve of waiting) resolve();
+      waiting = [];
     },
     async settle(ms) {
-      await settleWithin(Promise.allSettled(calls), ms);
+      if (size > 0) await settleWithin(new Promise<void>((resolve) => void waiting.push(resolve)), ms);
     },
   };
 }

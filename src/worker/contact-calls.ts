@@ -27,6 +27,7 @@ import type { ChatId } from "../domain/chat-id.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { InstanceCredentials, Lookup, Outcome } from "../domain/outcome.ts";
 import { assertNever } from "../lib/errors.ts";
+import type { CallsInFlight } from "./calls-in-flight.ts";
 import type { Call } from "./run/call.ts";
 import type { Clock } from "./lane/clocks.ts";
 import type { Lane } from "./lane/lane.ts";
@@ -57,6 +58,7 @@ export interface ContactCallsPorts {
   readonly clock: Clock;
   readonly random: () => number;
   readonly events: ContactCallEvents;
+  readonly inFlight: Pick<CallsInFlight, "begin" | "end">;
   /** Hangs up: contacts that have no answer yet are due again. */
   readonly signal: AbortSignal;
 }
@@ -70,33 +72,43 @@ export interface ContactCallEvents {
 export type CallContact = (instance: GuardedLane, call: Call) => Promise<void>;
 
 export function createContactCalls(ports: ContactCallsPorts): CallContact {
-  const { save, policy, clock, random, events, signal } = ports;
+  const { save, policy, clock, random, events, signal, inFlight } = ports;
   const noteError = (error: unknown) => events.ledgerFailed({ where: "look up" }, error);
 
-  async function lookUp({ lane, breaker }: GuardedLane, call: SentCall): Promise<void> {
+  async function lookUp(guarded: GuardedLane, call: SentCall): Promise<void> {
     const { contact, credentials } = call;
-    const lookup = await ports.getAvatar(credentials, contact.chatId, {
-      signal,
-      mayLeave: () => mayLeave(breaker, call),
-    });
-    const { outcome } = lookup;
-    if (signal.aborted && outcome.kind === "network-error") {
-      return save(lane, call, { kind: "release", error: undefined });
+    try {
+      const lookup = await ports.getAvatar(credentials, contact.chatId, {
+        signal,
+        mayLeave: () => mayLeave(guarded.breaker, call),
+      });
+      const { outcome } = lookup;
+      if (signal.aborted && outcome.kind === "network-error") {
+        save(guarded.lane, call, { kind: "release", error: undefined });
+        return;
+      }
+      // What has not left is no call, for those who count them.
+      if (outcome.kind !== "not-sent")
+        events.lookedUp({ instanceId: credentials.instanceId, chatId: contact.chatId, lookup });
+      await carryOut(guarded, call, outcome);
+    } catch (error) {
+      await failCall(guarded, call, error);
     }
-    // What has not left is no call, for those who count them.
-    if (outcome.kind !== "not-sent")
-      events.lookedUp({ instanceId: credentials.instanceId, chatId: contact.chatId, lookup });
-    await carryOut({ lane, breaker }, call, outcome);
   }
 
-  async function carryOut({ lane, breaker }: GuardedLane, call: SentCall, outcome: Outcome): Promise<void> {
+  function carryOut(
+    { lane, breaker }: GuardedLane,
+    call: SentCall,
+    outcome: Outcome,
+  ): Promise<void> | undefined {
     const decision = decide(outcome, call.contact.attempts, policy, new Date(), random());
     switch (decision.kind) {
       case "answer":
         save(lane, call, decision.contact);
         return breaker.answered(call);
       case "release":
-        return save(lane, call, decision.contact);
+        save(lane, call, decision.contact);
+        return undefined;
       case "suspect":
         return breaker.failed(call, decision);
       case "instance":
@@ -109,26 +121,32 @@ export function createContactCalls(ports: ContactCallsPorts): CallContact {
   }
 
   /** The fault is our own, and perhaps of this one contact: it must not take the process with it, again and again. */
-  function failCall(guarded: GuardedLane, call: SentCall, error: unknown): Promise<void> {
+  function failCall(guarded: GuardedLane, call: SentCall, error: unknown): Promise<void> | undefined {
     noteError(error);
     const excerpt = "an unexpected error";
     return carryOut(guarded, call, { kind: "unclear", scope: "call", status: 0, excerpt });
   }
 
-  return ({ lane, breaker }, call) => {
-    const { instanceId } = lane;
+  function ask(guarded: GuardedLane, call: Call): Promise<void> {
+    const { instanceId } = guarded.lane;
     const { apiUrl, sealedToken } = call.instance;
     const token = ports.openToken(sealedToken, { id: instanceId, apiUrl });
-    const sent = { ...call, sentAt: clock.now(), credentials: { instanceId, apiUrl, token: token ?? "" } };
-    const asked =
-      token === undefined
-        ? breaker.refused(call, toHold("token-unreadable", policy))
-        : lookUp({ lane, breaker }, sent).catch((error: unknown) => failCall({ lane, breaker }, sent, error));
-    const end = lane.calls.start();
-    return asked.catch(noteError).finally(() => {
+    if (token === undefined) return guarded.breaker.refused(call, toHold("token-unreadable", policy));
+    return lookUp(guarded, { ...call, sentAt: clock.now(), credentials: { instanceId, apiUrl, token } });
+  }
+
+  return async (guarded, call) => {
+    const end = guarded.lane.calls.start();
+    inFlight.begin();
+    try {
+      await ask(guarded, call);
+    } catch (error) {
+      noteError(error);
+    } finally {
       call.ended();
+      inFlight.end();
       end();
-    });
+    }
   };
 }
 

@@ -81,7 +81,7 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
   const leases = createLeases({ ledger, owner, clock, database, onError, betweenSaves: saves.between });
   const inFlight = createCallsInFlight();
   const lanes = createLanes({ ...ports, database, policy, save, signal, betweenSaves: saves.between });
-  const callContact = createContactCalls({ ...ports, policy, save, signal });
+  const callContact = createContactCalls({ ...ports, policy, save, signal, inFlight });
   const lookForArrivals = createArrivalsLook({ ledger, findLane: lanes.find });
   // The first look tells from when on arrivals are seen: before any run reads its queues.
   const beginToLook = onceDone(lookForArrivals);
@@ -124,12 +124,8 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
   return {
     async run(instanceId, stopping) {
       const guarded = lanes.get(instanceId);
-      const call = (next: Call) => {
-        const answered = callContact(guarded, next);
-        inFlight.add(answered);
-        return answered;
-      };
-      const runPorts = { ...ports, leases, reader, database, call };
+      const call = (next: Call) => callContact(guarded, next);
+      const runPorts = { ...ports, leases, reader, database, call, isBehind: () => saves.isBehind };
       await beginToLook();
       const { lane, breaker } = guarded;
       lane.hasMissed = false;

@@ -39,6 +39,8 @@ interface Runs {
   renew(): Promise<void>;
   /** Does another instance wait for its turn? Asked at the end of each slice. */
   othersWait: () => boolean;
+  /** Do too many records wait to be saved? */
+  isBehind: () => boolean;
 }
 
 /** @param onCall told of each call that is sent; by default a call stays in flight until `answer` */
@@ -74,6 +76,7 @@ function openRuns(ledger: FakeRunLedger, onCall: (runs: Runs) => void = () => un
       }
     },
     othersWait: () => true,
+    isBehind: () => false,
     async run(sliceMs = longSlice) {
       const renewing = setInterval(() => void leases.renew(), 1_000);
       const ended = runInstance(
@@ -85,6 +88,7 @@ function openRuns(ledger: FakeRunLedger, onCall: (runs: Runs) => void = () => un
           database,
           settings: { sliceMs, maxInFlight: undefined, oldestShare: 0 },
           othersWait: async () => runs.othersWait(),
+          isBehind: () => runs.isBehind(),
           random: () => 0,
           call(call) {
             expect(call.mayLeave()).toBe(true);
@@ -296,6 +300,35 @@ describe("an instance run", () => {
     const runs = openRuns(ledger);
     expect(await runs.run()).toBe("idle");
     expect(inFlightOf(ledger)).toEqual([[1, 2]]);
+  });
+
+  test("sends nothing while too many records wait to be saved, and goes on when they are", async () => {
+    const ledger = createFakeRunLedger(fast, 60);
+    let isBehind = false;
+    const runs = openRuns(ledger, ({ sent, answer }) => {
+      isBehind = sent.length === 5;
+      answer();
+    });
+    runs.isBehind = () => isBehind;
+    const ended = runs.run();
+    await eventually(() => expect(runs.sent).toHaveLength(5));
+    await sleep(50);
+    expect(runs.sent).toHaveLength(5);
+    isBehind = false;
+    expect(await ended).toBe("idle");
+    expect(idsOf(runs.sent)).toEqual(upTo(60));
+  });
+
+  test("that cannot keep up with its slots reads answers before it sends more", async () => {
+    const ledger = createFakeRunLedger({ requestsPerSecond: 1_000_000, maxInFlight: 1_000 }, 900);
+    let most = 0;
+    const runs = openRuns(ledger, ({ lane, answer }) => {
+      most = Math.max(most, lane.calls.inFlight);
+      setImmediate(() => answer());
+    });
+    expect(await runs.run()).toBe("idle");
+    expect(idsOf(runs.sent)).toEqual(upTo(900));
+    expect(most).toBeLessThan(50);
   });
 
   test("never has more calls in flight than the instance allows, one run after the other, and asks none twice", async () => {

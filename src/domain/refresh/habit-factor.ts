@@ -28,6 +28,13 @@ export interface RefreshHabits {
  * More than a change a day is not believed, which would say that no look is worth anything.
  */
 export function habitFactor({ watchedMs, changes }: RefreshHabits): number {
+  return watchedMs <= 0 && changes <= 0 ? unwatchedFactor : findFactor(watchedMs, changes);
+}
+
+/** Most contacts of an import: not worked out for each. */
+const unwatchedFactor = findFactor(0, 0);
+
+function findFactor(watchedMs: number, changes: number): number {
   const worth = worthOfLook(believedChanges, believedDays, referenceDays);
   const watchedDays = Math.max(0, watchedMs) / dayMs;
   const a = believedChanges + Math.min(Math.max(0, changes), watchedDays + 1);

@@ -1,5 +1,6 @@
 import type { LookupRecord } from "../../domain/ledger/lookup-record.ts";
 import type { AvatarFinding } from "../../domain/lookup/decide.ts";
+import { toArrayLiteral } from "../postgres/array-literal.ts";
 import { toStorableText } from "../postgres/storable-text.ts";
 
 /** What a record is made of in SQL, in the order of the save's parameters. */
@@ -43,8 +44,8 @@ export function toCellsOfArraysSql(first: number): string {
 }
 
 /** The parameters of {@link toCellsOfArraysSql}. */
-export function toCellArrays(rows: readonly LookupCells[]): (string | number | null)[][] {
-  return cellNames.map((name) => rows.map((row) => row[name] ?? null));
+export function toCellArrays(rows: readonly LookupCells[]): string[] {
+  return cellNames.map((name) => toArrayLiteral(rows.map((row) => row[name])));
 }
 
 /**

@@ -92,11 +92,16 @@ export function createDueHeads(instanceId: InstanceId): DueHeads {
   }
 
   function takeOldest(): QueuedContact | undefined {
-    let oldest: { readonly queue: Queue; readonly place: number; readonly dueAtUs: number } | undefined;
+    let oldest: Queue | undefined;
+    let place = 0;
+    let leastUs = Infinity;
     for (const queue of queues)
-      for (const [place, { dueAtUs }] of queue.heads.entries())
-        if (oldest === undefined || dueAtUs < oldest.dueAtUs) oldest = { queue, place, dueAtUs };
-    return oldest && takeFrom(oldest.queue, oldest.place);
+      for (let at = 0; at < queue.heads.length; at += 1) {
+        const { dueAtUs } = queue.heads[at]!;
+        if (dueAtUs >= leastUs) continue;
+        [oldest, place, leastUs] = [queue, at, dueAtUs];
+      }
+    return oldest && takeFrom(oldest, place);
   }
 
   const turnOf = (priority: number) =>

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
 import { defaultMaxInFlight } from "../../domain/pace/max-in-flight.ts";
 import { slotSpacingMs } from "../../domain/pace/pacer.ts";
@@ -26,6 +27,8 @@ export interface RunPorts {
   readonly clock: Clock;
   readonly database: DatabaseClock;
   readonly settings: RunSettings;
+  /** Records wait to be saved in such a number that no more should come. */
+  readonly isBehind: () => boolean;
   /** Does any instance wait for its turn? */
   readonly othersWait: () => Promise<boolean>;
   /** Uniform in [0, 1). */
@@ -39,6 +42,10 @@ export interface RunPorts {
 
 /** A run looks around this often, whatever it waits for. */
 const lookEveryMs = 1_000;
+/** A run that waits until records are saved asks this often. */
+const behindLookMs = 20;
+/** Calls that are sent without a look at the answers, at most. */
+const mostPerTurn = 8;
 /** A run that has nothing to send but waits for answers asks this often whether another instance wants its place. */
 const idleLookMs = 250;
 
@@ -66,6 +73,7 @@ export async function runInstance(ports: RunPorts, lane: Lane, stopping: AbortSi
       period: lane.period,
       isOutOfStep: false,
       probe: undefined,
+      sentInTurn: 0,
     });
   } finally {
     stopping.removeEventListener("abort", lane.alarm.wake);
@@ -84,6 +92,8 @@ interface Run {
   isOutOfStep: boolean;
   /** The probe that was sent last: what comes next depends on what has become of it. */
   probe: "under way" | "ended" | undefined;
+  /** Calls that were sent without a pause. */
+  sentInTurn: number;
 }
 
 async function work(ports: RunPorts, run: Run): Promise<RunEnd> {
@@ -98,7 +108,7 @@ async function work(ports: RunPorts, run: Run): Promise<RunEnd> {
     leaveStep(ports, run);
     const waitMs = due.size === 0 ? findIdleWait(run) : findSlotWait(ports, run);
     if (waitMs === "idle") return run.lease.instance.allowedChatIds ? "held" : "idle";
-    if (waitMs <= 0) sendNext(ports, run);
+    if (waitMs <= 0) await sendInTurn(ports, run);
     else if (await waitFor(ports, run, waitMs)) return "idle";
   }
 }
@@ -131,9 +141,10 @@ function findIdleWait({ lane, due }: Run): number | "idle" {
 }
 
 /** How long to wait before the next call, ms; 0: it goes now. */
-function findSlotWait({ clock, settings }: RunPorts, { lane, lease, probe }: Run): number {
+function findSlotWait({ clock, settings, isBehind }: RunPorts, { lane, lease, probe }: Run): number {
   const now = clock.now();
   if (lane.isPaused) return lookEveryMs;
+  if (isBehind()) return behindLookMs;
   // The renewal is late: it may still come.
   if (now >= lease.endsAt) return idleLookMs;
   const { requestsPerSecond, maxInFlight = settings.maxInFlight, probing } = lease.instance;
@@ -146,8 +157,10 @@ function findSlotWait({ clock, settings }: RunPorts, { lane, lease, probe }: Run
 }
 
 /** Waits. True: another instance wants the place of a run that only waits for its answers. */
-async function waitFor({ othersWait }: RunPorts, { lane, due }: Run, ms: number): Promise<boolean> {
+async function waitFor({ othersWait }: RunPorts, run: Run, ms: number): Promise<boolean> {
+  const { lane, due } = run;
   const isIdle = due.size === 0 && !due.isReading;
+  run.sentInTurn = 0;
   await lane.alarm.wait(ms);
   return (
     isIdle && due.size === 0 && !due.isReading && !lane.hasArrived && lane.asked.size > 0 && othersWait()
@@ -159,6 +172,18 @@ async function lookAfterProbe({ leases }: RunPorts, run: Run): Promise<void> {
   if (run.probe !== "ended") return;
   run.probe = undefined;
   await leases.look(run.lane);
+}
+
+/**
+ * Sends the next call. Where a process cannot keep up with its slots, answers are read before more is sent: otherwise calls in flight
+ * would fill its memory, each with a connection of its own.
+ */
+async function sendInTurn(ports: RunPorts, run: Run): Promise<void> {
+  sendNext(ports, run);
+  run.sentInTurn += 1;
+  if (run.sentInTurn < mostPerTurn) return;
+  run.sentInTurn = 0;
+  await nextTurn();
 }
 
 function sendNext({ call }: RunPorts, run: Run): void {

@@ -49,11 +49,14 @@ export function splitBatch(records: readonly LookupRecord[]): {
   readonly batch: readonly LookupRecord[];
   readonly later: LookupRecord[];
 } {
-  const batch = new Map<number, LookupRecord>();
+  const contacts = new Set<number>();
+  const batch: LookupRecord[] = [];
   const later: LookupRecord[] = [];
-  for (const record of records) {
-    if (batch.size < maxBatch && !batch.has(record.contactId)) batch.set(record.contactId, record);
-    else later.push(record);
+  let at = 0;
+  for (; at < records.length && batch.length < maxBatch; at += 1) {
+    const record = records[at]!;
+    (contacts.has(record.contactId) ? later : batch).push(record);
+    contacts.add(record.contactId);
   }
-  return { batch: [...batch.values()], later };
+  return { batch, later: [...later, ...records.slice(at)] };
 }

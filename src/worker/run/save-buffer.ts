@@ -5,6 +5,8 @@ import { createRecordQueue, maxBatch } from "./record-queue.ts";
 import { writeRecords, type RecordWriterPorts } from "./write-records.ts";
 
 export interface SaveBuffer {
+  /** Postgres takes records more slowly than they come: no more of them should be asked for. */
+  readonly isBehind: boolean;
   /** Takes a finished lookup; it is written within about `flushIntervalMs`. */
   add(record: LookupRecord): void;
   /**
@@ -18,6 +20,9 @@ export interface SaveBuffer {
 
 /** A save that Postgres does not take now is tried again and again. */
 const longestWaitMs = 2_000;
+
+/** Some seconds of the fastest process. What waits here is in memory alone. */
+const mostWaiting = 10 * maxBatch;
 
 /** Some hundred images of the usual size. */
 const mostBase64 = 32 * 1024 * 1024;
@@ -51,6 +56,9 @@ export function createSaveBuffer(ports: RecordWriterPorts): SaveBuffer {
   }
 
   return {
+    get isBehind() {
+      return queue.size >= mostWaiting;
+    },
     add(record) {
       queue.add(record);
       schedule();

@@ -115,6 +115,8 @@ export const settingsSchema = z.object({
     ),
     urlMarginMs: setting("AVATARS_URL_MARGIN", duration("0", "1d")),
   }),
+  /** The age from which the answer of a contact is asked for again when the provider tells of its chat. Null: never. */
+  signalMaxAgeMs: setting("AVATARS_SIGNAL_MAX_AGE", interval.prefault("1d")),
   resync: z.object({
     /** Undefined: there are no nights. */
     cron: setting("AVATARS_RESYNC_CRON", parsedBy(cronOrOff).prefault("0 2 * * *")),

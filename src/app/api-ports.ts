@@ -4,6 +4,7 @@ import { parseContactId } from "../intake/ids/contact-id.ts";
 import { settleWithin } from "../lib/deadline.ts";
 import { createFairLimit } from "../lib/fair-limit.ts";
 import { startEvery } from "../lib/start-every.ts";
+import { readSignal } from "../provider/read-signal.ts";
 import { encodeResults } from "../results/encode-results.ts";
 import { deleteOldRecords } from "../store/accept/idempotency-records.ts";
 import { createChangeStore } from "../store/changes/change-store.ts";
@@ -19,6 +20,7 @@ import { createInstances } from "./subjects/instances.ts";
 import type { Images } from "./images.ts";
 import { findMissing } from "./readiness.ts";
 import { serveImages } from "./serve-images.ts";
+import { createSignals } from "./subjects/signals.ts";
 import { createResyncs } from "./subjects/resyncs.ts";
 
 /**
@@ -63,6 +65,10 @@ export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPort
     instances: createInstances(door),
     resyncs: createResyncs(door),
     audit: createAudit(door),
+    signals: createSignals(door),
+    readSignal,
+    countSignal: links.metrics.signals.signalTaken,
+    toPublicUrl: (path) => base.config.publicUrl && `${base.config.publicUrl}${path}`,
     findMissing: () => findMissing(door),
     scrape: links.metrics.scrape,
     isTransient,

@@ -17,6 +17,7 @@ import { createImageFiles, type ImageFiles } from "./image-files.ts";
 import { openImages, tellWhetherOff } from "./images.ts";
 import { readOperator } from "./subjects/operator.ts";
 import { openMetrics, serveMetricsPort } from "./metrics.ts";
+import { createSignals, type Signals } from "./subjects/signals.ts";
 import { createResyncs, type Resyncs } from "./subjects/resyncs.ts";
 import { createBatches, type Batches } from "./subjects/batches.ts";
 import type { Door } from "./subjects/door.ts";
@@ -50,6 +51,7 @@ export interface App extends StatusStore {
   readonly apiKeys: ApiKeys;
   readonly resyncs: Resyncs;
   readonly audit: Audit;
+  readonly signals: Pick<Signals, "renewSecret" | "removeSecret">;
   readonly images: ImageFiles;
   /** The contacts that GREEN-API lists for an instance, as it wrote them. @throws UserError */
   readonly listContacts: ContactLister;
@@ -106,6 +108,7 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     instances: createInstances(door),
     resyncs: createResyncs(door),
     audit: createAudit(door),
+    signals: createSignals(door),
     images: createImageFiles(getImages, database),
     listContacts: createContactLister(base),
     async startWorker({ isService = false, imageHosts: hosts = [] } = {}) {

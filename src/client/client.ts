@@ -23,6 +23,7 @@ import type {
   ContactLookupResult,
   ContactStatus,
   Health,
+  Hook,
   Instance,
   InstanceChanges,
   InstanceList,
@@ -85,7 +86,7 @@ export interface PageOptions {
 export interface BatchFilter {
   readonly instanceId?: string | undefined;
   readonly state?: readonly BatchState[] | undefined;
-  /** Also the batches of one contact that `refreshContact` makes. */
+  /** Also the batches that `refreshContact` makes, and signals of the provider. */
   readonly refreshes?: boolean | undefined;
 }
 
@@ -225,6 +226,10 @@ export interface Client {
     id: string,
     options?: CallOptions & { readonly contacts?: "keep" | "erase" | undefined },
   ): Promise<Removed>;
+  /** Makes the token that the instance's notifications come with; an earlier one ends. */
+  renewHook(id: string, options?: CallOptions): Promise<Hook>;
+  /** Takes no notifications of the instance any more. */
+  removeHook(id: string, options?: CallOptions): Promise<void>;
   /** What is due, and how far the next window of the resync gets. */
   getResyncPlan(
     filter?: { readonly instanceId?: string | undefined },

@@ -10,6 +10,8 @@ export type InstanceCalls = Pick<
   | "pauseInstance"
   | "resumeInstance"
   | "removeInstance"
+  | "renewHook"
+  | "removeHook"
   | "getResyncPlan"
   | "listResyncRuns"
   | "iterateResyncRuns"
@@ -32,6 +34,15 @@ export function createInstanceCalls({ ask, send }: Caller): InstanceCalls {
         query: { contacts },
         read: ({ status }) => (status === 202 ? "removing" : "removed"),
         readMissing: () => "removed",
+        options: call,
+      }),
+    renewHook: async (id, call) => ask("renewHook", { path: { id }, options: call }),
+    removeHook: async (id, call) =>
+      send({
+        operation: "removeHook",
+        path: { id },
+        read: () => undefined,
+        readMissing: () => undefined,
         options: call,
       }),
     getResyncPlan: async (filter, call) => ask("getResyncPlan", { query: { ...filter }, options: call }),

@@ -21,6 +21,7 @@ import type {
   lookupSchema,
 } from "../http/schemas/contact.ts";
 import type {
+  hookSchema,
   instanceChangesSchema,
   instanceListSchema,
   instanceSchema,
@@ -64,6 +65,8 @@ export type AvatarChange = z.input<typeof changeSchema>;
 export type AvatarChanges = z.input<typeof changesSchema>;
 export type AvatarHistory = z.input<typeof historySchema>;
 export type Instance = z.input<typeof instanceSchema>;
+/** Where GREEN-API's notifications go, and the token that they come with: it is not shown again. */
+export type Hook = z.input<typeof hookSchema>;
 export type InstanceList = z.input<typeof instanceListSchema>;
 export type NewInstance = Immutable<z.input<typeof newInstanceSchema>>;
 /** What is due, and how far the next window of the resync gets. */

@@ -7,6 +7,8 @@ export const auditActions = [
   "instance.paused",
   "instance.resumed",
   "instance.removed",
+  "instance.hook-set",
+  "instance.hook-removed",
   "batch.created",
   "batch.cancelled",
   "batch.retried",

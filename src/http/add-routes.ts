@@ -17,6 +17,8 @@ import { addLookupContacts } from "./routes/contacts/lookup-contacts.ts";
 import { addRefreshContact } from "./routes/contacts/refresh-contact.ts";
 import { addGetContactImage } from "./routes/images/get-contact-image.ts";
 import { addGetImage } from "./routes/images/get-image.ts";
+import { addGreenApiHook } from "./routes/hooks.ts";
+import { addRemoveHook, addRenewHook } from "./routes/instances/instance-hook.ts";
 import { addAddInstance } from "./routes/instances/add-instance.ts";
 import { addChangeInstance } from "./routes/instances/change-instance.ts";
 import { addGetInstance } from "./routes/instances/get-instance.ts";
@@ -57,10 +59,13 @@ const endpoints = [
   addPauseInstance,
   addResumeInstance,
   addRemoveInstance,
+  addRenewHook,
+  addRemoveHook,
   addGetResyncPlan,
   addListResyncRuns,
   addListAudit,
   addNoteReveal,
+  addGreenApiHook,
 ];
 
 /**

@@ -7,6 +7,7 @@ import { type ApiEvents, withZod } from "./context/api-context.ts";
 import { createReports, type ReportPorts, type Reports } from "./create-reports.ts";
 import { addOpenApi } from "./openapi/openapi.ts";
 import { addRateLimits } from "./rate-limits.ts";
+import { createHookAuthentication, type HookSecretPorts } from "./requests/authenticate-hook.ts";
 import { createAuthentication, type ApiKeyPorts } from "./requests/authenticate.ts";
 import { createBodyDeadline, type BodyLimits } from "./requests/body-deadline.ts";
 import { addBodyParsers } from "./requests/body-parsers.ts";
@@ -32,7 +33,12 @@ export type Api = FastifyInstance;
  * The ports of the API: those of its routes, and those of what comes before them. A call that fails because Postgres is slow
  * or away rejects with an error that `isTransient` knows.
  */
-export type ApiPorts = RoutePorts & ReportPorts & WorkPorts & { readonly keys: ApiKeyPorts };
+export type ApiPorts = RoutePorts &
+  ReportPorts &
+  WorkPorts & {
+    readonly keys: ApiKeyPorts;
+    readonly signals: HookSecretPorts;
+  };
 
 interface WorkPorts {
   /** True: so many requests wait for Postgres that a further one would not be served in time. */
@@ -56,10 +62,18 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
     countFailure: (request) => countFailure(request),
   });
 
+  const authenticateHook = createHookAuthentication({
+    signals: ports.signals,
+    now: Date.now,
+    countFailure: (request) => countFailure(request),
+  });
+
   // The order of the hooks is the order in which a request passes them.
   addAnswerHook(app, reports);
   app.decorateRequest("apiKey", undefined);
+  app.decorateRequest("hookOf", undefined);
   app.addHook("onRequest", authentication.onRequest);
+  app.addHook("onRequest", authenticateHook);
   addWorkHook(app, ports);
   addBodyParsers(app);
   app.addHook("preParsing", createBodyDeadline(settings));

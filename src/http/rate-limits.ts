@@ -5,6 +5,8 @@ import { toCallerAddress } from "./requests/caller-address.ts";
 
 /** Requests that need no key, of each address: far more than probes send. */
 const openRequestsPerMinute = 600;
+/** Notifications of each instance: GREEN-API sends some 50 a second. */
+const signalsPerMinute = 12_000;
 /** Keys and addresses that are counted: beyond, those that have sent nothing for longest are forgotten. */
 const counted = 20_000;
 /** Requests without a valid key, of each address. */
@@ -12,7 +14,7 @@ const failuresPerMinute = 300;
 const minuteMs = 60_000;
 
 /**
- * Limits the requests of each key, and of each address where a route needs none.
+ * Limits the requests of each key, the notifications of each instance, and the requests of each address where a route needs none.
  * @returns counts a request without a valid key, and throws ApiError `rate-limited` where its address has sent too many
  */
 export async function addRateLimits(
@@ -20,11 +22,14 @@ export async function addRateLimits(
   { requestsPerMinute }: { readonly requestsPerMinute: number },
 ): Promise<(request: FastifyRequest) => Promise<void>> {
   await app.register(rateLimit, {
-    max: (request) => (request.apiKey ? requestsPerMinute : openRequestsPerMinute),
+    max: ({ apiKey, hookOf }) =>
+      apiKey ? requestsPerMinute : hookOf ? signalsPerMinute : openRequestsPerMinute,
     timeWindow: minuteMs,
     // The limit comes after the key is known, and before the body is read.
     hook: "preParsing",
-    keyGenerator: (request) => request.apiKey?.id ?? `ip ${toCallerAddress(request)}`,
+    keyGenerator: (request) =>
+      request.apiKey?.id ??
+      (request.hookOf === undefined ? `ip ${toCallerAddress(request)}` : `hook ${request.hookOf}`),
     cache: counted,
     enableDraftSpec: true,
     errorResponseBuilder: (_request, { ttl, max }) => rateLimited(max, ttl),

@@ -8,6 +8,7 @@ import { createCallMetrics, type CountedEvents } from "./call-metrics.ts";
 import { createDatabaseMetrics } from "./database-metrics.ts";
 import type { ImageGauges } from "../domain/views/image-gauges.ts";
 import { createImageMetrics, type CountedImages } from "./image-metrics.ts";
+import { createSignalMetrics, type CountedSignals } from "./signal-metrics.ts";
 import { createResyncMetrics, type ResyncFacts } from "./resync-metrics.ts";
 
 export interface MetricsPorts {
@@ -31,6 +32,8 @@ export interface Metrics {
   readonly images: CountedImages;
   /** To be told what the API does. */
   readonly requests: CountedRequests;
+  /** To be told of the provider's notifications. */
+  readonly signals: CountedSignals;
   /** Where to look at what this process does for each instance. */
   watch(report: () => readonly InstanceActivity[]): void;
   /** All of it, as text. Never waits for Postgres longer than 5 s, and does without it where it is away. */
@@ -63,6 +66,7 @@ export function createMetrics(ports: MetricsPorts): Metrics {
     events: calls.events,
     images: images.events,
     requests: createApiMetrics(registry),
+    signals: createSignalMetrics(registry),
     watch(source) {
       report = source;
     },

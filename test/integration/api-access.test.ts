@@ -186,7 +186,7 @@ describe("a key that is limited to an instance", () => {
 
   test("does what it may with its own", async () => {
     for (const operation of document.operations.filter(ofOne)) {
-      if (operation.id === "removeInstance" || operation.id === "eraseContact") continue;
+      if (["removeInstance", "eraseContact"].includes(operation.id)) continue;
       const call: ApiCall = { key: limitedKey };
       const { status, text } = await sendAndHangUp(operation, call);
       expect([operation.id, status, status >= 400 && text]).toEqual([operation.id, status, false]);

@@ -51,6 +51,7 @@ describe("an instance", () => {
       stateSeen: null,
       stateSeenAt: null,
       remark: null,
+      hookSetAt: null,
     };
     expect(await keep(send("POST", "", wish(id)))).toEqual([201, added]);
     expect(answers[0]?.headers.location).toBe(`/v1/instances/${id}`);

@@ -122,6 +122,15 @@ const audited: Readonly<Record<string, readonly [AuditAction, () => Promise<Sent
     },
   ],
   removeInstance: ["instance.removed", async () => ({ values: { id: await addInstance() } })],
+  renewHook: ["instance.hook-set", async () => ({ values: { id: await addInstance() } })],
+  removeHook: [
+    "instance.hook-removed",
+    async () => {
+      const id = await addInstance();
+      await stage.call(`/v1/instances/${id}/hook`, { method: "POST" });
+      return { values: { id } };
+    },
+  ],
   noteReveal: [
     "contact.revealed",
     async () => ({ json: { instanceId: await addInstance(), chatIds: [nextChat()] } }),
@@ -178,6 +187,7 @@ describe("over HTTP", () => {
       ]);
       expect(rows[0]?.text, id).not.toContain(token);
       expect(rows[0]?.text, id).not.toContain("@c.us");
+      expect(rows[0]?.text, id).not.toContain("avh_");
     }
   });
 

@@ -189,6 +189,12 @@ const special: Record<string, Record<number, Provoker>> = {
     400: (it) => send(it, { values: { instanceId: "not-an-id" } }),
     404: sendWithLimitedKey,
   },
+  removeHook: {
+    204: async (it) => {
+      await stage.call(`/v1/instances/${instanceId}/hook`, { method: "POST" });
+      return send(it);
+    },
+  },
   listAudit: { 404: sendWithLimitedKey },
   noteReveal: {
     204: send,

@@ -49,6 +49,7 @@ describe("readConfig", () => {
       requestsPerSecond: 10,
       // The embedded database keeps images.
       refresh: { ...defaultRefreshPolicy, keepUrlsFresh: false },
+      signalMaxAgeMs: 86_400_000,
       resync: {
         schedule: toResyncSchedule("0 2 * * *", "UTC", "02:00-06:00"),
         share: 1,

@@ -12,19 +12,22 @@ import {
 import type { CommandIo, SetExitCode } from "../terminal/io.ts";
 
 /** Switches that are off unless given. */
-const flags = { json: false, tokenStdin: false, withContacts: false };
+const flags = { json: false, remove: false, tokenStdin: false, withContacts: false };
 
 /** `avatars instance …` */
 export function addInstanceCommands(program: Command, io: CommandIo, setExitCode: SetExitCode): void {
   const instance = program
     .command("instance")
-    .description("Add, list, show, change, pause, resume and remove the GREEN-API instances to call.");
+    .description(
+      "Add, list, show, change, pause, resume and remove the GREEN-API instances to call; have them tell of new chats.",
+    );
   addAddCommand(instance, io, setExitCode);
   addListCommand(instance, io, setExitCode);
   addShowCommand(instance, io, setExitCode);
   addSetCommand(instance, io, setExitCode);
   addPauseCommand(instance, io, setExitCode);
   addResumeCommand(instance, io, setExitCode);
+  addHookCommand(instance, io, setExitCode);
   addRemoveCommand(instance, io, setExitCode);
 }
 
@@ -155,6 +158,24 @@ function addResumeCommand(instance: Command, io: CommandIo, setExitCode: SetExit
     .action(async (id: InstanceId) => {
       const { resumeInstance } = await import("./instance.ts");
       setExitCode(await resumeInstance(id, io));
+    });
+}
+
+/** `avatars instance hook` */
+function addHookCommand(instance: Command, io: CommandIo, setExitCode: SetExitCode): void {
+  instance
+    .command("hook")
+    .description("Have GREEN-API tell of new chats: makes the token that its notifications come with.")
+    .argument("<id>", "idInstance", toInstanceId)
+    .option("--remove", "take no notifications any more")
+    .option("--json", "as JSON")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  avatars instance hook 1101000001\n  avatars instance hook 1101000001 --remove",
+    )
+    .action(async (id: InstanceId, options) => {
+      const { setInstanceHook } = await import("./instance-hook.ts");
+      setExitCode(await setInstanceHook({ id, ...flags, ...options }, io));
     });
 }
 

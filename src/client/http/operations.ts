@@ -38,6 +38,8 @@ export const operations = {
   pauseInstance: { method: "POST", path: "/v1/instances/{id}/pause", isRepeatable: true },
   resumeInstance: { method: "POST", path: "/v1/instances/{id}/resume", isRepeatable: true },
   removeInstance: { method: "DELETE", path: "/v1/instances/{id}", isRepeatable: true },
+  renewHook: { method: "POST", path: "/v1/instances/{id}/hook", isRepeatable: false },
+  removeHook: { method: "DELETE", path: "/v1/instances/{id}/hook", isRepeatable: true },
   getResyncPlan: { method: "GET", path: "/v1/resync/plan", isRepeatable: true },
   listResyncRuns: { method: "GET", path: "/v1/resync/runs", isRepeatable: true },
   listAudit: { method: "GET", path: "/v1/audit", isRepeatable: true },

@@ -41,7 +41,7 @@ export interface BatchFilter {
   /** The instances whose batches are listed; undefined: all. */
   readonly instanceIds: readonly InstanceId[] | undefined;
   readonly states: readonly BatchState[] | undefined;
-  /** True: refreshes of one contact are listed too. */
+  /** True: refreshes of one contact, and chats that signals named, are listed too. */
   readonly withRefreshes: boolean;
 }
 

@@ -17,6 +17,8 @@ export interface InstanceView {
   /** The last answer of getStateInstance, and its moment. */
   readonly stateSeen: string | undefined;
   readonly stateSeenAt: Date | undefined;
+  /** Since when its notifications are taken with the present secret; undefined: they are not. */
+  readonly hookSetAt: Date | undefined;
 }
 
 /** The settings of an instance that a person may change while it is worked on. */

@@ -23,7 +23,7 @@ export function describe({ id, tag, summary, description, access }: Operation) {
 }
 
 function toSecurity(access: Access) {
-  if (access === "open") return [];
+  if (access === "open" || access === "hook") return [];
   const key = { key: access === "key" ? [] : [...access.scopes] };
   return access === "key" || access.basic ? [key, { password: [] }] : [key];
 }
@@ -38,7 +38,9 @@ const keyedProblems: readonly ProblemKind[] = ["unauthorized", "rate-limited", "
 export function problems(access: Access, ...kinds: readonly ProblemKind[]) {
   const scoped: readonly ProblemKind[] = typeof access === "string" ? [] : ["forbidden"];
   const all =
-    access === "open" ? ["rate-limited" as const, ...kinds] : [...keyedProblems, ...scoped, ...kinds];
+    access === "open" || access === "hook"
+      ? ["rate-limited" as const, ...kinds]
+      : [...keyedProblems, ...scoped, ...kinds];
   const statuses = [...new Set(all.map((kind) => problemKinds[kind][0]))];
   return Object.fromEntries(
     statuses.map((status) => [

@@ -5,11 +5,12 @@ import { ApiError } from "../answers/problem.ts";
 
 /**
  * The access to a route. `open`: no key is needed. `key`: any key, also as the password of HTTP Basic, so that a browser can
- * show the documentation. Otherwise a key with all of these scopes; `allInstances`: one that is not limited to some.
+ * show the documentation. `hook`: the secret of an instance's hook (authenticate-hook.ts). Otherwise a key with all of these scopes; `allInstances`: one that is not limited to some.
  */
 export type Access =
   | "open"
   | "key"
+  | "hook"
   | { readonly scopes: readonly ApiScope[]; readonly allInstances?: boolean; readonly basic?: boolean };
 
 declare module "fastify" {

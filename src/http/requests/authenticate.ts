@@ -2,13 +2,8 @@ import type { FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from "fa
 import type { ApiKey, StoredApiKey } from "../../domain/api-key.ts";
 import { hasSecret, parseApiToken } from "../../lib/secrets/api-token.ts";
 import { assertAllowed, type Access } from "./access.ts";
-import { createFindKey } from "./find-keys.ts";
+import { createKeyCache } from "./key-cache.ts";
 import { ApiError } from "../answers/problem.ts";
-
-/** A key that is revoked, or changed, is so here within this time. */
-const cacheMs = 5_000;
-/** Ids of which it is remembered that there is no such key. Those of keys are as many as there are keys. */
-const maxAbsent = 2_000;
 
 export interface ApiKeyPorts {
   /** Finds keys, in any order; ids without a key are left out. At most 1,000 at once. */
@@ -42,12 +37,12 @@ export interface Authentication {
 }
 
 export function createAuthentication({ keys, now, countFailure }: AuthenticationOptions): Authentication {
-  const cache = createKeyCache(keys, now);
+  const cache = createKeyCache((ids) => keys.findMany(ids), now);
 
   async function authenticate(
     request: FastifyRequest,
     reply: FastifyReply,
-    access: Exclude<Access, "open">,
+    access: Exclude<Access, "open" | "hook">,
   ): Promise<ApiKey> {
     const isBasicAllowed = access === "key" || access.basic === true;
     const { authorization } = request.headers;
@@ -68,7 +63,7 @@ export function createAuthentication({ keys, now, countFailure }: Authentication
     async onRequest(request, reply) {
       const { config, url } = request.routeOptions;
       // No route: a file that does not exist is no secret.
-      if (url === undefined || config.access === "open") return;
+      if (url === undefined || config.access === "open" || config.access === "hook") return;
       const access = config.access ?? "key";
       const key = await authenticate(request, reply, access);
       request.apiKey = key;
@@ -108,31 +103,4 @@ function unauthorized(reply: FastifyReply, isBasicAllowed: boolean): ApiError {
     "unauthorized",
     "send a valid key as `Authorization: Bearer avk_…`; one is made with: avatars apikey create",
   );
-}
-
-interface CachedKey {
-  readonly until: number;
-  readonly key: StoredApiKey | undefined;
-}
-
-/** Remembers keys for some seconds, also that there is none: made-up ones push no good one out. */
-function createKeyCache(keys: ApiKeyPorts, now: () => number) {
-  const present = new Map<string, CachedKey>();
-  const absent = new Map<string, CachedKey>();
-  const findKey = createFindKey(keys.findMany);
-  return {
-    async find(id: string): Promise<StoredApiKey | undefined> {
-      const known = present.get(id) ?? absent.get(id);
-      if (known && known.until > now()) return known.key;
-      const until = now() + cacheMs;
-      const key = await findKey(id);
-      // The entry is made anew, so that the oldest stays first.
-      present.delete(id);
-      absent.delete(id);
-      (key ? present : absent).set(id, { until, key });
-      const [oldest] = absent.keys();
-      if (absent.size > maxAbsent && oldest !== undefined) absent.delete(oldest);
-      return key;
-    },
-  };
 }

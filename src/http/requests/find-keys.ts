@@ -1,26 +1,27 @@
-import type { StoredApiKey } from "../../domain/api-key.ts";
-
-/** Finds one key; undefined: there is none with this id. */
-export type FindKey = (id: string) => Promise<StoredApiKey | undefined>;
+/** A key of the API, or another secret that is found by an id. */
+export interface Identified {
+  readonly id: string;
+}
 
 /** The ids that one question looks up at most. */
 const maxIds = 1_000;
 /** The questions at a time, on ten connections: one that hangs holds up no others. */
 const maxQuestions = 4;
 
-interface Asked {
-  readonly resolve: (key: StoredApiKey | undefined) => void;
+interface Asked<Key> {
+  readonly resolve: (key: Key | undefined) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /**
  * Looks keys up with a few questions at a time, which all requests that wait meanwhile share. Made-up keys, whatever their
  * number, cost these connections and no more. A good key waits for no more than a question before its own.
+ * @returns finds one key; undefined: there is none with this id
  */
-export function createFindKey(
-  findKeys: (ids: readonly string[]) => Promise<readonly StoredApiKey[]>,
-): FindKey {
-  const waiting = new Map<string, Asked[]>();
+export function createFindKey<Key extends Identified>(
+  findKeys: (ids: readonly string[]) => Promise<readonly Key[]>,
+): (id: string) => Promise<Key | undefined> {
+  const waiting = new Map<string, Asked<Key>[]>();
   let asking = 0;
 
   async function ask(): Promise<void> {

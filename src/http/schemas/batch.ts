@@ -98,7 +98,7 @@ export const batchListQuery = pageQuery.extend({
   state: listQuery(batchStates).optional(),
   refreshes: flagQuery
     .optional()
-    .meta({ description: "Also the batches of one contact that `refresh` makes." }),
+    .meta({ description: "Also the batches that `refresh` makes, and signals of the provider." }),
 });
 
 export const batchListSchema = z

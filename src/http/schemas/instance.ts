@@ -101,10 +101,24 @@ export const instanceSchema = z
       description:
         "What is to be known of it before contacts are given to it, e.g. that an instance of the WhatsApp Business API (7835…) has no avatars.",
     }),
+    hookSetAt: moment.nullable().meta({
+      description: "Since when its notifications are taken with the token of its hook; null: they are not.",
+    }),
   })
   .meta({ id: "Instance" });
 
 export const instanceListSchema = z.object({ items: z.array(instanceSchema) }).meta({ id: "InstanceList" });
+
+export const hookSchema = z
+  .object({
+    path: z.string().meta({ examples: ["/hooks/green-api/1101000001"] }),
+    url: z
+      .string()
+      .nullable()
+      .meta({ description: "Null: AVATARS_PUBLIC_URL does not say where this server is reached." }),
+    token: z.string().meta({ description: "To be set as webhookUrlToken. It is not shown again." }),
+  })
+  .meta({ id: "Hook" });
 
 export const removeQuery = z.strictObject({
   contacts: z.enum(["keep", "erase"]).default("keep").meta({
@@ -129,5 +143,6 @@ export function toInstance(instance: InstanceView): z.output<typeof instanceSche
     stateSeen: orNull(instance.stateSeen),
     stateSeenAt: orNull(instance.stateSeenAt),
     remark: orNull(findInstanceRemark(instance.id, instance.apiUrl)),
+    hookSetAt: orNull(instance.hookSetAt),
   };
 }

@@ -34,11 +34,14 @@ export function parseApiToken(text: string): ApiToken | undefined {
 }
 
 /**
- * HMAC-SHA256 of secrets, by a key of its own that is derived from the installation's.
+ * HMAC-SHA256 of secrets of one purpose, by a key of its own that is derived from the installation's.
  * @param key AVATARS_SECRET_KEY, 32 bytes
  */
-export function createSecretHmac(key: Uint8Array): (secret: string) => Buffer {
-  const derived = Buffer.from(hkdfSync("sha256", key, "", "contact-avatars: secrets of API keys", 32));
+export function createSecretHmac(
+  key: Uint8Array,
+  purpose: "secrets of API keys" | "secrets of hooks" = "secrets of API keys",
+): (secret: string) => Buffer {
+  const derived = Buffer.from(hkdfSync("sha256", key, "", `contact-avatars: ${purpose}`, 32));
   return (secret) => createHmac("sha256", derived).update(secret).digest();
 }
 

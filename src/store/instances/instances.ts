@@ -36,6 +36,7 @@ export const instanceColumns = {
   heldUntil: instances.heldUntil,
   stateSeen: instances.stateSeen,
   stateSeenAt: instances.stateSeenAt,
+  hookSetAt: instances.hookSetAt,
 };
 
 /**
@@ -153,5 +154,6 @@ export function toView(row: Row): InstanceView {
     heldUntil: row.state === "held" ? (row.heldUntil ?? undefined) : undefined,
     stateSeen: row.stateSeen ?? undefined,
     stateSeenAt: row.stateSeenAt ?? undefined,
+    hookSetAt: row.hookSetAt ?? undefined,
   };
 }

@@ -1,7 +1,7 @@
 import { sql } from "drizzle-orm";
 import { bigint, check, doublePrecision, integer, real, smallint, text, uuid } from "drizzle-orm/pg-core";
 import { avatarsSchema } from "./avatars-schema.ts";
-import { moment } from "./columns.ts";
+import { bytes, moment } from "./columns.ts";
 
 /** An instance of GREEN-API: where it is, how fast it may be called, and whether it may be called now. */
 export const instances = avatarsSchema.table(
@@ -72,6 +72,9 @@ export const instances = avatarsSchema.table(
     /** The share of its calls that a resync may take within the window, and outside of it. Null: the setting's default. */
     resyncShare: doublePrecision("resync_share"),
     resyncDayShare: doublePrecision("resync_day_share"),
+    /** HMAC-SHA256 of the secret that its notifications come with, keyed by the installation's key. Null: none are taken. */
+    hookSecretHmac: bytes("hook_secret_hmac"),
+    hookSetAt: moment("hook_set_at"),
     createdAt: moment("created_at").notNull().defaultNow(),
   },
   (table) => [
@@ -82,6 +85,7 @@ export const instances = avatarsSchema.table(
     check("instances_max_in_flight_check", sql`${table.maxInFlight} > 0`),
     check("instances_slowdown_check", sql`${table.slowdown} > 0 and ${table.slowdown} <= 1`),
     check("instances_margin_check", sql`${table.marginMs} >= 0`),
+    check("instances_hook_check", sql`(${table.hookSecretHmac} is null) = (${table.hookSetAt} is null)`),
     check("instances_lease_check", sql`(${table.leaseOwner} is null) = (${table.leasedUntil} is null)`),
   ],
 );

@@ -6,14 +6,18 @@ import { openApiStage, type ApiStage } from "../support/api-stage.ts";
 import { eventually } from "../support/eventually.ts";
 import { connectRaw } from "../support/raw-exchange.ts";
 import { makeChats } from "../support/stage.ts";
+import { toWorkbook } from "../support/workbook.ts";
 
 /** Set AVATARS_TEST_SEED to repeat where the requests are cut. */
 const seed = Number(process.env["AVATARS_TEST_SEED"] ?? randomInt(2 ** 31));
 const instanceId = "1101000001";
 const uploadPath = `/v1/batches?instanceId=${instanceId}`;
 const chats = makeChats(12_000);
-const lines = `phone\n${chats.map((chatId) => chatId.replace("@c.us", "")).join("\n")}\n`;
+const numbers = chats.map((chatId) => chatId.replace("@c.us", ""));
+const lines = `phone\n${numbers.join("\n")}\n`;
 const ndjson = chats.map((chatId) => `{"chatId":"${chatId}"}\n`).join("");
+const cards = numbers.map((number) => `BEGIN:VCARD\r\nTEL:+${number}\r\nEND:VCARD\r\n`).join("");
+const workbook = toWorkbook({ name: "S", rows: [["Phone"], ...numbers.map((number) => [Number(number)])] });
 const json = JSON.stringify({ instanceId, chatIds: chats.slice(0, 5_000) });
 
 let stage: ApiStage;
@@ -64,6 +68,8 @@ test(`however many uploads are cut, and wherever, it is no error of ours (seed $
     [uploadPath, "text/csv", lines],
     [uploadPath, "text/csv", gzipSync(lines)],
     [uploadPath, "application/x-ndjson", ndjson],
+    [uploadPath, "text/vcard", cards],
+    [uploadPath, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", workbook],
     ["/v1/batches", "application/json", json],
   ] as const;
   const random = createRandomOf("cuts", seed);

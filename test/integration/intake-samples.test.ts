@@ -1,10 +1,14 @@
+import { gzipSync } from "node:zlib";
 import { parse } from "csv-parse/sync";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type ApiAnswer } from "../support/api-call.ts";
 import { openApiStage, type ApiStage } from "../support/api-stage.ts";
 import { intakeSamples, type IntakeSample } from "../support/intake-samples.ts";
+import { toWorkbookParts, zipParts } from "../support/workbook.ts";
 
 const instanceId = "1101000001";
+const parts = toWorkbookParts([{ name: "S", rows: [["Phone"], [79160000601]] }]);
+const sheet = "xl/worksheets/sheet1.xml";
 
 let stage: ApiStage;
 
@@ -123,6 +127,61 @@ describe("an upload", () => {
       counts: { accepted: 1, rejected: 1 },
       rejects: [{ line: 1, reason: "longer than 64 KiB" }],
       reading: { unit: "item", format: "JSON" },
+    });
+  });
+
+  test.each<[string, Buffer, RegExp]>([
+    [
+      "with macros",
+      zipParts({ ...parts, "xl/vbaProject.bin": "x" }),
+      /with macros \(\.xlsm\): save it as \.xlsx/,
+    ],
+    ["of the old kind", Buffer.from("d0cf11e0a1b11ae10000", "hex"), /an old Excel workbook \(\.xls\)/],
+    ["cut off", zipParts(parts).subarray(0, 700), /damaged or incomplete/],
+    [
+      "that is a bomb",
+      zipParts({ ...parts, [sheet]: new Uint8Array(20_000_000) }),
+      /more than 400 times its size/,
+    ],
+    [
+      "that is a bomb in gzip",
+      gzipSync(Buffer.alloc(20_000_000, "PK\u0003\u0004")),
+      /unzips to more than 400 times/,
+    ],
+    [
+      "with entities",
+      zipParts({ ...parts, [sheet]: "<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>" }),
+      /a DTD has no place there/,
+    ],
+    [
+      "without the sheet that is asked for",
+      zipParts(parts),
+      /no sheet "Other" for the parameter sheet; there is "S"/,
+    ],
+  ])("of a workbook %s is refused in words, and leaves no batch", async (_, body, words) => {
+    const answer = await upload(body, words.source.includes("Other") ? { sheet: "Other" } : {});
+    expect(answer.json()).toMatchObject({
+      status: 422,
+      code: "unusable-input",
+      detail: expect.stringMatching(words) as string,
+    });
+    expect(answer.json()).not.toHaveProperty("batchId");
+  });
+
+  test("of a card without its end is told by the card and its line", async () => {
+    const answer = await upload(
+      "BEGIN:VCARD\r\nTEL:+79160000401\r\nEND:VCARD\r\nBEGIN:VCARD\r\nFN:Anna One\r\nTEL:+7916",
+    );
+    expect(answer.json()).toMatchObject({
+      counts: { accepted: 1, rejected: 1 },
+      rejects: [
+        {
+          line: 2,
+          place: "card 2, line 4",
+          text: "",
+          reason: expect.stringContaining("END:VCARD") as string,
+        },
+      ],
     });
   });
 });

@@ -48,4 +48,43 @@ describe("a file with several numbers a record", () => {
     const wrong = await stage.run(["import", "excel.csv", "--encoding", "latin1"]);
     expect(wrong).toMatchObject({ code: 2, stderr: expect.stringContaining('there is "Èìÿ"') as string });
   });
+
+  test("is enriched from a workbook, whose rejects are told by sheet and cell", async () => {
+    const workbook = sampleNamed("Excel workbook");
+    await stage.write("customers.xlsx", workbook.bytes);
+    const enriched = await stage.run([
+      "enrich",
+      "customers.xlsx",
+      "--sheet",
+      "customers",
+      "--ref-column",
+      "Customer ID",
+    ]);
+    expect(enriched.code).toBe(1);
+    expect(enriched.stderr).toContain('Customers!B5: "89160000603" is not an international phone number');
+    expect(enriched.stderr).toContain("Customers!6: no chat id or phone number");
+    expect(enriched.stdout).toMatch(/^total\s+2\s+0 duplicates, 2 rows that are no contacts$/m);
+    expect(enriched.stdout).toMatch(
+      /^read as Excel of sheet "Customers"; numbers in "Phone"; reference in "Customer ID"/m,
+    );
+    expect(toTexts(await readCsv(stage.path("customers.avatars.csv")))).toEqual(
+      workbook.contacts.slice(0, 2),
+    );
+    expect(await readCsv(stage.path("customers.rejects.csv"))).toMatchObject([
+      { line: "5", text: "89160000603,c-3", place: "Customers!B5" },
+      { line: "6", text: ",c-4", place: "Customers!6" },
+    ]);
+  });
+
+  test("is imported from vCards, whose rejects are told by card and line, and without names", async () => {
+    const cards = sampleNamed("three versions");
+    await stage.write("phone.vcf", cards.bytes);
+    const imported = await stage.run(["import", "phone.vcf", "--default-country", "RU", "--json"]);
+    expect(imported.code).toBe(1);
+    expect(imported.stderr).toContain("card 4, line 23: no chat id or phone number");
+    expect(JSON.parse(imported.stdout)).toMatchObject({ accepted: 5, rejected: 1 });
+    expect(await readCsv(stage.path("phone.rejects.csv"))).toEqual([
+      { line: "4", reason: "no chat id or phone number", text: "", place: "card 4, line 23" },
+    ]);
+  });
 });

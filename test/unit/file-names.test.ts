@@ -4,6 +4,8 @@ import { assertDistinctFiles, toRejectsPath, toResultsPath } from "../../src/cli
 test.each([
   ["exports/contacts.csv.gz", "contacts.avatars.csv", "contacts.rejects.csv"],
   ["contacts.ndjson", "contacts.avatars.csv", "contacts.rejects.csv"],
+  ["exports/customers.xlsx", "customers.avatars.csv", "customers.rejects.csv"],
+  ["phone.VCF", "phone.avatars.csv", "phone.rejects.csv"],
   ["-", "stdin.avatars.csv", "stdin.rejects.csv"],
   [".csv", "contacts.avatars.csv", "contacts.rejects.csv"],
 ])("the results of %s go to %s and its rejects to %s", (file, results, rejects) => {

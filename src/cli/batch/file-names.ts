@@ -12,7 +12,7 @@ function toStem(file: string): string {
   return (
     basename(file)
       .replace(/(\.gz)?$/i, "")
-      .replace(/\.(csv|tsv|txt|ndjson|jsonl|json)$/i, "") || "contacts"
+      .replace(/\.(csv|tsv|txt|ndjson|jsonl|json|xlsx|vcf|vcard)$/i, "") || "contacts"
   );
 }
 

@@ -14,7 +14,7 @@ export interface WorkbookPackage {
    * The text of a part, piece by piece.
    * @param name as it is, or in other letters; a part that is missing is an error
    * @param maxBytes unzipped; by default what a sheet may have
-   * @throws UserError `broken-workbook`, `too-dense-workbook`, `too-large-workbook`
+   * @throws UserError `broken-workbook`, `too-dense-workbook`, `too-large-workbook`, `input-unreadable`
    */
   read(name: string, maxBytes?: number): AsyncGenerator<string>;
 }
@@ -30,7 +30,7 @@ const maxEntries = 100_000;
 
 /**
  * Opens the zip archive in a spool. No part is unpacked to a file, and none by its name in the archive.
- * @param signal ends the reading of parts, by its reason
+ * @param signal ends the reading of parts
  * @throws UserError `broken-workbook`, and `unsupported-file` for one with a password
  */
 export async function openPackage(spool: Spool, signal?: AbortSignal): Promise<WorkbookPackage> {
@@ -89,13 +89,12 @@ async function* readBytes(
     stream = await zip.openReadStreamPromise(entry);
     let sum = 0;
     for await (const chunk of stream as AsyncIterable<Buffer>) {
-      signal?.throwIfAborted();
+      if (signal?.aborted) throw toStopped(signal);
       sum = crc32(chunk, sum);
       yield chunk;
     }
     if (sum !== entry.crc32) throw toBroken("a checksum is wrong");
   } catch (error) {
-    if (signal?.aborted) throw signal.reason;
     toZipError(error);
   } finally {
     stream?.destroy();
@@ -115,6 +114,13 @@ async function* decode(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
 function toEncoding(head: Buffer): string {
   const mark = head.toString("hex", 0, 2);
   return mark === "fffe" ? "utf-16le" : mark === "feff" ? "utf-16be" : "utf-8";
+}
+
+/** As of an input that breaks off. */
+function toStopped({ reason }: AbortSignal): UserError {
+  return new UserError("input-unreadable", "the input could not be read to its end: try again", {
+    cause: reason,
+  });
 }
 
 /** No word of yauzl's is passed on: it may hold names. */

@@ -25,7 +25,7 @@ const maxName = 500;
  * its cells share: memory does not grow with either. Time is linear in what it unzips to, which is bounded. Yields chunks in
  * the order of the rows, whose numbers take the place of lines.
  * @param chunks the file
- * @param signal ends the reading, by its reason
+ * @param signal ends the reading
  * @throws UserError for a file that is no workbook, is damaged, has macros or a password, or is larger than any list
  */
 export async function* readWorkbook(

@@ -5,7 +5,8 @@ import { parseHostPorts } from "./domain/host-port.ts";
 import { parseWindow } from "./domain/resync/daily-window.ts";
 import { instanceTokenForm, isInstanceToken } from "./domain/instance-token.ts";
 import { parseTimeZone } from "./domain/resync/time-zone.ts";
-import { parseTrustedProxies } from "./lib/trusted-proxies.ts";
+import { parseNetworks } from "./lib/addresses/networks.ts";
+import { parseTrustedProxies } from "./lib/addresses/trusted-proxies.ts";
 import {
   wholeNumber,
   milliseconds,
@@ -164,6 +165,10 @@ export const settingsSchema = z.object({
   ),
   /** Where images are taken from beside the messengers' hosts: by http too, and wherever they are. Undefined: nowhere else. */
   imageHosts: setting("AVATARS_IMAGE_HOSTS", parsedBy(parseHostPorts).optional()),
+  webhooks: z.object({
+    /** Reached by webhooks beside public addresses, and by http too. Undefined: https to public addresses alone. */
+    networks: setting("AVATARS_WEBHOOK_NETWORKS", parsedBy(parseNetworks).optional()),
+  }),
   /** How much taking images may use, in each process. */
   imageFetch: z.object({
     /** At a time, from all hosts and from each. */

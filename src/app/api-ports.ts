@@ -22,6 +22,7 @@ import { findMissing } from "./readiness.ts";
 import { serveImages } from "./serve-images.ts";
 import { createSignals } from "./subjects/signals.ts";
 import { createResyncs } from "./subjects/resyncs.ts";
+import { createWebhooks } from "./subjects/webhooks.ts";
 
 /**
  * A caller waits for these, and is told to come again where they take longer. Locks of other programs are waited for briefly
@@ -69,6 +70,7 @@ export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPort
     readSignal,
     countSignal: links.metrics.signals.signalTaken,
     toPublicUrl: (path) => base.config.publicUrl && `${base.config.publicUrl}${path}`,
+    webhooks: createWebhooks(door),
     findMissing: () => findMissing(door),
     scrape: links.metrics.scrape,
     isTransient,

@@ -19,6 +19,7 @@ import { readOperator } from "./subjects/operator.ts";
 import { openMetrics, serveMetricsPort } from "./metrics.ts";
 import { createSignals, type Signals } from "./subjects/signals.ts";
 import { createResyncs, type Resyncs } from "./subjects/resyncs.ts";
+import { createWebhooks, type Webhooks } from "./subjects/webhooks.ts";
 import { createBatches, type Batches } from "./subjects/batches.ts";
 import type { Door } from "./subjects/door.ts";
 import { startWorker, type RunningWorker } from "./start-worker.ts";
@@ -52,6 +53,7 @@ export interface App extends StatusStore {
   readonly resyncs: Resyncs;
   readonly audit: Audit;
   readonly signals: Pick<Signals, "renewSecret" | "removeSecret">;
+  readonly webhooks: Webhooks;
   readonly images: ImageFiles;
   /** The contacts that GREEN-API lists for an instance, as it wrote them. @throws UserError */
   readonly listContacts: ContactLister;
@@ -109,6 +111,7 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     resyncs: createResyncs(door),
     audit: createAudit(door),
     signals: createSignals(door),
+    webhooks: createWebhooks(door),
     images: createImageFiles(getImages, database),
     listContacts: createContactLister(base),
     async startWorker({ isService = false, imageHosts: hosts = [] } = {}) {

@@ -9,10 +9,12 @@ import type { QueueEvents } from "../queue/queue-events.ts";
 import type { RemovedRows } from "../store/retention/remove-in-steps.ts";
 import type { ImageTakerEvents } from "../images/take/create-image-taker.ts";
 import type { SettledCounts } from "../store/images/settle-images.ts";
+import type { TryEvents } from "../webhooks/dispatcher-ports.ts";
 import { toErrorFields, type Logger } from "../lib/logger.ts";
 
 /** Every event that is logged: a fixed message, fields for the rest, chat ids as a keyed hash only. */
-export interface LogEvents extends WorkerEvents, QueueEvents, ApiEvents, ResyncEvents, ImageTakerEvents {
+export interface LogEvents
+  extends WorkerEvents, QueueEvents, ApiEvents, ResyncEvents, ImageTakerEvents, Omit<TryEvents, "failed"> {
   /** No images are kept, and no setting says that none shall be. */
   imagesOff(): void;
   /** What the store of images has to say at its opening. */
@@ -67,6 +69,7 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
     ...createServiceLog(logger),
     ...createApiLog(logger),
     ...createImageLog(logger),
+    ...createWebhookLog(logger),
     asideSaved: (fields) => logger.info(fields, "lookups saved that were put aside"),
     asideRefused: ({ contactId }, error) =>
       logger.error({ contactId, ...toErrorFields(error) }, "lookup that was put aside cannot be saved"),
@@ -217,5 +220,20 @@ function createImageLog(logger: Logger) {
     imagesRemoved: (fields) => logger.info(fields, "images removed"),
     imageLost: (fields) => logger.warn(fields, "bytes of an image lost"),
     imageSizeNotKept: (error) => logger.warn(toErrorFields(error), "size of an image not kept"),
+  } satisfies Partial<LogEvents>;
+}
+
+/** What endpoints were told. */
+function createWebhookLog(logger: Logger) {
+  return {
+    webhookTried: (fields) => logger.debug(fields, "webhook tried"),
+    webhookGivenUp: (fields) => logger.warn(fields, "webhook event given up: all its tries were in vain"),
+    webhookDisabled: (fields) =>
+      logger.warn(fields, "webhook disabled: turn it on again with avatars webhook enable"),
+    webhookUnreadable: (fields) =>
+      logger.error(
+        fields,
+        "webhook not sent to: AVATARS_SECRET_KEY does not open its secret; start with the key it was stored with, or rotate it",
+      ),
   } satisfies Partial<LogEvents>;
 }

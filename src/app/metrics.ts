@@ -3,6 +3,7 @@ import { serveMetrics } from "../metrics/serve-metrics.ts";
 import type { Base } from "./base.ts";
 import { createResyncs } from "./subjects/resyncs.ts";
 import { readImageGauges } from "../store/images/read-image-gauges.ts";
+import { createEndpointStore } from "../store/webhooks/endpoint-store.ts";
 import { countBacklog, readGauges } from "../store/status/read-gauges.ts";
 
 /** A scrape waits for them no longer. */
@@ -19,6 +20,7 @@ export function openMetrics(base: Base): Metrics {
       const [night, runs] = await Promise.all([resyncs.findLatestNight(), resyncs.findLatestRuns()]);
       return { night, runs };
     },
+    readWebhooks: () => createEndpointStore(database.pool).list(),
     readImages: async () =>
       config.images.kind === "off" ? undefined : readImageGauges(database.pool, countDeadlineMs),
     planResync: async () => (await resyncs.plan()).instances,

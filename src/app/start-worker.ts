@@ -24,6 +24,7 @@ import type { Base } from "./base.ts";
 import { openImageTaking, type ImageTaking } from "./image-taking.ts";
 import type { Images } from "./images.ts";
 import { checkTokens, createTokenCache } from "./tokens.ts";
+import { openWebhookSending } from "./tasks/webhook-sending.ts";
 import { openWorkerTasks } from "./worker-tasks.ts";
 
 /** All instances of a process share their statements: a lease is taken, all are renewed, queues are read, arrivals are looked for. */
@@ -37,6 +38,9 @@ const savedWithinMs = 20_000;
 
 /** A process saves one batch at a time. Holds and their probes are rare. */
 const saveConnections = 3;
+
+/** A receiver may take 20 s to answer. What it is asked when the worker stops comes to it again. */
+const webhooksStopMs = 3_000;
 
 /** Background tasks that are at work when the worker stops have so long. */
 const tasksStopMs = 2_000;
@@ -61,8 +65,11 @@ export async function startWorker(
   { kept, hosts }: { readonly kept: Images | undefined; readonly hosts: readonly HostPort[] },
 ): Promise<RunningWorker> {
   const { config, events, closer, simulated } = base;
-  const told = metrics ? { ...base, events: tapEvents(events, metrics.images) } : base;
+  const told = metrics
+    ? { ...base, events: tapEvents(tapEvents(events, metrics.images), metrics.webhooks) }
+    : base;
   const images = kept && (await openImageTaking(told, kept, hosts));
+  const webhooks = metrics && (await openWebhookSending(told));
   const saves = await openLedgerDatabase(base, "saves", saveConnections);
   const engine = await openEngine(base, saves, queues, metrics, images);
   const { worker, timers, greenApi, activity, leaseTasks } = engine;
@@ -79,6 +86,7 @@ export async function startWorker(
     queues,
     { isOurs, isService: metrics !== undefined, saves },
     images,
+    webhooks,
   );
   const stopTasks = startTasks(tasks, clockwork);
   const stopReport = startReport(base, activity);
@@ -96,7 +104,12 @@ export async function startWorker(
     ]);
     await stopLeaseTasks();
     // Answers that were saved last are offered still.
-    await Promise.all([images?.stop(graceMs), greenApi.close(), stopReport()]);
+    await Promise.all([
+      images?.stop(graceMs),
+      webhooks?.stop(Math.min(graceMs, webhooksStopMs)),
+      greenApi.close(),
+      stopReport(),
+    ]);
     events.workerStopped();
   });
   closer.add("worker", stop);

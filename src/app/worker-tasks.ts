@@ -11,6 +11,7 @@ import { createSweep } from "../worker/sweep.ts";
 import type { Base } from "./base.ts";
 import type { ImageTaking } from "./image-taking.ts";
 import { openResyncTasks } from "./resync-tasks.ts";
+import type { WebhookSending } from "./tasks/webhook-sending.ts";
 
 /** An answer that was put aside is seen this long, at most, after its contact is free. */
 const asideIntervalMs = 1_000;
@@ -39,6 +40,7 @@ export async function openWorkerTasks(
   queues: Queues,
   scope: WorkerScope,
   images: ImageTaking | undefined,
+  webhooks: WebhookSending | undefined,
 ): Promise<BackgroundTask[]> {
   const { config, database, events } = base;
   const { pool } = database;
@@ -59,6 +61,7 @@ export async function openWorkerTasks(
     },
     { name: "finish batches", everyMs: finishIntervalMs, run: createBatchFinisher(pool) },
     ...(images?.tasks ?? []),
+    ...(webhooks?.tasks ?? []),
     ...(scope.isService ? await openResyncTasks(base, queues) : []),
     ...listRemovalTasks({
       pool,

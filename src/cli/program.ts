@@ -6,6 +6,7 @@ import { addApiKeyCommands } from "./apikey/apikey-commands.ts";
 import { addAuditCommand } from "./audit/audit-command.ts";
 import { addImagesCommands } from "./images/images-commands.ts";
 import { addInstanceCommands } from "./instance/instance-commands.ts";
+import { addWebhookCommands } from "./webhook/webhook-commands.ts";
 import { exitCodes, writeHint, writeLine, type CommandIo, type SetExitCode } from "./terminal/io.ts";
 import { spellCommands } from "./terminal/typed-command.ts";
 import { addResyncCommand } from "./resync/resync-command.ts";
@@ -57,6 +58,7 @@ Examples:
   addInstanceCommands(program, io, setExitCode);
   addApiKeyCommands(program, io, setExitCode);
   addAuditCommand(program, io, setExitCode);
+  addWebhookCommands(program, io, setExitCode);
   addImagesCommands(program, io, setExitCode);
   return program;
 }

@@ -6,6 +6,7 @@ import type {
   AcceptedBatch,
   AuditList,
   AuditRecord,
+  AddedWebhook,
   AvatarChange,
   AvatarChanges,
   AvatarHistory,
@@ -18,6 +19,7 @@ import type {
   BatchResult,
   BatchState,
   BatchSummary,
+  CallbackSecret,
   Contact,
   ContactLookup,
   ContactLookupResult,
@@ -29,11 +31,20 @@ import type {
   InstanceList,
   NewBatch,
   NewInstance,
+  NewWebhook,
   Readiness,
+  ReplayedWebhook,
   ResyncPlan,
   ResyncRun,
   ResyncRunList,
   Reveal,
+  RotatedWebhook,
+  Webhook,
+  WebhookChanges,
+  WebhookDelivery,
+  WebhookDeliveryList,
+  WebhookList,
+  WebhookReplay,
 } from "./wire.ts";
 
 /** Of a call that makes a batch. */
@@ -244,6 +255,31 @@ export interface Client {
   iterateAudit(filter?: AuditFilter & PageOptions, options?: CallOptions): AsyncIterable<AuditRecord>;
   /** Has the audit log tell that these contacts' numbers are shown. */
   noteReveal(reveal: Reveal, options?: CallOptions): Promise<void>;
+  listWebhooks(options?: CallOptions): Promise<WebhookList>;
+  getWebhook(id: string, options?: CallOptions): Promise<Webhook>;
+  /** The answer holds the secret, this once. */
+  addWebhook(webhook: NewWebhook, options?: CallOptions): Promise<AddedWebhook>;
+  /** What is left out stays; null takes a setting away. */
+  changeWebhook(id: string, changes: WebhookChanges, options?: CallOptions): Promise<Webhook>;
+  /** @param from where it goes on: what it has not been told yet, or what comes from now on */
+  enableWebhook(id: string, from: "stopped" | "now", options?: CallOptions): Promise<Webhook>;
+  disableWebhook(id: string, options?: CallOptions): Promise<Webhook>;
+  /** A new secret, this once; the one before signs too for a day. */
+  rotateWebhook(id: string, options?: CallOptions): Promise<RotatedWebhook>;
+  /** Sends a test, once, and tells how it went. */
+  testWebhook(id: string, options?: CallOptions): Promise<WebhookDelivery>;
+  listWebhookDeliveries(
+    id: string,
+    filter?: PageOptions & { readonly failed?: boolean | undefined },
+    options?: CallOptions,
+  ): Promise<WebhookDeliveryList>;
+  /** Sets its place in the feed back: it is told again of all from there on. */
+  replayWebhook(id: string, from: WebhookReplay, options?: CallOptions): Promise<ReplayedWebhook>;
+  /** Sends one event of the feed again, once, and tells how it went. */
+  redeliverWebhook(id: string, feedId: number, options?: CallOptions): Promise<WebhookDelivery>;
+  removeWebhook(id: string, options?: CallOptions): Promise<void>;
+  /** The secret that requests to the `callbackUrl` of this key's batches are signed with. */
+  getCallbackSecret(options?: CallOptions): Promise<CallbackSecret>;
   getHealth(options?: CallOptions): Promise<Health>;
   /** Also when it is not ready: what is missing. */
   getReadiness(options?: CallOptions): Promise<Readiness>;

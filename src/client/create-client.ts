@@ -6,6 +6,7 @@ import { createCaller } from "./caller.ts";
 import type { Client } from "./client.ts";
 import { createContactCalls } from "./contact-calls.ts";
 import { createInstanceCalls } from "./instance-calls.ts";
+import { createWebhookCalls } from "./webhook-calls.ts";
 
 export { ApiProblem, type ApiProblemCode, type RequestFault } from "./api-problem.ts";
 export type { CallOptions, ClientOptions } from "./call-options.ts";
@@ -30,6 +31,7 @@ export function createClient(options: ClientOptions, timing: Timing = systemTimi
     ...createContactCalls(caller),
     ...createInstanceCalls(caller),
     ...createAuditCalls(caller),
+    ...createWebhookCalls(caller),
     getHealth: async (call) => ask("getHealth", { options: call }),
     getReadiness: async (call) => ask("getReadiness", { expects: 503, options: call }),
     getMetrics: async (call) =>

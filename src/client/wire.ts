@@ -28,6 +28,19 @@ import type {
   newInstanceSchema,
 } from "../http/schemas/instance.ts";
 import type { planSchema, runListSchema } from "../http/schemas/resync.ts";
+import type {
+  addedWebhookSchema,
+  callbackSecretSchema,
+  deliveryListSchema,
+  deliverySchema,
+  newWebhookSchema,
+  replayedSchema,
+  replaySchema,
+  rotatedSchema,
+  webhookChangesSchema,
+  webhookListSchema,
+  webhookSchema,
+} from "../http/schemas/webhook.ts";
 
 // The shapes on the wire, from the server's own schemas: moments are ISO 8601 texts.
 
@@ -75,6 +88,20 @@ export type ResyncRunList = z.input<typeof runListSchema>;
 /** A night, or another stretch of refreshing one instance. */
 export type ResyncRun = ResyncRunList["items"][number];
 export type InstanceChanges = Immutable<z.input<typeof instanceChangesSchema>>;
+/** An endpoint that is told of changes and events. */
+export type Webhook = z.input<typeof webhookSchema>;
+export type WebhookList = z.input<typeof webhookListSchema>;
+export type NewWebhook = Immutable<z.input<typeof newWebhookSchema>>;
+export type WebhookChanges = Immutable<z.input<typeof webhookChangesSchema>>;
+/** With its secret, this once. */
+export type AddedWebhook = z.input<typeof addedWebhookSchema>;
+export type RotatedWebhook = z.input<typeof rotatedSchema>;
+/** One try to tell an endpoint of an event. */
+export type WebhookDelivery = z.input<typeof deliverySchema>;
+export type WebhookDeliveryList = z.input<typeof deliveryListSchema>;
+export type WebhookReplay = Immutable<z.input<typeof replaySchema>>;
+export type ReplayedWebhook = z.input<typeof replayedSchema>;
+export type CallbackSecret = z.input<typeof callbackSecretSchema>;
 
 /** Who did what. */
 export type AuditList = z.input<typeof auditListSchema>;

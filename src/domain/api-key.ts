@@ -2,9 +2,9 @@ import type { InstanceId } from "./instance-id.ts";
 
 /**
  * `enqueue`: ask for avatars. `read`: see contacts, batches and instances. `admin`: change instances, erase contacts.
- * `audit`: see who did what. None implies another.
+ * `webhooks`: add, change and remove webhooks. `audit`: see who did what. None implies another.
  */
-export const apiScopes = ["enqueue", "read", "admin", "audit"] as const;
+export const apiScopes = ["enqueue", "read", "admin", "webhooks", "audit"] as const;
 export type ApiScope = (typeof apiScopes)[number];
 
 /** A key of the HTTP API, without its secret: that is nowhere but with its owner. */

@@ -18,6 +18,15 @@ export const auditActions = [
   "key.revoked",
   "resync.opened",
   "images.repaired",
+  "webhook.added",
+  "webhook.changed",
+  "webhook.enabled",
+  "webhook.disabled",
+  "webhook.rotated",
+  "webhook.replayed",
+  "webhook.redelivered",
+  "webhook.tested",
+  "webhook.removed",
 ] as const;
 export type AuditAction = (typeof auditActions)[number];
 

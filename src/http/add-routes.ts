@@ -28,6 +28,22 @@ import { addResumeInstance } from "./routes/instances/resume-instance.ts";
 import { addGetResyncPlan, addListResyncRuns } from "./routes/resync.ts";
 import { addGetHealth, addGetMetrics, addGetReadiness } from "./routes/service.ts";
 import { addRemoveInstance } from "./routes/instances/remove-instance.ts";
+import { addAddWebhook } from "./routes/webhooks/add-webhook.ts";
+import { addGetCallbackSecret } from "./routes/webhooks/callback-secret.ts";
+import { addChangeWebhook } from "./routes/webhooks/change-webhook.ts";
+import { addGetWebhook, addListWebhooks } from "./routes/webhooks/list-webhooks.ts";
+import {
+  addDisableWebhook,
+  addEnableWebhook,
+  addRemoveWebhook,
+  addRotateWebhook,
+} from "./routes/webhooks/steer-webhook.ts";
+import {
+  addListWebhookDeliveries,
+  addRedeliverWebhook,
+  addReplayWebhook,
+  addTestWebhook,
+} from "./routes/webhooks/webhook-deliveries.ts";
 import type { ZodApi } from "./context/api-context.ts";
 
 /** The endpoints, in the order in which the document has them. */
@@ -66,6 +82,19 @@ const endpoints = [
   addListAudit,
   addNoteReveal,
   addGreenApiHook,
+  addListWebhooks,
+  addGetWebhook,
+  addAddWebhook,
+  addChangeWebhook,
+  addEnableWebhook,
+  addDisableWebhook,
+  addRotateWebhook,
+  addTestWebhook,
+  addListWebhookDeliveries,
+  addReplayWebhook,
+  addRedeliverWebhook,
+  addRemoveWebhook,
+  addGetCallbackSecret,
 ];
 
 /**

@@ -21,7 +21,7 @@ export interface ApiSettings extends BodyLimits {
   readonly version: string;
   /** The requests of a key in each process. */
   readonly requestsPerMinute: number;
-  /** The proxies whose `X-Forwarded-For` is believed, see lib/trusted-proxies.ts; empty: none. */
+  /** The proxies whose `X-Forwarded-For` is believed, see lib/addresses/trusted-proxies.ts; empty: none. */
   readonly trustedProxies: readonly string[];
   /** A stream of events ends after this time, ms: its reader comes again, if it still reads. */
   readonly watchMs: number;

@@ -9,6 +9,8 @@ import { createDatabaseMetrics } from "./database-metrics.ts";
 import type { ImageGauges } from "../domain/views/image-gauges.ts";
 import { createImageMetrics, type CountedImages } from "./image-metrics.ts";
 import { createSignalMetrics, type CountedSignals } from "./signal-metrics.ts";
+import type { WebhookEndpoint } from "../domain/webhooks/webhook-endpoint.ts";
+import { createWebhookMetrics, type CountedWebhooks } from "./webhook-metrics.ts";
 import { createResyncMetrics, type ResyncFacts } from "./resync-metrics.ts";
 
 export interface MetricsPorts {
@@ -18,6 +20,8 @@ export interface MetricsPorts {
   readonly countBacklog: () => Promise<readonly Backlog[]>;
   /** Cheap. */
   readonly readResync: () => Promise<ResyncFacts>;
+  /** Cheap. */
+  readonly readWebhooks: () => Promise<readonly WebhookEndpoint[]>;
   /** Takes longer the more avatars there are. Undefined: images are off. */
   readonly readImages: () => Promise<ImageGauges | undefined>;
   /** Takes longer the more contacts rest. */
@@ -30,6 +34,8 @@ export interface Metrics {
   readonly events: CountedEvents;
   /** To be told what becomes of images. */
   readonly images: CountedImages;
+  /** To be told what becomes of webhooks. */
+  readonly webhooks: CountedWebhooks;
   /** To be told what the API does. */
   readonly requests: CountedRequests;
   /** To be told of the provider's notifications. */
@@ -53,10 +59,12 @@ export function createMetrics(ports: MetricsPorts): Metrics {
   const cached = { freshMs, deadlineMs, now: performance.now.bind(performance) };
   const images = createImageMetrics(registry);
   const showResync = createResyncMetrics(registry);
+  const webhooks = createWebhookMetrics(registry);
   const cheap = { ...cached, timeShare: 1, keepsLast: false };
   const costly = { ...cached, timeShare: countShare, keepsLast: true };
   const getInstances = createCachedRead(ports.readGauges, cheap);
   const getResync = createCachedRead(ports.readResync, cheap);
+  const getWebhooks = createCachedRead(ports.readWebhooks, cheap);
   const getBacklogs = createCachedRead(ports.countBacklog, costly);
   const getImages = createCachedRead(ports.readImages, costly);
   const getPlans = createCachedRead(ports.planResync, costly);
@@ -65,23 +73,26 @@ export function createMetrics(ports: MetricsPorts): Metrics {
   return {
     events: calls.events,
     images: images.events,
+    webhooks: webhooks.events,
     requests: createApiMetrics(registry),
     signals: createSignalMetrics(registry),
     watch(source) {
       report = source;
     },
     async scrape() {
-      const [instances, backlogs, resync, plans, kept] = await Promise.all([
+      const [instances, backlogs, resync, plans, kept, endpoints] = await Promise.all([
         getInstances(),
         getBacklogs(),
         getResync(),
         getPlans(),
         getImages(),
+        getWebhooks(),
       ]);
       calls.showActivity(report?.() ?? []);
       showDatabase({ instances, backlogs });
       showResync(resync, plans);
       images.show(kept);
+      webhooks.show(endpoints);
       return { text: await registry.metrics(), contentType: registry.contentType };
     },
   };

@@ -12,15 +12,18 @@ export type Resolve = (
 
 /**
  * A `lookup` for `net.connect`. It hands over the very addresses that it has checked, so that no second answer of a name server
- * can replace them. One that is not public refuses the host as a whole: with those beside it the connection would be a matter
+ * can replace them. One that may not be reached, unless told one that is not public, refuses the host as a whole: with those beside it the connection would be a matter
  * of luck. An address in place of a name never comes here: `createGuardedConnector` checks it.
  */
-export function createGuardedLookup(resolve: Resolve = lookup): LookupFunction {
+export function createGuardedLookup(
+  resolve: Resolve = lookup,
+  mayReach: (address: string) => boolean = isPublicAddress,
+): LookupFunction {
   return (hostname, options, callback) => {
     resolve(hostname, { ...options, all: true }, (error, addresses) => {
       if (error !== null) return callback(error, "", 0);
       const [first] = addresses;
-      if (first === undefined || !addresses.every(({ address }) => isPublicAddress(address)))
+      if (first === undefined || !addresses.every(({ address }) => mayReach(address)))
         return callback(new RefusedAddressError(), "", 0);
       if (options.all === true) return callback(null, addresses);
       return callback(null, first.address, first.family);

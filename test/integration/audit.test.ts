@@ -24,7 +24,7 @@ let app: App;
 let document: ApiDocument;
 
 beforeAll(async () => {
-  stage = await openApiStage();
+  stage = await openApiStage({ env: { AVATARS_WEBHOOK_NETWORKS: "127.0.0.0/8" } });
   document = readDocument((await stage.call("/openapi.json")).text);
   app = await openApp(
     readConfig({ DATABASE_URL: stage.database.url, AVATARS_SECRET_KEY: secretKey, AVATARS_IMAGES: "off" }),
@@ -69,6 +69,12 @@ async function addInstance(): Promise<string> {
 async function enqueue(instanceId: string, chatIds: readonly string[]): Promise<string> {
   const answer = await stage.call("/v1/batches", { method: "POST", json: { instanceId, chatIds } });
   expect(answer.status).toBe(202);
+  return String(answer.json()["id"]);
+}
+
+async function addWebhook(url = "https://crm.example/hooks"): Promise<string> {
+  const answer = await stage.call("/v1/webhooks", { method: "POST", json: { url } });
+  expect(answer.status).toBe(201);
   return String(answer.json()["id"]);
 }
 
@@ -131,6 +137,38 @@ const audited: Readonly<Record<string, readonly [AuditAction, () => Promise<Sent
       return { values: { id } };
     },
   ],
+  addWebhook: ["webhook.added", async () => ({ json: { url: `https://crm.example/${token}` } })],
+  changeWebhook: [
+    "webhook.changed",
+    async () => ({ values: { id: await addWebhook() }, json: { url: `https://other.example/${token}` } }),
+  ],
+  disableWebhook: ["webhook.disabled", async () => ({ values: { id: await addWebhook() } })],
+  enableWebhook: [
+    "webhook.enabled",
+    async () => {
+      const id = await addWebhook();
+      await stage.call(`/v1/webhooks/${id}/disable`, { method: "POST" });
+      return { values: { id }, json: { from: "stopped" } };
+    },
+  ],
+  rotateWebhook: ["webhook.rotated", async () => ({ values: { id: await addWebhook() } })],
+  replayWebhook: [
+    "webhook.replayed",
+    async () => ({ values: { id: await addWebhook() }, json: { after: 0 } }),
+  ],
+  testWebhook: ["webhook.tested", async () => ({ values: { id: await addWebhook("http://127.0.0.1:9/") } })],
+  redeliverWebhook: [
+    "webhook.redelivered",
+    async () => {
+      const { rows } = await stage.database.pool.query<{ id: string }>(
+        "insert into avatars.webhook_events (type, instance_id) values ('instance.resumed', $1) returning id",
+        [await addInstance()],
+      );
+      const feedId = Number(rows[0]?.id);
+      return { values: { id: await addWebhook("http://127.0.0.1:9/") }, json: { feedId } };
+    },
+  ],
+  removeWebhook: ["webhook.removed", async () => ({ values: { id: await addWebhook() } })],
   noteReveal: [
     "contact.revealed",
     async () => ({ json: { instanceId: await addInstance(), chatIds: [nextChat()] } }),
@@ -158,7 +196,16 @@ async function send(
 
 /** All that an operation may change. */
 async function digestAll(): Promise<unknown> {
-  const tables = ["instances", "batches", "batch_members", "contacts", "erased_chats", "api_keys", "audit"];
+  const tables = [
+    "webhook_endpoints",
+    "instances",
+    "batches",
+    "batch_members",
+    "contacts",
+    "erased_chats",
+    "api_keys",
+    "audit",
+  ];
   const digests = tables.map((table) => {
     // Notes of how far it was looked, and when a key was used, are no part of it.
     const row = "to_jsonb(t) - 'last_used_at' - 'settled_through'";

@@ -80,6 +80,7 @@ async function serve(ports: Partial<MetricsPorts> = {}): Promise<{ metrics: Metr
     readResync: async () => ({ night: undefined, runs: new Map() }),
     planResync: async () => [],
     readImages: async () => undefined,
+    readWebhooks: async () => [],
     ...ports,
   });
   const server = await serveMetrics({ host: "127.0.0.1", port: 0, scrape: metrics.scrape, onError });

@@ -23,6 +23,9 @@ let away: TestApi;
 let tight: TestApi;
 /** A batch that is done. */
 let batchId: string;
+/** A webhook whose receiver is not there, and a change that it may be told of. */
+let webhookId: string;
+let feedId: number;
 /** A removal that takes longer than a request should. */
 let removal: Promise<ApiAnswer>;
 
@@ -48,7 +51,25 @@ beforeAll(async () => {
       (await stage.call(`/v1/instances/${instanceId}/contacts/${chatId}`)).json()["imageSha256"],
     ).not.toBeNull(),
   );
+  webhookId = await addWebhook();
+  await eventually(async () => {
+    const { items } = (await stage.call("/v1/changes")).json();
+    expect(items).not.toEqual([]);
+    feedId = Number((items as { id: number }[])[0]?.id);
+  });
 });
+
+/** Its URL is refused when it is sent to. */
+async function addWebhook(): Promise<string> {
+  const added = await stage.call("/v1/webhooks", { method: "POST", json: newWebhook });
+  expect(added.status).toBe(201);
+  const id = String(added.json()["id"]);
+  await stage.database.pool.query(
+    "update avatars.webhook_endpoints set url = 'https://10.0.0.1/' where id = $1",
+    [id],
+  );
+  return id;
+}
 
 const closers: (() => Promise<void>)[] = [];
 afterAll(async () => {
@@ -88,6 +109,7 @@ async function addPausedInstance(): Promise<string> {
   return id;
 }
 
+const newWebhook = { url: "https://crm.example/hooks" };
 const newInstance = (id: string) => ({ id, apiUrl: "https://7103.api.greenapi.com", token: "secret" });
 
 /** A request that is right, and names what there is. */
@@ -96,13 +118,20 @@ function toRequest({ id, method, path }: Operation): { values: Record<string, st
     ? { id: batchId }
     : path.startsWith("/v1/instances/{id}")
       ? { id: instanceId, ...(path.includes("{chatId}") && { chatId }) }
-      : {};
+      : path.startsWith("/v1/webhooks/{id}")
+        ? { id: webhookId }
+        : {};
   const bodies: Record<string, unknown> = {
     createBatch: { instanceId, chatIds: [chatId] },
     lookupContacts: { instanceId, chatIds: [chatId] },
     noteReveal: { instanceId, chatIds: [chatId] },
     addInstance: newInstance("1101000999"),
     changeInstance: { label: "Sales" },
+    addWebhook: newWebhook,
+    changeWebhook: { label: "Sales" },
+    enableWebhook: { from: "now" },
+    replayWebhook: { after: 0 },
+    redeliverWebhook: { feedId },
   };
   return { values, call: { method, ...(id in bodies && { json: bodies[id] }) } };
 }
@@ -147,7 +176,8 @@ const generic: Record<number, (operation: Operation) => Provoker | undefined> = 
   },
   404(operation) {
     if (!hasPath(operation)) return undefined;
-    const id = operation.path.startsWith("/v1/batches/") ? randomUUID() : "999";
+    const missing = { "/v1/batches": randomUUID(), "/v1/webhooks": "0".repeat(12) };
+    const id = Object.entries(missing).find(([start]) => operation.path.startsWith(start))?.[1] ?? "999";
     return (it) => send(it, { values: { id } });
   },
   408: (operation) =>
@@ -232,6 +262,37 @@ const special: Record<string, Record<number, Provoker>> = {
   addInstance: {
     201: send,
     409: (it) => send(it, { json: newInstance(instanceId) }),
+  },
+  addWebhook: {
+    201: send,
+    404: async (it) =>
+      send(it, {
+        key: await stage.createKey({ instanceIds: ["1101000002"] }),
+        json: { ...newWebhook, instanceIds: [instanceId] },
+      }),
+    async 409(it) {
+      const { pool } = stage.database;
+      await pool.query(
+        `insert into avatars.webhook_endpoints (id, url, types, sealed_secret, cursor, state, disabled_reason, disabled_at)
+         select 'many' || n, 'https://crm.example', '{}', '', 0, 'disabled', 'operator', now() from generate_series(1, 100) n`,
+      );
+      const answer = await send(it);
+      await pool.query("delete from avatars.webhook_endpoints where id like 'many%'");
+      return answer;
+    },
+  },
+  changeWebhook: {
+    async 409(it) {
+      const id = await addWebhook();
+      await stage.database.pool.query(
+        "update avatars.webhook_endpoints set sealed_secret = 'v2.a.b.c' where id = $1",
+        [id],
+      );
+      return send(it, { values: { id }, json: newWebhook });
+    },
+  },
+  removeWebhook: {
+    204: async (it) => send(it, { values: { id: await addWebhook() } }),
   },
   removeInstance: {
     202: () => removal,

@@ -72,6 +72,7 @@ describe("readConfig", () => {
       images: { kind: "directory", path: resolve(".avatars/images") },
       api: { host: "127.0.0.1", port: 3_000, requestsPerMinute: 3_000, trustedProxies: [], hosts: [] },
       imageHosts: [],
+      webhooks: { networks: undefined },
       imageFetch: { inFlight: 32, perHost: 16, bytesPerSecond: 50_000_000 },
       keepImages: "current",
       metricsPort: undefined,

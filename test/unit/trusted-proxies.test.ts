@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import { toCallerAddress } from "../../src/http/requests/caller-address.ts";
-import { parseTrustedProxies } from "../../src/lib/trusted-proxies.ts";
+import { parseTrustedProxies } from "../../src/lib/addresses/trusted-proxies.ts";
 
 describe("trusted proxies", () => {
   test.each([

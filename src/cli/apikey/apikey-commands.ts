@@ -35,7 +35,7 @@ function addCreateCommand(apikey: Command, io: CommandIo, setExitCode: SetExitCo
       "after",
       `
 Scopes: enqueue asks for avatars; read sees contacts, batches and instances; admin changes instances and erases contacts;
-audit sees who did what. None implies another.
+audit sees who did what; webhooks says who is told of changes. None implies another.
 
 Examples:
   KEY=$(avatars apikey create --scope enqueue,read --label crm)

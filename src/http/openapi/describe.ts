@@ -5,7 +5,15 @@ import { problemKinds, problemSchema, problemType, type ProblemKind } from "../a
 interface Operation {
   /** Unique; the client has a method for each. */
   readonly id: string;
-  readonly tag: "Batches" | "Contacts" | "Changes" | "Instances" | "Resync" | "Audit" | "Service";
+  readonly tag:
+    | "Batches"
+    | "Contacts"
+    | "Changes"
+    | "Instances"
+    | "Resync"
+    | "Webhooks"
+    | "Audit"
+    | "Service";
   readonly summary: string;
   readonly description?: string;
   readonly access: Access;

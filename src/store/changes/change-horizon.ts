@@ -36,7 +36,8 @@ const toSql = (lockTimeoutMs: number) => `
 begin isolation level read committed;
 set local lock_timeout = ${lockTimeoutMs};
 lock table avatars.change_gate in share mode;
-select coalesce(max(id), 0) as horizon from avatars.avatar_changes;
+select greatest(coalesce((select max(id) from avatars.avatar_changes), 0),
+  coalesce((select max(id) from avatars.webhook_events), 0)) as horizon;
 commit`;
 
 export function createChangeHorizon(

@@ -11,7 +11,10 @@ with looked as materialized (
   select id from avatars.avatar_changes where id = any (array(select id from looked where is_old))
   for update skip locked
 ), removed as (
-  delete from avatars.avatar_changes where id = any (array(select id from locked)) returning 1
+  delete from avatars.avatar_changes where id = any (array(select id from locked)) returning id
+), missed as (
+  update avatars.webhook_endpoints e set missed = e.missed + (select count(*) from removed r where r.id > e.cursor)
+  where e.cursor < (select max(id) from removed)
 )
 select count(*)::int as looked, count(*) filter (where is_old)::int as old, max(id) as last,
   (select count(*) from removed)::int as removed
@@ -28,6 +31,8 @@ interface Row {
  * Makes the step that removes the changes of avatars that were seen before a moment. Their ids are in about the order of
  * time: a call may be sent minutes before its answer is written. So it goes up from the lowest id, also over some that are
  * too young. It ends where none of the next 5,000 is old.
+ *
+ * Endpoints of webhooks that had still to be told of them count how many they have missed.
  *
  * It goes on behind what it has looked at, since the index may still be full of what is gone. At the end it begins anew.
  */

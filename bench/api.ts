@@ -9,7 +9,10 @@ export interface BenchApi extends BenchProcess {
 }
 
 /** More than any benchmark sends. */
-const requestsPerMinute = "1000000";
+const limits = {
+  AVATARS_API_REQUESTS_PER_MINUTE: "1000000",
+  AVATARS_IMAGE_REQUESTS_PER_MINUTE: "100000000",
+};
 
 /** `avatars serve`, or `avatars up`, which works the contacts off too; resolves when it listens. */
 export async function startApi(
@@ -20,7 +23,7 @@ export async function startApi(
 ): Promise<BenchApi> {
   const token = (await runAvatars(["apikey", "create", "--scope", "enqueue,read,admin"], env)).trim();
   // Only the level `info` tells the port.
-  const settings = { PORT: "0", AVATARS_API_REQUESTS_PER_MINUTE: requestsPerMinute, LOG_LEVEL: "info" };
+  const settings = { PORT: "0", ...limits, LOG_LEVEL: "info" };
   const api = startAvatars([command], { ...env, ...settings }, nodeOptions);
   const url = await until(
     () => {

@@ -151,6 +151,11 @@ export const settingsSchema = z.object({
     port: setting("PORT", wholeNumber(0, 65_535).default(3_000)),
     /** Of each key, in each process. */
     requestsPerMinute: setting("AVATARS_API_REQUESTS_PER_MINUTE", wholeNumber(1, 1_000_000).default(3_000)),
+    /** Of images at the addresses of contacts, of each caller's address, in each process. */
+    imageRequestsPerMinute: setting(
+      "AVATARS_IMAGE_REQUESTS_PER_MINUTE",
+      wholeNumber(1, 100_000_000).default(12_000),
+    ),
     /** Addresses, ranges, or names of ranges. Undefined: `X-Forwarded-For` is not looked at. */
     trustedProxies: setting("AVATARS_TRUSTED_PROXIES", parsedBy(parseTrustedProxies).optional()),
     /** Where an apiUrl may point that comes over HTTP, beside GREEN-API's own hosts. */

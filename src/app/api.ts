@@ -36,6 +36,7 @@ export async function openApi(base: Base, links: ApiLinks): Promise<RunningApi> 
     {
       version: readVersion(),
       requestsPerMinute: config.api.requestsPerMinute,
+      imageRequestsPerMinute: config.api.imageRequestsPerMinute,
       trustedProxies: config.api.trustedProxies,
       maxBodyBytes,
       watchMs,

@@ -21,6 +21,8 @@ export interface ApiSettings extends BodyLimits {
   readonly version: string;
   /** The requests of a key in each process. */
   readonly requestsPerMinute: number;
+  /** The requests of images without a key, of an address, in each process. */
+  readonly imageRequestsPerMinute: number;
   /** The proxies whose `X-Forwarded-For` is believed, see lib/addresses/trusted-proxies.ts; empty: none. */
   readonly trustedProxies: readonly string[];
   /** A stream of events ends after this time, ms: its reader comes again, if it still reads. */
@@ -86,6 +88,7 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
     closing: stopping.signal,
     isKeyValid: authentication.isValid,
     watchMs: settings.watchMs,
+    imageRequestsPerMinute: settings.imageRequestsPerMinute,
     failed: reports.tellCut,
   });
   await app.ready();

@@ -96,6 +96,7 @@ export interface ApiStageOptions extends TestApiOptions {
 const generous: ApiSettings = {
   version: "0.0.0",
   requestsPerMinute: 1_000_000,
+  imageRequestsPerMinute: 12_000,
   maxBodyBytes: 8 * 1024 * 1024,
   wholeMs: 20_000,
   idleMs: 20_000,

@@ -70,7 +70,14 @@ describe("readConfig", () => {
       keepAuditMs: 400 * 86_400_000,
       dataDir: resolve(".avatars"),
       images: { kind: "directory", path: resolve(".avatars/images") },
-      api: { host: "127.0.0.1", port: 3_000, requestsPerMinute: 3_000, trustedProxies: [], hosts: [] },
+      api: {
+        host: "127.0.0.1",
+        port: 3_000,
+        requestsPerMinute: 3_000,
+        imageRequestsPerMinute: 12_000,
+        trustedProxies: [],
+        hosts: [],
+      },
       imageHosts: [],
       webhooks: { networks: undefined },
       imageFetch: { inFlight: 32, perHost: 16, bytesPerSecond: 50_000_000 },
@@ -156,6 +163,7 @@ describe("readConfig", () => {
         host: "::",
         port: 0,
         requestsPerMinute: 60,
+        imageRequestsPerMinute: 12_000,
         hosts: [{ name: "gateway.example.com", isDomain: false, port: "8443", schemes: ["https:", "http:"] }],
       },
       imageHosts: [

@@ -38,6 +38,8 @@ export interface ApiContext<Ports> {
   readonly isKeyValid: (key: ApiKey) => Promise<boolean>;
   /** See {@link ApiSettings}. */
   readonly watchMs: number;
+  /** See {@link ApiSettings}. */
+  readonly imageRequestsPerMinute: number;
   /** Takes an error that came when the answer had begun: the answer can only be cut. */
   readonly failed: (request: FastifyRequest, error: unknown) => void;
 }

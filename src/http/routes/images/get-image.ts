@@ -4,19 +4,19 @@ import type { ApiContext, ZodApi } from "../../context/api-context.ts";
 import { imageQuery } from "../../schemas/image-query.ts";
 import { answerImage, createImageMemory, getImages, type ImageRoutePorts } from "./image-answer.ts";
 
-/** Of each address: a list of a thousand faces, several times a minute, for all who share a proxy. */
-const requestsPerMinute = 12_000;
-
 /**
  * `GET /i/{token}`, and HEAD: the image of a contact, for any page, without a key. The token is the right to see it. A contact has
  * one address, whatever it shows. The document leaves it out: browsers go there, not clients.
  */
-export function addGetImage(api: ZodApi, { ports }: ApiContext<ImageRoutePorts>): void {
+export function addGetImage(
+  api: ZodApi,
+  { ports, imageRequestsPerMinute }: ApiContext<ImageRoutePorts>,
+): void {
   const memory = createImageMemory();
   api.route({
     method: ["GET", "HEAD"],
     url: "/i/:token",
-    config: { access: "open", rateLimit: { max: requestsPerMinute } },
+    config: { access: "open", rateLimit: { max: imageRequestsPerMinute } },
     schema: { hide: true, params: z.object({ token: z.string() }), querystring: imageQuery },
     handler: async (request, reply) => {
       const images = getImages(ports);

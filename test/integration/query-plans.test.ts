@@ -30,6 +30,7 @@ import { refreshContact } from "../../src/store/accept/refresh-contact.ts";
 import { removeInSteps } from "../../src/store/retention/remove-in-steps.ts";
 import { createBatchRemover } from "../../src/store/retention/remove-old-batches.ts";
 import { createChangeRemover } from "../../src/store/retention/remove-old-changes.ts";
+import { acceptSignals } from "../../src/store/accept/accept-signals.ts";
 import { createErasureRemover } from "../../src/store/retention/remove-old-erasures.ts";
 import { findLastNightAt, openNight, prepareNight } from "../../src/store/resync/resync-nights.ts";
 import { retryBatch } from "../../src/store/batches/retry-batch.ts";
@@ -509,6 +510,17 @@ const calls: readonly Call[] = [
       const [chatId] = await chatIdsOf(stage, stage.instanceIds[1]!, 1);
       const page = { after: undefined, limit: 50 };
       await listContactChanges(stage.pool, stage.instanceIds[1]!, chatId!, page);
+    },
+  },
+  {
+    name: "acceptSignals of known and of new chats",
+    reads: ["contacts", "erased_chats"],
+    async run(stage) {
+      const instanceId = stage.instanceIds[1]!;
+      const known = await chatIdsOf(stage, instanceId, 3);
+      const chats = [...known, `79${stage.now.getTime()}@c.us` as ChatId];
+      const outcomes = await acceptSignals(stage.pool, (chatId) => chatId, instanceId, chats, 86_400_000);
+      expect([...outcomes.values()]).toHaveLength(4);
     },
   },
   {

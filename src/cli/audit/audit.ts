@@ -70,8 +70,12 @@ function formatDetail(detail: AuditDetail): string {
   return Object.entries(detail)
     .map(([name, value]) =>
       typeof value === "object" && value !== null && "from" in value
-        ? `${name} ${JSON.stringify(value.from)} → ${JSON.stringify(value.to)}`
+        ? `${name} ${formatValue(value.from)} → ${formatValue(value.to)}`
         : `${name} ${JSON.stringify(value)}`,
     )
     .join(", ");
+}
+
+function formatValue(value: unknown): string {
+  return value === null ? "none" : JSON.stringify(value);
 }

@@ -56,7 +56,7 @@ function toFacts(view: InstanceView, status: InstanceStatus, config: App["config
     ["next try", heldUntil ? formatMoment(heldUntil) : ""],
     [adviceName, hold?.advice ?? ""],
     ["last state seen", describeStateSeen(view)],
-    ["told of chats", view.hookSetAt ? `with the token of ${view.hookSetAt.toISOString()}` : ""],
+    ["notifications", view.hookSetAt ? `taken with the token of ${view.hookSetAt.toISOString()}` : ""],
     ["rate", `${describeRate(view, config)} calls/s`],
     ["allowed now", `${formatRate(status.callsAllowed)} calls/s`],
     ["margin", `${formatRate(status.marginMs)} ms per second of calls`],

@@ -25,6 +25,7 @@ import { listContactChanges } from "../../src/store/changes/list-contact-changes
 import { findLatestNight, findLatestRuns, listResyncRuns } from "../../src/store/resync/list-resync-runs.ts";
 import { openManualResync } from "../../src/store/resync/open-manual-resync.ts";
 import { createChangeReader } from "../../src/store/changes/read-changes.ts";
+import { findFeedItems, readFeed } from "../../src/store/webhooks/read-feed.ts";
 import { countBacklog, readGauges } from "../../src/store/status/read-gauges.ts";
 import { refreshContact } from "../../src/store/accept/refresh-contact.ts";
 import { removeInSteps } from "../../src/store/retention/remove-in-steps.ts";
@@ -502,6 +503,18 @@ const calls: readonly Call[] = [
     async run({ pool, instanceIds: [instanceId] }) {
       await createChangeReader(pool)([instanceId!], 0, 100);
     },
+  },
+  {
+    name: "readFeed",
+    reads: ["avatar_changes", "contacts", "avatars"],
+    times: timesPrepared,
+    run: ({ pool }) => readFeed(pool, 0, Number.MAX_SAFE_INTEGER, 200),
+  },
+  {
+    name: "findFeedItems",
+    reads: ["avatar_changes", "contacts", "avatars"],
+    times: timesPrepared,
+    run: ({ pool }) => findFeedItems(pool, [1_001, 1_002, 20_000]),
   },
   {
     name: "listContactChanges",

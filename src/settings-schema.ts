@@ -2,9 +2,9 @@ import { resolve } from "node:path";
 import { z } from "zod";
 import { parseApiHosts } from "./domain/api-host.ts";
 import { parseHostPorts } from "./domain/host-port.ts";
-import { parseWindow } from "./domain/resync/daily-window.ts";
+import { parseWindow } from "./domain/daily-window.ts";
 import { instanceTokenForm, isInstanceToken } from "./domain/instance-token.ts";
-import { parseTimeZone } from "./domain/resync/time-zone.ts";
+import { parseTimeZone } from "./domain/time-zone.ts";
 import { parseNetworks } from "./lib/addresses/networks.ts";
 import { parseTrustedProxies } from "./lib/addresses/trusted-proxies.ts";
 import {

@@ -33,6 +33,7 @@ import type {
   NewInstance,
   NewWebhook,
   Readiness,
+  RefreshPending,
   ReplayedWebhook,
   ResyncPlan,
   ResyncRun,
@@ -148,8 +149,16 @@ export interface ImageBytes {
 
 export type Refreshed =
   | { readonly kind: "answered"; readonly contact: Contact }
-  /** The time was up: the batch tells when there is an answer. The contact is as it was, or null where it was erased meanwhile. */
-  | { readonly kind: "pending"; readonly batchId: string; readonly contact: Contact | null };
+  /**
+   * The time was up: the batch tells when there is an answer. The contact is as it was, or null where it was erased meanwhile.
+   * `stopped`: why it is not asked yet, and until when; null: it is being asked.
+   */
+  | {
+      readonly kind: "pending";
+      readonly batchId: string;
+      readonly contact: Contact | null;
+      readonly stopped: RefreshPending["stopped"];
+    };
 
 /** `removing`: it takes longer and goes on; the call may be repeated until it is `removed`. */
 export type Removed = "removed" | "removing";

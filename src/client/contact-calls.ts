@@ -3,7 +3,7 @@ import type { Client, ImageBytes, Refreshed } from "./client.ts";
 import { followChanges } from "./follow-changes.ts";
 import { joinSignals } from "./http/join-signals.ts";
 import { readJson } from "./read-answer.ts";
-import type { AvatarChanges, Contact } from "./wire.ts";
+import type { AvatarChanges, Contact, RefreshPending } from "./wire.ts";
 
 export type ContactCalls = Pick<
   Client,
@@ -73,6 +73,6 @@ async function readImage(response: Response): Promise<ImageBytes> {
 
 async function readRefreshed(response: Response): Promise<Refreshed> {
   if (response.status === 200) return { kind: "answered", contact: await readJson<Contact>(response) };
-  const pending = await readJson<Omit<Extract<Refreshed, { kind: "pending" }>, "kind">>(response);
-  return { kind: "pending", batchId: pending.batchId, contact: pending.contact };
+  const { batchId, contact, stopped } = await readJson<RefreshPending>(response);
+  return { kind: "pending", batchId, contact, stopped };
 }

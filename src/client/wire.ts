@@ -19,6 +19,7 @@ import type {
   historySchema,
   lookupResultSchema,
   lookupSchema,
+  refreshPendingSchema,
 } from "../http/schemas/contact.ts";
 import type {
   hookSchema,
@@ -71,6 +72,8 @@ export type BatchItemStatus = BatchItem["status"];
 export type BatchChange = z.input<typeof changedCountSchema>;
 /** All that is known of one contact. */
 export type Contact = z.input<typeof contactSchema>;
+/** A contact that is not asked yet. */
+export type RefreshPending = z.input<typeof refreshPendingSchema>;
 export type ContactLookup = Immutable<z.input<typeof lookupSchema>>;
 export type ContactLookupResult = z.input<typeof lookupResultSchema>;
 /** One change of an avatar. */

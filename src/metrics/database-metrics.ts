@@ -1,5 +1,6 @@
 import { Gauge, type Registry } from "prom-client";
 import { drainMs } from "../domain/pace/drain-time.ts";
+import { isQuiet } from "../domain/care/care-clock.ts";
 import { explainHold } from "../domain/trouble/hold.ts";
 import type { Backlog, InstanceGauges } from "../domain/views/instance-gauges.ts";
 import { instanceLabel } from "./instance-label.ts";
@@ -15,9 +16,10 @@ const states = ["active", "held", "paused"] as const;
 
 /** What the database says of all instances: the same in every process. */
 export function createDatabaseMetrics(registry: Registry): (facts: DatabaseFacts) => void {
-  const { up, state, held, needsPerson, allowed, margin, oldest, due, waiting, drain } =
-    createGauges(registry);
-  const perInstance = [state, held, needsPerson, allowed, margin, oldest, due, waiting, drain];
+  const gauges = createGauges(registry);
+  const { up, state, held, needsPerson, allowed, margin, oldest, due, waiting, drain, callsLeft, quiet } =
+    gauges;
+  const { up: _up, ...perInstance } = gauges;
 
   function showInstance(instance: InstanceGauges, backlog: Backlog | undefined): void {
     const of = { [instanceLabel]: instance.instanceId };
@@ -28,16 +30,19 @@ export function createDatabaseMetrics(registry: Registry): (facts: DatabaseFacts
     needsPerson.set(of, advice === undefined ? 0 : 1);
     allowed.set(of, instance.callsAllowed);
     margin.set(of, instance.marginMs / 1000);
+    const { care } = instance;
+    if (care?.callsPerDay !== undefined) callsLeft.set(of, Math.max(0, care.callsPerDay - care.callsToday));
+    if (care?.quiet !== undefined) quiet.set(of, isQuiet(care, Date.now()) ? 1 : 0);
     oldest.set(of, (instance.oldestDueAgeMs ?? 0) / 1000);
     if (backlog === undefined) return;
     due.set(of, backlog.due);
     waiting.set(of, backlog.waiting);
-    const leftMs = drainMs({ ...instance, backlog: backlog.due + backlog.waiting });
+    const leftMs = drainMs({ ...instance, backlog: backlog.due + backlog.waiting }, Date.now());
     if (leftMs !== undefined) drain.set(of, leftMs / 1000);
   }
 
   return ({ instances, backlogs }) => {
-    for (const gauge of perInstance) gauge.reset();
+    for (const gauge of Object.values(perInstance)) gauge.reset();
     up.set(instances === undefined ? 0 : 1);
     const counted = backlogs && new Map(backlogs.map((backlog) => [backlog.instanceId, backlog]));
     for (const instance of instances ?? []) {
@@ -90,5 +95,13 @@ function createGauges(registry: Registry) {
     "instance_drain_seconds",
     "Until no contact waits any more if all goes on as now; left out where it does not go on",
   );
-  return { up, state, held, needsPerson, allowed, margin, oldest, due, waiting, drain };
+  const callsLeft = createGauge(
+    "instance_calls_left_today",
+    "What the instance's cap leaves for this day of its time zone, without what a worker has reserved; left out where it has no cap",
+  );
+  const quiet = createGauge(
+    "instance_quiet",
+    "1: it is within the quiet hours of the instance; left out where it has none",
+  );
+  return { up, state, held, needsPerson, allowed, margin, oldest, due, waiting, drain, callsLeft, quiet };
 }

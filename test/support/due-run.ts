@@ -3,6 +3,7 @@ import type { QueuedContact } from "../../src/domain/ledger/due-queue.ts";
 import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { Lease } from "../../src/worker/lease/leases.ts";
+import { createCallAllowance } from "../../src/worker/lane/call-allowance.ts";
 import { createDatabaseClock } from "../../src/worker/lane/clocks.ts";
 import { createDueContacts } from "../../src/worker/run/due-contacts.ts";
 import { createDueReader } from "../../src/worker/run/due-reader.ts";
@@ -38,7 +39,15 @@ export async function openDueRun(
   const { epoch, databaseNowMs } = taken;
   database.observe(databaseNowMs, clock.now());
   const instance = { ...taken.instance, requestsPerSecond: callsPerSecond };
-  const lease: Lease = { epoch, instance, refusal: undefined, endsAt: Infinity, seenAt: 0, calls: 0 };
+  const lease: Lease = {
+    epoch,
+    instance,
+    refusal: undefined,
+    endsAt: Infinity,
+    seenAt: 0,
+    calls: 0,
+    allowance: createCallAllowance(),
+  };
   const reader = createDueReader(ledger, clock);
   const due = createDueContacts(
     { ledger, reader, clock, database, oldestShare, random: () => 0 },

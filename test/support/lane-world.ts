@@ -5,7 +5,14 @@ import { createLeases, type Lease, type Leases } from "../../src/worker/lease/le
 import { createLeaseWatch } from "../../src/worker/lease/watch-leases.ts";
 import { createDatabaseClock, type Clock } from "../../src/worker/lane/clocks.ts";
 import { createLane, type Lane } from "../../src/worker/lane/lane.ts";
-import { createLeaseLedger, createLeaseRow, type Lag, type LeaseLedger, type LeaseRow } from "./lease-row.ts";
+import {
+  createLeaseLedger,
+  createLeaseRow,
+  type Cap,
+  type Lag,
+  type LeaseLedger,
+  type LeaseRow,
+} from "./lease-row.ts";
 import { createVirtualTime, until, type Actor, type Pause, type VirtualTime } from "./virtual-time.ts";
 
 /** One turn of a process on the instance: it takes the lease, sends calls, and hands over. */
@@ -48,6 +55,7 @@ export interface WorldScript {
   readonly pace: Pace;
   readonly processes: readonly ProcessScript[];
   readonly faults: readonly Fault[];
+  readonly cap?: Cap;
   /** Turns that have not come to an end by then are not waited for. */
   readonly longestMs?: number;
 }
@@ -84,7 +92,7 @@ const startsAt = 1e9;
  */
 export async function simulateLanes(script: WorldScript, sabotage: Sabotage = {}): Promise<number[]> {
   const { pace, processes, faults, longestMs = 45_000 } = script;
-  const row = createLeaseRow(instanceId, pace);
+  const row = createLeaseRow(instanceId, pace, script.cap);
   const time = createVirtualTime(startsAt);
   const world: World = { time, row, sabotage, left: [], working: processes.length };
   const present = processes.map((process, place) =>

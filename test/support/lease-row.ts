@@ -1,4 +1,10 @@
-import type { LeasedInstance, LeaseResult, Renewal, SeenLease } from "../../src/domain/ledger/lease.ts";
+import type {
+  Allowance,
+  LeasedInstance,
+  LeaseResult,
+  Renewal,
+  SeenLease,
+} from "../../src/domain/ledger/lease.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
 import type { Pace } from "../../src/domain/pace/pacer.ts";
@@ -24,6 +30,9 @@ export interface Lag {
 export interface LeaseRow {
   readonly instanceId: InstanceId;
   pace: Pace;
+  /** Undefined: any number of calls. */
+  readonly cap: Cap | undefined;
+  calls: DayCount;
   /** The database's clock is ahead of true time by so much, ms. */
   clockAheadMs: number;
   owner: string | undefined;
@@ -34,6 +43,19 @@ export interface LeaseRow {
   lockedUntil: number;
 }
 
+/** So many calls a day. These days are short. */
+export interface Cap {
+  readonly callsPerDay: number;
+  readonly dayMs: number;
+}
+
+interface DayCount {
+  readonly day: number;
+  /** With those that are granted. */
+  readonly made: number;
+  readonly granted: number;
+}
+
 interface LeftBehind {
   readonly callsFromMs: number;
   readonly recentCallsMs: readonly number[];
@@ -42,9 +64,9 @@ interface LeftBehind {
 
 const nothingLeft: LeftBehind = { callsFromMs: 0, recentCallsMs: [], handedOverAtMs: undefined };
 
-export function createLeaseRow(instanceId: InstanceId, pace: Pace): LeaseRow {
+export function createLeaseRow(instanceId: InstanceId, pace: Pace, cap?: Cap): LeaseRow {
   const row = { instanceId, pace, clockAheadMs: 1e9, epoch: 0, mark: "", left: nothingLeft, lockedUntil: 0 };
-  return { ...row, owner: undefined };
+  return { ...row, owner: undefined, cap, calls: { day: -1, made: 0, granted: 0 } };
 }
 
 export interface LeaseLedgerPorts {
@@ -75,6 +97,10 @@ export function createLeaseLedger(ports: LeaseLedgerPorts): LeaseLedger {
     takeLease: (_id, owner) =>
       send("waits", (clock): LeaseResult => {
         if (row.owner !== undefined && row.owner !== owner) return { kind: "busy" };
+        const { day, made } = countDay(row, clock);
+        if (row.cap && made >= row.cap.callsPerDay) return { kind: "capped" };
+        row.calls = { day, made, granted: 0 };
+        const allowance = grant(row, clock, 0);
         row.owner = owner;
         row.epoch += 1;
         renewMark(clock);
@@ -87,22 +113,34 @@ export function createLeaseLedger(ports: LeaseLedgerPorts): LeaseLedger {
           ...left,
           callsFromMs,
           databaseNowMs: clock,
+          allowance,
         };
       }),
     renewLeases: (owner, held) =>
       send("skips", (clock, isOurs) => ({
         databaseNowMs: clock,
-        leases: held.map(({ epoch }): Renewal => {
+        leases: held.map(({ epoch, spent }): Renewal => {
           if (!isHeldBy(owner, epoch)) return { instanceId, kind: "lost" };
           if (!isOurs) return { instanceId, kind: "kept" };
           renewMark(clock);
-          return { instanceId, kind: "renewed", instance: toInstance(row.pace), refusal: undefined };
+          row.calls = countDay(row, clock);
+          const allowance = grant(row, clock, spent?.day === String(row.calls.day) ? spent.calls : 0);
+          return {
+            instanceId,
+            kind: "renewed",
+            instance: toInstance(row.pace),
+            refusal: undefined,
+            allowance,
+          };
         }),
       })),
-    handOver: (owner, { epoch, nextCallInMs, recentAgesMs }) =>
+    handOver: (owner, { epoch, nextCallInMs, recentAgesMs, spent }) =>
       send("waits", (clock) => {
         if (!isHeldBy(owner, epoch)) return;
         row.owner = undefined;
+        const { day, made, granted } = row.calls;
+        const calls = spent?.day === String(day) ? spent.calls : 0;
+        row.calls = { day, made: made - Math.max(0, granted - calls), granted: 0 };
         const recentCallsMs = recentAgesMs.map((age) => clock - age);
         row.left = { callsFromMs: clock + nextCallInMs, recentCallsMs, handedOverAtMs: clock };
       }),
@@ -121,6 +159,26 @@ export function createLeaseLedger(ports: LeaseLedgerPorts): LeaseLedger {
         row.left = nothingLeft;
         return [instanceId];
       }),
+  };
+}
+
+/** The calls of the present day. The day before does not come back. */
+function countDay({ cap, calls }: LeaseRow, clock: number): DayCount {
+  const today = cap === undefined ? 0 : Math.floor(clock / cap.dayMs);
+  if (calls.day === today || calls.day === today + 1) return calls;
+  return { day: today, made: 0, granted: 0 };
+}
+
+/** Grants the calls of a second and a half beyond those that are spent. */
+function grant(row: LeaseRow, clock: number, spent: number): Allowance | undefined {
+  const { cap, calls, pace } = row;
+  if (cap === undefined) return undefined;
+  const ahead = Math.ceil(pace.requestsPerSecond * 1.5);
+  const more = Math.max(0, Math.min(spent + ahead - calls.granted, cap.callsPerDay - calls.made));
+  row.calls = { day: calls.day, made: calls.made + more, granted: calls.granted + more };
+  return {
+    grant: { day: String(calls.day), calls: row.calls.granted },
+    endsInMs: (calls.day + 1) * cap.dayMs - clock,
   };
 }
 

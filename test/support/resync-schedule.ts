@@ -1,7 +1,7 @@
 import { parseCron } from "../../src/domain/resync/cron-pattern.ts";
-import { parseWindow } from "../../src/domain/resync/daily-window.ts";
+import { parseWindow } from "../../src/domain/daily-window.ts";
 import type { ResyncSchedule } from "../../src/domain/resync/resync-schedule.ts";
-import { parseTimeZone } from "../../src/domain/resync/time-zone.ts";
+import { parseTimeZone } from "../../src/domain/time-zone.ts";
 import type { SettingParse } from "../../src/domain/setting-parse.ts";
 
 /** A schedule as the three settings would give it. @throws Error for a text that they would refuse */

@@ -22,6 +22,7 @@ const night: ReleaseFacts = {
   nextReleaseAt: inMs(0),
   instanceState: "active",
   mayBeProbed: false,
+  isCarePaused: false,
   callsPerSecond: 10,
   share: 1,
 };

@@ -26,7 +26,7 @@ describe("the time until nobody waits", () => {
     ["is unknown while it is paused", { state: "paused" }, undefined],
     ["is unknown where nobody works", { workers: 0 }, undefined],
   ])("%s", (_name, facts, expected) => {
-    expect(drainMs({ ...working, ...facts })).toBe(expected);
+    expect(drainMs({ ...working, ...facts }, 0)).toBe(expected);
   });
 
   const anyFacts = fc.record({
@@ -43,9 +43,9 @@ describe("the time until nobody waits", () => {
   test("is never shorter than the rate allows, and grows with who waits", () => {
     fc.assert(
       fc.property(anyFacts, (facts) => {
-        const ms = drainMs(facts) ?? Number.NaN;
+        const ms = drainMs(facts, 0) ?? Number.NaN;
         expect(ms).toBeGreaterThanOrEqual((1000 * facts.backlog) / facts.requestsPerSecond);
-        expect(drainMs({ ...facts, backlog: facts.backlog + 1 })).toBeGreaterThanOrEqual(ms);
+        expect(drainMs({ ...facts, backlog: facts.backlog + 1 }, 0)).toBeGreaterThanOrEqual(ms);
         expect(Number.isFinite(ms)).toBe(true);
       }),
     );

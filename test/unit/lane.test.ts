@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { TakenLease } from "../../src/domain/ledger/lease.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { slotToleranceMs } from "../../src/domain/pace/pacer.ts";
+import { createCallAllowance } from "../../src/worker/lane/call-allowance.ts";
 import { createDatabaseClock } from "../../src/worker/lane/clocks.ts";
 import { createLane } from "../../src/worker/lane/lane.ts";
 
@@ -33,11 +34,13 @@ function openLane(startsAt = 1_000) {
   const database = createDatabaseClock();
   const lane = createLane("1101000001" as InstanceId, clock, database);
   let endsAt = Infinity;
+  const allowance = createCallAllowance();
   return {
     clock,
     database,
     lane,
-    open: (lease: Partial<TakenLease> = {}) => lane.slots.open({ ...first, ...lease }, () => endsAt),
+    open: (lease: Partial<TakenLease> = {}) =>
+      lane.slots.open({ ...first, ...lease }, () => endsAt, allowance),
     endAt: (at: number) => (endsAt = at),
   };
 }

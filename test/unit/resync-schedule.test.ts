@@ -2,10 +2,10 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import { parseCron } from "../../src/domain/resync/cron-pattern.ts";
-import { parseWindow } from "../../src/domain/resync/daily-window.ts";
+import { parseWindow } from "../../src/domain/daily-window.ts";
 import { findNight, nextNightAt } from "../../src/domain/resync/resync-schedule.ts";
 import { isInWindow, nextWindow } from "../../src/domain/resync/resync-window.ts";
-import { parseTimeZone } from "../../src/domain/resync/time-zone.ts";
+import { parseTimeZone } from "../../src/domain/time-zone.ts";
 import { findClockChanges, walkMinutes, type LocalMinutes } from "../support/local-clock.ts";
 import { toResyncSchedule } from "../support/resync-schedule.ts";
 

@@ -3,6 +3,7 @@ import type { Arrivals, DueRequest } from "../../src/domain/ledger/due-queue.ts"
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { createAlarm } from "../../src/worker/lane/alarm.ts";
 import { createAskedContacts } from "../../src/worker/lane/asked-contacts.ts";
+import { createCallAllowance } from "../../src/worker/lane/call-allowance.ts";
 import { createDatabaseClock } from "../../src/worker/lane/clocks.ts";
 import { createDueContacts } from "../../src/worker/run/due-contacts.ts";
 import { createDueReader } from "../../src/worker/run/due-reader.ts";
@@ -136,6 +137,7 @@ function openDue(oldestShare: number, due: number) {
       endsAt: Infinity,
       seenAt: 0,
       calls: 0,
+      allowance: createCallAllowance(),
     },
   );
   const read = async () => {

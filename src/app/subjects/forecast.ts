@@ -1,5 +1,6 @@
 import type { Config } from "../../config.ts";
 import { simulatedInstanceId, type InstanceId } from "../../domain/instance-id.ts";
+import { toCareFacts } from "../../domain/care/care-view.ts";
 import {
   planResync,
   type PlanWindow,
@@ -58,6 +59,7 @@ export async function forecast(
           share: isByDay ? (instance.resyncDayShare ?? dayShare) : (instance.resyncShare ?? share),
           dayShare: instance.resyncDayShare ?? dayShare,
           backlog: waiting.get(instance.id) ?? 0,
+          care: toCareFacts(instance),
         },
         ofInstance.get(instance.id) ?? [],
         planned,

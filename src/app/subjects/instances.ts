@@ -6,7 +6,12 @@ import {
   type CredentialJudge,
   type CredentialRefusal,
 } from "../../domain/judge-credentials.ts";
-import type { InstanceSettings, InstanceView, StateBefore } from "../../domain/views/instance-view.ts";
+import type {
+  CareSettings,
+  InstanceSettings,
+  InstanceView,
+  StateBefore,
+} from "../../domain/views/instance-view.ts";
 import { settleWithin } from "../../lib/deadline.ts";
 import { changeInstance, type InstanceChanged } from "../../store/instances/change-instance.ts";
 import { createInstanceStore, type InstanceStore } from "../../store/instances/instance-store.ts";
@@ -20,6 +25,7 @@ import {
 import { setPaused } from "../../store/instances/pause-instance.ts";
 import { removeEmptyInstance, removeInstance } from "../../store/instances/remove-instance.ts";
 import { resumeInstance } from "../../store/instances/resume-instance.ts";
+import { checkTimeZone } from "../../store/instances/check-time-zone.ts";
 import { findCredentials } from "../../store/instances/sealed-tokens.ts";
 import type { Door } from "./door.ts";
 import { forgetInstanceInQueue } from "./forget-in-queue.ts";
@@ -39,6 +45,7 @@ export interface Instances extends InstanceStore {
   /**
    * Changes the settings that are given, with the next renewal of a lease, within about a second; null takes a setting away. New
    * credentials are judged, as a change over HTTP, against those stored at the moment of the write.
+   * @throws UserError `unknown-time-zone`, here and where an instance is added
    */
   change(
     id: InstanceId,
@@ -95,6 +102,7 @@ function createSetting(
     judge: CredentialJudge<Refusal>,
     by: Actor,
   ): Promise<InstanceChanged<Refusal>> {
+    await checkTimeZone(quick, settings.timeZone);
     const wish = { apiUrl: settings.apiUrl, token };
     const judgePorts = createJudgePorts(door, id);
     const changed = await changeInstance(
@@ -104,22 +112,24 @@ function createSetting(
       (before) => judge(before, wish, judgePorts),
       by,
     );
-    if (changed.kind === "changed" && changed.isTested) await wake(id);
+    if (changed.kind === "changed" && (changed.isTested || hasCare(settings))) await wake(id);
     return changed;
   }
 
   return {
     async put({ token, ...instance }, by) {
+      await checkTimeZone(quick, instance.timeZone);
       const sealedToken = secrets().seal(token, instance);
       // The look is for people, and for the wake-up, which the sweep makes up for.
       const before = await findInstance(quick, instance.id);
       await putInstance(quick, { ...instance, sealedToken }, by);
-      if (before?.state === "held") await wake(instance.id);
+      if (before && (before.state === "held" || hasCare(instance))) await wake(instance.id);
       return before;
     },
     async add({ token, ...instance }, by) {
       const { mayPointTo, seal } = createJudgePorts(door, instance.id);
       if (!mayPointTo(instance.apiUrl)) return "untrusted-host";
+      await checkTimeZone(quick, instance.timeZone);
       const sealedToken = seal(token, instance.apiUrl);
       return (await addInstance(quick, { ...instance, sealedToken }, by)) ? "added" : "known";
     },
@@ -130,6 +140,11 @@ function createSetting(
       return stored?.apiUrl === apiUrl && secrets().open(stored.sealedToken, { id, apiUrl }) === token;
     },
   };
+}
+
+/** Are settings among these that may let it be called at once? */
+function hasCare({ callsPerDay, quietHours, quietInteractive, timeZone }: CareSettings): boolean {
+  return [callsPerDay, quietHours, quietInteractive, timeZone].some((setting) => setting !== undefined);
 }
 
 function createPausing({ quick, wake }: Door): Pick<Instances, "pause" | "resume"> {

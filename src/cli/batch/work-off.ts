@@ -3,10 +3,13 @@ import type { App, RunningWorker } from "../../app/app.ts";
 import type { BatchImages } from "../../domain/views/batch-images.ts";
 import type { BatchProgress } from "../../domain/views/batch-progress.ts";
 import type { InstanceView } from "../../domain/views/instance-view.ts";
+import { findCarePause } from "../../domain/care/care-pause.ts";
+import { toCareFacts } from "../../domain/care/care-view.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { UserError } from "../../lib/errors.ts";
 import { writeLine, type CommandIo } from "../terminal/io.ts";
+import { describeCarePause } from "../instance/care-text.ts";
 import { createProgressLine } from "./progress-line.ts";
 
 /** How a bulk run ended. */
@@ -121,7 +124,10 @@ function findFinalHold({ state, heldReason, heldUntil }: InstanceView): string |
   return explainHold(heldReason).advice === undefined ? undefined : heldReason;
 }
 
-function describeWaiting({ state, heldReason, heldUntil }: InstanceView): string | undefined {
+function describeWaiting(instance: InstanceView): string | undefined {
+  const { state, heldReason, heldUntil } = instance;
+  const pause = state === "active" ? findCarePause(toCareFacts(instance), new Date()) : undefined;
+  if (pause) return describeCarePause(pause, instance);
   if (state !== "held" || heldReason === undefined || heldUntil === undefined) return undefined;
   const { text, advice } = explainHold(heldReason);
   // What only a person can mend is not waited for.

@@ -2,12 +2,16 @@ import type { Command } from "commander";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import {
   orDefault,
+  orNone,
+  toCallsPerDay,
   toCount,
   toInstanceId,
   toLabel,
   toNewInstanceId,
+  toQuietHours,
   toRate,
   toShare,
+  toTimeZone,
 } from "../terminal/arguments.ts";
 import type { CommandIo, SetExitCode } from "../terminal/io.ts";
 
@@ -47,12 +51,21 @@ function addAddCommand(instance: Command, io: CommandIo, setExitCode: SetExitCod
       "calls in flight at most (default: from the rate and the time that answers take)",
       toCount,
     )
+    .option("--per-day <number>", "calls a day at most, of its time zone (default: no cap)", toCallsPerDay)
+    .option(
+      "--quiet <hours>",
+      "no call is sent in these hours, e.g. 22:00-07:00 (default: none)",
+      toQuietHours,
+    )
+    .option("--quiet-interactive", "but for single contacts that are asked for with priority 0")
+    .option("--time-zone <name>", "of these days and hours, e.g. Europe/Berlin (default: UTC)", toTimeZone)
     .addHelpText(
       "after",
       `
 Examples:
   avatars instance add 1101000001 --url https://7103.api.greenapi.com
-  avatars instance add 1101000001 --url https://7103.api.greenapi.com --token-stdin < token.txt`,
+  avatars instance add 1101000001 --url https://7103.api.greenapi.com --token-stdin < token.txt
+  avatars instance add 1101000001 --url https://7103.api.greenapi.com --per-day 5000 --quiet 22:00-07:00 --time-zone Europe/Berlin`,
     )
     .action(async (id: InstanceId, options) => {
       const { addInstance } = await import("./instance.ts");
@@ -116,6 +129,19 @@ function addSetCommand(instance: Command, io: CommandIo, setExitCode: SetExitCod
       "the same outside of the window; default takes AVATARS_RESYNC_DAY_SHARE again",
       orDefault(toShare),
     )
+    .option(
+      "--per-day <number>",
+      "calls a day at most, of its time zone; none takes the cap away",
+      orNone(toCallsPerDay),
+    )
+    .option(
+      "--quiet <hours>",
+      "no call is sent in these hours, e.g. 22:00-07:00, or none",
+      orNone(toQuietHours),
+    )
+    .option("--quiet-interactive", "but for single contacts that are asked for with priority 0")
+    .option("--no-quiet-interactive", "not for them either")
+    .option("--time-zone <name>", "of these days and hours, e.g. Europe/Berlin or UTC", toTimeZone)
     .option("--label <text>", "a name, shown in lists; an empty one takes it away", toLabel)
     .option("--url <url>", "apiUrl; a new token goes with avatars instance add")
     .addHelpText(
@@ -123,7 +149,8 @@ function addSetCommand(instance: Command, io: CommandIo, setExitCode: SetExitCod
       `
 Examples:
   avatars instance set 1101000001 --rps 5
-  avatars instance set 1101000001 --rps default --max-in-flight 50`,
+  avatars instance set 1101000001 --rps default --max-in-flight 50
+  avatars instance set 1101000001 --per-day 5000 --quiet 22:00-07:00 --time-zone Europe/Berlin`,
     )
     .action(async (id: InstanceId, options) => {
       const { setInstance } = await import("./instance-set.ts");

@@ -2,12 +2,13 @@ import { simulatedInstanceId } from "../../domain/instance-id.ts";
 import { findInstanceRemark } from "../../domain/instance-remark.ts";
 import type { InstanceStatus } from "../../domain/views/instance-status.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
+import { describeCarePause } from "./care-text.ts";
 import { formatRate, formatMoment } from "../terminal/format.ts";
 
 /** Whatever its state: the next `enrich --simulate` takes it up as it is, so that there is nothing to advise. */
 const simulatedRemark = "is the built-in simulator's, not GREEN-API's: only enrich --simulate calls it";
 
-/** Remarks on what is out of the ordinary. Each is the end of a sentence that begins with the instance. */
+/** Remarks on what is out of the ordinary. Each is read behind the instance. */
 export function toRemarks(status: InstanceStatus): string[] {
   const { instanceId, state, heldReason, heldSince, heldUntil, throttledUntil } = status;
   if (instanceId === simulatedInstanceId) return [simulatedRemark];
@@ -25,6 +26,7 @@ export function toRemarks(status: InstanceStatus): string[] {
       `is refused by the provider for being over the rate: next call ${formatMoment(throttledUntil)}`,
     );
   }
+  if (status.carePause && state !== "paused") remarks.push(describeCarePause(status.carePause, status));
   const pace = describePace(status);
   if (pace !== undefined) remarks.push(pace);
   if (status.stalled) remarks.push("has due contacts and no worker works on them: start avatars worker");

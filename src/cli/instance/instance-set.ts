@@ -1,9 +1,11 @@
 import type { InstanceView } from "../../domain/views/instance-view.ts";
 import type { Config } from "../../config.ts";
+import type { QuietHours } from "../../domain/care/care.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { UserError } from "../../lib/errors.ts";
 import { parseApiUrl } from "./api-url.ts";
 import { writeLine, type CommandIo } from "../terminal/io.ts";
+import { describeCap, describeQuietHours } from "./care-text.ts";
 import { describeMaxInFlight, describeRate, describeShare } from "./instance-text.ts";
 import { unknownInstance } from "./resolve-instance.ts";
 import { withApp } from "../terminal/with-app.ts";
@@ -14,18 +16,23 @@ export interface SetInstanceOptions {
   readonly maxInFlight?: number | "default";
   readonly resyncShare?: number | "default";
   readonly resyncDayShare?: number | "default";
+  readonly perDay?: number | "none";
+  readonly quiet?: QuietHours | "none";
+  readonly quietInteractive?: boolean;
+  readonly timeZone?: string;
   readonly label?: string;
   readonly url?: string;
 }
 
 /** `avatars instance set` */
 export async function setInstance(options: SetInstanceOptions, io: CommandIo): Promise<number> {
-  const { id, rps, maxInFlight, resyncShare, resyncDayShare, label, url } = options;
-  const given = [rps, maxInFlight, resyncShare, resyncDayShare, label, url];
+  const { id, rps, maxInFlight, resyncShare, resyncDayShare, label, url, ...more } = options;
+  const { perDay, quiet, quietInteractive, timeZone } = more;
+  const given = [rps, maxInFlight, resyncShare, resyncDayShare, label, url, ...Object.values(more)];
   if (given.every((option) => option === undefined)) {
     throw new UserError(
       "nothing-to-set",
-      "say what to change: --rps, --max-in-flight, --resync-share, --resync-day-share, --label or --url; avatars instance show tells how it is set",
+      "say what to change: --rps, --max-in-flight, --resync-share, --resync-day-share, --per-day, --quiet, --quiet-interactive, --time-zone, --label or --url; avatars instance show tells how it is set",
     );
   }
   const settings = {
@@ -33,6 +40,10 @@ export async function setInstance(options: SetInstanceOptions, io: CommandIo): P
     maxInFlight: orNull(maxInFlight),
     resyncShare: orNull(resyncShare),
     resyncDayShare: orNull(resyncDayShare),
+    callsPerDay: perDay === "none" ? null : perDay,
+    quietHours: quiet === "none" ? null : quiet,
+    quietInteractive,
+    timeZone,
     label: label === "" ? null : label,
     apiUrl: url === undefined ? undefined : parseApiUrl(url),
   };
@@ -67,6 +78,9 @@ function describeSettings(instance: InstanceView, config: Config): Record<string
     "max in flight": describeMaxInFlight(instance, config),
     "resync share": describeShare(instance.resyncShare, config.resync.share),
     "resync share by day": describeShare(instance.resyncDayShare, config.resync.dayShare),
+    "calls a day": describeCap(instance),
+    "quiet hours": describeQuietHours(instance),
+    "time zone": instance.timeZone ?? "UTC",
     label: instance.label ?? "(none)",
     url: instance.apiUrl,
   };

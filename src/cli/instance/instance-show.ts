@@ -5,6 +5,7 @@ import { contactStatuses } from "../../domain/contact-status.ts";
 import { explainHold } from "../../domain/trouble/hold.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { formatDuration } from "../../lib/duration.ts";
+import { describeCap, describeQuietHours } from "./care-text.ts";
 import { describeMaxInFlight, describeRate, describeShare } from "./instance-text.ts";
 import { writeHint, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
 import { unknownInstance } from "./resolve-instance.ts";
@@ -40,7 +41,9 @@ const adviceName = "to do";
 function toJson({ id: _id, ...view }: InstanceView, status: InstanceStatus): object {
   const hold = status.heldReason === undefined ? {} : explainHold(status.heldReason);
   const { text: heldText, advice }: { text?: string; advice?: string | undefined } = hold;
-  return { ...view, ...status, heldText, advice };
+  // What is set stays to be seen where it means nothing yet.
+  const { timeZone, quietInteractive } = view;
+  return { ...view, ...status, timeZone, quietInteractive, heldText, advice };
 }
 
 function toFacts(view: InstanceView, status: InstanceStatus, config: App["config"]): [string, string][] {
@@ -61,6 +64,9 @@ function toFacts(view: InstanceView, status: InstanceStatus, config: App["config
     ["allowed now", `${formatRate(status.callsAllowed)} calls/s`],
     ["margin", `${formatRate(status.marginMs)} ms per second of calls`],
     ["max in flight", describeMaxInFlight(view, config)],
+    ["calls a day", describeCap(view)],
+    ["quiet hours", describeQuietHours(view)],
+    ["time zone", view.timeZone ?? ""],
     [
       "resync takes",
       `${describeShare(view.resyncShare, config.resync.share)} of the calls within the window, ${describeShare(view.resyncDayShare, config.resync.dayShare)} by day`,

@@ -1,9 +1,14 @@
 import { explainHold } from "../../domain/trouble/hold.ts";
+import type { QuietHours } from "../../domain/care/care.ts";
+import { toCareFacts } from "../../domain/care/care-view.ts";
+import { findCarePause } from "../../domain/care/care-pause.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { findInstanceRemark } from "../../domain/instance-remark.ts";
 import { UserError } from "../../lib/errors.ts";
+import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { parseApiUrl } from "./api-url.ts";
 import { askToken, checkToken, readTokenFromStdin } from "./ask-token.ts";
+import { describeCarePause } from "./care-text.ts";
 import { writeHint, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
 import { unknownInstance } from "./resolve-instance.ts";
 import { formatTable } from "../terminal/table.ts";
@@ -17,18 +22,21 @@ export interface AddInstanceOptions {
   readonly label?: string;
   readonly rps?: number;
   readonly maxInFlight?: number;
+  readonly perDay?: number;
+  readonly quiet?: QuietHours;
+  readonly quietInteractive?: boolean;
+  readonly timeZone?: string;
 }
 
 /** `avatars instance add` */
 export async function addInstance(options: AddInstanceOptions, io: CommandIo): Promise<number> {
-  const { id, label, rps, maxInFlight } = options;
+  const { id, label, rps, maxInFlight, perDay, quiet, quietInteractive, timeZone } = options;
+  const care = { callsPerDay: perDay, quietHours: quiet, quietInteractive, timeZone };
   const apiUrl = parseApiUrl(options.url);
   const token = await getToken(options, io);
   return withApp(io, async (app) => {
-    const before = await app.instances.put(
-      { id, apiUrl, token, label, requestsPerSecond: rps, maxInFlight },
-      app.operator,
-    );
+    const rate = { requestsPerSecond: rps, maxInFlight };
+    const before = await app.instances.put({ id, apiUrl, token, label, ...rate, ...care }, app.operator);
     writeLine(io.stdout, before ? `instance ${id} updated` : `instance ${id} added`);
     const remark = findInstanceRemark(id, apiUrl);
     if (remark !== undefined) writeLine(io.stdout, `instance ${id} ${remark}`);
@@ -43,16 +51,23 @@ export async function listInstances(options: { readonly json: boolean }, io: Com
     if (options.json) return writeJson(io.stdout, instances);
     if (instances.length === 0)
       return writeHint(io, io.stdout, "no instances yet: add one with avatars instance add");
-    const rows = instances.map(({ id, state, requestsPerSecond, apiUrl, label, heldReason }) => [
-      id,
-      heldReason === undefined ? state : `${state}: ${explainHold(heldReason).text}`,
-      requestsPerSecond ?? app.config.requestsPerSecond,
-      apiUrl,
-      label ?? "",
+    const rows = instances.map((instance) => [
+      instance.id,
+      describeState(instance),
+      instance.requestsPerSecond ?? app.config.requestsPerSecond,
+      instance.apiUrl,
+      instance.label ?? "",
     ]);
     for (const line of formatTable(["instance", "state", "calls/s", "url", "label"], rows))
       writeLine(io.stdout, line);
   });
+}
+
+function describeState(instance: InstanceView): string {
+  const { state, heldReason } = instance;
+  if (heldReason !== undefined) return `${state}: ${explainHold(heldReason).text}`;
+  const pause = findCarePause(toCareFacts(instance), new Date());
+  return state === "active" && pause ? `${state}: ${describeCarePause(pause, instance)}` : state;
 }
 
 /** `avatars instance pause` */

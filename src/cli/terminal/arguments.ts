@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from "commander";
+import { mostCallsPerDay, parseCareZone, parseQuietHours, type QuietHours } from "../../domain/care/care.ts";
 import { hasAtMost, intakeBounds } from "../../domain/intake-bounds.ts";
 import { parseInstanceId, simulatedInstanceId, type InstanceId } from "../../domain/instance-id.ts";
 import { UserError } from "../../lib/errors.ts";
@@ -58,6 +59,31 @@ export function orInvalid<Value>(parse: () => Value): Value {
     if (error instanceof UserError) throw new InvalidArgumentError(error.message);
     throw error;
   }
+}
+
+/** Calls a day. */
+export function toCallsPerDay(text: string): number {
+  const count = Number(text);
+  if (!/^\d{1,10}$/.test(text) || count < 1 || count > mostCallsPerDay)
+    throw new InvalidArgumentError(`Expected a whole number from 1 to ${mostCallsPerDay}.`);
+  return count;
+}
+
+export function toQuietHours(text: string): QuietHours {
+  const hours = parseQuietHours(text);
+  if (!hours.ok) throw new InvalidArgumentError(`Expected ${hours.expected}.`);
+  return hours.value;
+}
+
+export function toTimeZone(text: string): string {
+  const zone = parseCareZone(text);
+  if (!zone.ok) throw new InvalidArgumentError(`Expected ${zone.expected}.`);
+  return zone.value;
+}
+
+/** A value, or the word `none`. */
+export function orNone<Value>(parse: (text: string) => Value): (text: string) => Value | "none" {
+  return (text) => (text === "none" ? text : parse(text));
 }
 
 /** A value, or the word `default`. (Commander makes an empty text of a null.) */

@@ -7,6 +7,9 @@ import type { DueContact } from "../lookup/due-contact.ts";
  */
 export const priorities = [0, 1, 2] as const;
 
+/** The priority of what a person waits for. */
+export const interactive = 0;
+
 /** A place in a queue: of `by`, a turn or a moment in µs of the epoch, and of contacts with the same one. */
 export interface Place {
   readonly by: number;

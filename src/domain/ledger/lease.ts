@@ -15,10 +15,29 @@ export interface LeasedInstance {
   readonly probing: boolean;
   /** Held for a spent quota: only these may be asked. Undefined: any may. */
   readonly allowedChatIds: readonly ChatId[] | undefined;
+  /** Quiet hours, from which single contacts that a person asks for are excepted: only these may be asked. */
+  readonly interactiveOnly?: boolean;
 }
 
-/** Why an instance may not be called. `throttled`: the provider said how long to wait. `busy`: another process holds the lease. */
-export type LeaseRefusal = "held" | "throttled" | "paused" | "gone" | "busy";
+/**
+ * Why an instance may not be called. `throttled`: the provider said how long to wait. `quiet`: its quiet hours; `capped`: its calls of
+ * the day are used up. `busy`: another process holds the lease.
+ */
+export type LeaseRefusal = "held" | "throttled" | "paused" | "quiet" | "capped" | "gone" | "busy";
+
+/** Calls of one day, `2026-03-29`. */
+export interface DayCalls {
+  readonly day: string;
+  readonly calls: number;
+}
+
+/** What an instance's care leaves to the holder of its lease, until a renewal tells more. */
+export interface Allowance {
+  /** The calls that may leave on a day under this lease, all together; they count in the ledger already. Undefined: there is no cap. */
+  readonly grant: DayCalls | undefined;
+  /** Nothing leaves so long after: another day begins then, or quiet hours do. ms; Infinity: neither does. */
+  readonly endsInMs: number;
+}
 
 /**
  * The right to call one instance. Moments are ms by the database's clock. It may have been set since the last lease was given back: what
@@ -35,6 +54,8 @@ export interface TakenLease {
   /** When it was given back; undefined: it ended otherwise, and long enough ago. */
   readonly handedOverAtMs: number | undefined;
   readonly databaseNowMs: number;
+  /** Undefined: the instance has no care. */
+  readonly allowance?: Allowance | undefined;
 }
 
 export type LeaseResult = TakenLease | { readonly kind: LeaseRefusal };
@@ -47,6 +68,8 @@ export interface HeldLease {
   readonly calls: number;
   /** How far the turns of each priority have come, by priority. */
   readonly turns: readonly [number, number, number];
+  /** The calls that have left under this lease on the day that was granted last. Undefined: none was granted. */
+  readonly spent?: DayCalls | undefined;
 }
 
 /**
@@ -62,6 +85,8 @@ export type Renewal =
       readonly instance: LeasedInstance;
       /** Why it may not be called any more, although the lease goes on. */
       readonly refusal: Exclude<LeaseRefusal, "gone" | "busy"> | undefined;
+      /** Undefined: the instance has no care. A look tells none. */
+      readonly allowance?: Allowance | undefined;
     };
 
 export interface Renewals {

@@ -1,5 +1,5 @@
 import { Cron } from "croner";
-import { dayMs, minuteMs, toDate, type ClockMs } from "./time-zone.ts";
+import { dayMs, minuteMs, toDate, type ClockMs } from "../time-zone.ts";
 import type { SettingParse } from "../setting-parse.ts";
 
 /**

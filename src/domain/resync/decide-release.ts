@@ -16,6 +16,8 @@ export interface ReleaseFacts {
   readonly instanceState: "active" | "held" | "paused";
   /** It is held, and may be tried: one contact is needed for that. */
   readonly mayBeProbed: boolean;
+  /** It has quiet hours, or its calls of the day are used up: what is released would only wait. */
+  readonly isCarePaused: boolean;
   /** Calls per second that the instance may make now. */
   readonly callsPerSecond: number;
   /** The share of them that is the resync's now, 0 to 1. */
@@ -49,6 +51,7 @@ export function decideRelease(facts: ReleaseFacts, now: number): ReleaseDecision
   }
   const left = (facts.mostContacts ?? Infinity) - facts.released;
   if (left <= 0) return underWay === 0 ? { kind: "end", by: "limit" } : wait(now);
+  if (facts.isCarePaused) return wait(now);
   // Where nothing else is due, nothing else would ever end the hold.
   if (facts.mayBeProbed && underWay === 0) return { kind: "release", limit: 1, everyMs: lookAgainMs };
   const perMs = (facts.callsPerSecond * share) / 1000;

@@ -1,3 +1,5 @@
+import { beginWalk, rest, walk, type CareWalk } from "../care/care-walk.ts";
+import type { CareFacts } from "../care/care.ts";
 import type { InstanceId } from "../instance-id.ts";
 import {
   agedShare,
@@ -29,6 +31,8 @@ export interface PlannedInstance {
   readonly dayShare: number;
   /** Contacts that others have asked for and that wait: they go first. */
   readonly backlog: number;
+  /** Undefined: it is called at any time, and any number of times. */
+  readonly care?: CareFacts | undefined;
 }
 
 /** A stretch of time with one share. */
@@ -88,18 +92,22 @@ export function planResync(
 ): ResyncPlan {
   const rate = instance.state === "paused" ? 0 : instance.requestsPerSecond / 1000;
   const dayRate = rate * instance.dayShare;
-  const aheadMs = Math.max(0, window.from.getTime() - now.getTime());
+  const { care, share, backlog } = instance;
+  const [fromMs, untilMs] = [window.from.getTime(), window.until.getTime()];
   // Others go first, at the full rate; by day the resync takes its share of what they leave.
-  const backlogMs = rate > 0 ? instance.backlog / rate : 0;
-  const byDay = Math.floor(dayRate * Math.max(0, aheadMs - backlogMs));
+  const others = walk(care, beginWalk(care, now.getTime()), { perMs: rate, untilMs, calls: backlog });
+  const day = walk(care, others.walk, { perMs: dayRate, untilMs: fromMs, calls: sum(counts, "dueFrom") });
   const due = take(
     countBy(counts, ({ dueUntil }) => dueUntil),
-    Math.min(byDay, sum(counts, "dueFrom")),
+    toWhole(day.made),
   ).left;
-  const fromMs = window.from.getTime() + Math.max(0, backlogMs - aheadMs);
-  const calls = Math.floor(rate * instance.share * Math.max(0, window.until.getTime() - fromMs));
+  const begin = rest(care, day.walk, fromMs);
+  const nightRate = rate * share;
+  const night = walk(care, begin, { perMs: nightRate, untilMs, calls: Infinity });
+  const calls = toWhole(night.made);
   const { taken, left } = take(due, calls);
   const fits = total(taken);
+  const finishesAtMs = walk(care, begin, { perMs: nightRate, untilMs, calls: fits }).walk.atMs;
   return {
     instanceId: instance.instanceId,
     state: instance.state,
@@ -107,11 +115,12 @@ export function planResync(
     due,
     calls,
     fits,
-    finishesAt: fits === 0 ? undefined : new Date(fromMs + fits / (rate * instance.share)),
+    finishesAt: fits === 0 ? undefined : new Date(finishesAtMs),
     leftOver: left,
-    waitsUntil: findEnd(total(left), window.until, following, {
+    waitsUntil: findEnd(total(left), rest(care, night.walk, untilMs), following, {
+      care,
       day: dayRate,
-      window: rate * instance.share,
+      window: nightRate,
     }),
     stretch: findStretch(counts, now),
   };
@@ -154,31 +163,37 @@ function take(
   return { taken, left };
 }
 
-/** Calls per ms that a resync has. */
+/** So many whole calls. A millionth is what floating point takes of one. */
+function toWhole(calls: number): number {
+  return Math.floor(calls + 1e-6);
+}
+
+/** Calls per ms that a resync has, while the instance may be called. */
 interface Rates {
+  readonly care: CareFacts | undefined;
   readonly day: number;
   readonly window: number;
 }
 
 function findEnd(
   contacts: number,
-  since: Date,
+  since: CareWalk,
   windows: Iterable<PlanWindow>,
   rates: Rates,
 ): Date | undefined {
   if (contacts === 0) return undefined;
   let left = contacts;
-  let at = since.getTime();
+  let at = since;
   let seen = 0;
   for (const { from, until } of windows) {
     for (const [endMs, perMs] of [
       [from.getTime(), rates.day],
       [until.getTime(), rates.window],
     ] as const) {
-      const calls = perMs * Math.max(0, endMs - at);
-      if (calls >= left) return new Date(at + left / perMs);
-      left -= calls;
-      at = Math.max(at, endMs);
+      const next = walk(rates.care, at, { perMs, untilMs: endMs, calls: left });
+      if (next.made >= left) return new Date(next.walk.atMs);
+      left -= next.made;
+      at = rest(rates.care, next.walk, endMs);
     }
     seen += 1;
     if (seen === mostWindows) return undefined;

@@ -1,6 +1,6 @@
 import { findNextReading, findPreviousReading, type CronPattern } from "./cron-pattern.ts";
-import type { DailyWindow } from "./daily-window.ts";
-import { findMoment, minuteMs, readClock, toDate, type ClockMs, type TimeZone } from "./time-zone.ts";
+import type { DailyWindow } from "../daily-window.ts";
+import { findMoment, minuteMs, readClock, toDate, type ClockMs, type TimeZone } from "../time-zone.ts";
 
 /** When all contacts are asked for again. A night is known by its slot: the moment at which the pattern fires. */
 export interface ResyncSchedule {

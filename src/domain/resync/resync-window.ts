@@ -1,5 +1,5 @@
 import { nextNightAt, type ResyncSchedule } from "./resync-schedule.ts";
-import { dayMs, findMoment, readClock, toDate, type ClockMs, type TimeZone } from "./time-zone.ts";
+import { dayMs, findMoment, readClock, toDate, type ClockMs, type TimeZone } from "../time-zone.ts";
 
 /** `from` is part of it, `until` is not. */
 export interface ResyncWindow {

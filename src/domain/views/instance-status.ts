@@ -1,8 +1,10 @@
 import type { ContactStatus } from "../contact-status.ts";
+import type { CarePause } from "../care/care-pause.ts";
+import type { CareView } from "../care/care-view.ts";
 import type { InstanceId } from "../instance-id.ts";
 
 /** The standing of one instance. */
-export interface InstanceStatus {
+export interface InstanceStatus extends CareView {
   readonly instanceId: InstanceId;
   readonly state: "active" | "held" | "paused";
   readonly heldReason: string | undefined;
@@ -18,6 +20,8 @@ export interface InstanceStatus {
   readonly marginMs: number;
   /** The provider takes no call before this moment, which lies ahead. */
   readonly throttledUntil: Date | undefined;
+  /** Why it is not called now by its care, and until when. */
+  readonly carePause: CarePause | undefined;
   /** Living processes that have called it in the last ten minutes, and what they do together. */
   readonly workers: number;
   readonly inFlight: number;

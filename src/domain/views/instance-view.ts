@@ -1,7 +1,9 @@
+import type { CareView } from "../care/care-view.ts";
+import type { QuietHours } from "../care/care.ts";
 import type { InstanceId } from "../instance-id.ts";
 
 /** An instance as people see it: everything but its token. */
-export interface InstanceView {
+export interface InstanceView extends CareView {
   readonly id: InstanceId;
   readonly apiUrl: string;
   readonly label: string | undefined;
@@ -33,7 +35,21 @@ export interface InstanceSettings {
   /** The share of its calls that a resync may take within its window, and outside of it. Null: the defaults. */
   readonly resyncShare?: number | null | undefined;
   readonly resyncDayShare?: number | null | undefined;
+  /** Null: no cap. */
+  readonly callsPerDay?: number | null | undefined;
+  /** Null: none. */
+  readonly quietHours?: QuietHours | null | undefined;
+  /** Null: they are no exception. */
+  readonly quietInteractive?: boolean | null | undefined;
+  /** Null: UTC. */
+  readonly timeZone?: string | null | undefined;
 }
+
+/** The settings that say how an instance is called with care. */
+export type CareSettings = Pick<
+  InstanceSettings,
+  "callsPerDay" | "quietHours" | "quietInteractive" | "timeZone"
+>;
 
 /** `throttled`: active, and the provider had said how long to wait. */
 export type StateBefore = InstanceView["state"] | "throttled";

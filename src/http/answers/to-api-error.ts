@@ -49,6 +49,9 @@ export function toApiError(error: unknown, isTransient: (error: unknown) => bool
     if (error.retryable) return unavailable(error);
     if (error.code === "invalid-cursor")
       return new ApiError("invalid-cursor", error.message, { cause: error });
+    // What Node.js knows as one, and Postgres does not.
+    if (error.code === "unknown-time-zone")
+      return invalidRequest([{ path: "/timeZone", message: error.message }]);
     return new ApiError("unusable-input", error.message, { cause: error });
   }
   if (isRequestFault(error)) {

@@ -110,12 +110,29 @@ export const refreshQuery = z.strictObject({
     .meta({ description: "How long to wait for the answer: `15s`, at most `60s`; `0` does not wait." }),
 });
 
+const refreshStopSchema = z
+  .object({
+    reason: z.enum(["paused", "held", "quiet", "capped"]).meta({
+      description:
+        "The instance is paused; held for trouble; in its quiet hours; or its calls of the day are used up.",
+    }),
+    until: moment
+      .nullable()
+      .meta({ description: "When it is called again, or tried; null: when a person resumes it." }),
+  })
+  .meta({ id: "RefreshStop" });
+
+export type RefreshStop = z.output<typeof refreshStopSchema>;
+
 export const refreshPendingSchema = z
   .object({
     batchId: z.uuid().meta({ description: "The batch of this one contact, to follow." }),
     contact: contactSchema
       .nullable()
       .meta({ description: "As it was when the time was up; null: erased meanwhile." }),
+    stopped: refreshStopSchema
+      .nullable()
+      .meta({ description: "Why it is not asked yet, and until when; null: it is being asked." }),
   })
   .meta({ id: "RefreshPending" });
 

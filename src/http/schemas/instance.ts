@@ -1,6 +1,10 @@
 import { z } from "zod";
 import type { InstanceView } from "../../domain/views/instance-view.ts";
 import { findInstanceRemark } from "../../domain/instance-remark.ts";
+import { mostCallsPerDay, parseCareZone, parseQuietHours } from "../../domain/care/care.ts";
+import { findCarePause } from "../../domain/care/care-pause.ts";
+import { toCareFacts } from "../../domain/care/care-view.ts";
+import type { SettingParse } from "../../domain/setting-parse.ts";
 import { simulatedInstanceId } from "../../domain/instance-id.ts";
 import { instanceTokenForm } from "../../domain/instance-token.ts";
 import { parseApiUrl } from "../../lib/api-url.ts";
@@ -39,6 +43,43 @@ const resyncShare = (when: string) =>
     .optional()
     .meta({ description: `The share of its calls that a resync may take ${when}; null: the default.` });
 
+/** Text that a parser of the domain reads. */
+const parsedText = <Value>(parse: (text: string) => SettingParse<Value>, maxLength: number) =>
+  z
+    .string()
+    .max(maxLength, { abort: true })
+    .transform((text, context) => {
+      const parsed = parse(text);
+      if (parsed.ok) return parsed.value;
+      context.addIssue({ code: "custom", message: `Expected ${parsed.expected}` });
+      return z.NEVER;
+    });
+
+const care = {
+  callsPerDay: z.int().min(1).max(mostCallsPerDay).nullable().optional().meta({
+    description:
+      "Calls of getAvatar in a day of its time zone, at most, over all workers and whoever asks; null: no cap. Counts from when it is set.",
+  }),
+  quietHours: parsedText(parseQuietHours, 20)
+    .nullable()
+    .optional()
+    .meta({
+      description: "Between these times of its time zone no call is sent; null: there are none.",
+      examples: ["22:00-07:00"],
+    }),
+  quietInteractive: z.boolean().nullable().optional().meta({
+    description:
+      "Contacts of priority 0, as refreshes have it, are asked for in quiet hours, too; null: they are not.",
+  }),
+  timeZone: parsedText(parseCareZone, 64)
+    .nullable()
+    .optional()
+    .meta({
+      description: "The zone of its days and quiet hours; null: UTC.",
+      examples: ["Europe/Berlin"],
+    }),
+};
+
 const settings = {
   label: storableText(200).nullable().optional(),
   requestsPerSecond: z
@@ -57,7 +98,18 @@ const settings = {
     .meta({ description: "Calls in flight at most; null: from the rate and the time that answers take." }),
   resyncShare: resyncShare("within its window"),
   resyncDayShare: resyncShare("outside of its window"),
+  ...care,
 };
+
+/** Why an instance that is active is not called, as the wire has it. */
+const carePauseSchema = z
+  .object({
+    reason: z
+      .enum(["quiet", "capped"])
+      .meta({ description: "`quiet`: its quiet hours. `capped`: its calls of the day are used up." }),
+    until: moment.meta({ description: "When calls go on." }),
+  })
+  .meta({ id: "CarePause" });
 
 export const newInstanceSchema = z
   .strictObject({
@@ -91,6 +143,17 @@ export const instanceSchema = z
     maxInFlight: z.int().nullable(),
     resyncShare: z.number().nullable().meta({ description: "Null: the default." }),
     resyncDayShare: z.number().nullable().meta({ description: "Null: the default." }),
+    callsPerDay: z.int().nullable().meta({ description: "Null: no cap." }),
+    callsToday: z.int().nullable().meta({
+      description:
+        "Calls that count for the present day, with those that a worker has reserved for the next second; null: no cap.",
+    }),
+    quietHours: z.string().nullable(),
+    quietInteractive: z.boolean(),
+    timeZone: z.string().nullable().meta({ description: "Null: UTC." }),
+    carePause: carePauseSchema
+      .nullable()
+      .meta({ description: "Why it is not called now for its own good; null: it may be." }),
     state: z.enum(["active", "held", "paused"]),
     heldReason: z.string().nullable(),
     heldSince: moment.nullable(),
@@ -127,7 +190,7 @@ export const removeQuery = z.strictObject({
 });
 
 /** The instance as the wire has it: everything but the token. */
-export function toInstance(instance: InstanceView): z.output<typeof instanceSchema> {
+export function toInstance(instance: InstanceView, now: Date): z.output<typeof instanceSchema> {
   return {
     id: instance.id,
     apiUrl: instance.apiUrl,
@@ -136,6 +199,12 @@ export function toInstance(instance: InstanceView): z.output<typeof instanceSche
     maxInFlight: orNull(instance.maxInFlight),
     resyncShare: orNull(instance.resyncShare),
     resyncDayShare: orNull(instance.resyncDayShare),
+    callsPerDay: orNull(instance.callsPerDay),
+    callsToday: orNull(instance.callsToday),
+    quietHours: orNull(instance.quietHours),
+    quietInteractive: instance.quietInteractive,
+    timeZone: orNull(instance.timeZone),
+    carePause: orNull(findCarePause(toCareFacts(instance), now)),
     state: instance.state,
     heldReason: orNull(instance.heldReason),
     heldSince: orNull(instance.heldSince),

@@ -1,14 +1,12 @@
 import type pg from "pg";
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
+import { interactive } from "../../domain/ledger/due-queue.ts";
 import type { RefreshTicket } from "../../domain/requests/refresh-ticket.ts";
 import { briefLockMs } from "../postgres/brief-locks.ts";
 import { codeOf } from "../postgres/database.ts";
 import { briefly, retryTransient } from "../postgres/retry-transient.ts";
 import { foreignKeyViolation } from "../postgres/sqlstate.ts";
-
-/** The most urgent priority there is. */
-const interactive = 0;
 
 /**
  * Opens the batch and takes the contact in, by one statement and so in one transaction. A volatile function sees the changes

@@ -1,6 +1,7 @@
 import pg from "pg";
 import { drainMs, type DrainFacts } from "../../domain/pace/drain-time.ts";
 import { isWaitedForSql } from "./batch-sql.ts";
+import { readCareFacts, toCareFacts, toCareState, type CareJson } from "../work/care-sql.ts";
 import { toRate } from "../work/pace-sql.ts";
 import { queryWithin } from "../postgres/query-within.ts";
 import { livingActivitySql } from "../status/worker-activity.ts";
@@ -33,9 +34,10 @@ const deadlineMs = 1_000;
 const sql = `
 with facts as materialized (
   select b.*, i.state, i.max_in_flight, ${toRate("i", "$2")} as rate, i.throttled_until,
-    a.workers, a.calls_per_second, a.latency_ms
+    a.workers, a.calls_per_second, a.latency_ms, ${toCareFacts("q")} as care
   from avatars.batches b
   join avatars.instances i on i.id = b.instance_id
+  cross join lateral ${toCareState("clock_timestamp()")} q
   left join (${livingActivitySql}) a on a.instance_id = b.instance_id
   where b.id = $1
 ), ranges as materialized (
@@ -84,7 +86,7 @@ with facts as materialized (
     limit ${mostRetries + 1}
   ) c
 )
-select b.state, b.rate as "requestsPerSecond", b.max_in_flight as "maxInFlight", b.latency_ms as "latencyMs",
+select b.state, b.care, b.rate as "requestsPerSecond", b.max_in_flight as "maxInFlight", b.latency_ms as "latencyMs",
   coalesce(b.workers, 0) as workers, coalesce(b.calls_per_second, 0) as "callsPerSecond",
   greatest(0, coalesce(extract(epoch from b.throttled_until - clock_timestamp()), 0))::float8 * 1000 as "waitMs",
   coalesce((select sum(contacts) from counted), 0)::float8 as turned, r.contacts::int as retries
@@ -102,7 +104,8 @@ cross join lateral (
 ) c
 where b.id = $1`;
 
-type FactsRow = Omit<DrainFacts, "backlog" | "maxInFlight" | "latencyMs"> & {
+type FactsRow = Omit<DrainFacts, "backlog" | "maxInFlight" | "latencyMs" | "care"> & {
+  readonly care: CareJson | null;
   readonly maxInFlight: number | null;
   readonly latencyMs: number | null;
   readonly turned: number;
@@ -131,12 +134,14 @@ export async function estimateBatch(
   }
   const [row] = await query<FactsRow>(sql, [batchId, defaultRate]);
   if (row === undefined || row.retries > mostRetries) return undefined;
-  return drainMs({
+  const facts = {
     ...row,
     backlog: Math.max(Math.round(row.turned) + row.retries, pending ?? 1),
     maxInFlight: row.maxInFlight ?? undefined,
     latencyMs: row.latencyMs ?? undefined,
-  });
+    care: readCareFacts(row.care),
+  };
+  return drainMs(facts, Date.now());
 }
 
 /** Runs one statement of a transaction with the setting that {@link queryWithin} has for probes. */

@@ -7,7 +7,7 @@ import type { InstanceSettings, InstanceView } from "../../domain/views/instance
 import { recordAudit } from "../audit/record-audit.ts";
 import type { Database } from "../postgres/database.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
-import { instanceColumns, renewal, toLabel, toView } from "./instances.ts";
+import { instanceColumns, renewal, toCareColumns, toLabel, toView } from "./instances.ts";
 import { instances } from "../schema/instances.ts";
 
 /** An instance as it was and as it is. */
@@ -38,7 +38,8 @@ export async function changeInstance<Refusal>(
 ): Promise<InstanceChanged<Refusal>> {
   const { apiUrl, requestsPerSecond, maxInFlight, resyncShare, resyncDayShare } = changes;
   const label = toLabel(changes.label);
-  const settings = { apiUrl, label, requestsPerSecond, maxInFlight, resyncShare, resyncDayShare };
+  const care = toCareColumns(changes);
+  const settings = { apiUrl, label, requestsPerSecond, maxInFlight, resyncShare, resyncDayShare, ...care };
   const isOf = eq(instances.id, id);
   return inTransaction(pool, async (client) => {
     const orm = drizzle(client);
@@ -76,6 +77,10 @@ const audited = [
   "maxInFlight",
   "resyncShare",
   "resyncDayShare",
+  "callsPerDay",
+  "quietHours",
+  "quietInteractive",
+  "timeZone",
 ] as const satisfies readonly (keyof InstanceView)[];
 
 /** The settings that differ, before and after. Of a token it only says that it is another one. */

@@ -3,7 +3,9 @@ import { drizzle } from "drizzle-orm/node-postgres";
 import type { PgUpdateSetSource } from "drizzle-orm/pg-core";
 import type { Actor, AuditEntry } from "../../domain/audit.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
-import type { InstanceSettings, InstanceView } from "../../domain/views/instance-view.ts";
+import { formatQuietHours } from "../../domain/care/care.ts";
+import { toCareView } from "../../domain/care/care-view.ts";
+import type { CareSettings, InstanceSettings, InstanceView } from "../../domain/views/instance-view.ts";
 import { recordAudit } from "../audit/record-audit.ts";
 import type { Database } from "../postgres/database.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
@@ -11,7 +13,7 @@ import { contacts } from "../schema/contacts.ts";
 import { instances } from "../schema/instances.ts";
 import { toStorableText } from "../postgres/storable-text.ts";
 
-export interface InstanceChange {
+export interface InstanceChange extends CareSettings {
   readonly id: InstanceId;
   readonly apiUrl: string;
   readonly sealedToken: string;
@@ -30,6 +32,14 @@ export const instanceColumns = {
   maxInFlight: instances.maxInFlight,
   resyncShare: instances.resyncShare,
   resyncDayShare: instances.resyncDayShare,
+  callsPerDay: instances.callsPerDay,
+  callsToday: sql<number | null>`case when ${instances.callsPerDay} is not null then case
+    when ${instances.callsDay} = avatars.day_to_count(clock_timestamp(), ${instances.timeZone}, ${instances.callsDay})
+    then ${instances.callsToday} else 0 end end`,
+  quietFrom: instances.quietFrom,
+  quietUntil: instances.quietUntil,
+  quietInteractive: instances.quietInteractive,
+  timeZone: instances.timeZone,
   state: instances.state,
   heldReason: instances.heldReason,
   heldSince: instances.heldSince,
@@ -60,6 +70,7 @@ export async function putInstance({ pool }: Database, change: InstanceChange, by
     ...(change.label !== undefined && { label: change.label }),
     ...(change.requestsPerSecond !== undefined && { requestsPerSecond: change.requestsPerSecond }),
     ...(change.maxInFlight !== undefined && { maxInFlight: change.maxInFlight }),
+    ...toCareColumns(change),
   };
   await inTransaction(pool, async (client) => {
     const [row] = await drizzle(client)
@@ -80,11 +91,19 @@ function toAdditionEntry({
   apiUrl,
   requestsPerSecond,
   maxInFlight,
+  callsPerDay,
+  quietHours,
+  quietInteractive,
+  timeZone,
 }: Omit<InstanceChange, "sealedToken"> | Omit<NewInstance, "sealedToken">): AuditEntry {
   const detail = {
     apiUrl,
     ...(requestsPerSecond != null && { requestsPerSecond }),
     ...(maxInFlight != null && { maxInFlight }),
+    ...(callsPerDay != null && { callsPerDay }),
+    ...(quietHours != null && { quietHours: formatQuietHours(quietHours) }),
+    ...(quietInteractive != null && { quietInteractive }),
+    ...(timeZone != null && { timeZone }),
     credentials: "new",
   };
   return { action: "instance.added", subjectId: id, instanceId: id, detail };
@@ -105,16 +124,28 @@ export async function addInstance({ pool }: Database, instance: NewInstance, by?
   const { id, apiUrl, sealedToken, requestsPerSecond, maxInFlight, resyncShare, resyncDayShare } = instance;
   const label = toLabel(instance.label);
   const resync = { resyncShare, resyncDayShare };
+  const care = toCareColumns(instance);
   return inTransaction(pool, async (client) => {
     const added = await drizzle(client)
       .insert(instances)
-      .values({ id, apiUrl, sealedToken, label, requestsPerSecond, maxInFlight, ...resync })
+      .values({ id, apiUrl, sealedToken, label, requestsPerSecond, maxInFlight, ...resync, ...care })
       .onConflictDoNothing()
       .returning({ id: instances.id });
     if (added.length === 0) return false;
     await recordAudit(client, by, toAdditionEntry(instance));
     return true;
   });
+}
+
+/** The columns of these settings; undefined leaves what is stored. */
+export function toCareColumns({ callsPerDay, quietHours, quietInteractive, timeZone }: CareSettings) {
+  return {
+    callsPerDay,
+    quietFrom: quietHours === null ? null : quietHours?.from,
+    quietUntil: quietHours === null ? null : quietHours?.until,
+    quietInteractive,
+    timeZone,
+  };
 }
 
 /** All instances, by id. */
@@ -137,7 +168,7 @@ export async function countContacts({ orm }: Database, id: InstanceId): Promise<
   return orm.$count(contacts, eq(contacts.instanceId, id));
 }
 
-export type Row = { [K in keyof typeof instanceColumns]: (typeof instances.$inferSelect)[K] };
+export type Row = Pick<typeof instances.$inferSelect, keyof typeof instanceColumns>;
 
 export function toView(row: Row): InstanceView {
   return {
@@ -148,6 +179,7 @@ export function toView(row: Row): InstanceView {
     maxInFlight: row.maxInFlight ?? undefined,
     resyncShare: row.resyncShare ?? undefined,
     resyncDayShare: row.resyncDayShare ?? undefined,
+    ...toCareView(row),
     state: row.state,
     heldReason: row.heldReason ?? undefined,
     heldSince: row.heldSince ?? undefined,

@@ -9,6 +9,8 @@ export const lockNotAvailable = "55P03";
 export const serializationFailure = "40001";
 /** `avatars.accept` raises it where there is no such batch. */
 export const noDataFound = "P0002";
+/** Such as a time zone that Postgres does not know. */
+export const invalidParameterValue = "22023";
 export const undefinedTable = "42P01";
 export const invalidSchemaName = "3F000";
 export const duplicateSchema = "42P06";

@@ -6,12 +6,14 @@ import {
   type ReleasedCount,
   type ReleaseFacts,
 } from "../../domain/resync/decide-release.ts";
+import { findCarePause } from "../../domain/care/care-pause.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { agedShare, requestedStep } from "../../domain/refresh/refresh-step.ts";
 import type { ResyncEnd, ResyncKind } from "../../domain/resync/resync-run.ts";
 import { endRunSql } from "./end-resync-run.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
 import { hasRefreshSql, toIntervalSeconds, toStepsTable } from "./refresh-sql.ts";
+import { readCareFacts, toCareFacts, toCareState, type CareJson } from "../work/care-sql.ts";
 import { toCallsAllowed } from "../work/pace-sql.ts";
 
 /** A resync is less urgent than all that a batch waits for. */
@@ -25,8 +27,9 @@ const lockSql = `
 select r.id, r.kind, r.instance_id, r.ends_at, r.requested_only, r.most_contacts, r.released, r.next_release_at,
   i.state, i.state = 'held' and i.held_until <= $3 and i.allowed_chat_ids is null as may_be_probed,
   ${toCallsAllowed("i", "$2", "$3::timestamptz")} as calls_per_second, i.resync_share, i.resync_day_share,
-  i.turns[${resyncPriority + 1}] as turn
+  i.turns[${resyncPriority + 1}] as turn, ${toCareFacts("q")} as care
 from avatars.resync_runs r join avatars.instances i on i.id = r.instance_id
+cross join lateral ${toCareState("$3::timestamptz")} q
 where r.id = $1 and r.ended_at is null and r.next_release_at <= $4
 for no key update of r skip locked`;
 
@@ -96,6 +99,7 @@ interface RunRow {
   readonly resync_share: number | null;
   readonly resync_day_share: number | null;
   readonly turn: string;
+  readonly care: CareJson | null;
 }
 
 interface UnderWay {
@@ -179,7 +183,7 @@ async function release(
   return rows[0]!;
 }
 
-function toFacts(run: RunRow, underWay: UnderWay, { isInWindow, shares }: ReleaseRequest): ReleaseFacts {
+function toFacts(run: RunRow, underWay: UnderWay, { isInWindow, shares, now }: ReleaseRequest): ReleaseFacts {
   const share = run.resync_share ?? shares.share;
   const dayShare = run.resync_day_share ?? shares.dayShare;
   return {
@@ -192,6 +196,7 @@ function toFacts(run: RunRow, underWay: UnderWay, { isInWindow, shares }: Releas
     nextReleaseAt: run.next_release_at,
     instanceState: run.state,
     mayBeProbed: run.may_be_probed,
+    isCarePaused: findCarePause(readCareFacts(run.care), now) !== undefined,
     callsPerSecond: run.calls_per_second,
     // A person who says "now" means it.
     share: isInWindow || run.kind === "manual" ? share : dayShare,

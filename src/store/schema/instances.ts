@@ -1,5 +1,16 @@
 import { sql } from "drizzle-orm";
-import { bigint, check, doublePrecision, integer, real, smallint, text, uuid } from "drizzle-orm/pg-core";
+import {
+  bigint,
+  boolean,
+  check,
+  date,
+  doublePrecision,
+  integer,
+  real,
+  smallint,
+  text,
+  uuid,
+} from "drizzle-orm/pg-core";
 import { avatarsSchema } from "./avatars-schema.ts";
 import { bytes, moment } from "./columns.ts";
 
@@ -75,6 +86,20 @@ export const instances = avatarsSchema.table(
     /** HMAC-SHA256 of the secret that its notifications come with, keyed by the installation's key. Null: none are taken. */
     hookSecretHmac: bytes("hook_secret_hmac"),
     hookSetAt: moment("hook_set_at"),
+    /** Calls of getAvatar a day of the time zone. Null: no cap. */
+    callsPerDay: integer("calls_per_day"),
+    /** Minutes since midnight between which no call is sent. Null: none. */
+    quietFrom: smallint("quiet_from"),
+    quietUntil: smallint("quiet_until"),
+    /** Single contacts that a person asks for are called for all the same. Null: they are not. */
+    quietInteractive: boolean("quiet_interactive"),
+    /** The zone of these days and hours. Null: UTC. */
+    timeZone: text("time_zone"),
+    /** With a cap: the day that is counted, and its calls. Those that the lease may still make of `calls_granted` are among them. */
+    callsDay: date("calls_day"),
+    callsToday: integer("calls_today"),
+    /** Calls of that day that the present lease may make, all together. Null: there is none, or no cap. */
+    callsGranted: integer("calls_granted"),
     createdAt: moment("created_at").notNull().defaultNow(),
   },
   (table) => [
@@ -86,6 +111,13 @@ export const instances = avatarsSchema.table(
     check("instances_slowdown_check", sql`${table.slowdown} > 0 and ${table.slowdown} <= 1`),
     check("instances_margin_check", sql`${table.marginMs} >= 0`),
     check("instances_hook_check", sql`(${table.hookSecretHmac} is null) = (${table.hookSetAt} is null)`),
+    check("instances_calls_per_day_check", sql`${table.callsPerDay} > 0`),
+    check(
+      "instances_quiet_check",
+      sql`(${table.quietFrom} is null) = (${table.quietUntil} is null) and ${table.quietFrom} <> ${table.quietUntil}
+        and ${table.quietFrom} between 0 and 1439 and ${table.quietUntil} between 1 and 1440
+        and not (${table.quietFrom} = 0 and ${table.quietUntil} = 1440)`,
+    ),
     check("instances_lease_check", sql`(${table.leaseOwner} is null) = (${table.leasedUntil} is null)`),
   ],
 );

@@ -1,6 +1,7 @@
 import type pg from "pg";
 import type { Backlog, InstanceGauges } from "../../domain/views/instance-gauges.ts";
 import { simulatedInstanceId } from "../../domain/instance-id.ts";
+import { readCareFacts, toCareFacts, toCareState, type CareJson } from "../work/care-sql.ts";
 import { toDueHeads } from "../work/due-sql.ts";
 import { toCallsAllowed, toMarginMs, toRate } from "../work/pace-sql.ts";
 import { queryWithin } from "../postgres/query-within.ts";
@@ -10,11 +11,12 @@ import { livingActivitySql } from "./worker-activity.ts";
 const gaugesSql = `
 select i.id as "instanceId", i.state, case when i.state = 'held' then i.held_reason end as "heldReason",
   ${toRate("i", "$1")} as "requestsPerSecond", ${toCallsAllowed("i", "$1")} as "callsAllowed",
-  ${toMarginMs("i")} as "marginMs", i.max_in_flight as "maxInFlight",
+  ${toMarginMs("i")} as "marginMs", ${toCareFacts("q")} as care, i.max_in_flight as "maxInFlight",
   greatest(0, coalesce(extract(epoch from i.throttled_until - now()), 0))::float8 * 1000 as "waitMs",
   extract(epoch from now() - o.oldest_due_at)::float8 * 1000 as "oldestDueAgeMs",
   coalesce(a.workers, 0) as workers, coalesce(a.calls_per_second, 0) as "callsPerSecond", a.latency_ms as "latencyMs"
 from avatars.instances i
+cross join lateral ${toCareState("now()")} q
 left join (${livingActivitySql}) a on a.instance_id = i.id
 cross join lateral (
   select min(due_at) as oldest_due_at from (${toDueHeads("now()")}
@@ -38,7 +40,8 @@ from (
 where instance_id <> $1
 group by instance_id`;
 
-type Row = Omit<InstanceGauges, "heldReason" | "maxInFlight" | "oldestDueAgeMs" | "latencyMs"> & {
+type Row = Omit<InstanceGauges, "heldReason" | "maxInFlight" | "oldestDueAgeMs" | "latencyMs" | "care"> & {
+  readonly care: CareJson | null;
   readonly heldReason: string | null;
   readonly maxInFlight: number | null;
   readonly oldestDueAgeMs: number | null;
@@ -64,6 +67,7 @@ export async function readGauges(
     maxInFlight: row.maxInFlight ?? undefined,
     oldestDueAgeMs: row.oldestDueAgeMs ?? undefined,
     latencyMs: row.latencyMs ?? undefined,
+    care: readCareFacts(row.care),
   }));
 }
 

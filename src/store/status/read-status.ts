@@ -1,7 +1,10 @@
 import type pg from "pg";
+import { findCarePause } from "../../domain/care/care-pause.ts";
+import { toCareView, type CareView } from "../../domain/care/care-view.ts";
 import { drainMs } from "../../domain/pace/drain-time.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { InstanceStatus } from "../../domain/views/instance-status.ts";
+import { readCareFacts, toCareFacts, toCareState, type CareJson } from "../work/care-sql.ts";
 import { toDue } from "../work/due-sql.ts";
 import { findStalledInstances } from "../work/find-due-instances.ts";
 import { toCallsAllowed, toMarginMs, toSlowdown } from "../work/pace-sql.ts";
@@ -16,7 +19,7 @@ select i.id as "instanceId", i.state, i.held_reason as "heldReason", i.held_sinc
   i.requests_per_second as "requestsPerSecond", ${toCallsAllowed("i", "$1")} as "callsAllowed",
   ${toSlowdown("i", "$1")} as slowdown, ${toMarginMs("i")} as "marginMs",
   case when i.throttled_until > clock_timestamp() then i.throttled_until end as "throttledUntil",
-  i.max_in_flight as "maxInFlight", i.next_call_at as "nextCallAt",
+  ${toCareFacts("q")} as care, i.max_in_flight as "maxInFlight", i.next_call_at as "nextCallAt",
   coalesce(a.workers, 0) as workers, coalesce(a.in_flight, 0) as "inFlight",
   coalesce(a.calls_per_second, 0) as "callsPerSecond", coalesce(a.recent_calls, 0) as "recentCalls",
   a.recent_throttled::float8 / nullif(a.recent_calls, 0) as "throttledShare", a.latency_ms as "latencyMs",
@@ -25,6 +28,7 @@ select i.id as "instanceId", i.state, i.held_reason as "heldReason", i.held_sinc
   json_build_object('present', coalesce(c.present, 0), 'absent', coalesce(c.absent, 0), 'hidden', coalesce(c.hidden, 0),
     'invalid', coalesce(c.invalid, 0), 'unreachable', coalesce(c.unreachable, 0), 'unknown', coalesce(c.unknown, 0)) as contacts
 from avatars.instances i
+cross join lateral ${toCareState("clock_timestamp()")} q
 left join (${livingActivitySql}) a on a.instance_id = i.id
 left join (
   select instance_id,
@@ -48,10 +52,10 @@ const ofOneSql = toSql("instance_id = $2");
 
 /** A row as the driver gives it: null for what there is not. */
 type Row = {
-  [K in keyof Omit<InstanceStatus, "stalled" | "etaMs">]:
+  [K in keyof Omit<InstanceStatus, "stalled" | "etaMs" | "carePause" | keyof CareView>]:
     | Exclude<InstanceStatus[K], undefined>
     | (undefined extends InstanceStatus[K] ? null : never);
-} & { maxInFlight: number | null };
+} & { maxInFlight: number | null; care: CareJson | null };
 
 /**
  * Reads where instances stand, in one pass over the contacts, about a second per million. For people and checks, not for a
@@ -72,11 +76,19 @@ export async function readStatus(
   return rows.map((row) => toStatus(row, defaultRate, stalled.has(row.instanceId)));
 }
 
-function toStatus({ maxInFlight, ...row }: Row, defaultRate: number, stalled: boolean): InstanceStatus {
+function toStatus(
+  { maxInFlight, care: json, ...row }: Row,
+  defaultRate: number,
+  stalled: boolean,
+): InstanceStatus {
   const throttledUntil = row.throttledUntil ?? undefined;
   const latencyMs = row.latencyMs ?? undefined;
+  const care = readCareFacts(json);
+  const now = new Date();
   return {
     ...row,
+    ...toCareView(json),
+    carePause: findCarePause(care, now),
     heldReason: row.heldReason ?? undefined,
     heldSince: row.heldSince ?? undefined,
     heldUntil: row.heldUntil ?? undefined,
@@ -85,14 +97,18 @@ function toStatus({ maxInFlight, ...row }: Row, defaultRate: number, stalled: bo
     throttledShare: row.throttledShare ?? undefined,
     latencyMs,
     oldestDueAt: row.oldestDueAt ?? undefined,
-    etaMs: drainMs({
-      ...row,
-      requestsPerSecond: row.requestsPerSecond ?? defaultRate,
-      backlog: row.due + row.claimed + row.waiting,
-      maxInFlight: maxInFlight ?? undefined,
-      latencyMs,
-      waitMs: throttledUntil ? Math.max(0, throttledUntil.getTime() - Date.now()) : 0,
-    }),
+    etaMs: drainMs(
+      {
+        ...row,
+        requestsPerSecond: row.requestsPerSecond ?? defaultRate,
+        backlog: row.due + row.claimed + row.waiting,
+        maxInFlight: maxInFlight ?? undefined,
+        latencyMs,
+        waitMs: throttledUntil ? Math.max(0, throttledUntil.getTime() - now.getTime()) : 0,
+        care,
+      },
+      now.getTime(),
+    ),
     stalled,
   };
 }

@@ -22,13 +22,13 @@ export const isFreeSql = `${toNotInFlight("now()")}
         where a.contact_id = c.id and (a.record is not null or a.in_flight_until > now()))`;
 
 /**
- * A select of `due_at` from the heads of both queues, for each priority of the instance `i`. The heads are the
+ * A select of `due_at` from the heads of both queues, for each priority of the instance `i`, or for some. The heads are the
  * oldest by `due_at`, and the next hundred by turn. The latter are all due, but not in the order of `due_at`. Cheap whatever
  * the number of contacts.
  */
-export function toDueHeads(at: string): string {
+export function toDueHeads(at: string, priorities: readonly number[] = [0, 1, 2]): string {
   return `
-    select c.due_at from (values (0), (1), (2)) as p (priority)
+    select c.due_at from (values ${priorities.map((priority) => `(${priority})`).join(", ")}) as p (priority)
     cross join lateral (
       (select c.due_at from avatars.contacts c
        where c.instance_id = i.id and c.priority = p.priority and c.turn is null and ${toDue(at)}

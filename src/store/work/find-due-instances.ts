@@ -1,6 +1,7 @@
 import type pg from "pg";
 import { simulatedInstanceId, type InstanceId } from "../../domain/instance-id.ts";
 import type { HeldInstance } from "../../domain/views/instance-status.ts";
+import { toCareAllows } from "./care-sql.ts";
 import { toDue, toDueHeads } from "./due-sql.ts";
 import { queryWithin } from "../postgres/query-within.ts";
 
@@ -19,6 +20,7 @@ const toSql = (since: string) => `
 select i.id
 from avatars.instances i
 where i.state <> 'paused' and coalesce(i.throttled_until, '-infinity') <= ${since}
+  and ${toCareAllows(since)}
   and case when i.state = 'held' and i.held_until > ${since} then exists (
       select from avatars.contacts c
       where c.instance_id = i.id and c.chat_id = any (i.allowed_chat_ids) and ${toDue(since)}

@@ -1,6 +1,8 @@
 import type { ChatId } from "../../domain/chat-id.ts";
-import type { LeasedInstance } from "../../domain/ledger/lease.ts";
+import type { Allowance, LeasedInstance, LeaseRefusal } from "../../domain/ledger/lease.ts";
+import { findDayEnd, findQuietChange, parseDay } from "../../domain/care/care-clock.ts";
 import { leastMarginMs, marginDecayPerMinute } from "../../domain/pace/refusal-constants.ts";
+import { readCareFacts, toCareFacts, type CareJson } from "./care-sql.ts";
 import { toCallsAllowed, toMarginMs } from "./pace-sql.ts";
 
 /** How long a lease lasts, ms: the row only shows it. Holders and those who watch them go by clocks of their own (worker/lease/). */
@@ -9,15 +11,22 @@ export const leasedForMs = 4_000;
 /** A moment as ms of the epoch. */
 export const toMs = (moment: string) => `extract(epoch from ${moment})::float8 * 1000`;
 
+/** Conditions on the row `i` and its state of care `q` (care-sql.ts): the instance may not be called. */
+export interface CareRefusals {
+  readonly quiet: string;
+  readonly capped: string;
+}
+
 /**
- * Columns of a select from the row `i` of an instance: what its holder is to know.
+ * Columns of a select from the row `i` of an instance and its state of care `q`: what its holder is to know.
  * @param defaultRate the rate of instances that set none, e.g. `$5`
  */
-export function toInstanceColumns(defaultRate: string): string {
+export function toInstanceColumns(defaultRate: string, { quiet, capped }: CareRefusals): string {
   return `i.api_url, i.sealed_token, ${toCallsAllowed("i", defaultRate)} as rate, ${toMarginMs("i")} as margin, i.max_in_flight,
     i.state = 'held' and i.held_until <= clock_timestamp() as probing,
     case when i.state = 'held' and i.held_until > clock_timestamp() then i.allowed_chat_ids end as allowed_chat_ids,
-    case when i.state = 'paused' then 'paused'
+    q.is_quiet as interactive_only, q.day::text as day, ${toCareFacts("q")} as care,
+    case when i.state = 'paused' then 'paused' when ${quiet} then 'quiet' when ${capped} then 'capped'
       when i.state = 'held' and i.held_until > clock_timestamp() and i.allowed_chat_ids is null then 'held'
       when i.throttled_until > clock_timestamp() then 'throttled' end as refusal`;
 }
@@ -30,7 +39,32 @@ export interface InstanceCells {
   readonly max_in_flight: number | null;
   readonly probing: boolean;
   readonly allowed_chat_ids: ChatId[] | null;
-  readonly refusal: "paused" | "held" | "throttled" | null;
+  readonly interactive_only: boolean;
+  /** The day whose calls are counted; null: there is no cap. */
+  readonly day: string | null;
+  readonly care: CareJson | null;
+  readonly refusal: Exclude<LeaseRefusal, "gone" | "busy"> | null;
+}
+
+/**
+ * What the care leaves to the holder.
+ * @param granted calls of the day, all together
+ * @param nowMs the database's clock
+ */
+export function toAllowance(
+  { care: json, day, interactive_only: isQuiet }: InstanceCells,
+  granted: number | null,
+  nowMs: number,
+): Allowance | undefined {
+  const care = readCareFacts(json);
+  if (care === undefined) return undefined;
+  const dayEndMs = day === null ? Infinity : findDayEnd(care, parseDay(day));
+  // A lease that goes on in quiet hours is for what is excepted from them.
+  const quietMs = isQuiet ? Infinity : findQuietChange(care, nowMs);
+  return {
+    grant: day === null ? undefined : { day, calls: granted ?? 0 },
+    endsInMs: Math.min(dayEndMs, quietMs) - nowMs,
+  };
 }
 
 export function toLeasedInstance(cells: InstanceCells): LeasedInstance {
@@ -42,6 +76,7 @@ export function toLeasedInstance(cells: InstanceCells): LeasedInstance {
     maxInFlight: cells.max_in_flight ?? undefined,
     probing: cells.probing,
     allowedChatIds: cells.allowed_chat_ids ?? undefined,
+    ...(cells.interactive_only && { interactiveOnly: true }),
   };
 }
 

@@ -8,8 +8,10 @@ import type {
   Renewals,
   SeenLease,
 } from "../../domain/ledger/lease.ts";
+import { toCareState, toInteractiveDue, toMoreCalls } from "./care-sql.ts";
 import {
   leasedForMs,
+  toAllowance,
   toInstanceColumns,
   toLeasedInstance,
   toMs,
@@ -17,6 +19,7 @@ import {
   type InstanceCells,
 } from "./lease-sql.ts";
 import type { PaceSettings } from "./pace-settings.ts";
+import { toCallsAllowed } from "./pace-sql.ts";
 
 const leasedUntil = `clock_timestamp() + interval '${leasedForMs} ms'`;
 
@@ -37,11 +40,22 @@ with instance as materialized (
   -- Computed when the row is locked: another process may have changed it during the wait.
   select i.id, i.lease_owner is distinct from $2 and i.lease_owner is not null as is_busy, i.recent_calls, i.handed_over_at,
     -- A clock that was set back must not stop the instance for as long.
-    least(i.next_call_at, clock_timestamp() + interval '1 minute') as next_call_at, ${toInstanceColumns("$3")}
+    least(i.next_call_at, clock_timestamp() + interval '1 minute') as next_call_at, ${toInstanceColumns(
+      "$3",
+      {
+        quiet: `q.is_quiet and not (${toInteractiveDue("clock_timestamp()")})`,
+        capped: "q.made >= i.calls_per_day",
+      },
+    )}, q.made, ${toMoreCalls("fresh", "0", toCallsAllowed("i", "$3"))} as granted
   from instance i
+  cross join lateral ${toCareState("clock_timestamp()")} q
+  -- What an earlier lease has not given back counts as made.
+  cross join lateral (select q.made, 0 as granted) fresh
 ), taken as (
   update avatars.instances i
-  set lease_owner = $2, lease_epoch = i.lease_epoch + 1, leased_until = ${leasedUntil}
+  set lease_owner = $2, lease_epoch = i.lease_epoch + 1, leased_until = ${leasedUntil},
+    calls_day = coalesce(s.day::date, i.calls_day), calls_today = case when s.day is null then i.calls_today else s.made + s.granted end,
+    calls_granted = s.granted
   from seen s
   where i.id = s.id and not s.is_busy and s.refusal is null
   returning i.lease_epoch
@@ -56,6 +70,7 @@ interface TakenRow extends InstanceCells {
   calls_from_ms: number;
   handed_over_at_ms: number | null;
   epoch: number | null;
+  granted: number | null;
   now_ms: number;
 }
 
@@ -83,24 +98,38 @@ export async function takeLease(
     recentCallsMs: row.recent_calls ?? [],
     handedOverAtMs: row.handed_over_at_ms ?? undefined,
     databaseNowMs: row.now_ms,
+    allowance: toAllowance(row, row.granted, row.now_ms),
   };
 }
 
 /** All leases of a process at once. A row that another transaction has locked is left for the next time. */
 const renewSql = `
 with held as materialized (
-  select * from unnest($3::text[], $4::bigint[], $5::int[], $6::bigint[], $7::bigint[], $8::bigint[])
-    as h (id, epoch, calls, turn_0, turn_1, turn_2)
+  select * from unnest($3::text[], $4::bigint[], $5::int[], $6::bigint[], $7::bigint[], $8::bigint[], $9::date[], $10::int[])
+    as h (id, epoch, calls, turn_0, turn_1, turn_2, day, spent)
 ), locked as materialized (
-  select i.id from avatars.instances i
+  select i.* from avatars.instances i
   where i.id = any ($3::text[]) and i.lease_owner = $1
   order by i.id for no key update skip locked
+), granted as materialized (
+  select i.id, q.day, q.is_quiet, q.made + m.more as made, q.granted + m.more as granted, s.spent
+  from locked i
+  join held h on h.id = i.id
+  cross join lateral ${toCareState("clock_timestamp()")} q
+  cross join lateral (select case when h.day = q.day then h.spent else 0 end as spent) s
+  cross join lateral (select ${toMoreCalls("q", "s.spent", toCallsAllowed("i", "$2"))} as more) m
 ), renewed as (
   update avatars.instances i
-  set leased_until = ${leasedUntil}, ${toProgress("h.calls", "array[h.turn_0, h.turn_1, h.turn_2]", "$2")}
-  from held h
-  where i.id = any (array(select id from locked)) and i.id = h.id and i.lease_owner = $1 and i.lease_epoch = h.epoch
-  returning i.id, ${toInstanceColumns("$2")}
+  set leased_until = ${leasedUntil}, ${toProgress("h.calls", "array[h.turn_0, h.turn_1, h.turn_2]", "$2")},
+    calls_day = coalesce(q.day, i.calls_day), calls_today = case when q.day is null then i.calls_today else q.made end,
+    calls_granted = case when q.day is null then i.calls_granted else q.granted end
+  from held h, granted q
+  where i.id = any (array(select id from locked)) and i.id = h.id and q.id = h.id
+    and i.lease_owner = $1 and i.lease_epoch = h.epoch
+  returning i.id, ${toInstanceColumns("$2", {
+    quiet: "q.is_quiet and not coalesce(i.quiet_interactive, false)",
+    capped: "q.made >= i.calls_per_day and q.spent >= q.granted",
+  })}, q.granted
 ), ours as (
   select i.id from avatars.instances i join held h on h.id = i.id
   where i.lease_owner = $1 and i.lease_epoch = h.epoch
@@ -109,7 +138,7 @@ select h.id as instance_id, r.*, h.id in (select id from ours) as is_ours, ${toM
 from held h left join renewed r on r.id = h.id`;
 
 type RenewedRow = { instance_id: InstanceId; is_ours: boolean; now_ms: number } & (
-  | ({ id: string } & InstanceCells)
+  | ({ id: string; granted: number | null } & InstanceCells)
   | { id: null }
 );
 
@@ -130,19 +159,28 @@ export async function renewLeases(
       held.map(({ epoch }) => epoch),
       held.map(({ calls }) => calls),
       ...[0, 1, 2].map((priority) => held.map(({ turns }) => turns[priority])),
+      held.map(({ spent }) => spent?.day ?? null),
+      held.map(({ spent }) => spent?.calls ?? 0),
     ],
   });
   const leases = rows.map((row) => {
     const { instance_id: instanceId } = row;
     if (row.id === null) return { instanceId, kind: row.is_ours ? "kept" : "lost" } as const;
     const refusal = row.refusal ?? undefined;
-    return { instanceId, kind: "renewed", instance: toLeasedInstance(row), refusal } as const;
+    const allowance = toAllowance(row, row.granted, row.now_ms);
+    return { instanceId, kind: "renewed", instance: toLeasedInstance(row), refusal, allowance } as const;
   });
   return { leases, databaseNowMs: rows[0]?.now_ms ?? 0 };
 }
 
+/** How many calls are left is told by renewals: these come one after the other. */
 const lookSql = `
-select i.id, ${toInstanceColumns("$4")} from avatars.instances i where i.id = $1 and i.lease_owner = $2 and i.lease_epoch = $3`;
+select i.id, ${toInstanceColumns("$4", {
+  quiet: "q.is_quiet and not coalesce(i.quiet_interactive, false)",
+  capped: "false",
+})}
+from avatars.instances i cross join lateral ${toCareState("clock_timestamp()")} q
+where i.id = $1 and i.lease_owner = $2 and i.lease_epoch = $3`;
 
 /** See {@link RunLedger.lookAtLease}. */
 export async function lookAtLease(
@@ -192,6 +230,9 @@ with instance as materialized (
 update avatars.instances i
 set lease_owner = null, leased_until = null, handed_over_at = g.at, next_call_at = g.at + $6::float8 * interval '1 ms',
   recent_calls = array(select ${toMs("g.at")} - age from unnest($7::float8[]) as r (age)),
+  -- What was granted and not spent is left for others. What was granted last may never have reached its holder.
+  calls_today = i.calls_today - greatest(0, coalesce(i.calls_granted, 0) - case when i.calls_day = $11::date then $12::int else 0 end),
+  calls_granted = null,
   ${toProgress("$4::int", "$5::bigint[]", "$10")}
 from given g where i.id in (select id from instance)`;
 
@@ -216,6 +257,8 @@ export async function handOver(
       lease.inFlight,
       settings.inFlightMs,
       settings.requestsPerSecond,
+      lease.spent?.day ?? null,
+      lease.spent?.calls ?? 0,
     ],
   });
 }

@@ -60,9 +60,10 @@ interface Queue {
   heads: QueuedContact[];
 }
 
-export function createDueHeads(instanceId: InstanceId): DueHeads {
+/** @param of the priorities whose queues are read */
+export function createDueHeads(instanceId: InstanceId, of: readonly number[] = priorities): DueHeads {
   // In the order in which they are taken.
-  const queues: Queue[] = priorities.flatMap((priority) =>
+  const queues: Queue[] = of.flatMap((priority) =>
     [false, true].map((isTurned) => ({
       priority,
       isTurned,

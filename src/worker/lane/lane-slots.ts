@@ -1,5 +1,6 @@
 import type { HandOver, TakenLease } from "../../domain/ledger/lease.ts";
 import { createPacer, type Pace, type Pacer } from "../../domain/pace/pacer.ts";
+import type { CallAllowance } from "./call-allowance.ts";
 import type { Clock, DatabaseClock } from "./clocks.ts";
 
 /** The call slots of one instance in this process. Moments are ms of the process's clock, but where they are told otherwise. */
@@ -7,8 +8,9 @@ export interface LaneSlots {
   /**
    * A lease begins: calls may go until `endsAt`, and begin where the last lease has left off.
    * @param endsAt asked at each call, since renewals put it off
+   * @param allowance the calls that this lease may make
    */
-  open(lease: TakenLease, endsAt: () => number): void;
+  open(lease: TakenLease, endsAt: () => number, allowance: CallAllowance): void;
   /**
    * The pace has changed.
    * @param seenAt when that was asked; what was asked earlier than the last such change is old news. Undefined: now.
@@ -16,7 +18,9 @@ export interface LaneSlots {
   adapt(pace: Pace, seenAt?: number): void;
   /** No call before this moment. */
   notBefore(at: number): void;
-  /** When the next call may go. Infinity: not before one that waits for its connection has left. */
+  /**
+   * When the next call may go. Infinity: not before one that waits for its connection has left, or a renewal has allowed more.
+   */
   nextAt(): number;
   /** A call goes now. */
   take(): TakenSlot;
@@ -41,7 +45,7 @@ export function createLaneSlots(clock: Clock, database: DatabaseClock): LaneSlot
   let pacer: Pacer | undefined;
   let adaptedAt = -Infinity;
   /** The lease that calls go under; each has an object of its own. */
-  let open: { readonly endsAt: () => number } | undefined;
+  let open: { readonly endsAt: () => number; readonly allowance: CallAllowance } | undefined;
   /** The last lease that this process has had. */
   let lastEpoch: number | undefined;
 
@@ -57,8 +61,8 @@ export function createLaneSlots(clock: Clock, database: DatabaseClock): LaneSlot
   }
 
   return {
-    open(lease, endsAt) {
-      open = { endsAt };
+    open(lease, endsAt, allowance) {
+      open = { endsAt, allowance };
       pacer ??= createPacer(lease.instance, -Infinity);
       pacer.setPace(lease.instance);
       // Our own calls are known here, and better.
@@ -73,26 +77,34 @@ export function createLaneSlots(clock: Clock, database: DatabaseClock): LaneSlot
     notBefore(at) {
       pacer?.startAt(at);
     },
-    nextAt: () => pacer?.nextAt() ?? Infinity,
+    nextAt: () => (open?.allowance.hasRoom(clock.now()) === false ? Infinity : (pacer?.nextAt() ?? Infinity)),
     take() {
       const under = open;
       const at = clock.now();
-      let hasLeft = false;
+      let isOver = false;
       pacer?.send(at);
+      under?.allowance.send();
+      const mayLeaveAt = (now: number) =>
+        under !== undefined && under === open && now < under.endsAt() && under.allowance.mayLeave(now);
       return {
         askedAtMs: database.atLeast(at),
         mayLeave() {
-          if (hasLeft) return false;
-          hasLeft = true;
+          if (isOver) return false;
+          isOver = true;
           const now = clock.now();
-          if (under !== undefined && under === open && now < under.endsAt())
-            return pacer?.leave(now) ?? false;
-          pacer?.drop();
-          return false;
+          const isAllowed = mayLeaveAt(now);
+          const leaves = isAllowed && (pacer?.leave(now) ?? false);
+          if (!isAllowed) pacer?.drop();
+          if (leaves) under?.allowance.leave();
+          else under?.allowance.drop();
+          return leaves;
         },
         ended() {
-          if (!hasLeft) pacer?.drop();
-          hasLeft = true;
+          if (!isOver) {
+            pacer?.drop();
+            under?.allowance.drop();
+          }
+          isOver = true;
         },
       };
     },

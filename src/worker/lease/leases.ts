@@ -1,6 +1,7 @@
 import type { LeasedInstance, LeaseRefusal, Renewal } from "../../domain/ledger/lease.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
+import { createCallAllowance, type CallAllowance } from "../lane/call-allowance.ts";
 import type { Clock, DatabaseClock } from "../lane/clocks.ts";
 import type { Lane } from "../lane/lane.ts";
 import { leaseMs } from "./lease-times.ts";
@@ -29,6 +30,8 @@ export interface Lease {
   seenAt: number;
   /** Calls since the last renewal. */
   calls: number;
+  /** The calls that its instance's care leaves it. */
+  readonly allowance: CallAllowance;
 }
 
 /** The leases of one process: all are renewed by one statement. */
@@ -84,9 +87,11 @@ export function createLeases(ports: LeasesPorts): Leases {
       endsAt: sentAt + leaseMs,
       seenAt: sentAt,
       calls: 0,
+      allowance: createCallAllowance(),
     };
+    lease.allowance.renew(taken.allowance, sentAt);
     held.set(lane.instanceId, { lane, lease });
-    lane.slots.open(taken, () => lease.endsAt);
+    lane.slots.open(taken, () => lease.endsAt, lease.allowance);
     return lease;
   }
 
@@ -110,14 +115,16 @@ export function createLeases(ports: LeasesPorts): Leases {
       const lease = held.get(instanceId)?.lease;
       if (lease === undefined) return;
       const { epoch, calls } = lease;
+      // Nothing leaves any more from here on: what is spent is known.
       const left = lane.slots.close();
+      const { spent } = lease.allowance;
       const turns = lane.heads?.turns ?? [0, 0, 0];
       lane.heads = undefined;
       leaving.add(instanceId);
       try {
         await betweenSaves(instanceId, async () => {
           const inFlight = lane.asked.listUnder(epoch);
-          await ledger.handOver(owner, { instanceId, epoch, calls, turns, ...left, inFlight });
+          await ledger.handOver(owner, { instanceId, epoch, calls, turns, spent, ...left, inFlight });
         });
       } catch (error) {
         onError("hand over", error);
@@ -138,10 +145,11 @@ export function createLeases(ports: LeasesPorts): Leases {
     },
     async renew() {
       const all = [...held].map(([instanceId, { lane, lease }]) => {
-        const { epoch, calls } = lease;
+        const { epoch, calls, allowance } = lease;
         // Told by this renewal, and by no other one beside it.
         lease.calls = 0;
-        return { instanceId, epoch, calls, turns: lane.heads?.turns ?? ([0, 0, 0] as const), lease };
+        const turns = lane.heads?.turns ?? ([0, 0, 0] as const);
+        return { instanceId, epoch, calls, turns, spent: allowance.spent, lease };
       });
       if (all.length === 0) return;
       const sentAt = clock.now();
@@ -151,7 +159,11 @@ export function createLeases(ports: LeasesPorts): Leases {
         const renewed = new Map(all.map(({ instanceId, lease }) => [instanceId, lease]));
         for (const renewal of leases) {
           const lease = renewed.get(renewal.instanceId);
-          if (lease && renewal.kind === "renewed") lease.endsAt = Math.max(lease.endsAt, sentAt + leaseMs);
+          if (lease && renewal.kind === "renewed") {
+            lease.endsAt = Math.max(lease.endsAt, sentAt + leaseMs);
+            // Renewals come one after the other, and so do their days. A look in between tells none.
+            lease.allowance.renew(renewal.allowance, sentAt);
+          }
           follow(renewal, lease, sentAt);
         }
       } catch (error) {

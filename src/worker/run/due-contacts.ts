@@ -1,4 +1,4 @@
-import type { QueuedContact } from "../../domain/ledger/due-queue.ts";
+import { interactive, priorities, type QueuedContact } from "../../domain/ledger/due-queue.ts";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
 import type { Lease } from "../lease/leases.ts";
 import type { Clock, DatabaseClock } from "../lane/clocks.ts";
@@ -42,7 +42,8 @@ const mostAtOnce = 1_000;
 
 export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Lease): DueContacts {
   const { reader, clock, database, oldestShare } = ports;
-  const heads = createDueHeads(lane.instanceId);
+  const { interactiveOnly: isInteractiveOnly = false } = lease.instance;
+  const heads = createDueHeads(lane.instanceId, isInteractiveOnly ? [interactive] : priorities);
   lane.heads = heads;
   lane.hasArrived = true;
   let allowed: QueuedContact[] = [];
@@ -72,9 +73,15 @@ export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Le
     lane.isPressing = false;
     const { allowedChatIds } = lease.instance;
     if (allowedChatIds !== undefined) {
-      allowed = await ports.ledger.readAllowed(lane.instanceId, allowedChatIds, lane.asked.list(), limit());
+      const found = await ports.ledger.readAllowed(
+        lane.instanceId,
+        allowedChatIds,
+        lane.asked.list(),
+        limit(),
+      );
+      allowed = isInteractiveOnly ? found.filter(({ priority }) => priority === interactive) : found;
       heads.takeIn([], () => false);
-      if (allowed.length >= limit()) lane.hasArrived = true;
+      if (allowed.length > 0 && found.length >= limit()) lane.hasArrived = true;
       return;
     }
     const requests = heads.toRequests(limit(), database.atLeast(clock.now()) * 1000, lane.asked.size);

@@ -71,6 +71,7 @@ export async function runInstance(ports: RunPorts, lane: Lane, stopping: AbortSi
       slice,
       stopping,
       period: lane.period,
+      interactiveOnly: lease.instance.interactiveOnly,
       isOutOfStep: false,
       probe: undefined,
       sentInTurn: 0,
@@ -89,6 +90,8 @@ interface Run {
   readonly stopping: AbortSignal;
   /** The lane's, when the run began. */
   readonly period: number;
+  /** As the lease was when the run began: it reads other queues otherwise. */
+  readonly interactiveOnly: boolean | undefined;
   isOutOfStep: boolean;
   /** The probe that was sent last: what comes next depends on what has become of it. */
   probe: "under way" | "ended" | undefined;
@@ -114,9 +117,11 @@ async function work(ports: RunPorts, run: Run): Promise<RunEnd> {
 }
 
 /** Why the run must end; undefined: it may go on. */
-function findEnd({ lane, lease, stopping, period }: Run): RunEnd | undefined {
+function findEnd({ lane, lease, stopping, period, interactiveOnly }: Run): RunEnd | undefined {
   if (stopping.aborted) return "stopped";
   if (lane.period !== period) return "held";
+  // Quiet hours with their exceptions have begun, or are over: the next run reads what may be asked then.
+  if (lease.refusal === undefined && lease.instance.interactiveOnly !== interactiveOnly) return "sliced";
   return lease.refusal;
 }
 

@@ -1,6 +1,9 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { InstanceId } from "../../../domain/instance-id.ts";
 import type { ChatId } from "../../../domain/chat-id.ts";
+import { findInteractivePause } from "../../../domain/care/care-pause.ts";
+import { toCareFacts } from "../../../domain/care/care-view.ts";
+import type { InstanceView } from "../../../domain/views/instance-view.ts";
 import type { ContactView } from "../../../domain/views/contact-view.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
 import type { RefreshTicket } from "../../../domain/requests/refresh-ticket.ts";
@@ -15,6 +18,7 @@ import {
   refreshPendingSchema,
   refreshQuery,
   toContact,
+  type RefreshStop,
 } from "../../schemas/contact.ts";
 import { contactPath, readChatId, type ContactRoutePorts } from "./contact-of-request.ts";
 
@@ -40,7 +44,7 @@ const refreshContactSchema = {
     tag: "Contacts",
     summary: "Ask for one contact now.",
     description:
-      "Before all imports, within the instance's budget. A contact that is not known yet is made. Waits for the answer as long as `wait` says; not at all where the instance is paused, or held for longer, or where a hundred requests of the key wait already.",
+      "Before all imports, within the instance's budget. A contact that is not known yet is made. Waits for the answer as long as `wait` says; not at all where the instance is paused, or held for longer, or not called for longer by its quiet hours or its cap, or where a hundred requests of the key wait already.",
     access: refresh,
   }),
   params: contactParams,
@@ -71,7 +75,9 @@ export function addRefreshContact(api: ZodApi, context: ApiContext<RefreshPorts>
       const chatId = readChatId(ports, request.params.chatId);
       const ticket = await contacts.refresh(key.id, id, chatId);
       if (!ticket) throw noInstance(id);
-      const waitMs = await toWait(context, id, request.query.wait);
+      const instance = await ports.instances.find(id);
+      const stop = instance && findStop(instance, now());
+      const waitMs = toWait(stop, now(), request.query.wait);
       const release = waitMs === 0 ? undefined : waiters.tryTake(key.id);
       const isAnswered =
         release !== undefined &&
@@ -82,23 +88,28 @@ export function addRefreshContact(api: ZodApi, context: ApiContext<RefreshPorts>
         .code(202)
         .header("location", `/v1/batches/${ticket.batchId}`)
         .type("application/json")
-        .send({ batchId: ticket.batchId, contact: contact ? toContact(contact, now()) : null });
+        .send({
+          batchId: ticket.batchId,
+          contact: contact ? toContact(contact, now()) : null,
+          stopped: (instance && findStop(instance, now())) ?? null,
+        });
     },
   );
 }
 
+/** Why a contact of the instance is not asked now, and until when; undefined: it is. */
+function findStop(instance: InstanceView, now: Date): RefreshStop | undefined {
+  const { state, heldUntil } = instance;
+  if (state === "paused") return { reason: "paused", until: null };
+  if (state === "held" && heldUntil !== undefined && heldUntil > now)
+    return { reason: "held", until: heldUntil };
+  return findInteractivePause(toCareFacts(instance), now);
+}
+
 /** The time that a request waits, ms. To wait for an instance that is not called for longer is no use. */
-async function toWait(
-  { ports, now }: ApiContext<RefreshPorts>,
-  id: InstanceId,
-  waitMs: number,
-): Promise<number> {
-  if (waitMs === 0) return 0;
-  const instance = await ports.instances.find(id);
-  const isBusy =
-    instance?.state === "active" ||
-    (instance?.state === "held" && (instance.heldUntil?.getTime() ?? 0) <= now().getTime() + waitMs);
-  return isBusy ? waitMs : 0;
+function toWait(stop: RefreshStop | undefined, now: Date, waitMs: number): number {
+  if (stop === undefined) return waitMs;
+  return stop.until !== null && stop.until.getTime() <= now.getTime() + waitMs ? waitMs : 0;
 }
 
 interface Wait {

@@ -51,7 +51,7 @@ const addInstanceSchema = {
 };
 
 /** `POST /v1/instances` */
-export function addAddInstance(api: ZodApi, { ports }: ApiContext<AddInstancePorts>): void {
+export function addAddInstance(api: ZodApi, { ports, now }: ApiContext<AddInstancePorts>): void {
   const { instances } = ports;
   api.post(
     "/v1/instances",
@@ -69,7 +69,7 @@ export function addAddInstance(api: ZodApi, { ports }: ApiContext<AddInstancePor
         .code(201)
         .header("location", `/v1/instances/${body.id}`)
         .type("application/json")
-        .send(toInstance(added));
+        .send(toInstance(added, now()));
     },
   );
 }

@@ -52,7 +52,7 @@ const changeInstanceSchema = {
 };
 
 /** `PATCH /v1/instances/{id}` */
-export function addChangeInstance(api: ZodApi, { ports }: ApiContext<ChangeInstancePorts>): void {
+export function addChangeInstance(api: ZodApi, { ports, now }: ApiContext<ChangeInstancePorts>): void {
   api.patch(
     "/v1/instances/:id",
     { config: { access: admin }, schema: changeInstanceSchema },
@@ -62,7 +62,7 @@ export function addChangeInstance(api: ZodApi, { ports }: ApiContext<ChangeInsta
       const changed = await ports.instances.change(id, request.body, toActor(request));
       if (changed.kind === "unknown") throw noInstance(id);
       if (changed.kind === "refused") throw refusedCredentials(changed.refusal);
-      return reply.type("application/json").send(toInstance(changed.after));
+      return reply.type("application/json").send(toInstance(changed.after, now()));
     },
   );
 }

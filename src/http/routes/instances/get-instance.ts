@@ -24,7 +24,7 @@ const getInstanceSchema = {
 };
 
 /** `GET /v1/instances/{id}` */
-export function addGetInstance(api: ZodApi, { ports }: ApiContext<GetInstancePorts>): void {
+export function addGetInstance(api: ZodApi, { ports, now }: ApiContext<GetInstancePorts>): void {
   api.get(
     "/v1/instances/:id",
     { config: { access: read }, schema: getInstanceSchema },
@@ -33,7 +33,7 @@ export function addGetInstance(api: ZodApi, { ports }: ApiContext<GetInstancePor
       assertVisible(getKey(request), id);
       const instance = await ports.instances.find(id);
       if (!instance) throw noInstance(id);
-      return reply.type("application/json").send(toInstance(instance));
+      return reply.type("application/json").send(toInstance(instance, now()));
     },
   );
 }

@@ -24,14 +24,16 @@ const listInstancesSchema = {
 };
 
 /** `GET /v1/instances` */
-export function addListInstances(api: ZodApi, { ports }: ApiContext<ListInstancesPorts>): void {
+export function addListInstances(api: ZodApi, { ports, now }: ApiContext<ListInstancesPorts>): void {
   api.get(
     "/v1/instances",
     { config: { access: read }, schema: listInstancesSchema },
     async (request, reply) => {
       const key = getKey(request);
       const visible = (await ports.instances.list()).filter(({ id }) => canSee(key, id));
-      return reply.type("application/json").send({ items: visible.map(toInstance) });
+      return reply
+        .type("application/json")
+        .send({ items: visible.map((instance) => toInstance(instance, now())) });
     },
   );
 }

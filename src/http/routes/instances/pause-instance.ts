@@ -31,7 +31,7 @@ const pauseInstanceSchema = {
 };
 
 /** `POST /v1/instances/{id}/pause` */
-export function addPauseInstance(api: ZodApi, { ports }: ApiContext<PauseInstancePorts>): void {
+export function addPauseInstance(api: ZodApi, { ports, now }: ApiContext<PauseInstancePorts>): void {
   api.post(
     "/v1/instances/:id/pause",
     { config: { access: admin }, schema: pauseInstanceSchema },
@@ -42,7 +42,7 @@ export function addPauseInstance(api: ZodApi, { ports }: ApiContext<PauseInstanc
       const isKnown = (await instances.pause(id, toActor(request))) !== undefined;
       const changed = isKnown ? await instances.find(id) : undefined;
       if (!changed) throw noInstance(id);
-      return reply.type("application/json").send(toInstance(changed));
+      return reply.type("application/json").send(toInstance(changed, now()));
     },
   );
 }

@@ -31,7 +31,7 @@ const resumeInstanceSchema = {
 };
 
 /** `POST /v1/instances/{id}/resume` */
-export function addResumeInstance(api: ZodApi, { ports }: ApiContext<ResumeInstancePorts>): void {
+export function addResumeInstance(api: ZodApi, { ports, now }: ApiContext<ResumeInstancePorts>): void {
   api.post(
     "/v1/instances/:id/resume",
     { config: { access: admin }, schema: resumeInstanceSchema },
@@ -42,7 +42,7 @@ export function addResumeInstance(api: ZodApi, { ports }: ApiContext<ResumeInsta
       const isKnown = (await instances.resume(id, toActor(request))) !== undefined;
       const changed = isKnown ? await instances.find(id) : undefined;
       if (!changed) throw noInstance(id);
-      return reply.type("application/json").send(toInstance(changed));
+      return reply.type("application/json").send(toInstance(changed, now()));
     },
   );
 }

@@ -1,4 +1,4 @@
-import type { SettingParse } from "../setting-parse.ts";
+import type { SettingParse } from "./setting-parse.ts";
 
 export interface TimeZone {
   /** As it was given. */

@@ -1,5 +1,5 @@
 import { dayMs, minuteMs } from "./time-zone.ts";
-import type { SettingParse } from "../setting-parse.ts";
+import type { SettingParse } from "./setting-parse.ts";
 
 /** A part of each local day; `from` and `until` in ms since midnight. It passes midnight if `until` is beyond 24 h. */
 export type DailyWindow =

@@ -24,6 +24,8 @@ export interface SheetTable {
 /** Rows with anything in them that are looked at, of each sheet. */
 const maxRows = 100;
 const maxListed = 20;
+/** Looked at for the name of a column, over all sheets: a hundred rows of the widest. Each costs more than it takes in a file. */
+const maxCells = 2_000_000;
 
 /**
  * Finds the first sheet and row that name a column of numbers. Where none does, the first sheet that begins with numbers is a
@@ -36,23 +38,27 @@ export async function findTable(
   wanted: WantedColumns & { readonly sheet: string | undefined },
   readRows: (sheet: Sheet) => AsyncIterable<SheetRow>,
 ): Promise<SheetTable | undefined> {
-  const firsts: { readonly sheet: Sheet; readonly row: SheetRow }[] = [];
+  const beginnings: string[] = [];
+  let list: SheetTable | undefined;
+  let cells = 0;
   for (const sheet of chooseSheets(sheets, wanted.sheet)) {
     let seen = 0;
     for await (const row of readRows(sheet)) {
-      if (seen === 0) firsts.push({ sheet, row });
       const layout = toHeader(row, wanted);
       if (layout !== undefined) return { sheet, row, layout };
+      if (seen === 0) {
+        list ??= toList(sheet, row, wanted);
+        // A row may be long, and sheets many: none is kept whole.
+        if (beginnings.length < maxListed) beginnings.push(describeSheet(sheet, row));
+      }
       seen += 1;
-      if (seen >= maxRows) break;
+      cells += row.fields.length;
+      if (seen >= maxRows || cells > maxCells) break;
     }
+    if (cells > maxCells) break;
   }
-  if (firsts.length === 0) return undefined;
-  for (const { sheet, row } of firsts) {
-    const layout = toList(row, wanted);
-    if (layout !== undefined) return { sheet, row, layout };
-  }
-  throw toNotFound(firsts, wanted);
+  if (list === undefined && beginnings.length > 0) throw toNotFound(beginnings, wanted);
+  return list;
 }
 
 function chooseSheets(sheets: readonly Sheet[], wanted: string | undefined): readonly Sheet[] {
@@ -104,22 +110,20 @@ function hasColumn(fields: readonly string[], column: string): boolean {
 }
 
 /** A list without a header: the first column that begins with a number. */
-function toList({ fields }: SheetRow, wanted: WantedColumns): TableLayout | undefined {
+function toList(sheet: Sheet, row: SheetRow, wanted: WantedColumns): SheetTable | undefined {
   if (wanted.column !== undefined) return undefined;
-  const index = fields.findIndex(looksLikeId);
+  const index = row.fields.findIndex(looksLikeId);
   if (index < 0) return undefined;
-  const { refColumn } = chooseColumns(fields, { ...wanted, column: String(index + 1) });
-  return { header: false, idColumns: [[index]], refColumn };
+  const { refColumn } = chooseColumns(row.fields, { ...wanted, column: String(index + 1) });
+  return { sheet, row, layout: { header: false, idColumns: [[index]], refColumn } };
 }
 
-function toNotFound(
-  firsts: readonly { readonly sheet: Sheet; readonly row: SheetRow }[],
-  { column }: WantedColumns,
-): UserError {
-  const there = firsts
-    .slice(0, maxListed)
-    .map(({ sheet, row }) => `sheet "${toExcerpt(sheet.name)}" begins with ${listColumns(row.fields)}`)
-    .join("; ");
+function describeSheet({ name }: Sheet, { fields }: SheetRow): string {
+  return `sheet "${toExcerpt(name)}" begins with ${listColumns(fields)}`;
+}
+
+function toNotFound(beginnings: readonly string[], { column }: WantedColumns): UserError {
+  const there = beginnings.join("; ");
   return column === undefined
     ? new UserError(
         "no-contact-column",

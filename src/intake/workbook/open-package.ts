@@ -25,25 +25,44 @@ const maxRatio = 400;
 const uncheckedBytes = 4 * MiB;
 /** A million rows of fifty columns take half of it. */
 const maxPartBytes = 4096 * MiB;
+/** Of all that is read, some of it twice: many sheets may have one part. */
+const maxReadBytes = 2 * maxPartBytes;
 /** A workbook with a picture in each row has fewer. */
 const maxEntries = 100_000;
+/** Of the names of parts, and what is beside them. */
+const maxNameBytes = 16 * MiB;
+
+export interface PackageOptions {
+  /** Ends the reading of parts. */
+  readonly signal?: AbortSignal | undefined;
+  /** Of all parts together, unzipped. */
+  readonly mostBytes?: number;
+}
 
 /**
  * Opens the zip archive in a spool. No part is unpacked to a file, and none by its name in the archive.
- * @param signal ends the reading of parts
  * @throws UserError `broken-workbook`, and `unsupported-file` for one with a password
  */
-export async function openPackage(spool: Spool, signal?: AbortSignal): Promise<WorkbookPackage> {
+export async function openPackage(
+  spool: Spool,
+  { signal, mostBytes = maxReadBytes }: PackageOptions = {},
+): Promise<WorkbookPackage> {
   const zip = await yauzl.fromFdPromise(spool.fd, { autoClose: false }).catch(toZipError);
   if (zip.entryCount > maxEntries) throw toBroken(`it has more than ${maxEntries} parts`);
   const entries = await listEntries(zip);
+  let read = 0;
+  const count = (bytes: number) => {
+    if (signal?.aborted) throw toStopped(signal);
+    read += bytes;
+    if (read > mostBytes) throw toTooLarge("its sheets, read one after the other", mostBytes);
+  };
   return {
     names: new Set(entries.keys()),
     async *read(name, maxBytes = maxPartBytes) {
       const entry = entries.get(name.toLowerCase());
       if (entry === undefined) throw toBroken(`the part ${name} is missing`);
       assertBounds(entry, name, maxBytes);
-      yield* decode(readBytes(zip, entry, signal));
+      yield* decode(readBytes(zip, entry, count));
     },
   };
 }
@@ -51,7 +70,12 @@ export async function openPackage(spool: Spool, signal?: AbortSignal): Promise<W
 async function listEntries(zip: yauzl.ZipFile): Promise<Map<string, yauzl.Entry>> {
   const entries = new Map<string, yauzl.Entry>();
   try {
-    for await (const entry of zip.eachEntry()) entries.set(entry.fileName.toLowerCase(), entry);
+    let nameBytes = 0;
+    for await (const entry of zip.eachEntry()) {
+      nameBytes += entry.fileNameLength + entry.extraFieldLength + entry.fileCommentLength;
+      if (nameBytes > maxNameBytes) throw toBroken("the names of its parts are too long");
+      entries.set(entry.fileName.toLowerCase(), entry);
+    }
   } catch (error) {
     toZipError(error);
   }
@@ -72,24 +96,21 @@ function assertBounds(entry: yauzl.Entry, name: string, maxBytes: number): void 
     );
   }
   if (uncompressedSize > maxBytes) {
-    throw new UserError(
-      "too-large-workbook",
-      `the Excel workbook unzips to more than ${maxBytes / MiB} MiB (${name}): save the sheet as CSV`,
-    );
+    throw toTooLarge(name, maxBytes);
   }
 }
 
 async function* readBytes(
   zip: yauzl.ZipFile,
   entry: yauzl.Entry,
-  signal: AbortSignal | undefined,
+  count: (bytes: number) => void,
 ): AsyncGenerator<Buffer> {
   let stream: Readable | undefined;
   try {
     stream = await zip.openReadStreamPromise(entry);
     let sum = 0;
     for await (const chunk of stream as AsyncIterable<Buffer>) {
-      if (signal?.aborted) throw toStopped(signal);
+      count(chunk.length);
       sum = crc32(chunk, sum);
       yield chunk;
     }
@@ -114,6 +135,13 @@ async function* decode(chunks: AsyncIterable<Buffer>): AsyncGenerator<string> {
 function toEncoding(head: Buffer): string {
   const mark = head.toString("hex", 0, 2);
   return mark === "fffe" ? "utf-16le" : mark === "feff" ? "utf-16be" : "utf-8";
+}
+
+function toTooLarge(what: string, bytes: number): UserError {
+  return new UserError(
+    "too-large-workbook",
+    `the Excel workbook unzips to more than ${Math.floor(bytes / MiB)} MiB (${what}): save the sheet as CSV`,
+  );
 }
 
 /** As of an input that breaks off. */

@@ -42,7 +42,7 @@ export async function* readWorkbook(
   try {
     const file = await open();
     await spoolFile(chunks, file);
-    const workbook = await openPackage(file, signal);
+    const workbook = await openPackage(file, { signal });
     const { sheets, stringsPart } = await findSheets(workbook);
     const strings = createStringTable(await open(), await open());
     if (stringsPart !== undefined) await readSharedStrings(workbook, stringsPart, strings);

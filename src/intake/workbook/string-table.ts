@@ -1,28 +1,36 @@
 import { readSync } from "node:fs";
+import { UserError } from "../../lib/errors.ts";
 import type { Spool } from "./open-spool.ts";
 
 /** Strings by their number, in files: a workbook may share millions. */
 export interface StringTable {
   /** Appends them, in their order. */
   add(strings: readonly string[]): Promise<void>;
-  /** The string of this number, from 0; blank where there is none. */
+  /**
+   * The string of this number, from 0; blank where there is none.
+   * @throws UserError `too-large-workbook` where all that were read come to more than a sheet may have
+   */
   get(index: number): string;
 }
 
 const offsetBytes = 6;
 const blockBytes = 64 * 1024;
 const maxBlocks = 32;
+const MiB = 1024 * 1024;
+/** A long string takes a sheet few bytes each time it is named. */
+const maxReadBytes = 4096 * MiB;
 
 /**
  * Keeps strings in one spool and their ends in another, each read through a few blocks that are kept: rows ask for strings in
  * nearly the order in which they were written. Memory does not grow with the table.
  */
-export function createStringTable(texts: Spool, ends: Spool): StringTable {
+export function createStringTable(texts: Spool, ends: Spool, mostBytes = maxReadBytes): StringTable {
   const readText = createBlockReader(texts);
   const readEnd = createBlockReader(ends);
   const getEnd = (index: number) =>
     index < 0 ? 0 : readEnd(index * offsetBytes, offsetBytes).readUIntBE(0, offsetBytes);
   let count = 0;
+  let read = 0;
   return {
     async add(strings) {
       const bytes = strings.map((text) => Buffer.from(text));
@@ -39,7 +47,15 @@ export function createStringTable(texts: Spool, ends: Spool): StringTable {
     get(index) {
       if (!Number.isInteger(index) || index < 0 || index >= count) return "";
       const from = getEnd(index - 1);
-      return readText(from, getEnd(index) - from).toString();
+      const length = getEnd(index) - from;
+      read += length;
+      if (read > mostBytes) {
+        throw new UserError(
+          "too-large-workbook",
+          `the texts in the Excel workbook come to more than ${Math.floor(mostBytes / MiB)} MiB, each counted where it stands: save the sheet as CSV`,
+        );
+      }
+      return readText(from, length).toString();
     },
   };
 }

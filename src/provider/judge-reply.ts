@@ -1,4 +1,6 @@
+import { unknownVersionPrefix } from "../domain/avatar-version.ts";
 import type { Outcome } from "../domain/outcome.ts";
+import { parseHttpUrl } from "../outbound/http-url.ts";
 import { classify } from "./classify.ts";
 import { holdsToken, redact, stripToken, toSecret } from "./redact.ts";
 import type { RawReply } from "./wire/exchange.ts";
@@ -12,7 +14,7 @@ export function judgeReply({ status, headers, body }: RawReply, token: string, n
   const outcome = classify(status, headers, stripToken(body, secret), now);
   switch (outcome.kind) {
     case "present":
-      return holdsToken(`${outcome.url} ${outcome.version}`, secret)
+      return holdsToken(`${outcome.url} ${toResolved(outcome)} ${outcome.version}`, secret)
         ? { kind: "unclear", scope: "call", status, excerpt: "" }
         : outcome;
     case "unclear":
@@ -21,4 +23,10 @@ export function judgeReply({ status, headers, body }: RawReply, token: string, n
       // The others hold nothing of the body but numbers and parsed chat ids.
       return outcome;
   }
+}
+
+/** The URL as who follows it asks for it: its path may be another text. Most versions are made of that path already. */
+function toResolved({ url, version }: Extract<Outcome, { kind: "present" }>): string {
+  if (url === undefined || !version.startsWith(unknownVersionPrefix)) return "";
+  return parseHttpUrl(url)?.href ?? "";
 }

@@ -99,7 +99,10 @@ function areAllGood(figures: Serving["figures"]): boolean {
 }
 
 export function toCallsSection({ without, with: withImages, loss }: CallsFigures): Section {
-  const toRow = (name: string, { share, lowestShare, calls, refused, workers, idle }: Figures) => [
+  const toRow = (
+    name: string,
+    { share, lowestShare, calls, refused, workers, idle, simulatorLagMs: lag }: Figures,
+  ) => [
     name,
     toPercent(share, 2),
     toPercent(lowestShare, 1),
@@ -108,12 +111,24 @@ export function toCallsSection({ without, with: withImages, loss }: CallsFigures
     toPercent(workers.cpu),
     `${workers.rssMb.toFixed(0)} MB`,
     toPercent(idle),
-    "",
+    toMs(lag.p99),
+    toMs(lag.max),
   ];
   return {
     title: "Calls beside it",
     table: {
-      header: ["import", "budget used", "lowest", "calls", "429s", "worker CPU", "RSS", "idle", ""],
+      header: [
+        "import",
+        "budget used",
+        "lowest",
+        "calls",
+        "429s",
+        "worker CPU",
+        "RSS",
+        "idle",
+        "lag p99",
+        "lag max",
+      ],
       rows: without.flatMap((figures, round) => [
         toRow("without images", figures),
         ...withImages.slice(round, round + 1).map((one) => toRow("with images", one)),
@@ -166,7 +181,8 @@ ${parts.join("\n\n")}
 - **Serving**: \`GET /i/…\` at \`avatars serve\`, 32 connections, each asks again when it has read its answer. **one original**:
   always the same contact, whose image is of the median size, by turns with \`@fastify/static\` and the same file in the same
   folder, ${seconds} s each. **cold**: sizes that nobody has asked for so far, each once; **warm**: those that are kept.
-- **Calls beside it**: as \`bench:budget\`, 20 × 1 unless told otherwise, by turns with \`AVATARS_IMAGES=off\` and with a folder.
+- **Calls beside it**: as \`bench:budget\`, 20 × 1 unless told otherwise, by turns with \`AVATARS_IMAGES=off\` and with a folder. **lag**: how late the
+  simulator ran, which draws and serves the pictures, too: it stamps calls so much too late.
 
 \`\`\`sh
 npm run bench:images -- --write

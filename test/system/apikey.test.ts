@@ -115,7 +115,7 @@ describe("keys of the API", () => {
     const before = await list();
     const wrong: [string[], string, Record<string, string>?][] = [
       [["create"], "required option '--scope <list>'"],
-      [["create", "--scope", "read,write"], "Expected any of enqueue, read, admin, audit."],
+      [["create", "--scope", "read,write"], "Expected any of enqueue, read, admin, webhooks, audit."],
       [["create", "--scope", "read", "--expires", "0"], "Expected more than 0."],
       [["create", "--scope", "read", "--instance", "1101000001", "1101000009"], "no instance 1101000009"],
       [["create", "--scope", "read"], "AVATARS_SECRET_KEY must be set", { AVATARS_SECRET_KEY: "" }],

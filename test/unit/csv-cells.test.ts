@@ -119,7 +119,7 @@ describe("cells of CSV", () => {
 describe("results as CSV", () => {
   test("put text in quotes, and a formula behind a semicolon is none any more", async () => {
     const csv = await readText(encodeResults("csv", once(toRow("79001234567@c.us", "x;=1+1"))));
-    expect(csv.split("\n")[1]).toBe(`"1101000001","79001234567@c.us","x;'=1+1","unknown",,,,0,,,,,,,false`);
+    expect(csv.split("\n")[1]).toBe(`"1101000001","79001234567@c.us","x;'=1+1","unknown",,,,0,,,,,,,false,`);
   });
 
   test.each([

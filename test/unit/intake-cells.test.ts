@@ -1,4 +1,5 @@
 import type { CountryCode } from "libphonenumber-js/max";
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { parseCell } from "../../src/intake/ids/parse-cell.ts";
 import { type NumberOptions, toRecords } from "../../src/intake/records/to-records.ts";
@@ -83,6 +84,84 @@ const contact = (number: string, externalRef?: string) => ({
   position: 7,
   chatId: `${number}@c.us`,
   externalRef,
+});
+
+describe("any cell", () => {
+  const number = fc.integer({ min: 0, max: 9_999_999 }).map((n) => `+7916${String(n).padStart(7, "0")}`);
+  const between = fc.constantFrom(
+    ", ",
+    ",",
+    ";",
+    "; ",
+    " / ",
+    "/",
+    " ::: ",
+    "\n",
+    "\r\n",
+    " | ",
+    " ",
+    " or ",
+    "\u3001",
+  );
+  const around = fc.constantFrom("", "mob. ", "(work) ", "Анна: ", "№ ", "[1] ");
+  const behind = fc.constantFrom("", " (home)", " ext. 12", " доб. 5", " x7", ".");
+
+  test("gives each number in it once, whatever is between and around them", () => {
+    const entry = fc
+      .tuple(around, number, behind)
+      .map((parts) => ({ text: parts.join(""), number: parts[1] }));
+    fc.assert(
+      fc.property(fc.array(entry, { minLength: 1, maxLength: 8 }), between, (entries, glue) => {
+        const cell = entries.map(({ text }) => text).join(glue);
+        const found = toRecords({ line: 1, text: cell }, [cell], undefined, {
+          defaultCountry: undefined,
+          firstNumber: false,
+        });
+        const wanted = new Set(entries.map((each) => `${each.number.slice(1)}@c.us`));
+        expect(found.map((record) => record.kind === "contact" && record.chatId)).toEqual([...wanted]);
+      }),
+    );
+  });
+
+  test("gives something, or says what is wrong with it", () => {
+    const piece = fc.oneof(
+      fc.constantFrom(
+        "+",
+        "7",
+        "00",
+        "9160000301",
+        "@",
+        "@c.us",
+        "/",
+        " / ",
+        ";",
+        ",",
+        ":::",
+        "wa.me/",
+        "://",
+        "(",
+        "e+10",
+        ".",
+      ),
+      fc.string({ unit: "grapheme", maxLength: 5 }),
+    );
+    fc.assert(
+      fc.property(
+        fc.array(piece, { maxLength: 40 }),
+        fc.constantFrom(undefined, "RU", "DE"),
+        (pieces, country) => {
+          const parsed = parseCell(pieces.join(""), country);
+          expect(parsed.length).toBeGreaterThan(0);
+          if (parsed === "too-many") return;
+          for (const id of parsed) {
+            expect(id.ok ? id.chatId : id.reason).toMatch(/./);
+            expect(parsed.every(({ ok }) => ok) || parsed.every(({ ok }) => !ok)).toBe(true);
+          }
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
 });
 
 describe("a record", () => {

@@ -11,6 +11,8 @@ const minDigits = 6;
 /** What exports put between two numbers; a slash, which is also written within one, is looked at more closely. */
 const separator = /[,;|\n\r\u2028\u2029\u3001\uff0c\uff1b\u060c\u061b]|:::/;
 const slash = /[/\uff0f]/;
+/** Both, and the colons of `:::`, for one look at what is nearly always one number. */
+const anySeparator = /[,;|\n\r/:\u2028\u2029\u3001\uff0c\uff1b\uff0f\u060c\u061b]/;
 /** A link with a prefilled message may have anything in it. */
 const withMessage = /[?&]text=/i;
 /** Rounded by a spreadsheet. */
@@ -18,22 +20,27 @@ const scientific = /\de\+?\d/i;
 
 /** Has the cell nothing that stands between two numbers? It may still be none. */
 export function holdsOneAtMost(cell: string): boolean {
-  return !separator.test(cell) && !slash.test(cell);
+  return !anySeparator.test(cell);
 }
 
 /**
  * The chat ids and phone numbers of a cell, in their order, whatever stands between and around them. Where there is none, why:
  * at least one of the results is no id then. Time is linear in the cell. Pure.
+ * @param known what `parseContactId` says of the whole cell, where it was asked: asking costs most of the time
  */
-export function parseCell(cell: string, defaultCountry: CountryCode | undefined): ChatIdParse[] | "too-many" {
+export function parseCell(
+  cell: string,
+  defaultCountry: CountryCode | undefined,
+  known?: ChatIdParse,
+): ChatIdParse[] | "too-many" {
   if (withMessage.test(cell)) return [parseContactId(cell, defaultCountry)];
   const parts = splitAtSlashes(cell.split(separator)).filter(mayBeId);
   if (parts.length > maxNumbers) return "too-many";
   // Nothing to split: also words, whose fault is told as a whole.
-  if (parts.length === 0) return [parseContactId(cell, defaultCountry)];
+  if (parts.length === 0) return [known ?? parseContactId(cell, defaultCountry)];
   const parsed: ChatIdParse[] = [];
   for (const part of parts) {
-    parsed.push(...parsePart(part, defaultCountry));
+    parsed.push(...parsePart(part, defaultCountry, part === cell ? known : undefined));
     if (parsed.length > maxNumbers) return "too-many";
   }
   const found = parsed.filter(({ ok }) => ok);
@@ -87,14 +94,19 @@ function countDigits(text: string): number {
 }
 
 /** One number with words and an extension around it; or several, with blanks, words or slashes alone between them. */
-function parsePart(part: string, defaultCountry: CountryCode | undefined): ChatIdParse[] {
-  const whole = parseContactId(part, defaultCountry);
+function parsePart(
+  part: string,
+  defaultCountry: CountryCode | undefined,
+  whole = parseContactId(part, defaultCountry),
+): ChatIdParse[] {
   const words = part.trim().split(/\s+/);
   const addresses = words.filter(isAddress);
   // A link is one whatever comes behind it, but for another.
   if ((whole.ok && addresses.length < 2) || scientific.test(part)) return [whole];
   const rest = addresses.length === 0 ? part : words.filter((word) => !isAddress(word)).join(" ");
   const texts = [...(words.length > 1 ? addresses : []), ...listNumbers(rest)].slice(0, maxNumbers + 1);
+  // Nothing around it, and a number that is none.
+  if (texts.length === 1 && texts[0] === part) return parseNumber(part, defaultCountry, whole);
   const found = texts.flatMap((text) => parseNumber(text, defaultCountry)).filter(({ ok }) => ok);
   return found.length > 0 ? found : [whole];
 }
@@ -104,8 +116,11 @@ function isAddress(word: string): boolean {
 }
 
 /** A number, or several that slashes part. */
-function parseNumber(text: string, defaultCountry: CountryCode | undefined): ChatIdParse[] {
-  const whole = parseContactId(text, defaultCountry);
+function parseNumber(
+  text: string,
+  defaultCountry: CountryCode | undefined,
+  whole = parseContactId(text, defaultCountry),
+): ChatIdParse[] {
   if (whole.ok || isAddress(text) || !slash.test(text)) return [whole];
   return text
     .split(slash)

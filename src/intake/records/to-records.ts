@@ -32,12 +32,11 @@ export function toRecords(
   options: NumberOptions,
 ): IntakeRecord[] {
   const [first = ""] = cells;
-  // Nearly every record of a large file is of this kind, so that it costs no more than it has to.
-  if (cells.length === 1 && holdsOneAtMost(first)) {
-    const parsed = parseContactId(first, options.defaultCountry);
-    if (parsed.ok) return [toContact(source, parsed.chatId, ref)];
-  }
-  const { chatIds, fault } = collectIds(cells, options.defaultCountry);
+  // Nearly every record of a large file has one cell with one number: it costs no more than it has to.
+  const only =
+    cells.length === 1 && holdsOneAtMost(first) ? parseContactId(first, options.defaultCountry) : undefined;
+  if (only?.ok) return [toContact(source, only.chatId, ref)];
+  const { chatIds, fault } = collectIds(cells, options.defaultCountry, only);
   if (fault !== undefined) return [toReject(source, fault.reason, fault.cell)];
   return toContacts(source, options.firstNumber ? [pickLikeliestMobile(chatIds)] : chatIds, ref);
 }
@@ -49,11 +48,16 @@ interface Collected {
   readonly fault?: { readonly reason: string; readonly cell?: number };
 }
 
-function collectIds(cells: readonly string[], defaultCountry: CountryCode | undefined): Collected {
+/** @param known what the whole of the one cell is, where it was asked */
+function collectIds(
+  cells: readonly string[],
+  defaultCountry: CountryCode | undefined,
+  known: ChatIdParse | undefined,
+): Collected {
   const chatIds = new Set<ChatId>();
   let fault: Collected["fault"];
   for (const [cell, text] of cells.entries()) {
-    const parsed = parseCell(text, defaultCountry);
+    const parsed = parseCell(text, defaultCountry, known);
     if (parsed === "too-many") return { chatIds: [], fault: { reason: tooMany, cell } };
     for (const id of parsed) {
       if (id.ok) chatIds.add(id.chatId);

@@ -15,6 +15,9 @@ export function readRow(
   options: NumberOptions,
 ): IntakeRecord[] {
   const ref = refColumn === undefined ? undefined : fields[refColumn];
+  const [first] = idColumns;
+  const cell = first?.length === 1 ? fields[first[0]!] : undefined;
+  if (isFilled(cell) && source.placeOf === undefined) return toRecords(source, [cell], ref, options);
   for (const group of idColumns) {
     const columns = group.filter((column) => isFilled(fields[column]));
     if (columns.length === 0) continue;
@@ -26,7 +29,7 @@ export function readRow(
   return [toReject(locate(source, []), noNumber)];
 }
 
-function isFilled(cell: string | undefined): boolean {
+function isFilled(cell: string | undefined): cell is string {
   return cell !== undefined && cell.trim() !== "";
 }
 

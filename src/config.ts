@@ -72,14 +72,14 @@ function toConfig(
   const { cron, timeZone, window, share, dayShare } = settings.resync;
   const schedule: ResyncSchedule | undefined = cron && { cron, timeZone, window };
   const source = toNightlySource(nightlySource, settings);
-  const { trustedProxies = [], hosts = [], ...api } = settings.api;
+  const { trustedProxies = [], hosts = [], basePath = "", ...api } = settings.api;
   return {
     ...settings,
     /** An instance that needs no `instance add`. */
     greenApi: toCredentials(greenApi),
     refresh: toRefreshPolicy(settings.refresh, images),
     resync: { schedule, share, dayShare, source },
-    api: { ...api, trustedProxies, hosts },
+    api: { ...api, trustedProxies, hosts, basePath },
     /** Where images are kept: beside the embedded database unless it is set, else nowhere. */
     images,
     imageHosts: settings.imageHosts ?? [],

@@ -87,6 +87,14 @@ export const parsedBy = <Value>(parse: (text: string) => SettingParse<Value>) =>
 export const cronOrOff = (text: string): SettingParse<ResyncSchedule["cron"] | undefined> =>
   text.toLowerCase() === "off" ? { ok: true, value: undefined } : parseCron(text);
 
+/** A path to put before others: it begins with a slash and ends without one. */
+export const basePath = z
+  .string()
+  .transform((text) => text.trim().replace(/\/$/, ""))
+  .refine((text) => text === "" || (text.length <= 100 && /^(?:\/[\w.~-]+)+$/.test(text)), {
+    error: "a path such as /avatars",
+  });
+
 /** A share between 0 and 1. */
 export const share = z.coerce.number("a number").min(0, "at least 0").max(1, "at most 1");
 

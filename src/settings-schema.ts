@@ -8,6 +8,7 @@ import { parseTimeZone } from "./domain/time-zone.ts";
 import { parseNetworks } from "./lib/addresses/networks.ts";
 import { parseTrustedProxies } from "./lib/addresses/trusted-proxies.ts";
 import {
+  basePath,
   wholeNumber,
   milliseconds,
   kept,
@@ -149,6 +150,8 @@ export const settingsSchema = z.object({
     host: setting("HOST", z.string().trim().default("127.0.0.1")),
     /** 0: a free one. */
     port: setting("PORT", wholeNumber(0, 65_535).default(3_000)),
+    /** The path below which a proxy has the API, without a slash at its end; empty: none. */
+    basePath: setting("AVATARS_BASE_PATH", basePath.optional()),
     /** Of each key, in each process. */
     requestsPerMinute: setting("AVATARS_API_REQUESTS_PER_MINUTE", wholeNumber(1, 1_000_000).default(3_000)),
     /** Of images at the addresses of contacts, of each caller's address, in each process. */

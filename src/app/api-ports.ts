@@ -1,4 +1,5 @@
 import type { InstanceId } from "../domain/instance-id.ts";
+import { historySpanMs } from "../domain/views/instance-overview.ts";
 import type { ApiPorts } from "../http/create-api.ts";
 import { parseContactId } from "../intake/ids/contact-id.ts";
 import { settleWithin } from "../lib/deadline.ts";
@@ -14,11 +15,14 @@ import { createApiKeys } from "./subjects/api-keys.ts";
 import { createAudit } from "./subjects/audit.ts";
 import type { Base } from "./base.ts";
 import { createBatches } from "./subjects/batches.ts";
+import { createConsoleSessions, type ConsoleSessions } from "./subjects/console-sessions.ts";
 import { createContacts } from "./subjects/contacts.ts";
 import type { Door } from "./subjects/door.ts";
 import { createInstances } from "./subjects/instances.ts";
 import type { Images } from "./images.ts";
-import { findMissing } from "./readiness.ts";
+import { createOverview, type Overview } from "./subjects/overview.ts";
+import { readConsoleFiles } from "../http/routes/console/read-console-files.ts";
+import { findMissing, isQueueReachable } from "./readiness.ts";
 import { serveImages } from "./serve-images.ts";
 import { createSignals } from "./subjects/signals.ts";
 import { createResyncs } from "./subjects/resyncs.ts";
@@ -57,9 +61,17 @@ export interface ApiLinks extends Pick<Door, "getQueues"> {
  */
 export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPorts> {
   const door = await openDoor(base, links);
-  startCleaning(base, door.lasting);
+  const sessions = createConsoleSessions(door);
+  const overview = createOverview(door);
+  startCleaning(base, door.lasting, sessions);
+  startSampling(base, overview);
   return {
     keys: createApiKeys(door),
+    sessions,
+    overview,
+    isQueueReachable: () => isQueueReachable(door),
+    mayReveal: false,
+    consoleFiles: readConsoleFiles(),
     batches: createBatches(door),
     contacts: createContacts(door),
     changes: createChangeStore(door.quick),
@@ -106,12 +118,27 @@ async function openDoor(base: Base, { wake, getQueues }: ApiLinks): Promise<Door
   };
 }
 
-function startCleaning({ events, closer }: Base, { pool }: Database): void {
+function startCleaning(
+  { events, closer }: Base,
+  { pool }: Database,
+  sessions: Pick<ConsoleSessions, "removeOld">,
+): void {
   const stop = startEvery({
-    run: () => deleteOldRecords(pool),
+    run: async () => Promise.all([deleteOldRecords(pool), sessions.removeOld()]),
     intervalMs: cleaningIntervalMs,
     random: Math.random,
-    onError: (error) => events.ledgerFailed({ where: "forget idempotency keys" }, error),
+    onError: (error) => events.ledgerFailed({ where: "forget idempotency keys and sessions" }, error),
   });
   closer.add("cleaning", () => settleWithin(stop(), 2_000));
+}
+
+/** The histories of the overview: while Postgres is away they have a gap. */
+function startSampling({ closer }: Base, overview: Overview): void {
+  const stop = startEvery({
+    run: () => overview.sample(),
+    intervalMs: historySpanMs,
+    random: () => 0.5,
+    onError: () => undefined,
+  });
+  closer.add("sampling", () => settleWithin(stop(), 2_000));
 }

@@ -35,6 +35,7 @@ export async function openApi(base: Base, links: ApiLinks): Promise<RunningApi> 
     ports,
     {
       version: readVersion(),
+      basePath: config.api.basePath,
       requestsPerMinute: config.api.requestsPerMinute,
       imageRequestsPerMinute: config.api.imageRequestsPerMinute,
       trustedProxies: config.api.trustedProxies,
@@ -54,5 +55,5 @@ export async function openApi(base: Base, links: ApiLinks): Promise<RunningApi> 
   });
   closer.add("API", stop);
   events.apiServed({ url: server.url, host, port: server.port });
-  return { url: server.url, stop };
+  return { url: `${server.url}${config.api.basePath}`, stop };
 }

@@ -11,6 +11,7 @@ import { createAudit, type Audit } from "./subjects/audit.ts";
 import { createApiKeys, type ApiKeys } from "./subjects/api-keys.ts";
 import type { RunningApi } from "./api.ts";
 import { openBase, type Base, type BaseOptions } from "./base.ts";
+import { createConsoleSessions, type ConsoleSessions } from "./subjects/console-sessions.ts";
 import { createContactLister, type ContactLister } from "./contact-lister.ts";
 import { createInstances, type Instances } from "./subjects/instances.ts";
 import { createImageFiles, type ImageFiles } from "./image-files.ts";
@@ -50,6 +51,7 @@ export interface App extends StatusStore {
   readonly instances: Instances;
   readonly batches: Batches;
   readonly apiKeys: ApiKeys;
+  readonly consoleSessions: Pick<ConsoleSessions, "offerLink">;
   readonly resyncs: Resyncs;
   readonly audit: Audit;
   readonly signals: Pick<Signals, "renewSecret" | "removeSecret">;
@@ -106,6 +108,7 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     operator: readOperator(),
     ...createStatusStore(database, config.requestsPerSecond),
     apiKeys: createApiKeys(door),
+    consoleSessions: createConsoleSessions(door),
     batches: createBatches(door),
     instances: createInstances(door),
     resyncs: createResyncs(door),

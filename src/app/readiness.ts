@@ -40,6 +40,12 @@ async function within(
   }
 }
 
+/** Does the queue answer, in time? Never rejects. */
+export async function isQueueReachable({ getQueues }: Pick<Door, "getQueues">): Promise<boolean> {
+  const check = findMissingQueue(getQueues);
+  return settleWithin(check, readinessDeadlineMs).catch(() => false);
+}
+
 async function findMissingTables(pool: Database["pool"]): Promise<MissingPart | undefined> {
   try {
     await assertMigrated(pool);

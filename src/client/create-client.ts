@@ -7,6 +7,7 @@ import type { Client } from "./client.ts";
 import { createContactCalls } from "./contact-calls.ts";
 import { createInstanceCalls } from "./instance-calls.ts";
 import { createWebhookCalls } from "./webhook-calls.ts";
+import { createKeyCalls } from "./key-calls.ts";
 
 export { ApiProblem, type ApiProblemCode, type RequestFault } from "./api-problem.ts";
 export type { CallOptions, ClientOptions } from "./call-options.ts";
@@ -32,6 +33,7 @@ export function createClient(options: ClientOptions, timing: Timing = systemTimi
     ...createInstanceCalls(caller),
     ...createAuditCalls(caller),
     ...createWebhookCalls(caller),
+    ...createKeyCalls(caller),
     getHealth: async (call) => ask("getHealth", { options: call }),
     getReadiness: async (call) => ask("getReadiness", { expects: 503, options: call }),
     getMetrics: async (call) =>

@@ -5,6 +5,7 @@ export type InstanceCalls = Pick<
   Client,
   | "listInstances"
   | "getInstance"
+  | "getStatus"
   | "addInstance"
   | "changeInstance"
   | "pauseInstance"
@@ -22,6 +23,7 @@ export function createInstanceCalls({ ask, send }: Caller): InstanceCalls {
   const calls: InstanceCalls = {
     listInstances: async (call) => ask("listInstances", { options: call }),
     getInstance: async (id, call) => ask("getInstance", { path: { id }, options: call }),
+    getStatus: async (filter, call) => ask("getStatus", { query: { ...filter }, options: call }),
     addInstance: async (instance, call) => ask("addInstance", { ...toJsonBody(instance), options: call }),
     changeInstance: async (id, changes, call) =>
       ask("changeInstance", { path: { id }, ...toJsonBody(changes), options: call }),

@@ -28,6 +28,8 @@ import type {
   instanceSchema,
   newInstanceSchema,
 } from "../http/schemas/instance.ts";
+import type { keyListSchema, keySchema, madeKeySchema, newKeySchema } from "../http/schemas/api-key.ts";
+import type { instanceStatusSchema, statusSchema } from "../http/schemas/status.ts";
 import type { planSchema, runListSchema } from "../http/schemas/resync.ts";
 import type {
   addedWebhookSchema,
@@ -111,6 +113,15 @@ export type AuditList = z.input<typeof auditListSchema>;
 export type AuditRecord = AuditList["items"][number];
 /** Whose numbers are shown. */
 export type Reveal = Immutable<z.input<typeof revealSchema>>;
+/** Where an instance stands: its share of the budget, why it is held, what waits. */
+export type InstanceStatus = z.input<typeof instanceStatusSchema>;
+export type Status = z.input<typeof statusSchema>;
+/** A key of the API, without its secret. */
+export type ApiKey = z.input<typeof keySchema>;
+export type ApiKeyList = z.input<typeof keyListSchema>;
+export type NewApiKey = Immutable<z.input<typeof newKeySchema>>;
+/** A key with its token, which can never be read again. */
+export type MadeApiKey = z.input<typeof madeKeySchema>;
 
 export interface Health {
   readonly status: "ok";

@@ -2,9 +2,10 @@ import type { InstanceId } from "./instance-id.ts";
 
 /**
  * `enqueue`: ask for avatars. `read`: see contacts, batches and instances. `admin`: change instances, erase contacts.
- * `webhooks`: add, change and remove webhooks. `audit`: see who did what. None implies another.
+ * `webhooks`: add, change and remove webhooks. `audit`: see who did what. `keys`: make and
+ * revoke keys, with no more rights than its own. None implies another.
  */
-export const apiScopes = ["enqueue", "read", "admin", "webhooks", "audit"] as const;
+export const apiScopes = ["enqueue", "read", "admin", "webhooks", "audit", "keys"] as const;
 export type ApiScope = (typeof apiScopes)[number];
 
 /** A key of the HTTP API, without its secret: that is nowhere but with its owner. */
@@ -19,6 +20,12 @@ export interface ApiKey {
   readonly expiresAt: Date | undefined;
   readonly revokedAt: Date | undefined;
   readonly lastUsedAt: Date | undefined;
+}
+
+/** Whether the key opens anything at `now`, and why not. */
+export function toKeyState({ revokedAt, expiresAt }: ApiKey, now: Date): "active" | "expired" | "revoked" {
+  if (revokedAt) return "revoked";
+  return expiresAt && expiresAt <= now ? "expired" : "active";
 }
 
 /** A key as the database has it. */

@@ -8,7 +8,11 @@ import { addListBatches } from "./routes/batches/list-batches.ts";
 import { addRetryBatch } from "./routes/batches/retry-batch.ts";
 import { addWatchBatch } from "./routes/batches/watch-batch.ts";
 import { addListAudit, addNoteReveal } from "./routes/audit.ts";
+import { addConsoleFiles } from "./routes/console/console-files.ts";
+import { addConsoleSession } from "./routes/console/console-session.ts";
+import { addConsoleStream } from "./routes/console/console-stream.ts";
 import { addFrontRoute } from "./routes/front.ts";
+import { addGetStatus } from "./routes/get-status.ts";
 import { addListChanges } from "./routes/changes.ts";
 import { addEraseContact } from "./routes/contacts/erase-contact.ts";
 import { addGetContact } from "./routes/contacts/get-contact.ts";
@@ -23,6 +27,9 @@ import { addAddInstance } from "./routes/instances/add-instance.ts";
 import { addChangeInstance } from "./routes/instances/change-instance.ts";
 import { addGetInstance } from "./routes/instances/get-instance.ts";
 import { addListInstances } from "./routes/instances/list-instances.ts";
+import { addAddKey } from "./routes/keys/add-key.ts";
+import { addGetOwnKey, addListKeys } from "./routes/keys/list-keys.ts";
+import { addRevokeKey } from "./routes/keys/revoke-key.ts";
 import { addPauseInstance } from "./routes/instances/pause-instance.ts";
 import { addResumeInstance } from "./routes/instances/resume-instance.ts";
 import { addGetResyncPlan, addListResyncRuns } from "./routes/resync.ts";
@@ -70,6 +77,7 @@ const endpoints = [
   addListChanges,
   addListInstances,
   addGetInstance,
+  addGetStatus,
   addAddInstance,
   addChangeInstance,
   addPauseInstance,
@@ -95,6 +103,13 @@ const endpoints = [
   addRedeliverWebhook,
   addRemoveWebhook,
   addGetCallbackSecret,
+  addListKeys,
+  addGetOwnKey,
+  addAddKey,
+  addRevokeKey,
+  addConsoleSession,
+  addConsoleStream,
+  addConsoleFiles,
 ];
 
 /**

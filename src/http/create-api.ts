@@ -8,9 +8,10 @@ import { createReports, type ReportPorts, type Reports } from "./create-reports.
 import { addOpenApi } from "./openapi/openapi.ts";
 import { addRateLimits } from "./rate-limits.ts";
 import { createHookAuthentication, type HookSecretPorts } from "./requests/authenticate-hook.ts";
-import { createAuthentication, type ApiKeyPorts } from "./requests/authenticate.ts";
+import { createAuthentication, type ApiKeyPorts, type SessionPorts } from "./requests/authenticate.ts";
 import { createBodyDeadline, type BodyLimits } from "./requests/body-deadline.ts";
 import { addBodyParsers } from "./requests/body-parsers.ts";
+import { addConsoleMasking } from "./requests/console-masking.ts";
 import { linger } from "./requests/linger.ts";
 import { createPlaces } from "./requests/places.ts";
 import { toRequestId } from "./requests/request-id.ts";
@@ -19,6 +20,8 @@ import { whenClosed } from "./requests/when-closed.ts";
 export interface ApiSettings extends BodyLimits {
   /** The version of the package. */
   readonly version: string;
+  /** The path below which a proxy has all of it, without a slash at its end; empty: none. */
+  readonly basePath: string;
   /** The requests of a key in each process. */
   readonly requestsPerMinute: number;
   /** The requests of images without a key, of an address, in each process. */
@@ -40,6 +43,7 @@ export type ApiPorts = RoutePorts &
   WorkPorts & {
     readonly keys: ApiKeyPorts;
     readonly signals: HookSecretPorts;
+    readonly sessions: SessionPorts;
   };
 
 interface WorkPorts {
@@ -59,6 +63,7 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
   const stopping = new AbortController();
   const authentication = createAuthentication({
     keys: ports.keys,
+    sessions: ports.sessions,
     now: Date.now,
     // The limits come after these hooks, and before the first request.
     countFailure: (request) => countFailure(request),
@@ -74,8 +79,10 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
   addAnswerHook(app, reports);
   app.decorateRequest("apiKey", undefined);
   app.decorateRequest("hookOf", undefined);
+  app.decorateRequest("isConsole", false);
   app.addHook("onRequest", authentication.onRequest);
   app.addHook("onRequest", authenticateHook);
+  addConsoleMasking(app);
   addWorkHook(app, ports);
   addBodyParsers(app);
   app.addHook("preParsing", createBodyDeadline(settings));
@@ -87,6 +94,7 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
     now: () => new Date(),
     closing: stopping.signal,
     isKeyValid: authentication.isValid,
+    getKeyOf: authentication.getKey,
     watchMs: settings.watchMs,
     imageRequestsPerMinute: settings.imageRequestsPerMinute,
     failed: reports.tellCut,
@@ -101,6 +109,7 @@ function createServer(settings: ApiSettings, { sendProblem, tellAnswered }: Repo
     genReqId: (request) => toRequestId(request.headers["x-request-id"]),
     bodyLimit: settings.maxBodyBytes,
     routerOptions: { maxParamLength },
+    rewriteUrl: ({ url = "/" }) => withoutBase(url, settings.basePath),
     exposeHeadRoutes: false,
     // A request that comes while it stops is served, and its connection closed: no request is cut.
     return503OnClosing: false,
@@ -157,3 +166,11 @@ function addWorkHook(app: FastifyInstance, { isOverloaded }: WorkPorts): void {
 }
 
 function doNothing(): void {}
+
+/** A proxy passes the path on as it came, or without the base: both are served. */
+function withoutBase(url: string, basePath: string): string {
+  if (basePath === "" || !url.startsWith(basePath)) return url;
+  const rest = url.slice(basePath.length);
+  if (rest.startsWith("/")) return rest;
+  return rest === "" || rest.startsWith("?") ? `/${rest}` : url;
+}

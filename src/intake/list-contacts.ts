@@ -88,7 +88,7 @@ export function decideListing(
 function toEmptyError(id: InstanceId): UserError {
   return new UserError(
     "no-contacts",
-    `GREEN-API lists no contacts for instance ${id}, asked twice: after a start or a login that takes up to 5 minutes, try again then; if it stays so, scan the QR code in the console again`,
+    `GREEN-API lists no contacts for instance ${id}, asked twice: after a start or a login that takes up to 5 minutes, try again then; if it stays so, scan the QR code in GREEN-API's console again`,
     { retryable: true },
   );
 }

@@ -120,7 +120,9 @@ function toRequest({ id, method, path }: Operation): { values: Record<string, st
       ? { id: instanceId, ...(path.includes("{chatId}") && { chatId }) }
       : path.startsWith("/v1/webhooks/{id}")
         ? { id: webhookId }
-        : {};
+        : path.startsWith("/v1/keys/{id}")
+          ? { id: "000000000000" }
+          : {};
   const bodies: Record<string, unknown> = {
     createBatch: { instanceId, chatIds: [chatId] },
     lookupContacts: { instanceId, chatIds: [chatId] },
@@ -132,6 +134,7 @@ function toRequest({ id, method, path }: Operation): { values: Record<string, st
     enableWebhook: { from: "now" },
     replayWebhook: { after: 0 },
     redeliverWebhook: { feedId },
+    addKey: { scopes: ["read"] },
   };
   return { values, call: { method, ...(id in bodies && { json: bodies[id] }) } };
 }
@@ -258,6 +261,20 @@ const special: Record<string, Record<number, Provoker>> = {
       await enqueue(id, [chatId]);
       return send(it, { values: { id } });
     },
+  },
+  getStatus: {
+    400: (it) => send(it, { values: { instanceId: "not-an-id" } }),
+    404: sendWithLimitedKey,
+  },
+  addKey: {
+    201: send,
+    400: (it) => send(it, { headers: json, body: '{"scopes":' }),
+  },
+  revokeKey: {
+    async 204(it) {
+      return send(it, { values: { id: (await stage.createKey()).slice(4, 16) } });
+    },
+    404: send,
   },
   addInstance: {
     201: send,

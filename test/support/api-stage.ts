@@ -56,6 +56,8 @@ export interface TestApiOptions {
   /** Another way to the same database. */
   readonly databaseUrl?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Default: a free one. */
+  readonly port?: number;
   /** How fast answers must be read. */
   readonly reading?: ReadingPace;
   /** Where an apiUrl may point over HTTP, beside the simulator and a port where nothing listens. */
@@ -95,6 +97,7 @@ export interface ApiStageOptions extends TestApiOptions {
 /** Nothing is limited, and nothing is slow. */
 const generous: ApiSettings = {
   version: "0.0.0",
+  basePath: "",
   requestsPerMinute: 1_000_000,
   imageRequestsPerMinute: 12_000,
   maxBodyBytes: 8 * 1024 * 1024,
@@ -194,7 +197,7 @@ function createKeyMaker({ apiKeys, operator }: App) {
 async function openTestApi(
   config: Config,
   key: string,
-  { settings = {}, reading }: TestApiOptions,
+  { settings = {}, reading, port = 0 }: TestApiOptions,
 ): Promise<TestApi> {
   const base = await openBase(config, appOptions);
   const failures: ApiFailure[] = [];
@@ -239,7 +242,7 @@ async function openTestApi(
   const server = await serveApi({
     api,
     host: "127.0.0.1",
-    port: 0,
+    port,
     onError: () => undefined,
     ...(reading && { reading }),
   });

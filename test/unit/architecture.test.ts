@@ -14,12 +14,12 @@ const mostLines = 300;
 /** Longer ones, with the lines that they may have: they may shrink, and then leave this list. */
 const longFiles: Readonly<Record<string, number>> = {};
 
-/** Paths of the TypeScript files below a folder, from the root. */
+/** Paths of the TypeScript files, with and without JSX, below a folder, from the root. */
 function listFiles(folder: string): string[] {
   return readdirSync(path.join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const name = `${folder}/${entry.name}`;
     if (entry.isDirectory()) return listFiles(name);
-    return entry.name.endsWith(".ts") ? [name] : [];
+    return /\.tsx?$/.test(entry.name) ? [name] : [];
   });
 }
 

@@ -53,6 +53,7 @@ beforeEach(async () => {
       hmac,
       noteUse: () => undefined,
     },
+    sessions: { find: async () => undefined },
     now: () => now,
     async countFailure() {
       failures += 1;

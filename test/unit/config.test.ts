@@ -77,6 +77,7 @@ describe("readConfig", () => {
         imageRequestsPerMinute: 12_000,
         trustedProxies: [],
         hosts: [],
+        basePath: "",
       },
       imageHosts: [],
       webhooks: { networks: undefined },

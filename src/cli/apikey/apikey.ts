@@ -1,4 +1,4 @@
-import type { ApiKey, ApiScope } from "../../domain/api-key.ts";
+import { toKeyState, type ApiKey, type ApiScope } from "../../domain/api-key.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { parseApiToken } from "../../lib/secrets/api-token.ts";
 import { UserError } from "../../lib/errors.ts";
@@ -56,7 +56,7 @@ export async function listApiKeys({ json }: { readonly json: boolean }, io: Comm
       );
     const rows = keys.map((key) => [
       key.id,
-      toState(key),
+      toKeyState(key, new Date()),
       key.scopes.join(","),
       key.instanceIds?.join(",") ?? "all",
       key.createdAt.toISOString(),
@@ -81,18 +81,13 @@ export async function revokeApiKey(idOrToken: string, io: CommandIo): Promise<nu
   });
 }
 
-function toState({ revokedAt, expiresAt }: ApiKey): "active" | "expired" | "revoked" {
-  if (revokedAt) return "revoked";
-  return expiresAt && expiresAt <= new Date() ? "expired" : "active";
-}
-
 /** Field by field: a secret can never come along. */
 function toJson(key: ApiKey): object {
   const { id, label, scopes, instanceIds, createdAt, expiresAt, revokedAt, lastUsedAt } = key;
   return {
     id,
     label,
-    state: toState(key),
+    state: toKeyState(key, new Date()),
     scopes,
     instanceIds,
     createdAt,

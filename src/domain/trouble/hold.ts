@@ -42,29 +42,29 @@ interface HoldRule {
   readonly advice: string | undefined;
 }
 
-const nextMonth = "wait for the 1st of next month (UTC), or change the plan in the console";
+const nextMonth = "wait for the 1st of next month (UTC), or change the plan in GREEN-API's console";
 
 const rules: Record<HoldReason, HoldRule> = {
   unauthorized: {
     text: "the provider refuses the instance's token",
     advice:
-      "check the instance's id, token and URL in the console, then: avatars instance add ID --url URL --token T",
+      "check the instance's id, token and URL in GREEN-API's console, then: avatars instance add ID --url URL --token T",
   },
   "not-found": {
     text: "the provider knows no such instance or path",
-    advice: "check the instance's id and URL in the console",
+    advice: "check the instance's id and URL in GREEN-API's console",
   },
   // Up to 5 minutes, says the vendor.
   starting: { text: "the instance is starting", advice: undefined },
   "not-authorized": {
     text: "the instance is logged out of WhatsApp, or still starting",
-    advice: "scan the QR code in the console to log it in again",
+    advice: "scan the QR code in GREEN-API's console to log it in again",
   },
   blocked: {
     text: "the instance's WhatsApp account is blocked",
-    advice: "see the instance in the console",
+    advice: "see the instance in GREEN-API's console",
   },
-  expired: { text: "the instance is expired", advice: "pay for the instance in the console" },
+  expired: { text: "the instance is expired", advice: "pay for the instance in GREEN-API's console" },
   deleted: { text: "the instance is deleted", advice: "remove it here: avatars instance remove ID" },
   "quota-exhausted": { text: "the instance's monthly quota is spent", advice: nextMonth },
   "correspondents-exhausted": {

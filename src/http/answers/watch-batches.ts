@@ -1,5 +1,6 @@
 import type { BatchReport } from "../../domain/views/batch.ts";
 import { sleep as sleepFor } from "../../lib/deadline.ts";
+import { createBell } from "./bell.ts";
 import { isOver, toBatchVersion } from "./batch-version.ts";
 
 export interface BatchWatchPorts {
@@ -131,20 +132,4 @@ function createPolls({
   }
 
   return { join, leave };
-}
-
-/** A ring that comes before its listener is heard later. */
-function createBell() {
-  let isRung = false;
-  let hear: (() => void) | undefined;
-  return {
-    ring() {
-      isRung = true;
-      hear?.();
-    },
-    async rung() {
-      if (!isRung) await new Promise<void>((resolve) => (hear = resolve));
-      isRung = false;
-    },
-  };
 }

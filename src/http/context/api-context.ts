@@ -36,6 +36,8 @@ export interface ApiContext<Ports> {
   readonly closing: AbortSignal;
   /** Tells whether the key of a request is still good. For answers that last. */
   readonly isKeyValid: (key: ApiKey) => Promise<boolean>;
+  /** The key of a token that came with the request. @throws ApiError `unauthorized`, `rate-limited` */
+  readonly getKeyOf: (token: string, request: FastifyRequest) => Promise<ApiKey>;
   /** See {@link ApiSettings}. */
   readonly watchMs: number;
   /** See {@link ApiSettings}. */

@@ -7,6 +7,7 @@ interface Operation {
   readonly id: string;
   readonly tag:
     | "Batches"
+    | "Keys"
     | "Contacts"
     | "Changes"
     | "Instances"
@@ -44,7 +45,8 @@ const keyedProblems: readonly ProblemKind[] = ["unauthorized", "rate-limited", "
  * @param access tells which are its
  */
 export function problems(access: Access, ...kinds: readonly ProblemKind[]) {
-  const scoped: readonly ProblemKind[] = typeof access === "string" ? [] : ["forbidden"];
+  const scoped: readonly ProblemKind[] =
+    typeof access === "string" || access.scopes.length === 0 ? [] : ["forbidden"];
   const all =
     access === "open" || access === "hook"
       ? ["rate-limited" as const, ...kinds]

@@ -15,6 +15,7 @@ const tags = [
   { name: "Resync", description: "What is refreshed by itself, at night and by day." },
   { name: "Audit", description: "Who did what." },
   { name: "Webhooks", description: "Who is told of changes and events, by Standard Webhooks 1.0." },
+  { name: "Keys", description: "The keys of this API." },
   { name: "Service", description: "Is it up, and what is it doing." },
 ];
 

@@ -18,10 +18,14 @@ declare module "fastify" {
     access?: Access;
     /** The route reads its body by itself: of any length, for any time. */
     streams?: boolean;
+    /** The answer is a stream with people's numbers in it. */
+    holdsNumbers?: boolean;
   }
   interface FastifyRequest {
     /** The key of the request; undefined on open routes only. */
     apiKey: ApiKey | undefined;
+    /** True: the key is that of a session of the console, whose page is in a browser. */
+    isConsole: boolean;
     /** Gives the place among requests at work back: from here on the request lasts, and counts among those that do. */
     leaveWork: () => void;
   }

@@ -3,6 +3,7 @@ import type { ApiKey, StoredApiKey } from "../../domain/api-key.ts";
 import { hasSecret, parseApiToken } from "../../lib/secrets/api-token.ts";
 import { assertAllowed, type Access } from "./access.ts";
 import { createKeyCache } from "./key-cache.ts";
+import { assertOwnPage, readSessionCookie } from "./session-cookie.ts";
 import { ApiError } from "../answers/problem.ts";
 
 export interface ApiKeyPorts {
@@ -14,8 +15,15 @@ export interface ApiKeyPorts {
   noteUse(key: ApiKey): void;
 }
 
+/** The sessions of the console, by their tokens. */
+export interface SessionPorts {
+  /** Finds the key of a session, as it is now; undefined: there is no such session. */
+  find(token: string): Promise<{ readonly key: StoredApiKey } | undefined>;
+}
+
 export interface AuthenticationOptions {
   readonly keys: ApiKeyPorts;
+  readonly sessions: SessionPorts;
   /** Ms since 1970. */
   readonly now: () => number;
   /**
@@ -34,10 +42,34 @@ export interface Authentication {
    * is.
    */
   isValid(key: ApiKey): Promise<boolean>;
+  /**
+   * Finds the key of a token.
+   * @throws ApiError `unauthorized`, `rate-limited`
+   */
+  getKey(token: string, request: FastifyRequest): Promise<ApiKey>;
 }
 
-export function createAuthentication({ keys, now, countFailure }: AuthenticationOptions): Authentication {
+export function createAuthentication({
+  keys,
+  sessions,
+  now,
+  countFailure,
+}: AuthenticationOptions): Authentication {
   const cache = createKeyCache((ids) => keys.findMany(ids), now);
+
+  async function findByToken(text: string): Promise<StoredApiKey | undefined> {
+    const token = parseApiToken(text);
+    const key = token && (await cache.find(token.id));
+    // The secret is compared in any case, so that time does not tell which ids there are.
+    const isRight = hasSecret(key?.secretHmac, keys.hmac(token?.secret ?? ""));
+    return key && isRight && isInForce(key, now()) ? key : undefined;
+  }
+
+  /** Past the cache: a session ends with its key, at once. */
+  async function findBySession(token: string): Promise<StoredApiKey | undefined> {
+    const found = await sessions.find(token);
+    return found && isInForce(found.key, now()) ? found.key : undefined;
+  }
 
   async function authenticate(
     request: FastifyRequest,
@@ -45,16 +77,19 @@ export function createAuthentication({ keys, now, countFailure }: Authentication
     access: Exclude<Access, "open" | "hook">,
   ): Promise<ApiKey> {
     const isBasicAllowed = access === "key" || access.basic === true;
-    const { authorization } = request.headers;
-    const token = parseApiToken(readToken(authorization, isBasicAllowed) ?? "");
-    const key = token && (await cache.find(token.id));
-    // The secret is compared in any case, so that time does not tell which ids there are.
-    const isRight = hasSecret(key?.secretHmac, keys.hmac(token?.secret ?? ""));
-    if (!key || !isRight || !isInForce(key, now())) {
+    const { authorization, cookie } = request.headers;
+    const session = authorization === undefined ? readSessionCookie(cookie) : undefined;
+    if (session !== undefined) assertOwnPage(request);
+    const key =
+      session === undefined
+        ? await findByToken(readToken(authorization, isBasicAllowed) ?? "")
+        : await findBySession(session);
+    if (!key) {
       // A browser sends none yet, and is asked for it now.
-      if (authorization !== undefined) await countFailure(request);
+      if (authorization !== undefined || session !== undefined) await countFailure(request);
       throw unauthorized(reply, isBasicAllowed);
     }
+    request.isConsole = session !== undefined;
     keys.noteUse(key);
     return key;
   }
@@ -72,6 +107,12 @@ export function createAuthentication({ keys, now, countFailure }: Authentication
     async isValid({ id }) {
       const key = await cache.find(id).catch(() => "unknown" as const);
       return key === "unknown" || (key !== undefined && isInForce(key, now()));
+    },
+    async getKey(token, request) {
+      const key = await findByToken(token);
+      if (key) return key;
+      await countFailure(request);
+      throw new ApiError("unauthorized", "this is no valid key; one is made with: avatars apikey create");
     },
   };
 }

@@ -15,7 +15,7 @@ export interface Places {
 
 export interface PlacesOptions {
   readonly total: number;
-  /** Less than the total: others must find a place too. Keys are made on the command line only, and not by their holders. */
+  /** Less than the total: others must find a place too. Few holders of a key may make others (scope `keys`). */
   readonly perKey: number;
   /** The thing that so many places are for, in the words of the answer to others. */
   readonly what: string;

@@ -96,7 +96,8 @@ export async function noteApiKeyUse({ orm }: Database, id: string): Promise<void
     .where(and(eq(apiKeys.id, id), or(isNull(apiKeys.lastUsedAt), isOld)));
 }
 
-function toApiKey(row: typeof apiKeys.$inferSelect): StoredApiKey {
+/** The key of a row. */
+export function toApiKey(row: typeof apiKeys.$inferSelect): StoredApiKey {
   return {
     id: row.id,
     label: row.label ?? undefined,

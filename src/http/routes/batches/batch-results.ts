@@ -60,7 +60,7 @@ const resultsCsvSchema = {
 function addResultsCsv(api: ZodApi, context: ResultsContext, downloads: Places): void {
   api.get(
     "/v1/batches/:id/results.csv",
-    { config: { access: read }, schema: resultsCsvSchema },
+    { config: { access: read, holdsNumbers: true }, schema: resultsCsvSchema },
     (request, reply) => sendResults("csv", context, downloads, request, reply),
   );
 }
@@ -85,7 +85,7 @@ const resultsNdjsonSchema = {
 function addResultsNdjson(api: ZodApi, context: ResultsContext, downloads: Places): void {
   api.get(
     "/v1/batches/:id/results.ndjson",
-    { config: { access: read }, schema: resultsNdjsonSchema },
+    { config: { access: read, holdsNumbers: true }, schema: resultsNdjsonSchema },
     (request, reply) => sendResults("ndjson", context, downloads, request, reply),
   );
 }

@@ -1,5 +1,4 @@
 import { Readable } from "node:stream";
-import type { ServerResponse } from "node:http";
 import { z } from "zod";
 import type { BatchReport } from "../../../domain/views/batch.ts";
 import { isOver, toBatchVersion } from "../../answers/batch-version.ts";
@@ -9,7 +8,7 @@ import type { ApiContext, ZodApi } from "../../context/api-context.ts";
 import { describe, problems, textAnswer } from "../../openapi/describe.ts";
 import { getKey } from "../../requests/access.ts";
 import { createPlaces } from "../../requests/places.ts";
-import { whenClosed } from "../../requests/when-closed.ts";
+import { toWatchSignal } from "../../requests/watch-signal.ts";
 import { batchParams, batchSchema, toBatch } from "../../schemas/batch.ts";
 import { getVisibleBatch, type FindsBatch } from "./visible-batch.ts";
 
@@ -82,23 +81,6 @@ export function addWatchBatch(api: ZodApi, context: ApiContext<WatchBatchPorts>)
         );
     },
   );
-}
-
-/** Aborted when the reader leaves, when the stream has lasted long enough, or when the server stops. */
-function toWatchSignal(
-  { closing, watchMs }: ApiContext<WatchBatchPorts>,
-  response: ServerResponse,
-  release: () => void,
-): AbortSignal {
-  const over = new AbortController();
-  // Readers who do not read are noticed in hours, as few events come: each is asked to come again instead.
-  const timer = setTimeout(() => over.abort(), watchMs);
-  whenClosed(response, () => {
-    clearTimeout(timer);
-    release();
-    over.abort();
-  });
-  return AbortSignal.any([over.signal, closing]);
 }
 
 async function* toEvents(

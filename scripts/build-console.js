@@ -1,0 +1,34 @@
+// Builds the console's files: node scripts/build-console.js FOLDER. Their names say what is in them, so that browsers may keep them.
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+
+const source = fileURLToPath(new URL("../src/console/", import.meta.url));
+const [, , folder] = process.argv;
+if (folder === undefined) throw new Error("usage: node scripts/build-console.js FOLDER");
+
+mkdirSync(folder, { recursive: true });
+const { metafile } = await build({
+  entryPoints: [join(source, "main.tsx")],
+  outdir: folder,
+  entryNames: "[name]-[hash]",
+  bundle: true,
+  minify: true,
+  metafile: true,
+  format: "esm",
+  target: "es2022",
+  jsx: "automatic",
+  jsxImportSource: "preact",
+  legalComments: "none",
+  logLevel: "warning",
+});
+
+const names = Object.keys(metafile.outputs).map((path) => basename(path));
+const script = names.find((name) => name.endsWith(".js"));
+const style = names.find((name) => name.endsWith(".css"));
+if (script === undefined || style === undefined)
+  throw new Error(`no script or no style: ${names.join(", ")}`);
+const page = readFileSync(join(source, "index.html"), "utf8");
+writeFileSync(join(folder, "index.html"), page.replace("%SCRIPT%", script).replace("%STYLE%", style));
+cpSync(join(source, "favicon.svg"), join(folder, "favicon.svg"));

@@ -1,0 +1,128 @@
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { toHash } from "./data/hash-route.ts";
+import { Icon, Logo, type IconName } from "./parts/icons.tsx";
+import { texts } from "./words/texts.ts";
+import { useLive } from "./data/use-data.ts";
+
+const pages = ["overview", "batches", "keys"] as const satisfies readonly (IconName &
+  keyof typeof texts.pages)[];
+
+/** The frame of all pages: where to go, what is away, who is logged in. */
+export function Frame({
+  current,
+  who,
+  onLogout,
+  children,
+}: {
+  /** The first part of the place. */
+  readonly current: string;
+  /** Whose session it is. */
+  readonly who: string;
+  readonly onLogout: () => void;
+  readonly children: ComponentChildren;
+}) {
+  const [isOpen, setIsOpen] = useState(false);
+  const main = useRef<HTMLElement>(null);
+  const isFirst = useRef(true);
+  // Whoever goes by keyboard or hears the page begins at the top of the new one.
+  useEffect(() => {
+    setIsOpen(false);
+    if (isFirst.current) isFirst.current = false;
+    else main.current?.focus();
+    scrollTo(0, 0);
+  }, [current]);
+  return (
+    <div class="frame">
+      <a
+        class="skip"
+        href="#content"
+        onClick={(event) => {
+          event.preventDefault();
+          main.current?.focus();
+        }}
+      >
+        {texts.skip}
+      </a>
+      <header class={`side${isOpen ? " open" : ""}`}>
+        <div class="top">
+          <a class="brand" href={toHash(["overview"])}>
+            <Logo />
+            {texts.product}
+          </a>
+          <button
+            type="button"
+            class="menu-button"
+            aria-expanded={isOpen}
+            aria-controls="menu"
+            onClick={() => setIsOpen(!isOpen)}
+          >
+            <Icon name="menu" />
+            {texts.menu}
+          </button>
+        </div>
+        <nav id="menu" aria-label={texts.console}>
+          <ul>
+            {pages.map((name) => (
+              <li key={name}>
+                <a href={toHash([name])} aria-current={isPart(current, name) ? "page" : undefined}>
+                  <Icon name={name} />
+                  {texts.pages[name]}
+                </a>
+              </li>
+            ))}
+          </ul>
+        </nav>
+        <LinkState />
+        <div class="who small">
+          <span class="muted">{texts.login.as(who)}</span>
+          <span class="actions">
+            <button type="button" class="plain" onClick={onLogout}>
+              {texts.login.logout}
+            </button>
+            <a href="../docs" target="_blank" rel="noreferrer">
+              {texts.common.docs}
+            </a>
+          </span>
+        </div>
+      </header>
+      <main class="content" id="content" tabIndex={-1} ref={main}>
+        <Away />
+        {children}
+      </main>
+    </div>
+  );
+}
+
+function isPart(current: string, name: string): boolean {
+  return current === name || (name === "overview" && current === "instances");
+}
+
+function LinkState() {
+  const { link } = useLive();
+  return (
+    <p class="link-state" role="status">
+      <span class={`dot ${link}`} aria-hidden="true" />
+      {texts.link[link]}
+    </p>
+  );
+}
+
+/** What is away, in words; it is said by itself when it changes. */
+function Away() {
+  const { link, away } = useLive();
+  const words = away.flatMap((name) =>
+    name in texts.away ? [texts.away[name as keyof typeof texts.away]] : [],
+  );
+  return (
+    <div role="status" aria-live="polite" class="away">
+      {link === "lost" && <p class="banner bad">{texts.lost}</p>}
+      {link !== "lost" &&
+        words.map((text) => (
+          <p key={text} class="banner bad">
+            {text}
+          </p>
+        ))}
+    </div>
+  );
+}

@@ -1,0 +1,219 @@
+import { randomUUID } from "node:crypto";
+import { z } from "zod";
+import type { BatchReport } from "../../../domain/views/batch.ts";
+import type { InstanceOverview } from "../../../domain/views/instance-overview.ts";
+import { settleWithin, sleep as sleepFor } from "../../../lib/deadline.ts";
+import { createBell } from "../../answers/bell.ts";
+import type { ServerSentEvent } from "../../answers/server-sent-events.ts";
+import { batchSchema, toBatch } from "../../schemas/batch.ts";
+import { instanceStatusSchema, toInstanceStatus } from "../../schemas/status.ts";
+
+export interface ConsoleFeedPorts {
+  readonly readOverview: () => Promise<readonly InstanceOverview[]>;
+  /** Never rejects, and answers within 3 s. */
+  readonly isQueueReachable: () => Promise<boolean>;
+  /** Waits so many ms, or until the signal is aborted. Never rejects. */
+  readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+}
+
+export interface FeedReader {
+  /** The id of the last event that was received, of this feed or of another one's. */
+  readonly lastId: string | undefined;
+  readonly canSee: (instanceId: string) => boolean;
+  readonly signal: AbortSignal;
+  /** A batch as it goes on. Its events have no version: it is told anew by each stream. */
+  readonly reports: AsyncIterable<BatchReport> | undefined;
+}
+
+/**
+ * Tells a reader where all instances stand: first all of them, then those that have changed. It tells also what is away: Postgres,
+ * the queue. However many read, Postgres is asked once in two seconds, and not at all while none reads. A reader who is slow gets what has
+ * changed since the event before: nothing piles up.
+ */
+export type ConsoleFeed = (reader: FeedReader) => AsyncGenerator<ServerSentEvent, void, undefined>;
+
+const intervalMs = 2_000;
+/** Postgres is away where it has not answered by then. */
+const patienceMs = 3_000;
+
+/** All that is told, with the version that each part came with. */
+interface FeedState {
+  version: number;
+  /** False: nothing was asked since the first of the present readers came. */
+  isFresh: boolean;
+  at: Date;
+  readonly rows: Map<string, Row>;
+  readonly removed: Map<string, number>;
+  away: { readonly names: readonly string[]; readonly version: number };
+}
+
+interface Row {
+  /** As JSON, without its history. */
+  readonly json: string;
+  readonly version: number;
+  readonly history: readonly number[];
+}
+
+export function createConsoleFeed({
+  readOverview,
+  isQueueReachable,
+  sleep = sleepFor,
+}: ConsoleFeedPorts): ConsoleFeed {
+  const epoch = randomUUID().slice(0, 8);
+  const bells = new Set<() => void>();
+  const state: FeedState = {
+    version: 0,
+    isFresh: false,
+    at: new Date(0),
+    rows: new Map(),
+    removed: new Map(),
+    away: { names: [], version: 1 },
+  };
+  let stopping = new AbortController();
+
+  async function look(): Promise<void> {
+    const overview = readOverview();
+    const [isThere, isQueueThere] = await Promise.all([
+      settleWithin(overview, patienceMs).catch(() => false),
+      isQueueReachable(),
+    ]);
+    const rows = isThere ? await overview.catch(() => undefined) : undefined;
+    // What fails when it was given up is no surprise.
+    overview.catch(() => undefined);
+    const away = [...(rows ? [] : ["postgres"]), ...(isQueueThere ? [] : ["queue"])];
+    take(state, rows, away);
+  }
+
+  async function run({ signal }: AbortController): Promise<void> {
+    while (!signal.aborted) {
+      const startedAt = performance.now();
+      await look();
+      state.isFresh = true;
+      for (const ring of bells) ring();
+      await sleep(Math.max(0, intervalMs - (performance.now() - startedAt)), signal);
+    }
+  }
+
+  function join(ring: () => void): void {
+    bells.add(ring);
+    if (bells.size > 1) return;
+    stopping = new AbortController();
+    state.isFresh = false;
+    void run(stopping);
+  }
+
+  function leave(ring: () => void): void {
+    bells.delete(ring);
+    if (bells.size === 0) stopping.abort();
+  }
+
+  return async function* watch({ lastId, canSee, signal, reports }) {
+    const bell = createBell();
+    let seen = toVersion(lastId, epoch);
+    let batch: BatchReport | undefined;
+    const toId = () => `${epoch}.${seen}`;
+    const follow = async () => {
+      for await (const report of reports ?? []) {
+        if (!canSee(report.instanceId)) return;
+        batch = report;
+        bell.ring();
+      }
+    };
+    if (signal.aborted) return;
+    join(bell.ring);
+    signal.addEventListener("abort", bell.ring);
+    // A batch that cannot be read is told of no more: the rest goes on.
+    const following = follow().catch(() => undefined);
+    try {
+      while (!signal.aborted) {
+        if (state.isFresh && state.version > seen) {
+          const { version } = state;
+          const events = toEvents(state, seen, canSee);
+          const last = events.pop();
+          // A stream that breaks between two of them begins with the first again.
+          for (const event of events) yield { ...event, id: toId() };
+          seen = version;
+          if (last) yield { ...last, id: toId() };
+        } else if (batch) {
+          const data = JSON.stringify(z.encode(batchSchema, toBatch(batch)));
+          batch = undefined;
+          yield { id: toId(), event: "batch", data };
+        } else await bell.rung();
+      }
+      await following;
+    } finally {
+      signal.removeEventListener("abort", bell.ring);
+      leave(bell.ring);
+    }
+  };
+}
+
+/** Takes in what was found: what has changed gets a new version. */
+function take(
+  state: FeedState,
+  overviews: readonly InstanceOverview[] | undefined,
+  away: readonly string[],
+): void {
+  const version = state.version + 1;
+  let isNew = state.version === 0;
+  if (away.join() !== state.away.names.join()) {
+    state.away = { names: away, version };
+    isNew = true;
+  }
+  if (overviews) {
+    state.at = new Date();
+    isNew = takeRows(state, overviews, version) || isNew;
+  }
+  if (isNew) state.version = version;
+}
+
+function takeRows(state: FeedState, overviews: readonly InstanceOverview[], version: number): boolean {
+  const { rows, removed } = state;
+  const gone = new Set(rows.keys());
+  let isNew = false;
+  for (const overview of overviews) {
+    const { instanceId, history } = overview;
+    gone.delete(instanceId);
+    removed.delete(instanceId);
+    const { history: _, ...told } = z.encode(instanceStatusSchema, toInstanceStatus(overview));
+    const json = JSON.stringify(told);
+    const known = rows.get(instanceId);
+    const isChanged = known?.json !== json;
+    isNew ||= isChanged;
+    rows.set(instanceId, { json, history, version: isChanged ? version : known.version });
+  }
+  for (const id of gone) {
+    rows.delete(id);
+    removed.set(id, version);
+    isNew = true;
+  }
+  return isNew;
+}
+
+/** What has come after the version `seen`; 0: all of it. */
+function toEvents(
+  state: FeedState,
+  seen: number,
+  canSee: FeedReader["canSee"],
+): Pick<ServerSentEvent, "event" | "data">[] {
+  const events: Pick<ServerSentEvent, "event" | "data">[] = [];
+  const { away, rows, removed, at } = state;
+  if (away.version > seen) events.push({ event: "away", data: JSON.stringify({ away: away.names }) });
+  const isFull = seen === 0;
+  const items = [...rows].flatMap(([id, { json, version, history }]) => {
+    if (version <= seen || !canSee(id)) return [];
+    return [isFull ? `${json.slice(0, -1)},"history":${JSON.stringify(history)}}` : json];
+  });
+  const gone = [...removed].flatMap(([id, version]) => (version > seen && canSee(id) && !isFull ? [id] : []));
+  if (isFull || items.length > 0 || gone.length > 0) {
+    const head = JSON.stringify({ at, full: isFull, removed: gone }).slice(0, -1);
+    events.push({ event: "status", data: `${head},"items":[${items.join(",")}]}` });
+  }
+  return events;
+}
+
+/** The version of an event's id; 0: it is none of this feed, such as one of before a restart. */
+function toVersion(lastId: string | undefined, epoch: string): number {
+  const [, of, version] = /^([0-9a-f]{8})\.(\d{1,15})$/.exec(lastId ?? "") ?? [];
+  return of === epoch ? Number(version) : 0;
+}

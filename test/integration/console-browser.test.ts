@@ -1,0 +1,183 @@
+import type { Browser } from "playwright-core";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { createConsoleSessions } from "../../src/app/subjects/console-sessions.ts";
+import { openApiStage, type ApiStage, type TestApi } from "../support/api-stage.ts";
+import { openChromium } from "../support/chromium.ts";
+import {
+  expectNoComplaints,
+  findBarriers,
+  openConsole,
+  type ConsoleBrowser,
+} from "../support/console-page.ts";
+import { eventually } from "../support/eventually.ts";
+import { openPostgresValve, type PostgresValve } from "../support/postgres-valve.ts";
+import { makeChats } from "../support/stage.ts";
+
+const browser: Browser | undefined = await openChromium();
+if (browser === undefined) {
+  const remark = "there is no Chromium: no test opens the console in a browser (apt-get install chromium)";
+  if (process.env["CI"]) throw new Error(remark);
+  process.stderr.write(`\n!!! ${remark}\n\n`);
+}
+
+const instanceId = "1101000001";
+const chats = makeChats(12);
+
+let stage: ApiStage;
+/** The way of the server under test to Postgres. */
+let valve: PostgresValve;
+let api: TestApi;
+let opened: ConsoleBrowser;
+
+beforeAll(async () => {
+  stage = await openApiStage({ images: true });
+  await stage.addInstance(instanceId);
+  await stage.addInstance("1101000002");
+  valve = await openPostgresValve(stage.database.url);
+  api = await stage.serve({ databaseUrl: valve.url });
+  await stage.startWorker();
+  await stage.call("/v1/batches", { method: "POST", json: { instanceId, chatIds: chats, label: "July" } });
+  if (browser) opened = await openConsole(browser, api.url, stage.key);
+});
+afterEach(() => {
+  if (browser) expectNoComplaints(opened.watched);
+});
+afterAll(async () => {
+  await browser?.close();
+  await valve.close();
+  await stage.close();
+});
+
+const inBrowser = test.runIf(browser);
+
+inBrowser("every page is usable by all, in light and dark, small and wide", async () => {
+  const { page, goTo } = opened;
+  const { items } = (await stage.call("/v1/batches")).json() as { items: { id: string }[] };
+  const places: [string, string | RegExp][] = [
+    ["#/overview", "Overview"],
+    [`#/instances/${instanceId}`, instanceId],
+    ["#/batches", "Batches"],
+    [`#/batches/${items[0]?.id}`, "July"],
+    ["#/keys", "API keys"],
+    ["#/nowhere", /nothing at this address/],
+  ];
+  for (const [place, title] of places) {
+    for (const [colorScheme, width] of [
+      ["light", 1280],
+      ["dark", 360],
+    ] as const) {
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 800 });
+      await goTo(place, title);
+      await eventually(async () => expect(await page.locator(".loading").count()).toBe(0));
+      expect([place, await findBarriers(page)]).toEqual([place, []]);
+      const overflow = await page.evaluate(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+      );
+      expect([place, width, overflow]).toEqual([place, width, 0]);
+    }
+  }
+  await page.setViewportSize({ width: 1280, height: 800 });
+});
+
+inBrowser("a file that is dropped ends as a finished batch", async () => {
+  const { page, goTo } = opened;
+  await goTo("#/batches", "Batches");
+  const text = `phone,external_ref\n${makeChats(40, 100)
+    .map((chat, index) => `+${chat.slice(0, 11)},C${index}`)
+    .join("\n")}\nnobody,x\n`;
+  // A drag from outside of the browser, as far as a page can tell.
+  const dropped = await page.evaluateHandle(
+    `(() => { const all = new DataTransfer(); all.items.add(new File([${JSON.stringify(text)}], "customers.csv")); return all; })()`,
+  );
+  await page.locator(".drop").dispatchEvent("drop", { dataTransfer: dropped });
+  await page.getByLabel("Instance").first().selectOption(instanceId);
+  await page.getByRole("button", { name: "Ask for all avatars" }).click();
+  await page.getByRole("heading", { level: 1, name: "customers.csv" }).waitFor();
+  await page.getByText("40 of 40 contacts done").waitFor();
+  await page.locator(".badge", { hasText: "Done" }).waitFor();
+  await page.getByText("C39", { exact: true }).waitFor();
+  expect(await page.content()).not.toContain(makeChats(1, 100)[0]?.slice(0, 11));
+});
+
+inBrowser("an instance is paused, changed and resumed, and the overview tells of it by itself", async () => {
+  const { page, context, goTo } = opened;
+  const other = await context.newPage();
+  await other.goto(`${api.url}/console/#/overview`);
+  await goTo("#/instances/1101000002", "1101000002");
+  await page.getByRole("button", { name: "Pause" }).click();
+  await other.locator("tr", { hasText: "1101000002" }).getByText("Paused").waitFor();
+  await page.getByLabel("Name").fill("Sales");
+  await page.locator("[name=requestsPerSecond]").fill("7.5");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("heading", { level: 1, name: "Sales" }).waitFor();
+  await page.getByRole("button", { name: "Resume" }).click();
+  await other.locator("tr", { hasText: "Sales" }).getByText("Idle").waitFor();
+  const { requestsPerSecond, state } = (await stage.call("/v1/instances/1101000002")).json();
+  expect([requestsPerSecond, state]).toEqual([7.5, "active"]);
+  await other.close();
+});
+
+inBrowser("a key is made, shown once, and revoked by keyboard alone", async () => {
+  const { page, goTo } = opened;
+  await goTo("#/keys", "API keys");
+  await page.getByRole("button", { name: "Make a key" }).press("Enter");
+  await page.getByLabel("Name").pressSequentially("Night shift");
+  await page.getByLabel("Name").press("Enter");
+  const token = (await page.locator(".secret code").textContent()) ?? "";
+  const asked = await stage.call("/v1/keys/self", { key: token });
+  expect(asked.json()).toMatchObject({ label: "Night shift", scopes: ["read"] });
+  await page.getByRole("button", { name: "I have kept it" }).click();
+  expect(await page.content()).not.toContain(token);
+  const row = page.locator("tr", { hasText: "Night shift" });
+  await row.getByRole("button", { name: "Revoke" }).press("Enter");
+  await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).press("Enter");
+  await row.getByText("Revoked").waitFor();
+});
+
+inBrowser("what a key may not do is refused in words", async () => {
+  const small = await openConsole(browser!, api.url, await stage.createKey({ scopes: ["read"] }));
+  await small.goTo(`#/instances/${instanceId}`, instanceId);
+  await small.page.getByRole("button", { name: "Pause" }).click();
+  await small.page.getByText(/Your key does not allow this: this needs a key with the scope admin/).waitFor();
+  await small.goTo("#/keys", "API keys");
+  await small.page.getByText(/Your key does not allow this/).waitFor();
+  await small.context.close();
+});
+
+inBrowser("a link logs in once, and leaves nothing in the address", async () => {
+  const sessions = createConsoleSessions({ quick: stage.database });
+  const link = await sessions.offerLink({ id: stage.key.slice(4, 16) });
+  const first = await browser!.newPage();
+  await first.goto(`${api.url}/console/#login=${link}`);
+  await first.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+  expect(first.url()).not.toContain(link);
+  const second = await browser!.newPage();
+  await second.goto(`${api.url}/console/#login=${link}`);
+  await second.getByText(/this link has been used/).waitFor();
+  await first.close();
+  await second.close();
+});
+
+inBrowser("while Postgres is away the page says so, and comes back by itself", async () => {
+  const { page, goTo } = opened;
+  await goTo("#/overview", "Overview");
+  await page.locator("tr", { hasText: instanceId }).waitFor();
+  valve.set("away");
+  await page.getByText(/Postgres does not answer/).waitFor();
+  expect(await page.locator("tr", { hasText: instanceId }).count()).toBe(1);
+  valve.set("open");
+  await page.getByText(/Postgres does not answer/).waitFor({ state: "detached" });
+});
+
+inBrowser("a server that starts again in mid-stream is found again, with the session", async () => {
+  const { page, goTo } = opened;
+  await goTo("#/overview", "Overview");
+  const port = Number(new URL(api.url).port);
+  await api.stop();
+  await page.getByText(/The server does not answer/).waitFor();
+  api = await stage.serve({ databaseUrl: valve.url, port });
+  await page.getByText("Live", { exact: true }).waitFor();
+  await stage.call(`/v1/instances/${instanceId}/pause`, { method: "POST" });
+  await page.locator("tr", { hasText: instanceId }).getByText("Paused").waitFor();
+});

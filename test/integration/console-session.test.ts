@@ -1,0 +1,211 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createConsoleSessions } from "../../src/app/subjects/console-sessions.ts";
+import { revokeApiKey } from "../../src/store/api-keys/api-keys.ts";
+import { callApi, readUntil } from "../support/api-call.ts";
+import { readDocument, toPath } from "../support/api-document.ts";
+import { openApiStage, type ApiStage } from "../support/api-stage.ts";
+import { openSession, readCookie, toPageHeaders } from "../support/console-session.ts";
+
+const instanceId = "1101000001";
+const chatId = "79001234567@c.us";
+const batch = { instanceId, chatIds: [chatId], label: `of ${chatId}` };
+
+let stage: ApiStage;
+const toId = (key: string) => key.slice(4, 16);
+
+beforeAll(async () => {
+  stage = await openApiStage();
+  await stage.addInstance(instanceId);
+});
+afterAll(() => stage.close());
+
+async function offerLink(): Promise<string> {
+  return createConsoleSessions({ quick: stage.database }).offerLink({ id: toId(stage.key) });
+}
+
+describe("a session", () => {
+  test("is a cookie that no script reads, for this machine without TLS and for others with it alone", async () => {
+    const login = (host: string, origin: string) =>
+      callApi(stage.url, "/console/session", {
+        method: "POST",
+        json: { key: stage.key },
+        headers: { ...toPageHeaders(origin), host },
+      });
+    const { host } = new URL(stage.url);
+    const [ofLoopback] = (await login(host, stage.url)).headers["set-cookie"] ?? [];
+    expect(ofLoopback).toMatch(
+      /^avatars_session=[\w-]{43}; Max-Age=(28800|28799); Path=\/; HttpOnly; SameSite=Strict$/,
+    );
+    const [ofOther] = (await login("crm.example", "https://crm.example")).headers["set-cookie"] ?? [];
+    expect(ofOther).toMatch(/; SameSite=Strict; Secure$/);
+  });
+
+  test("opens what its key opens, and is lost with the logout", async () => {
+    const session = await openSession(stage.url, { key: stage.key });
+    expect((await session.call("/v1/keys/self")).json()).toMatchObject({
+      id: toId(stage.key),
+      state: "active",
+    });
+    expect((await session.call("/v1/batches", { method: "POST", json: batch })).status).toBe(202);
+    const out = await session.call("/console/session", { method: "DELETE" });
+    expect([out.status, readCookie(out)]).toEqual([204, "avatars_session="]);
+    expect((await session.call("/v1/keys/self")).status).toBe(401);
+  });
+
+  test("is not begun by a wrong key, nor by a link that was made up", async () => {
+    for (const json of [{ key: `avk_${"0".repeat(12)}.${"A".repeat(43)}` }, { link: "A".repeat(43) }]) {
+      const headers = toPageHeaders(stage.url);
+      const answer = await callApi(stage.url, "/console/session", { method: "POST", json, headers });
+      expect([answer.status, answer.headers["set-cookie"]]).toEqual([401, undefined]);
+    }
+  });
+
+  test("is begun once by a link", async () => {
+    const link = await offerLink();
+    const session = await openSession(stage.url, { link });
+    expect((await session.call("/v1/keys/self")).json()).toMatchObject({ id: toId(stage.key) });
+    const again = await callApi(stage.url, "/console/session", {
+      method: "POST",
+      json: { link },
+      headers: toPageHeaders(stage.url),
+    });
+    expect(again.status).toBe(401);
+  });
+
+  test("lives on in another process", async () => {
+    const session = await openSession(stage.url, { key: stage.key });
+    const other = await stage.serve();
+    const answer = await callApi(other.url, "/v1/keys/self", { headers: { cookie: session.cookie } });
+    expect(answer.status).toBe(200);
+  });
+
+  test("ends at once with its key, revoked or expired", async () => {
+    const key = await stage.createKey();
+    const session = await openSession(stage.url, { key });
+    expect((await session.call("/v1/instances")).status).toBe(200);
+    await revokeApiKey(stage.database, toId(key));
+    expect((await session.call("/v1/instances")).status).toBe(401);
+
+    const other = await stage.createKey();
+    const expiring = await openSession(stage.url, { key: other });
+    await stage.database.pool.query("update avatars.api_keys set expires_at = now() where id = $1", [
+      toId(other),
+    ]);
+    expect((await expiring.call("/v1/instances")).status).toBe(401);
+  });
+
+  test("ends after its time", async () => {
+    const session = await openSession(stage.url, { key: stage.key });
+    await stage.database.pool.query("update avatars.console_sessions set expires_at = now()");
+    expect((await session.call("/v1/instances")).status).toBe(401);
+    await createConsoleSessions({ quick: stage.database }).removeOld();
+    const { rowCount } = await stage.database.pool.query("select from avatars.console_sessions");
+    expect(rowCount).toBe(0);
+  });
+});
+
+describe("a session is of no use", () => {
+  test("to a page of another origin", async () => {
+    const session = await openSession(stage.url, { key: stage.key });
+    const foreign: Record<string, string>[] = [
+      { origin: "https://evil.example" },
+      { origin: "null" },
+      { origin: "not a url" },
+      { "x-avatars-console": "" },
+      { "x-avatars-console": "0" },
+      { "sec-fetch-site": "cross-site" },
+      { "sec-fetch-site": "same-site" },
+    ];
+    for (const headers of foreign) {
+      const write = await session.call("/v1/batches", { method: "POST", json: batch, headers });
+      expect([headers, write.status, write.json()["code"]]).toEqual([headers, 403, "forbidden"]);
+    }
+    const read = await session.call("/v1/instances", { headers: { "sec-fetch-site": "cross-site" } });
+    expect(read.status).toBe(403);
+    const login = await callApi(stage.url, "/console/session", {
+      method: "POST",
+      json: { key: stage.key },
+      headers: { ...toPageHeaders(stage.url), origin: "https://evil.example" },
+    });
+    expect([login.status, login.headers["set-cookie"]]).toEqual([403, undefined]);
+  });
+
+  test("for a mutation without the scope of its key", async () => {
+    const { operations } = readDocument((await stage.call("/openapi.json")).text);
+    const session = await openSession(stage.url, { key: await stage.createKey({ scopes: ["read"] }) });
+    const mutations = operations.filter(
+      ({ method, scopes }) => method !== "GET" && scopes?.join() !== "read",
+    );
+    expect(mutations.length).toBeGreaterThan(10);
+    for (const { id, method, path } of mutations) {
+      const answer = await session.call(toPath(path, { id: instanceId, chatId }), { method, json: {} });
+      expect([id, answer.status, answer.json()["code"]]).toEqual([id, 403, "forbidden"]);
+    }
+  });
+});
+
+test("a session sees no number", async () => {
+  await stage.call("/v1/batches", { method: "POST", json: batch });
+  const session = await openSession(stage.url, { key: stage.key });
+  const lookup = { method: "POST", json: { instanceId, chatIds: [chatId] } };
+  const found = await session.call("/v1/contacts/lookup", lookup);
+  expect(found.json()).toMatchObject({ items: [{ contact: { chatId: "7900•••4567" } }] });
+  const batches = await session.call("/v1/batches");
+  const [{ id }] = (await stage.call("/v1/batches")).json()["items"] as [{ id: string }];
+  const items = await session.call(`/v1/batches/${id}/items`);
+  for (const answer of [found, batches, items]) {
+    expect(answer.status).toBe(200);
+    expect(answer.text).toContain("7900•••4567");
+    expect(answer.text).not.toContain("79001234567");
+  }
+  expect((await session.call(`/v1/batches/${id}/results.csv`)).status).toBe(403);
+  // A program with the key sees them.
+  expect((await stage.call("/v1/contacts/lookup", lookup)).text).toContain(chatId);
+});
+
+describe("the stream", () => {
+  test("tells a reader what it has missed, and all of it after a restart", async () => {
+    const { cookie } = await openSession(stage.url, { key: stage.key });
+    const read = async (url: string, lastId?: string) => {
+      const headers = { cookie, ...(lastId !== undefined && { "last-event-id": lastId }) };
+      const response = await stage.open(`${url}/console/stream`, { key: undefined, headers });
+      return (await readUntil(response, /event: status\ndata: .*\n\n/)).toString();
+    };
+    const first = await read("");
+    expect(first).toMatch(/event: hello\ndata: \{"mayReveal":(true|false)\}/);
+    const [, id = "", data = ""] = /id: (\S+)\nevent: status\ndata: (.*)\n/.exec(first) ?? [];
+    expect(JSON.parse(data)).toMatchObject({ full: true, items: [{ instanceId, state: "active" }] });
+
+    await stage.call(`/v1/instances/${instanceId}/pause`, { method: "POST" });
+    const [, missed = ""] = /event: status\ndata: (.*)\n/.exec(await read("", id)) ?? [];
+    expect(JSON.parse(missed)).toMatchObject({ full: false, items: [{ instanceId, state: "paused" }] });
+
+    const [, again = ""] = /event: status\ndata: (.*)\n/.exec(await read("", "00000000.17")) ?? [];
+    expect(JSON.parse(again)).toMatchObject({ full: true, items: [{ state: "paused" }] });
+  });
+
+  test("tells of no instance that its key may not see", async () => {
+    await stage.addInstance("1101000002");
+    const key = await stage.createKey({ instanceIds: ["1101000002"] });
+    const { cookie } = await openSession(stage.url, { key });
+    const response = await stage.open("/console/stream", { key: undefined, headers: { cookie } });
+    const text = (await readUntil(response, /event: status\ndata: .*1101000002.*\n\n/)).toString();
+    expect(text).toContain("1101000002");
+    expect(text).not.toContain(instanceId);
+  });
+});
+
+test("the console is served below AVATARS_BASE_PATH too, and its cookie stays there", async () => {
+  const api = await stage.serve({ settings: { basePath: "/avatars" } });
+  for (const path of ["/console/", "/avatars/console/"]) {
+    expect((await callApi(api.url, path)).text).toContain('<div id="app">');
+  }
+  const login = await callApi(api.url, "/avatars/console/session", {
+    method: "POST",
+    json: { key: stage.key },
+    headers: toPageHeaders(api.url),
+  });
+  expect(login.headers["set-cookie"]?.[0]).toContain("; Path=/avatars/;");
+  const own = await callApi(api.url, "/avatars/v1/keys/self", { headers: { cookie: readCookie(login) } });
+  expect(own.status).toBe(200);
+});

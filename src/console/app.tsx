@@ -6,10 +6,12 @@ import { Frame } from "./frame.tsx";
 import { goTo, parseHash, toHash, usePlace, type Place } from "./data/hash-route.ts";
 import { openLive } from "./data/live.ts";
 import { Login } from "./pages/login.tsx";
+import { Audit } from "./pages/audit.tsx";
 import { Batch } from "./pages/batch.tsx";
 import { Batches } from "./pages/batches.tsx";
 import { Instance } from "./pages/instance.tsx";
 import { Keys } from "./pages/keys.tsx";
+import { Nights } from "./pages/nights.tsx";
 import { Overview } from "./pages/overview.tsx";
 import { PageHead } from "./parts/page.tsx";
 import { Problem } from "./parts/problem.tsx";
@@ -104,6 +106,10 @@ function Page({ place: { parts, query } }: { readonly place: Place }) {
       return id === undefined ? <Overview /> : <Instance key={id} id={id} />;
     case "batches":
       return id === undefined ? <Batches query={query} /> : <Batch key={id} id={id} />;
+    case "audit":
+      return <Audit />;
+    case "nights":
+      return <Nights query={query} />;
     case "keys":
       return <Keys />;
     default:

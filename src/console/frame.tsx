@@ -5,7 +5,7 @@ import { Icon, Logo, type IconName } from "./parts/icons.tsx";
 import { texts } from "./words/texts.ts";
 import { useLive } from "./data/use-data.ts";
 
-const pages = ["overview", "batches", "keys"] as const satisfies readonly (IconName &
+const pages = ["overview", "batches", "nights", "keys", "audit"] as const satisfies readonly (IconName &
   keyof typeof texts.pages)[];
 
 /** The frame of all pages: where to go, what is away, who is logged in. */

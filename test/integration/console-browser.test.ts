@@ -58,6 +58,8 @@ inBrowser("every page is usable by all, in light and dark, small and wide", asyn
     [`#/instances/${instanceId}`, instanceId],
     ["#/batches", "Batches"],
     [`#/batches/${items[0]?.id}`, "July"],
+    ["#/nights", "Nights"],
+    ["#/audit", "Audit log"],
     ["#/keys", "API keys"],
     ["#/nowhere", /nothing at this address/],
   ];

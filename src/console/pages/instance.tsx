@@ -170,9 +170,6 @@ function HowCalled({
       <div class="body">
         <Facts facts={facts} />
         <div class="actions">
-          <a class="button" href={toHash(["gallery"], { instance: status.instanceId })}>
-            {texts.pages.gallery}
-          </a>
           <a class="button" href={toHash(["batches"], { instance: status.instanceId })}>
             {texts.pages.batches}
           </a>

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { ChatId } from "../../src/domain/chat-id.ts";
 import type { Hold } from "../../src/domain/trouble/hold.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
@@ -556,5 +557,59 @@ describe("calls of getStateInstance", () => {
   test("of an instance that is gone need not wait", async () => {
     expect(await ledger.reserveStateCall("999" as InstanceId)).toBe(0);
     await ledger.noteState("999" as InstanceId, "authorized");
+  });
+});
+
+describe("a hold of one kind of chat", () => {
+  const kindHold: Hold = { ...hold, reason: "users-timing-out" };
+  const [user, group, lid] = [
+    "79001000001@c.us",
+    "120363043968066561@g.us",
+    "12345678901234@lid",
+  ] as ChatId[];
+
+  async function addHeld(): Promise<InstanceId> {
+    const id = await addInstance(database);
+    await acceptContacts(database.pool, id, [user, group, lid] as ChatId[]);
+    await ledger.holdInstance(id, kindHold, askedNow());
+    return id;
+  }
+
+  test("leaves the others to be asked, and one of its own when it has run out", async () => {
+    const id = await addHeld();
+    const asked = await ask(ledger, id);
+    expect(asked.instance).toMatchObject({ probing: false, heldKind: { kind: "user", mayProbe: false } });
+    await letHoldRunOut(id);
+    await giveBack(ledger, id, asked);
+    const again = await ask(ledger, id);
+    expect(again.instance).toMatchObject({ probing: false, heldKind: { kind: "user", mayProbe: true } });
+  });
+
+  test.each([
+    ["user", [user], [group, lid]],
+    ["group", [group], [user, lid]],
+    ["lid", [lid], [user, group]],
+  ] as const)("of %s finds these apart from the others", async (kind, own, others) => {
+    const id = await addHeld();
+    const read = async (isOf: boolean, but: readonly number[] = []) =>
+      ledger.readOfKind(id, { kind, isOf }, but, 10);
+    expect((await read(true)).map(({ chatId }) => chatId)).toEqual(own);
+    expect(new Set((await read(false)).map(({ chatId }) => chatId))).toEqual(new Set(others));
+    const ids = (await read(false)).map(({ contactId }) => contactId);
+    expect(await read(false, ids)).toEqual([]);
+  });
+
+  test("is ended by an answer of its own kind alone", async () => {
+    const id = await addHeld();
+    expect(await ledger.endHold(id, group as ChatId, askedNow())).toBe("held");
+    expect(await ledger.endHold(id, lid as ChatId, askedNow())).toBe("held");
+    expect(await ledger.endHold(id, user as ChatId, askedNow())).toBe("ended");
+  });
+
+  test("gives way to other trouble at once, and to its own when it has run out", async () => {
+    const id = await addHeld();
+    expect(await ledger.holdInstance(id, kindHold, askedNow())).toBeUndefined();
+    expect(await ledger.holdInstance(id, { ...hold, reason: "timing-out" }, askedNow())).toBeDefined();
+    expect(await ledger.endHold(id, group as ChatId, askedNow())).toBe("ended");
   });
 });

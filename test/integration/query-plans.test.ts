@@ -337,6 +337,14 @@ const calls: readonly Call[] = [
       expect(await ledger.readAllowed(instanceId, rows[0]!.chat_ids, [], 6)).not.toEqual([]);
     },
   },
+  ...(["user", "group"] as const).flatMap((kind) =>
+    [true, false].map((isOf) => ({
+      name: `readOfKind: ${isOf ? "" : "no "}${kind}`,
+      reads: ["contacts", "lookups_aside"],
+      times: timesPrepared,
+      run: ({ ledger, instanceIds }: Stage) => ledger.readOfKind(instanceIds.at(-1)!, { kind, isOf }, [], 10),
+    })),
+  ),
   {
     name: "prolongHold",
     reads: ["instances"],

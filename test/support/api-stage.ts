@@ -92,6 +92,8 @@ export interface ApiStageOptions extends TestApiOptions {
   /** Images are kept, in a folder of the stage's, and the simulator serves pictures. */
   readonly images?: boolean;
   readonly simulator?: SimulatorOptions;
+  /** Settings of the worker alone. */
+  readonly workerEnv?: Readonly<Record<string, string>>;
 }
 
 /** Nothing is limited, and nothing is slow. */
@@ -118,6 +120,7 @@ const appOptions = {
 export async function openApiStage({
   simulator: simulated,
   images = false,
+  workerEnv,
   ...own
 }: ApiStageOptions = {}): Promise<ApiStage> {
   const closer = createCloser((_, error) => {
@@ -149,7 +152,7 @@ export async function openApiStage({
       AVATARS_RETRY_MAX_MS: "100",
       ...env,
     });
-  const app = await openApp(toConfig({}), appOptions);
+  const app = await openApp(toConfig(workerEnv ? { env: workerEnv } : {}), appOptions);
   closer.add("app", () => app.close());
   const createKey = createKeyMaker(app);
   const key = await createKey();

@@ -1,3 +1,4 @@
+import type { ChatKind } from "../../src/domain/chat-kind.ts";
 import { drop, onAnswer, onFailure, rule, type Fate, type Ruling } from "../../src/domain/trouble/blame.ts";
 import {
   createBlameState,
@@ -11,7 +12,7 @@ import type { Suspect } from "../../src/domain/trouble/suspect.ts";
 /** A blame state that is replaced by each transition, as a process has one for each instance. */
 export interface Blame<S extends Suspect> {
   readonly open: readonly S[];
-  answered(contactId: number, sentAt: number, now: number): readonly S[];
+  answered(contactId: number, sentAt: number, now: number, kind?: ChatKind): readonly S[];
   failed(suspect: S): Fate;
   lookAt(): number | undefined;
   isSeenWorking(now: number): boolean;
@@ -25,8 +26,8 @@ export function openBlame<S extends Suspect>(): Blame<S> {
     get open() {
       return listOpen(state);
     },
-    answered(contactId, sentAt, now) {
-      const answered = onAnswer(state, { contactId, sentAt }, now);
+    answered(contactId, sentAt, now, kind = "user") {
+      const answered = onAnswer(state, { contactId, kind, sentAt }, now);
       ({ state } = answered);
       return answered.guilty;
     },

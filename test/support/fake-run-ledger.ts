@@ -1,3 +1,4 @@
+import { toChatKind } from "../../src/domain/chat-kind.ts";
 import type { ChatId } from "../../src/domain/chat-id.ts";
 import type { QueuedContact } from "../../src/domain/ledger/due-queue.ts";
 import type { HandOver, HeldLease, LeaseRefusal } from "../../src/domain/ledger/lease.ts";
@@ -55,6 +56,7 @@ export function createFakeRunLedger(instance: FakeInstance, due: number): FakeRu
     sealedToken: "sealed",
     marginMs: 10,
     probing: false,
+    heldKind: undefined,
     allowedChatIds: undefined,
     ...ledger.instance,
   });
@@ -106,6 +108,11 @@ export function createFakeRunLedger(instance: FakeInstance, due: number): FakeRu
       const isAllowed = ({ chatId, contactId }: QueuedContact) =>
         chatIds.includes(chatId) && !but.includes(contactId);
       return ledger.due.filter(isAllowed).slice(0, limit);
+    },
+    async readOfKind(_id, { kind, isOf }, but, limit) {
+      const isWanted = ({ chatId, contactId }: QueuedContact) =>
+        (toChatKind(chatId) === kind) === isOf && !but.includes(contactId);
+      return ledger.due.filter(isWanted).slice(0, limit);
     },
     readArrivals: async () => ({ horizon: "1", arrivals: [] }),
     noteArrivals: async () => undefined,

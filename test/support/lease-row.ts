@@ -229,6 +229,7 @@ function toInstance(pace: Pace): LeasedInstance {
     marginMs,
     maxInFlight: undefined,
     probing: false,
+    heldKind: undefined,
     allowedChatIds: undefined,
   };
 }

@@ -16,6 +16,7 @@ const untold: Finding = { kind: "untold" };
 
 const toSuspect = (contactId: number, at: number, ground: Ground): Suspect => ({
   contactId,
+  kind: "user",
   sentAt: at,
   endedAt: at,
   ground,
@@ -40,10 +41,16 @@ function describeRuling(state: BlameState<Suspect>, finding: Finding, now: numbe
 
 /** A ruling on failures that were charged at once, among answers to later calls: none of them is open. */
 function ruleOnCluster(finding: Finding, isAnsweredMeanwhile: boolean): string {
-  const answered = onAnswer(createBlameState<Suspect>(), { contactId: 99, sentAt: 900 }, 900).state;
+  const answered = onAnswer(
+    createBlameState<Suspect>(),
+    { contactId: 99, kind: "user", sentAt: 900 },
+    900,
+  ).state;
   const state = fail(Array(19).fill("silence"), 800, answered);
   expect(listOpen(state)).toEqual([]);
-  const asked = isAnsweredMeanwhile ? onAnswer(state, { contactId: 98, sentAt: 950 }, 950).state : state;
+  const asked = isAnsweredMeanwhile
+    ? onAnswer(state, { contactId: 98, kind: "user", sentAt: 950 }, 950).state
+    : state;
   return describeRuling(asked, finding, 1_000);
 }
 
@@ -114,7 +121,7 @@ test("no transition changes the record that it was given", () => {
     now: number,
   ) => {
     if (next.kind === "answer") {
-      return onAnswer(state, { contactId: next.contactId, sentAt: now - next.back }, now).state;
+      return onAnswer(state, { contactId: next.contactId, kind: "user", sentAt: now - next.back }, now).state;
     }
     if (next.kind === "fail") {
       const suspect = { ...toSuspect(next.contactId, now, next.ground), sentAt: now - next.back };

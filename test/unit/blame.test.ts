@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import type { ChatKind } from "../../src/domain/chat-kind.ts";
 import type { Finding } from "../../src/domain/trouble/finding.ts";
 import { toHold } from "../../src/domain/trouble/hold.ts";
 import type { Ground, Suspect } from "../../src/domain/trouble/suspect.ts";
@@ -14,7 +15,20 @@ const untold: Finding = { kind: "untold" };
 const loggedOut: Finding = { kind: "trouble", hold: toHold("blocked", policy) };
 
 function toSuspect(contactId: number, sentAt: number, endedAt: number, ground: Ground = "silence"): Suspect {
-  return { contactId, sentAt, endedAt, ground, hold: toHold(toHoldReason(ground), policy) };
+  return { contactId, kind: "user", sentAt, endedAt, ground, hold: toHold(toHoldReason(ground), policy) };
+}
+
+const ofKind = (contactId: number, at: number, kind: ChatKind, ground: Ground = "silence"): Suspect => ({
+  ...toSuspect(contactId, at, at, ground),
+  kind,
+});
+
+/** A user is silent and a group is answered, by turns. */
+function tear(blame: Blame<Suspect>, users: number, from = 0): void {
+  for (let id = 1; id <= users; id += 1) {
+    expect(blame.failed(ofKind(id, from + 10 * id, "user"))).toBe("wait");
+    expect(blame.answered(100 + id, from + 10 * id + 1, from + 10 * id + 2, "group")).toEqual([]);
+  }
 }
 
 /** Lets `count` calls fail, each of another contact, sent and ended at `at`. */
@@ -376,5 +390,59 @@ describe("an instance whose calls stop", () => {
     expect(blame.isSeenWorking(2_300)).toBe(true);
     blame.drop(2_400);
     expect(blame.isSeenWorking(2_400)).toBe(false);
+  });
+});
+
+describe("silence of one kind of chat", () => {
+  test("is not proved the contact's fault by an answer of another, and in numbers holds its own kind", () => {
+    const blame = openBlame<Suspect>();
+    tear(blame, 10);
+    expect(blame.lookAt()).toBe(-Infinity);
+    expect(rule(blame, works, 200)).toBe("users-timing-out");
+  });
+
+  test("holds the whole instance where no other kind is answered, or the state is not either", () => {
+    const blame = openBlame<Suspect>();
+    blame.answered(99, -1, 0, "group");
+    for (let id = 1; id <= 10; id += 1) blame.failed(ofKind(id, 10 * id, "user"));
+    expect(rule(blame, works, 200)).toBe("timing-out");
+    const other = openBlame<Suspect>();
+    tear(other, 10);
+    expect(rule(other, stalled, 200)).toBe("timing-out");
+  });
+
+  test("waits for a minute beside answers of others, though the state works; then few are the contacts' fault", () => {
+    const blame = openBlame<Suspect>();
+    tear(blame, 4);
+    expect(rule(blame, works, 2_040)).toEqual([]);
+    expect(blame.lookAt()).toBe(62_040);
+    expect(rule(blame, works, 62_040)).toEqual([1, 2, 3, 4]);
+  });
+
+  test("is the contact's fault with the next answer of its own kind", () => {
+    const blame = openBlame<Suspect>();
+    tear(blame, 4);
+    expect(idsOf(blame.answered(9, 25, 60, "user"))).toEqual([1, 2]);
+    expect(blame.failed(ofKind(5, 20, "user"))).toBe("charge");
+    expect(blame.failed(ofKind(6, 20, "lid"))).toBe("wait");
+  });
+
+  test("is what kinds are told apart by: any answer proves another failure the contact's fault", () => {
+    const blame = openBlame<Suspect>();
+    blame.failed(ofKind(1, 10, "user", "failure"));
+    blame.failed(ofKind(2, 10, "user", "unauthorized"));
+    expect(idsOf(blame.answered(9, 10, 20, "group"))).toEqual([1, 2]);
+  });
+
+  test("holds its kind also where now and then one of it is answered", () => {
+    const blame = openBlame<Suspect>();
+    for (let round = 0; round < 20; round += 1) {
+      const at = 1_000 * round;
+      blame.failed(ofKind(round, at, "user"));
+      blame.answered(100 + round, at, at + 1, "group");
+      if (round === 3) blame.answered(200, at, at + 2, "user");
+    }
+    expect(blame.lookAt()).toBe(-Infinity);
+    expect(rule(blame, works, 20_000)).toBe("users-timing-out");
   });
 });

@@ -116,6 +116,7 @@ function toCall(contactId: number, sentAt: number, probing = false): SentCall {
       marginMs: 12,
       maxInFlight: 9,
       probing,
+      heldKind: undefined,
       allowedChatIds: undefined,
     },
     askedAtMs: sentAt,

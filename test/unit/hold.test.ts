@@ -103,6 +103,14 @@ test("every reason is explained, and those where waiting does not help say what 
     expect(text.length).toBeGreaterThan(10);
     return advice === undefined;
   });
-  expect(withoutAdvice).toEqual(["starting", "failing", "timing-out", "throttled"]);
+  expect(withoutAdvice).toEqual([
+    "starting",
+    "failing",
+    "timing-out",
+    "users-timing-out",
+    "groups-timing-out",
+    "lids-timing-out",
+    "throttled",
+  ]);
   expect(explainHold("of a later version")).toEqual({ text: "of a later version", advice: undefined });
 });

@@ -14,6 +14,7 @@ const instance = {
   marginMs: 12,
   maxInFlight: undefined,
   probing: false,
+  heldKind: undefined,
   allowedChatIds: undefined,
 };
 const spacingMs = 101.2;

@@ -132,7 +132,7 @@ function openDue(oldestShare: number, due: number) {
     lane,
     {
       epoch: 1,
-      instance: { ...instance, probing: false, allowedChatIds: undefined },
+      instance: { ...instance, probing: false, heldKind: undefined, allowedChatIds: undefined },
       refusal: undefined,
       endsAt: Infinity,
       seenAt: 0,

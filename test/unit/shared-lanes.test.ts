@@ -109,6 +109,7 @@ const renewsNothing: Sabotage["ledger"] = (ledger) => ({
         marginMs,
         maxInFlight: undefined,
         probing: false,
+        heldKind: undefined,
         allowedChatIds: undefined,
       },
     })),

@@ -1,3 +1,4 @@
+import type { ChatKind } from "../chat-kind.ts";
 import type { InstanceId } from "../instance-id.ts";
 import type { DueContact } from "../lookup/due-contact.ts";
 
@@ -34,6 +35,12 @@ export interface DueRequest {
   /** Only what comes after this place. */
   readonly after: Place;
   readonly limit: number;
+}
+
+/** Contacts of one kind of chat, or of all others. */
+export interface KindWish {
+  readonly kind: ChatKind;
+  readonly isOf: boolean;
 }
 
 /** Contacts have become due, or more urgent. */

@@ -1,3 +1,4 @@
+import type { ChatKind } from "../chat-kind.ts";
 import type { ChatId } from "../chat-id.ts";
 import type { InstanceId } from "../instance-id.ts";
 
@@ -13,6 +14,8 @@ export interface LeasedInstance {
   readonly maxInFlight: number | undefined;
   /** The hold has run out and nothing has proved yet that the instance works: one call at a time. */
   readonly probing: boolean;
+  /** Held for one kind of chat: others may be asked; one of these as a probe, once the hold has run out. Undefined: for none, or for all. */
+  readonly heldKind: { readonly kind: ChatKind; readonly mayProbe: boolean } | undefined;
   /** Held for a spent quota: only these may be asked. Undefined: any may. */
   readonly allowedChatIds: readonly ChatId[] | undefined;
   /** Quiet hours, from which single contacts that a person asks for are excepted: only these may be asked. */

@@ -1,5 +1,5 @@
 import type { ChatId } from "../chat-id.ts";
-import type { Arrivals, DueRequest, QueuedContact } from "./due-queue.ts";
+import type { Arrivals, DueRequest, KindWish, QueuedContact } from "./due-queue.ts";
 import type { HandOver, HeldLease, LeaseResult, Renewal, Renewals, SeenLease } from "./lease.ts";
 import type { LookupRecord } from "./lookup-record.ts";
 import type { Hold, HoldReason, ProbePolicy } from "../trouble/hold.ts";
@@ -36,6 +36,16 @@ export interface RunLedger {
     limit: number,
   ): Promise<QueuedContact[]>;
   /**
+   * Due ones of a kind of chat, or of all others, in any queue, the most urgent first: for an instance that is held for that kind.
+   * @param but contacts to leave out
+   */
+  readOfKind(
+    instanceId: InstanceId,
+    wish: KindWish,
+    but: readonly number[],
+    limit: number,
+  ): Promise<QueuedContact[]>;
+  /**
    * What has become due, or more urgent, since a look before. Some is told again.
    * @param horizon of that look; undefined: nothing is told yet
    */
@@ -63,7 +73,7 @@ export interface RunLedger {
   ): Promise<ProlongedHold | undefined>;
   /**
    * The instance has given a clear answer: its hold is over, and calls begin anew at one a second. `held`: it stays, because
-   * the call was sent before it began, or the chat is one of those that may be asked all the same.
+   * the call was sent before it began, or the chat is one of those that may be asked all the same, by its id or its kind.
    * @param askedAtMs when that call was sent, by the database's clock
    */
   endHold(instanceId: InstanceId, chatId: ChatId, askedAtMs: number): Promise<"ended" | "held" | "not-held">;

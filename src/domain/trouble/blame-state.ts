@@ -1,5 +1,6 @@
+import { chatKinds, type ChatKind } from "../chat-kind.ts";
 import { rememberedMs, type CallResult } from "./recent-results.ts";
-import { isSign, type Suspect } from "./suspect.ts";
+import { isProvenBy, isSign, type Suspect } from "./suspect.ts";
 
 /**
  * The failed lookups of one instance, as far as one process knows of them. Plain data: the transitions are in blame.ts. Moments are
@@ -10,14 +11,14 @@ export interface BlameState<S extends Suspect> {
   readonly open: readonly OpenSuspect<S>[];
   /** Suspects that were charged by a look alone: no contact has been answered since. */
   readonly unproven: readonly S[];
-  /** The last results, oldest first. */
+  /** The last results of each kind of chat, oldest first. */
   readonly results: readonly CallResult<S>[];
   /** Contacts that failed while others were answered: a file's last contacts are those that always fail. */
   readonly knownBad: ReadonlySet<number>;
   /** The last failure made the results a cluster. An answer or a ruling ends it. */
   readonly isCluster: boolean;
-  /** When the latest call that has been answered was sent. */
-  readonly answeredSentAt: number;
+  /** When the latest call that has been answered was sent, of each kind of chat. */
+  readonly answeredSentAt: Readonly<Record<ChatKind, number>>;
   readonly seenWorkingAt: number;
   /** Calls that were sent before this moment tell nothing: the instance was held then. */
   readonly droppedAt: number;
@@ -47,7 +48,7 @@ export function createBlameState<S extends Suspect>(): BlameState<S> {
     results: [],
     knownBad: new Set(),
     isCluster: false,
-    answeredSentAt: -Infinity,
+    answeredSentAt: { user: -Infinity, group: -Infinity, lid: -Infinity },
     seenWorkingAt: -Infinity,
     droppedAt: -Infinity,
     pauseMs: firstPauseMs,
@@ -89,6 +90,28 @@ export function listUnproven<S extends Suspect>(
   now: number,
 ): readonly S[] {
   return unproven.filter(({ endedAt }) => endedAt > now - rememberedMs);
+}
+
+/** Has an answer to a call that was sent no earlier proved the instance fine? Of silence only one of its own kind does. */
+export function isProven<S extends Suspect>(
+  { answeredSentAt }: Pick<BlameState<S>, "answeredSentAt">,
+  suspect: S,
+): boolean {
+  return chatKinds.some((kind) => isProvenBy(suspect, { kind, sentAt: answeredSentAt[kind] }));
+}
+
+/**
+ * The kinds that were answered although this one is silent: each by a call that was sent no earlier than the first of these silences.
+ * None, where a sign is among them, or chats of several kinds.
+ */
+export function listAnsweredBeside<S extends Suspect>(
+  { answeredSentAt }: Pick<BlameState<S>, "answeredSentAt">,
+  silences: readonly S[],
+): readonly ChatKind[] {
+  const kind = silences[0]?.kind;
+  if (silences.some((one) => one.ground !== "silence" || one.kind !== kind)) return [];
+  const since = Math.min(...silences.map(({ sentAt }) => sentAt));
+  return chatKinds.filter((other) => other !== kind && answeredSentAt[other] >= since);
 }
 
 function countNew(open: readonly OpenSuspect<Suspect>[]): number {

@@ -12,6 +12,10 @@
  *   silent             holds                               holds, if alike with the look or of 5 contacts; else waits
  *   untold             waits                               waits
  *
+ * Silence is judged by the kind of chat (user, group, privacy id). Only an answer to a chat of its own kind proves it the contact's
+ * fault. While other kinds are answered and its own is not, a fine state does not prove it either: it waits for a minute. In numbers
+ * it holds its own kind alone (narrowHold).
+ *
  * To wait is 15 s, 30 s … up to 4 min until the next look, while calls go on: an answer to one of them would tell, too.
  * Where the table does not hold, the first of these still does; the last two may hold with nothing open:
  *
@@ -19,12 +23,20 @@
  *   numbers      10 failures of 5 contacts since the last answer              not by trouble
  *   a cluster    16 failures of 5 contacts among the last 20 results          not by bad news that an answer has overtaken
  */
-import { firstPauseMs, isTelling, listOpen, listUnproven, type BlameState } from "./blame-state.ts";
+import {
+  firstPauseMs,
+  isProven,
+  isTelling,
+  listAnsweredBeside,
+  listOpen,
+  listUnproven,
+  type BlameState,
+} from "./blame-state.ts";
 import { findEvidence, isUrgent } from "./evidence.ts";
 import type { Finding } from "./finding.ts";
-import type { Hold } from "./hold.ts";
+import { narrowHold, type Hold } from "./hold.ts";
 import { addResult, findCluster } from "./recent-results.ts";
-import { findLatest, groupByGround, isSign, type Suspect } from "./suspect.ts";
+import { findLatest, groupByGround, isProvenBy, isSign, type AnsweredCall, type Suspect } from "./suspect.ts";
 
 /** Who is to blame: the contacts, which are charged, or the instance, by the evidence of one of its calls. */
 export type Ruling<S> =
@@ -36,27 +48,33 @@ export type Fate = "charge" | "release" | "wait";
 
 /** An answer to a call that was sent later comes within this time, where there are any. */
 const patienceMs = 2_000;
+/** Long enough for ten more, of five contacts, at a slow pace. */
+const besidePatienceMs = 60_000;
 const mostPauseMs = 4 * 60_000;
 const mostKnownBad = 1_000;
 
 /** A clear answer came. Returns also the suspects that it proves guilty: they are open no more, and charged. Pure. */
 export function onAnswer<S extends Suspect>(
   state: BlameState<S>,
-  { contactId, sentAt }: Pick<Suspect, "contactId" | "sentAt">,
+  answer: AnsweredCall,
   now: number,
 ): { readonly state: BlameState<S>; readonly guilty: readonly S[] } {
-  const guilty = listOpen(state).filter((suspect) => suspect.sentAt <= sentAt);
+  const { contactId, kind, sentAt } = answer;
+  const guilty = listOpen(state).filter((suspect) => isProvenBy(suspect, answer));
+  const results = addResult(state.results, { kind, endedAt: now, suspect: undefined });
+  const ofOtherKinds = ({ ground, kind: other }: S) => ground === "silence" && other !== kind;
   return {
     guilty,
     state: {
       ...state,
-      open: guilty.length === 0 ? state.open : state.open.filter(({ suspect }) => suspect.sentAt > sentAt),
-      unproven: [],
-      results: addResult(state.results, { endedAt: now, suspect: undefined }),
+      open:
+        guilty.length === 0 ? state.open : state.open.filter(({ suspect }) => !isProvenBy(suspect, answer)),
+      unproven: state.unproven.length === 0 ? state.unproven : state.unproven.filter(ofOtherKinds),
+      results,
       knownBad: addKnownBad(removeKnownBad(state.knownBad, contactId), guilty),
-      isCluster: false,
-      answeredSentAt: Math.max(state.answeredSentAt, sentAt),
-      pauseMs: firstPauseMs,
+      isCluster: state.isCluster && findCluster(results, now)?.every(ofOtherKinds) === true,
+      answeredSentAt: { ...state.answeredSentAt, [kind]: Math.max(state.answeredSentAt[kind], sentAt) },
+      pauseMs: listOpen(state).some(ofOtherKinds) ? state.pauseMs : firstPauseMs,
     },
   };
 }
@@ -69,7 +87,7 @@ export function onFailure<S extends Suspect>(
   if (suspect.sentAt < before.droppedAt) return { state: before, fate: "release" };
   const state = isTelling(before, suspect) ? noteFailure(before, suspect) : before;
   // A sign is news of the moment when it came, however long ago its call was sent: only a later answer clears the instance.
-  if (!isSign(suspect) && suspect.sentAt <= state.answeredSentAt) {
+  if (!isSign(suspect) && isProven(state, suspect)) {
     return { state: { ...state, knownBad: addKnownBad(state.knownBad, [suspect]) }, fate: "charge" };
   }
   const open = [...state.open, { suspect, lookAt: suspect.endedAt + patienceMs, isPostponed: false }];
@@ -85,7 +103,7 @@ export function rule<S extends Suspect>(
 ): { readonly state: BlameState<S>; readonly ruling: Ruling<S> } {
   const evidence = findEvidence(before, finding, now);
   const state = { ...before, isCluster: false };
-  if (evidence !== undefined) return { state, ruling: toHoldRuling(evidence, finding) };
+  if (evidence !== undefined) return { state, ruling: toHoldRuling(state, evidence, finding) };
   if (finding.kind === "works") return chargeKnown(state, now);
   return { state: postpone(state, now), ruling: { kind: "charge", suspects: [] } };
 }
@@ -120,26 +138,33 @@ function hurry<S extends Suspect>(state: BlameState<S>, suspect: S): BlameState<
 }
 
 function noteFailure<S extends Suspect>(state: BlameState<S>, suspect: S): BlameState<S> {
-  const results = addResult(state.results, { endedAt: suspect.endedAt, suspect });
-  return { ...state, results, isCluster: findCluster(results, suspect.endedAt) !== undefined };
+  const { kind, endedAt } = suspect;
+  const results = addResult(state.results, { kind, endedAt, suspect });
+  return { ...state, results, isCluster: findCluster(results, endedAt) !== undefined };
 }
 
-/** Charges all that is open but new signs: were the instance in trouble after all, more of them would come soon. */
+/**
+ * Charges all that is open but new signs, and silences of a kind beside which others are answered: were the instance in trouble after
+ * all, more of them would come soon.
+ */
 function chargeKnown<S extends Suspect>(
   state: BlameState<S>,
   now: number,
 ): { readonly state: BlameState<S>; readonly ruling: Ruling<S> } {
-  const isDue = ({ suspect, lookAt, isPostponed }: BlameState<S>["open"][number]) =>
-    !isSign(suspect) || (isPostponed && lookAt <= now);
-  const suspects = listOpen({ open: state.open.filter(isDue) });
-  const patientUntil = now + patienceMs;
-  const open = state.open
-    .filter((one) => !isDue(one))
-    .map(({ suspect, lookAt, isPostponed }) => ({
+  const toWaitMs = (suspect: S) => {
+    if (isSign(suspect)) return patienceMs;
+    return listAnsweredBeside(state, [suspect]).length > 0 ? besidePatienceMs : 0;
+  };
+  const judged = state.open.map(({ suspect, lookAt, isPostponed }) => {
+    const patientUntil = now + toWaitMs(suspect);
+    return {
       suspect,
       lookAt: isPostponed ? Math.min(lookAt, patientUntil) : patientUntil,
       isPostponed: true,
-    }));
+    };
+  });
+  const suspects = listOpen({ open: judged.filter(({ lookAt }) => lookAt <= now) });
+  const open = judged.filter(({ lookAt }) => lookAt > now);
   const unproven = [...listUnproven(state, now), ...suspects];
   return {
     state: { ...state, open, unproven, seenWorkingAt: now, pauseMs: firstPauseMs },
@@ -158,14 +183,22 @@ function postpone<S extends Suspect>(state: BlameState<S>, now: number): BlameSt
   };
 }
 
-/** Holds the instance for what the look found, or else for what most of the evidence speaks of. */
-function toHoldRuling<S extends Suspect>(evidence: readonly S[], finding: Finding): Ruling<S> {
+/**
+ * Holds the instance for what the look found, or else for what most of the evidence speaks of; for one kind alone where others are
+ * answered.
+ */
+function toHoldRuling<S extends Suspect>(
+  state: BlameState<S>,
+  evidence: readonly S[],
+  finding: Finding,
+): Ruling<S> {
   if (finding.kind === "trouble") {
     return { kind: "hold", hold: finding.hold, evidence: findLatest(evidence) };
   }
   const most = groupByGround(evidence).reduce((a, b) => (b.length > a.length ? b : a));
   const latest = findLatest(most);
-  return { kind: "hold", hold: latest.hold, evidence: latest };
+  const answered = finding.kind === "silent" ? [] : listAnsweredBeside(state, most);
+  return { kind: "hold", hold: narrowHold(latest.hold, latest.kind, answered), evidence: latest };
 }
 
 /** The contacts of these suspects, too, fail while others are answered; the oldest are forgotten where there are too many. */

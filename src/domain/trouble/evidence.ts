@@ -1,5 +1,5 @@
 import { assertNever } from "../../lib/errors.ts";
-import { isTelling, listOpen, listUnproven, manyFailures, type BlameState } from "./blame-state.ts";
+import { isProven, isTelling, listOpen, listUnproven, manyFailures, type BlameState } from "./blame-state.ts";
 import type { Finding } from "./finding.ts";
 import { fewContacts, findCluster } from "./recent-results.ts";
 import { countContacts, isSign, type Ground, type Suspect } from "./suspect.ts";
@@ -40,7 +40,7 @@ export function isUrgent<S extends Suspect>(state: BlameState<S>, suspect: S): b
   if (!isSign(suspect) || !isTelling(state, suspect)) return false;
   const { length } = listStreak(state);
   if (suspect.ground === "not-found") return length >= signsInStreak;
-  return length > 1 || state.answeredSentAt < suspect.sentAt;
+  return length > 1 || !isProven(state, suspect);
 }
 
 /** The streak: the latest signs that are open, all of one ground. */

@@ -1,4 +1,5 @@
 import { assertNever } from "../../lib/errors.ts";
+import type { ChatKind } from "../chat-kind.ts";
 import type { ChatId } from "../chat-id.ts";
 import type { InstanceOutcome } from "../outcome.ts";
 
@@ -14,6 +15,9 @@ export const holdReasons = [
   "correspondents-exhausted",
   "failing",
   "timing-out",
+  "users-timing-out",
+  "groups-timing-out",
+  "lids-timing-out",
   "throttled",
   "token-unreadable",
 ] as const;
@@ -73,6 +77,9 @@ const rules: Record<HoldReason, HoldRule> = {
   },
   failing: { text: "the provider fails call after call", advice: undefined },
   "timing-out": { text: "call after call is not answered in time", advice: undefined },
+  "users-timing-out": { text: "users time out, groups answer", advice: undefined },
+  "groups-timing-out": { text: "groups time out, users answer", advice: undefined },
+  "lids-timing-out": { text: "privacy ids (@lid) time out, other chats answer", advice: undefined },
   throttled: { text: "the provider asks for fewer calls, however few they are", advice: undefined },
   "token-unreadable": {
     text: "the stored token cannot be read: it is of another AVATARS_SECRET_KEY, or for another host",
@@ -80,6 +87,27 @@ const rules: Record<HoldReason, HoldRule> = {
       "start with the key it was stored with, or store it anew: avatars instance add ID --url URL --token T",
   },
 };
+
+/** The holds of one kind of chat: the others may be asked all the same. */
+export const heldKinds: Partial<Record<HoldReason, ChatKind>> = {
+  "users-timing-out": "user",
+  "groups-timing-out": "group",
+  "lids-timing-out": "lid",
+};
+
+/**
+ * The hold of one kind that is silent while others are answered; the given hold where it is for something else, or where none of
+ * those is answered that the reason speaks of.
+ */
+export function narrowHold(hold: Hold, kind: ChatKind, answered: readonly ChatKind[]): Hold {
+  if (hold.reason !== "timing-out" || answered.length === 0) return hold;
+  if (kind === "user" && !answered.includes("group")) return hold;
+  if (kind === "group" && !answered.includes("user")) return hold;
+  const reason = ({ user: "users-timing-out", group: "groups-timing-out", lid: "lids-timing-out" } as const)[
+    kind
+  ];
+  return { ...hold, reason, text: rules[reason].text };
+}
 
 /** A hold that is probed at growing intervals. */
 export function toHold(reason: HoldReason, { probeBaseMs, probeMaxMs }: ProbePolicy): Hold {

@@ -1,7 +1,9 @@
+import { chatKinds, type ChatKind } from "../chat-kind.ts";
 import { countContacts, type Suspect } from "./suspect.ts";
 
 /** How one of the last calls ended. */
 export interface CallResult<S> {
+  readonly kind: ChatKind;
   readonly endedAt: number;
   /** Undefined: the call brought a clear answer. */
   readonly suspect: S | undefined;
@@ -14,21 +16,31 @@ const tooMany = 16;
 /** Failures of fewer contacts are theirs. */
 export const fewContacts = 5;
 
-/** The last results with one more, oldest first. Pure. */
+/** The last results of each kind with one more, oldest first. Pure. */
 export function addResult<S>(
   results: readonly CallResult<S>[],
   result: CallResult<S>,
 ): readonly CallResult<S>[] {
-  return [...results, result].slice(-kept);
+  const more = [...results, result];
+  const ofKind = more.filter(({ kind }) => kind === result.kind);
+  if (ofKind.length <= kept) return more;
+  return more.filter((one) => one !== ofKind[0]);
 }
 
-/** The failures among the last results, where they are too many for whatever answers came in between. Pure. */
+/**
+ * The failures among the last results, where they are too many for whatever answers came in between: of those of all kinds, or the
+ * silences of one kind among its own. Pure.
+ */
 export function findCluster<S extends Suspect>(
   results: readonly CallResult<S>[],
   now: number,
 ): readonly S[] | undefined {
-  const failures = results.flatMap(({ endedAt, suspect }) =>
-    suspect !== undefined && endedAt > now - rememberedMs ? [suspect] : [],
+  const recent = results.filter(({ endedAt }) => endedAt > now - rememberedMs);
+  const toFailures = (some: typeof recent) => some.flatMap(({ suspect }) => (suspect ? [suspect] : []));
+  const ofKinds = chatKinds.map((kind) =>
+    toFailures(recent.filter((one) => one.kind === kind)).filter(({ ground }) => ground === "silence"),
   );
-  return failures.length >= tooMany && countContacts(failures) >= fewContacts ? failures : undefined;
+  return [toFailures(recent.slice(-kept)), ...ofKinds].find(
+    (failures) => failures.length >= tooMany && countContacts(failures) >= fewContacts,
+  );
 }

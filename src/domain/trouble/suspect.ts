@@ -1,4 +1,8 @@
+import type { ChatKind } from "../chat-kind.ts";
 import type { Hold } from "./hold.ts";
+
+/** A call that brought a clear answer. */
+export type AnsweredCall = Pick<Suspect, "contactId" | "kind" | "sentAt">;
 
 /**
  * The kind of a failure: what it may say of the instance. `silence`: nothing came in time; `failure`: something that is no answer; the
@@ -9,6 +13,7 @@ export type Ground = "silence" | "failure" | "unauthorized" | "not-found" | "not
 /** A failed lookup that may be the contact's fault or the instance's. */
 export interface Suspect {
   readonly contactId: number;
+  readonly kind: ChatKind;
   /** When its call was sent, ms by the process's clock. */
   readonly sentAt: number;
   /** When its call failed, ms by the process's clock. */
@@ -21,6 +26,17 @@ export interface Suspect {
 /** Tells a sign, which is words of a broken instance, from the mere lack of an answer. */
 export function isSign({ ground }: Pick<Suspect, "ground">): boolean {
   return ground !== "silence" && ground !== "failure";
+}
+
+/**
+ * Does the answer prove that the instance was fine when the suspect's call was sent? Silence is judged by the kind of chat: in 2026 all
+ * users of an account timed out while its groups were answered (provider contract, Outcomes).
+ */
+export function isProvenBy(
+  { ground, kind, sentAt }: Pick<Suspect, "ground" | "kind" | "sentAt">,
+  answer: Pick<AnsweredCall, "kind" | "sentAt">,
+): boolean {
+  return sentAt <= answer.sentAt && (ground !== "silence" || kind === answer.kind);
 }
 
 export function countContacts(suspects: readonly Suspect[]): number {

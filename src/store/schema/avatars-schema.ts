@@ -27,6 +27,7 @@ import { pgSchema } from "drizzle-orm/pg-core";
  * | `instances`       | `held_until` in the past, `held`                   | may be probed, one contact at a time                    |
  * |                   | `held_until`, not `held`                           | trouble that older calls report is old news             |
  * |                   | `allowed_chat_ids` set                             | held for a spent quota: these chats may be asked        |
+ * |                   | `held_reason` is `users-timing-out` or the like    | held for one kind of chat: the others may be asked      |
  * | `lookups_aside`   | `record` null                                      | a call in flight at a hand-over                         |
  * | `arrivals`        | `priority` null                                    | contacts of any priority                                |
  * |                   | `turn` null                                        | contacts that go by `due_at`                            |

@@ -71,6 +71,10 @@ export const contacts = avatarsSchema.table(
     index("contacts_turn_idx")
       .on(table.instanceId, table.priority, table.turn, table.id)
       .where(sql`${table.turn} is not null`),
+    // While the users of an instance time out its other chats are asked: few among many, and nothing for a user to write.
+    index("contacts_no_user_idx")
+      .on(table.instanceId, table.priority, table.dueAt, table.id)
+      .where(sql`${table.dueAt} is not null and right(${table.chatId}, 5) <> '@c.us'`),
     check(
       "contacts_status_check",
       sql`${table.status} in ('unknown', 'present', 'absent', 'hidden', 'invalid', 'unreachable')`,

@@ -1,8 +1,11 @@
 import type pg from "pg";
+import { chatKinds } from "../../domain/chat-kind.ts";
 import { simulatedInstanceId, type InstanceId } from "../../domain/instance-id.ts";
 import type { HeldInstance } from "../../domain/views/instance-status.ts";
 import { toCareAllows } from "./care-sql.ts";
 import { toDue, toDueHeads } from "./due-sql.ts";
+import { heldKindSql } from "./held-kind-sql.ts";
+import { toKindSource } from "./read-due.ts";
 import { queryWithin } from "../postgres/query-within.ts";
 
 const probing = { deadlineMs: 30_000, reading: "probes" } as const;
@@ -12,8 +15,13 @@ const hasDue = (since: string) => `exists (${toDueHeads(since)}
     where c.due_at <= ${since}
   )`;
 
+/** Has the instance `i`, which is held for one kind of chat, a due contact of another kind? */
+const hasOthers = `case ${heldKindSql} ${chatKinds
+  .map((kind) => `when '${kind}' then exists (select from ${toKindSource({ kind, isOf: false }, "i.id")} c)`)
+  .join(" ")} end`;
+
 /**
- * Instances that may be called and have something to call for. While a hold lasts these are the chats that it allows.
+ * Instances that may be called and have something to call for. While a hold lasts these are the chats that it allows, by name or by kind.
  * @param since only what has been due, and callable, for this long
  */
 const toSql = (since: string) => `
@@ -21,7 +29,8 @@ select i.id
 from avatars.instances i
 where i.state <> 'paused' and coalesce(i.throttled_until, '-infinity') <= ${since}
   and ${toCareAllows(since)}
-  and case when i.state = 'held' and i.held_until > ${since} then exists (
+  and case when i.state = 'held' and i.held_until > ${since} and ${heldKindSql} is not null then ${hasOthers}
+    when i.state = 'held' and i.held_until > ${since} then exists (
       select from avatars.contacts c
       where c.instance_id = i.id and c.chat_id = any (i.allowed_chat_ids) and ${toDue(since)}
     ) else ${hasDue(since)} end`;

@@ -4,12 +4,16 @@ import type { Hold, ProbePolicy } from "../../domain/trouble/hold.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { OpenedHold, ProlongedHold, RunLedger } from "../../domain/ledger/run-ledger.ts";
 import type { ChatHash } from "../../lib/secrets/chat-hash.ts";
+import { heldKindSql, heldServerSql } from "./held-kind-sql.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
 
 /** Doubles with each hold in a row: `$base` the first wait, `$max` the longest, in ms. */
 const toUntil = (base: string, max: string) =>
   `clock_timestamp() + least(${max}::float8, ${base}::float8 * 2 ^ least(i.hold_count, 20)) * interval '1 ms'`;
 
+/** A hold of one kind of chat, or one that names chats. */
+const isPartial = `(i.allowed_chat_ids is not null or ${heldKindSql} is not null)`;
+const leavesSome = `i.state = 'held' and ${isPartial} and i.held_until > clock_timestamp()`;
 const hasAllowed = `i.state = 'held' and i.allowed_chat_ids is not null and i.held_until > clock_timestamp()`;
 
 /**
@@ -39,14 +43,14 @@ with erased as materialized (
 )
 update avatars.instances i
 set state = 'held', held_reason = $2,
-  held_since = case when i.state = 'held' and not (i.allowed_chat_ids is not null and $2 <> i.held_reason)
+  held_since = case when i.state = 'held' and not (${isPartial} and $2 <> i.held_reason)
     then i.held_since else clock_timestamp() end,
   held_until = ${toUntil("$3", "$4")},
   hold_count = least(i.hold_count + 1, 1000),
   allowed_chat_ids = case when ${hasAllowed} and $2 = i.held_reason
     then array(select unnest(i.allowed_chat_ids) intersect select unnest(n.chat_ids)) else n.chat_ids end
 from named n
-where i.id = $1 and i.state <> 'paused' and case when ${hasAllowed}
+where i.id = $1 and i.state <> 'paused' and case when ${leavesSome}
   then to_timestamp($5::float8 / 1000) >= i.held_since and ($2 <> i.held_reason or not i.allowed_chat_ids <@ $6::text[])
   else to_timestamp($5::float8 / 1000) >= coalesce(i.held_until, '-infinity') end
 returning held_until as until, hold_count = 1 as "isNew"`;
@@ -59,7 +63,7 @@ returning held_reason as reason, held_until as until,
   extract(epoch from clock_timestamp() - held_since)::float8 * 1000 as "heldForMs"`;
 
 /**
- * A chat that may be asked in spite of the hold proves nothing before the month is over. An erased one proves nothing either:
+ * A chat of another kind than the held one proves nothing. One that is named proves nothing before the month is over. An erased one proves nothing either:
  * it may have been one of those.
  */
 const endHoldSql = `
@@ -68,7 +72,8 @@ with instance as materialized (
     and not (($2 = any(coalesce(i.allowed_chat_ids, '{}')) or i.allowed_chat_ids is not null and not exists (
         select from avatars.contacts c where c.instance_id = $1 and c.chat_id = $2))
       and date_trunc('month', i.held_since at time zone 'UTC')
-        = date_trunc('month', clock_timestamp() at time zone 'UTC')) as proves
+        = date_trunc('month', clock_timestamp() at time zone 'UTC'))
+    and coalesce(right($2, length(${heldServerSql})) = ${heldServerSql}, true) as proves
   from avatars.instances i where i.id = $1 and i.state = 'held'
   for no key update
 ), ended as (

@@ -1,8 +1,10 @@
+import type { ChatKind } from "../../domain/chat-kind.ts";
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { Allowance, LeasedInstance, LeaseRefusal } from "../../domain/ledger/lease.ts";
 import { findDayEnd, findQuietChange, parseDay } from "../../domain/care/care-clock.ts";
 import { leastMarginMs, marginDecayPerMinute } from "../../domain/pace/refusal-constants.ts";
 import { readCareFacts, toCareFacts, type CareJson } from "./care-sql.ts";
+import { heldKindSql } from "./held-kind-sql.ts";
 import { toCallsAllowed, toMarginMs } from "./pace-sql.ts";
 
 /** How long a lease lasts, ms: the row only shows it. Holders and those who watch them go by clocks of their own (worker/lease/). */
@@ -23,11 +25,12 @@ export interface CareRefusals {
  */
 export function toInstanceColumns(defaultRate: string, { quiet, capped }: CareRefusals): string {
   return `i.api_url, i.sealed_token, ${toCallsAllowed("i", defaultRate)} as rate, ${toMarginMs("i")} as margin, i.max_in_flight,
-    i.state = 'held' and i.held_until <= clock_timestamp() as probing,
+    i.state = 'held' and i.held_until <= clock_timestamp() and ${heldKindSql} is null as probing,
+    case when i.state = 'held' then ${heldKindSql} end as held_kind, i.held_until <= clock_timestamp() as may_probe,
     case when i.state = 'held' and i.held_until > clock_timestamp() then i.allowed_chat_ids end as allowed_chat_ids,
     q.is_quiet as interactive_only, q.day::text as day, ${toCareFacts("q")} as care,
     case when i.state = 'paused' then 'paused' when ${quiet} then 'quiet' when ${capped} then 'capped'
-      when i.state = 'held' and i.held_until > clock_timestamp() and i.allowed_chat_ids is null then 'held'
+      when i.state = 'held' and i.held_until > clock_timestamp() and i.allowed_chat_ids is null and ${heldKindSql} is null then 'held'
       when i.throttled_until > clock_timestamp() then 'throttled' end as refusal`;
 }
 
@@ -38,6 +41,8 @@ export interface InstanceCells {
   readonly margin: number;
   readonly max_in_flight: number | null;
   readonly probing: boolean;
+  readonly held_kind: ChatKind | null;
+  readonly may_probe: boolean | null;
   readonly allowed_chat_ids: ChatId[] | null;
   readonly interactive_only: boolean;
   /** The day whose calls are counted; null: there is no cap. */
@@ -75,6 +80,8 @@ export function toLeasedInstance(cells: InstanceCells): LeasedInstance {
     marginMs: cells.margin,
     maxInFlight: cells.max_in_flight ?? undefined,
     probing: cells.probing,
+    heldKind:
+      cells.held_kind === null ? undefined : { kind: cells.held_kind, mayProbe: cells.may_probe === true },
     allowedChatIds: cells.allowed_chat_ids ?? undefined,
     ...(cells.interactive_only && { interactiveOnly: true }),
   };

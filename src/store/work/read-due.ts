@@ -1,9 +1,10 @@
 import type pg from "pg";
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { ContactStatus } from "../../domain/contact-status.ts";
-import type { DueRequest, QueuedContact } from "../../domain/ledger/due-queue.ts";
+import type { DueRequest, KindWish, QueuedContact } from "../../domain/ledger/due-queue.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { shownVersion } from "../postgres/version-sql.ts";
+import { toIsOfKind } from "./held-kind-sql.ts";
 import { isFreeSql } from "./due-sql.ts";
 
 /** µs of the epoch: whole numbers, which a float8 has exactly until the year 2255. */
@@ -136,5 +137,52 @@ export async function readAllowed(
 ): Promise<QueuedContact[]> {
   const values = [instanceId, chatIds, but, limit];
   const { rows } = await pool.query<Cells>({ text: allowedSql, values, rowMode: "array" });
+  return rows.map(toContact);
+}
+
+/** Contacts of each queue that are looked at for those of a kind, in its order. */
+const mostPassedOver = 5_000;
+
+/**
+ * Due contacts `c` of an instance that are of a kind, or of any other. Chats that are no users have an index of their own. The
+ * others are looked for among the heads of the queues: most due contacts are users, so that they are found there.
+ * @param instance the instance's id in SQL, e.g. `$1`
+ */
+export function toKindSource({ kind, isOf }: KindWish, instance: string): string {
+  const isWanted = `${isOf ? "" : "not "}(${toIsOfKind(kind)})`;
+  if ((kind === "user") !== isOf) {
+    return `(select ${columns} from avatars.contacts c
+      where c.instance_id = ${instance} and right(c.chat_id, 5) <> '@c.us' and c.due_at <= now() and ${isWanted} and ${isFreeSql})`;
+  }
+  const toHead = (isTurned: string, order: string) => `(select * from avatars.contacts c
+        where c.instance_id = ${instance} and c.priority = p.priority and ${isTurned}
+        order by ${order}, c.id limit ${mostPassedOver})`;
+  return `(select ${columns} from (values (0), (1), (2)) as p (priority)
+      cross join lateral (
+        ${toHead("c.turn is null and c.due_at <= now()", "c.due_at")} union all ${toHead("c.turn is not null", "c.turn")}
+      ) c
+      where ${isWanted} and ${isFreeSql})`;
+}
+
+function toKindSql(wish: KindWish): string {
+  return `
+select 0 as n, c.id::float8, c.chat_id, c.attempts, c.status, c.refresh_step, c.priority, c.turn, c.due_us,
+  extract(epoch from a.first_seen_at)::float8 * 1000, a.changes, a.version
+from (
+  select * from ${toKindSource(wish, "$1")} c
+  where c.id <> all ($2::bigint[]) order by c.priority, c.due_us, c.id limit $3
+) c ${past}`;
+}
+
+/** See {@link RunLedger.readOfKind}. */
+export async function readOfKind(
+  pool: pg.Pool,
+  instanceId: InstanceId,
+  wish: KindWish,
+  but: readonly number[],
+  limit: number,
+): Promise<QueuedContact[]> {
+  const values = [instanceId, but, limit];
+  const { rows } = await pool.query<Cells>({ text: toKindSql(wish), values, rowMode: "array" });
   return rows.map(toContact);
 }

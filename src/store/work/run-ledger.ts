@@ -7,7 +7,7 @@ import { noteState, reserveStateCall } from "./state-calls.ts";
 import type { PaceSettings } from "./pace-settings.ts";
 import { endDeadLeases, handOver, listLeases, lookAtLease, renewLeases, takeLease } from "./leases.ts";
 import { putOff } from "./put-off.ts";
-import { readAllowed, readDue } from "./read-due.ts";
+import { readAllowed, readDue, readOfKind } from "./read-due.ts";
 import { saveLookups } from "../saves/save-lookups.ts";
 import { throttle } from "./throttle.ts";
 
@@ -37,6 +37,7 @@ export function createRunLedger(
     readDue: (requests) => readDue(leases.pool, requests),
     readAllowed: (instanceId, chatIds, but, limit) =>
       readAllowed(leases.pool, instanceId, chatIds, but, limit),
+    readOfKind: (instanceId, wish, but, limit) => readOfKind(leases.pool, instanceId, wish, but, limit),
     readArrivals: (horizon) => readArrivals(leases.pool, horizon),
     noteArrivals: (instanceIds) => noteArrivals(pool, instanceIds),
     saveLookups: (records) => saveLookups(pool, records, settings.keepsImages),

@@ -1,3 +1,4 @@
+import type { ChatKind } from "../../domain/chat-kind.ts";
 import { interactive, priorities, type QueuedContact } from "../../domain/ledger/due-queue.ts";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
 import type { Lease } from "../lease/leases.ts";
@@ -7,7 +8,7 @@ import type { DueReader } from "./due-reader.ts";
 import type { Lane } from "../lane/lane.ts";
 
 export interface DueContactsPorts {
-  readonly ledger: Pick<RunLedger, "readAllowed">;
+  readonly ledger: Pick<RunLedger, "readAllowed" | "readOfKind">;
   readonly reader: DueReader;
   readonly clock: Clock;
   readonly database: DatabaseClock;
@@ -19,6 +20,8 @@ export interface DueContactsPorts {
 
 /** The due contacts of one run, read a second ahead. */
 export interface DueContacts {
+  /** A probe is under way: no other is offered where the instance is held for one kind of chat. */
+  isProbing: boolean;
   /** Takes the next contact; undefined: there is none at hand. */
   take(): QueuedContact | undefined;
   readonly size: number;
@@ -46,7 +49,10 @@ export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Le
   const heads = createDueHeads(lane.instanceId, isInteractiveOnly ? [interactive] : priorities);
   lane.heads = heads;
   lane.hasArrived = true;
+  /** Of an instance that is held, but for these. */
   let allowed: QueuedContact[] = [];
+  /** One of the kind that the instance is held for. */
+  let probes: QueuedContact[] = [];
   let isReading = false;
   let readAt = -Infinity;
   let failure: unknown;
@@ -54,7 +60,10 @@ export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Le
   let wasWhole = true;
   let credit = ports.random();
 
-  const size = () => heads.size + allowed.length;
+  const offered = () => (due.isProbing || lease.instance.heldKind?.mayProbe !== true ? [] : probes);
+  // What was read before the instance was held for its kind waits.
+  const atHand = () => (lease.instance.heldKind === undefined ? heads.size : offered().length);
+  const size = () => atHand() + allowed.length;
   const limit = () => {
     const { requestsPerSecond, probing } = lease.instance;
     const ahead = aheadMs + Math.max(leastAheadMs, 3 * reader.takesMs);
@@ -71,26 +80,36 @@ export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Le
   async function look(): Promise<void> {
     lane.hasArrived = false;
     lane.isPressing = false;
-    const { allowedChatIds } = lease.instance;
-    if (allowedChatIds !== undefined) {
-      const found = await ports.ledger.readAllowed(
-        lane.instanceId,
-        allowedChatIds,
-        lane.asked.list(),
-        limit(),
-      );
-      allowed = isInteractiveOnly ? found.filter(({ priority }) => priority === interactive) : found;
-      heads.takeIn([], () => false);
-      if (allowed.length > 0 && found.length >= limit()) lane.hasArrived = true;
-      return;
-    }
+    const { allowedChatIds, heldKind } = lease.instance;
+    if (allowedChatIds !== undefined || heldKind !== undefined) return readAllowed();
     const requests = heads.toRequests(limit(), database.atLeast(clock.now()) * 1000, lane.asked.size);
     const found = await reader.read(requests);
-    allowed = [];
+    [allowed, probes] = [[], []];
     heads.takeIn(found, lane.asked.has, lane.asked.holds);
     // A full queue has more.
     if (found.some((contacts, place) => contacts.length >= (requests[place]?.limit ?? 0)))
       lane.hasArrived = true;
+  }
+
+  /** Reads what may be asked although the instance is held, and one to probe it with where it is time to. */
+  async function readAllowed(): Promise<void> {
+    const { allowedChatIds, heldKind } = lease.instance;
+    const but = lane.asked.list();
+    const most = limit();
+    const readOfKind = async (kind: ChatKind, isOf: boolean, limit: number) =>
+      ports.ledger.readOfKind(lane.instanceId, { kind, isOf }, but, limit);
+    const found =
+      heldKind === undefined
+        ? await ports.ledger.readAllowed(lane.instanceId, allowedChatIds ?? [], but, most)
+        : await readOfKind(heldKind.kind, false, most);
+    const foundProbes = heldKind?.mayProbe ? await readOfKind(heldKind.kind, true, 1) : [];
+    // Some may have been asked while they were read.
+    const isWanted = ({ contactId, priority }: QueuedContact) =>
+      !lane.asked.has(contactId) && (!isInteractiveOnly || priority === interactive);
+    allowed = found.filter(isWanted);
+    probes = foundProbes.filter(isWanted);
+    heads.takeIn([], () => false);
+    if (allowed.length > 0 && found.length >= most) lane.hasArrived = true;
   }
 
   function read(): void {
@@ -108,7 +127,8 @@ export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Le
       });
   }
 
-  return {
+  const due: DueContacts = {
+    isProbing: false,
     get size() {
       return size();
     },
@@ -120,7 +140,8 @@ export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Le
     },
     take() {
       wasWhole = false;
-      if (allowed.length > 0) return allowed.shift();
+      if (offered().length > 0) return probes.shift();
+      if (allowed.length > 0 || lease.instance.heldKind !== undefined) return allowed.shift();
       credit += oldestShare;
       const isFavoured = credit >= 1 || lease.instance.probing;
       const taken = heads.take(isFavoured);
@@ -142,4 +163,5 @@ export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Le
       if (failure !== undefined) throw failure;
     },
   };
+  return due;
 }

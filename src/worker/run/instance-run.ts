@@ -1,4 +1,7 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
+import { toChatKind } from "../../domain/chat-kind.ts";
+import type { ChatId } from "../../domain/chat-id.ts";
+import type { LeasedInstance } from "../../domain/ledger/lease.ts";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
 import { defaultMaxInFlight } from "../../domain/pace/max-in-flight.ts";
 import { slotSpacingMs } from "../../domain/pace/pacer.ts";
@@ -21,7 +24,7 @@ export interface RunSettings {
 }
 
 export interface RunPorts {
-  readonly ledger: Pick<RunLedger, "readAllowed">;
+  readonly ledger: Pick<RunLedger, "readAllowed" | "readOfKind">;
   readonly leases: Pick<Leases, "take" | "giveBack" | "look">;
   readonly reader: DueReader;
   readonly clock: Clock;
@@ -110,7 +113,7 @@ async function work(ports: RunPorts, run: Run): Promise<RunEnd> {
     due.readAhead();
     leaveStep(ports, run);
     const waitMs = due.size === 0 ? findIdleWait(run) : findSlotWait(ports, run);
-    if (waitMs === "idle") return run.lease.instance.allowedChatIds ? "held" : "idle";
+    if (waitMs === "idle") return isHeldInPart(run.lease.instance) ? "held" : "idle";
     if (waitMs <= 0) await sendInTurn(ports, run);
     else if (await waitFor(ports, run, waitMs)) return "idle";
   }
@@ -176,6 +179,7 @@ async function waitFor({ othersWait }: RunPorts, run: Run, ms: number): Promise<
 async function lookAfterProbe({ leases }: RunPorts, run: Run): Promise<void> {
   if (run.probe !== "ended") return;
   run.probe = undefined;
+  run.due.isProbing = false;
   await leases.look(run.lane);
 }
 
@@ -191,16 +195,27 @@ async function sendInTurn(ports: RunPorts, run: Run): Promise<void> {
   await nextTurn();
 }
 
+function isHeldInPart({ allowedChatIds, heldKind }: LeasedInstance): boolean {
+  return allowedChatIds !== undefined || heldKind !== undefined;
+}
+
+/** A chat of the kind that the instance is held for is a probe. */
+function toProbed(instance: LeasedInstance, chatId: ChatId): LeasedInstance {
+  return instance.heldKind?.kind === toChatKind(chatId) ? { ...instance, probing: true } : instance;
+}
+
 function sendNext({ call }: RunPorts, run: Run): void {
   const { lane, lease, due } = run;
   const contact = due.take();
   if (contact === undefined) return;
-  const { instance, epoch } = lease;
+  const { epoch } = lease;
+  const instance = toProbed(lease.instance, contact.chatId);
   lane.asked.add(contact.contactId, epoch);
   lease.calls += 1;
   const answered = call({ contact, instance, epoch, ...lane.slots.take() });
   if (!instance.probing) return;
   run.probe = "under way";
+  due.isProbing = true;
   void answered.finally(() => {
     run.probe = "ended";
     lane.alarm.wake();

@@ -1,5 +1,5 @@
 import type { ChatId } from "../../domain/chat-id.ts";
-import type { Hold, ProbePolicy } from "../../domain/trouble/hold.ts";
+import { heldKinds, type Hold, type ProbePolicy } from "../../domain/trouble/hold.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { ProlongedHold, RunLedger } from "../../domain/ledger/run-ledger.ts";
 import type { Lane } from "../lane/lane.ts";
@@ -46,7 +46,8 @@ export function createInstanceHolds(ports: InstanceHoldsPorts): InstanceHolds {
         if (held === undefined) return false;
         const { until, isNew } = held;
         // Some chats may be asked all the same.
-        stop(lane, hold.allowedChatIds?.length ? 0 : until.getTime() - Date.now());
+        const leavesSome = hold.allowedChatIds?.length || heldKinds[hold.reason] !== undefined;
+        stop(lane, leavesSome ? 0 : until.getTime() - Date.now());
         if (isNew) events.instanceHeld({ instanceId, hold, until });
         else events.instanceStillHeld({ instanceId, reason: hold.reason, until });
       } catch (error) {
@@ -61,7 +62,7 @@ export function createInstanceHolds(ports: InstanceHoldsPorts): InstanceHolds {
       try {
         const held = await ledger.prolongHold(instanceId, ports.policy, askedAtMs);
         if (held === undefined) return undefined;
-        stop(lane, held.until.getTime() - Date.now());
+        stop(lane, heldKinds[held.reason] === undefined ? held.until.getTime() - Date.now() : 0);
         events.instanceStillHeld({ instanceId, reason: held.reason, until: held.until });
         return held;
       } catch (error) {

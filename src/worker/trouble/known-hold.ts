@@ -29,7 +29,7 @@ export function createKnownHold(holds: InstanceHolds, lane: Lane): KnownHold {
       return isHeld;
     },
     async answered({ contact, instance, askedAtMs }) {
-      if (!instance.probing && !mayBeHeld) return;
+      if (!instance.probing && (!mayBeHeld || instance.heldKind !== undefined)) return;
       if (await holds.end(lane, contact.chatId, askedAtMs)) mayBeHeld = false;
     },
     endRun() {

@@ -1,3 +1,4 @@
+import { toChatKind } from "../../domain/chat-kind.ts";
 import { drop, onAnswer, onFailure, rule } from "../../domain/trouble/blame.ts";
 import {
   createBlameState,
@@ -47,14 +48,16 @@ export function createSuspects({ clock, settle }: SuspectsPorts): Suspects {
 
   return {
     answered({ contact, sentAt }) {
-      const answered = onAnswer(state, { contactId: contact.contactId, sentAt }, clock.now());
+      const { contactId, chatId } = contact;
+      const answered = onAnswer(state, { contactId, kind: toChatKind(chatId), sentAt }, clock.now());
       ({ state } = answered);
       charge(answered.guilty);
     },
     failed(call, { failure, ground, hold }) {
-      const { contactId } = call.contact;
+      const { contactId, chatId } = call.contact;
+      const kind = toChatKind(chatId);
       const times = { sentAt: call.sentAt, endedAt: clock.now() };
-      const failed = onFailure(state, { contactId, ...times, ground, hold, call, failure });
+      const failed = onFailure(state, { contactId, kind, ...times, ground, hold, call, failure });
       ({ state } = failed);
       if (failed.fate === "charge") settle(call, failure);
       if (failed.fate === "release") settle(call, { kind: "release", error: failure.error });

@@ -1,0 +1,1 @@
+CREATE INDEX "contacts_no_user_idx" ON "avatars"."contacts" USING btree ("instance_id","priority","due_at","id") WHERE "avatars"."contacts"."due_at" is not null and right("avatars"."contacts"."chat_id", 5) <> '@c.us';

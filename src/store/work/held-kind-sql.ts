@@ -1,0 +1,18 @@
+import { chatServers, type ChatKind } from "../../domain/chat-kind.ts";
+import { heldKinds } from "../../domain/trouble/hold.ts";
+
+const toCase = (toResult: (kind: ChatKind) => string) =>
+  `case i.held_reason ${Object.entries(heldKinds)
+    .map(([reason, kind]) => `when '${reason}' then '${toResult(kind)}'`)
+    .join(" ")} end`;
+
+/** The kind of chat that the instance `i` is held for; null: for all, or it is not held. */
+export const heldKindSql = toCase((kind) => kind);
+/** How the ids of that kind end. */
+export const heldServerSql = toCase((kind) => chatServers[kind]);
+
+/** A condition on a contact `c`: it is of the kind. */
+export function toIsOfKind(kind: ChatKind): string {
+  const server = chatServers[kind];
+  return `right(c.chat_id, ${server.length}) = '${server}'`;
+}

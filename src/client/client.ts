@@ -1,6 +1,6 @@
 import type { CallOptions } from "./call-options.ts";
 import type { ChangesOptions } from "./follow-changes.ts";
-import type { KeyMethods } from "./key-methods.ts";
+import type { OperatorMethods } from "./operator-methods.ts";
 import type { ContactSource, StreamSource } from "./outgoing-stream.ts";
 import type { FollowOptions } from "./watch-batch.ts";
 import type {
@@ -47,7 +47,6 @@ import type {
   WebhookDeliveryList,
   WebhookList,
   WebhookReplay,
-  Status,
 } from "./wire.ts";
 
 /** Of a call that makes a batch. */
@@ -169,7 +168,7 @@ export type Removed = "removed" | "removing";
  * The API: a method for each `operationId` of its document, and iterators over what has pages. All throw `ApiProblem`, and
  * TypeError for an id that cannot be part of a path. What failed for a while is tried again, as `Retry-After` says, where that is harmless.
  */
-export interface Client extends KeyMethods {
+export interface Client extends OperatorMethods {
   /** Asks for up to 10,000 contacts. When it resolves, they are committed. */
   createBatch(batch: NewBatch, options?: EnqueueOptions): Promise<AcceptedBatch>;
   /**
@@ -238,8 +237,6 @@ export interface Client extends KeyMethods {
   changes(options?: ChangesOptions): AsyncIterable<AvatarChanges>;
   listInstances(options?: CallOptions): Promise<InstanceList>;
   getInstance(id: string, options?: CallOptions): Promise<Instance>;
-  /** Where instances stand: share of the budget, holds and what to do about them, what waits. */
-  getStatus(filter?: { readonly instanceId?: string | undefined }, options?: CallOptions): Promise<Status>;
   addInstance(instance: NewInstance, options?: CallOptions): Promise<Instance>;
   /** What is left out stays; null takes a setting away. */
   changeInstance(id: string, changes: InstanceChanges, options?: CallOptions): Promise<Instance>;

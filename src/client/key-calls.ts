@@ -1,8 +1,8 @@
 import { toJsonBody, type Caller } from "./caller.ts";
-import type { KeyMethods } from "./key-methods.ts";
+import type { OperatorMethods } from "./operator-methods.ts";
 
 /** Makes, lists and revokes keys of the API. */
-export function createKeyCalls({ ask, send }: Caller): KeyMethods {
+export function createKeyCalls({ ask, send }: Caller): Omit<OperatorMethods, "getStatus"> {
   return {
     listKeys: async (call) => ask("listKeys", { options: call }),
     getOwnKey: async (call) => ask("getOwnKey", { options: call }),

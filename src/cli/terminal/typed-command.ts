@@ -37,7 +37,7 @@ function quoteForShell(arg: string): string {
 }
 
 const subcommands =
-  "apikey|audit|enrich|export|images|import|instance|migrate|resync|serve|simulate|status|up|worker|\\[options\\]";
+  "apikey|audit|enrich|export|images|import|instance|migrate|resync|serve|simulate|status|up|webhook|worker|\\[options\\]";
 /** `avatars` as a command: no part of a path or of a longer name. */
 const mentions = new RegExp(String.raw`(?<![\w./-]|npx )avatars (?=(?:${subcommands})(?![\w-]|\.\w))`, "g");
 

@@ -317,3 +317,16 @@ describe("a browser", () => {
     );
   });
 });
+
+test("a key that expires makes none that outlives it", async () => {
+  const key = await stage.createKey({ expiresInMs: 2 * 86_400_000 });
+  const make = (json: object, by: string) =>
+    stage.call("/v1/keys", { method: "POST", json: { scopes: ["read"], ...json }, key: by });
+  for (const wish of [{}, { expiresInDays: null }, { expiresInDays: 2 }, { expiresInDays: 365 }]) {
+    const answer = await make(wish, key);
+    expect([wish, answer.status, answer.json()["code"]]).toEqual([wish, 403, "forbidden"]);
+    expect(answer.json()["detail"]).toContain("no longer life than its own");
+  }
+  expect((await make({ expiresInDays: 1.9 }, key)).status).toBe(201);
+  for (const wish of [{}, { expiresInDays: 365 }]) expect((await make(wish, stage.key)).status).toBe(201);
+});

@@ -120,6 +120,36 @@ inBrowser("an instance is paused, changed and resumed, and the overview tells of
   await other.close();
 });
 
+inBrowser("a cap, quiet hours and their zone are set, and the pause in force is shown", async () => {
+  const { page, goTo } = opened;
+  await goTo("#/instances/1101000002", /Sales|1101000002/);
+  await page.getByLabel("Calls a day at most").fill("500");
+  const now = new Date().getUTCHours();
+  const toTime = (hours: number) => `${String((now + hours + 24) % 24).padStart(2, "0")}:30`;
+  const quietHours = `${toTime(-2)}-${toTime(3)}`;
+  await page.locator("[name=quietHours]").fill(quietHours);
+  await page.locator("[name=timeZone]").fill("Mars");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page
+    .getByText(/time zone/i)
+    .last()
+    .waitFor();
+  await page.locator("[name=timeZone]").fill("Etc/UTC");
+  await page.getByLabel("A person who waits is answered in quiet hours, too").check();
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Quiet hours: no call is sent.").waitFor();
+  await page.getByText("0 / 500", { exact: true }).waitFor();
+  expect((await stage.call("/v1/instances/1101000002")).json()).toMatchObject({
+    callsPerDay: 500,
+    quietHours,
+    timeZone: "Etc/UTC",
+    quietInteractive: true,
+  });
+  await page.locator("[name=quietHours]").fill("");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByText("Quiet hours: no call is sent.").waitFor({ state: "detached" });
+});
+
 inBrowser("a key is made, shown once, and revoked by keyboard alone", async () => {
   const { page, goTo } = opened;
   await goTo("#/keys", "API keys");
@@ -143,7 +173,7 @@ inBrowser("what a key may not do is refused in words", async () => {
   await small.page.getByRole("button", { name: "Pause" }).click();
   await small.page.getByText(/Your key does not allow this: this needs a key with the scope admin/).waitFor();
   await small.goTo("#/keys", "API keys");
-  await small.page.getByText(/Your key does not allow this/).waitFor();
+  await small.page.getByText(/Your key does not allow this: this needs a key with the scope keys/).waitFor();
   await small.context.close();
 });
 

@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import type { Instance as InstanceSettings, InstanceChanges } from "../../client/wire.ts";
 import { call } from "../data/api.ts";
 import type { InstanceStatus } from "../data/live.ts";
+import { CareFields, type CareDraft } from "../parts/care-fields.tsx";
 import { TextField } from "../parts/fields.tsx";
 import { Panel } from "../parts/page.tsx";
 import { Problem } from "../parts/problem.tsx";
@@ -20,7 +21,7 @@ const scales: Readonly<Record<Numbers, number>> = {
   resyncDayShare: 100,
 };
 
-type Draft = Readonly<Record<Numbers | "label", string>>;
+type Draft = Readonly<Record<Numbers | "label", string>> & CareDraft;
 
 /** The settings of an instance that may be changed while it is worked on. An empty field is the default. */
 export function InstanceForm({
@@ -36,14 +37,14 @@ export function InstanceForm({
   const [draft, setDraft] = useState(() => toDraft(settings));
   const [error, setError] = useState<unknown>();
   const [isSaving, setIsSaving] = useState(false);
-  const set = (name: keyof Draft) => (value: string) => setDraft((before) => ({ ...before, [name]: value }));
+  const change = (changed: Partial<Draft>) => setDraft((before) => ({ ...before, ...changed }));
 
   async function save(event: Event): Promise<void> {
     event.preventDefault();
     setIsSaving(true);
     setError(undefined);
     try {
-      const body = toChanges(draft);
+      const body = toChanges(draft, toDraft(settings));
       await call("PATCH", `v1/instances/${encodeURIComponent(settings.id)}`, { body });
       toasts.say(texts.common.saved);
       onSaved();
@@ -63,7 +64,12 @@ export function InstanceForm({
   return (
     <Panel title={words.settings}>
       <form class="form body" onSubmit={(event) => void save(event)}>
-        <TextField name="label" label={words.label} value={draft.label} onValue={set("label")} />
+        <TextField
+          name="label"
+          label={words.label}
+          value={draft.label}
+          onValue={(label) => change({ label })}
+        />
         <div class="pair">
           {numbers.map((name) => (
             <TextField
@@ -79,10 +85,11 @@ export function InstanceForm({
                   : texts.common.defaultValue
               }
               value={draft[name]}
-              onValue={set(name)}
+              onValue={(value) => change({ [name]: value })}
             />
           ))}
         </div>
+        <CareFields draft={draft} onChange={change} />
         <Problem error={error} />
         <div class="actions">
           <button class="primary" type="submit" disabled={isSaving}>
@@ -105,16 +112,28 @@ function toDraft(settings: InstanceSettings): Draft {
     maxInFlight: text("maxInFlight"),
     resyncShare: text("resyncShare"),
     resyncDayShare: text("resyncDayShare"),
+    callsPerDay: settings.callsPerDay === null ? "" : String(settings.callsPerDay),
+    quietHours: settings.quietHours ?? "",
+    timeZone: settings.timeZone ?? "",
+    quietInteractive: settings.quietInteractive,
   };
 }
 
-function toChanges(draft: Draft): InstanceChanges {
-  const value = (name: Numbers) => (draft[name].trim() === "" ? null : Number(draft[name]) / scales[name]);
-  return {
-    label: draft.label.trim() === "" ? null : draft.label.trim(),
-    requestsPerSecond: value("requestsPerSecond"),
-    maxInFlight: value("maxInFlight"),
-    resyncShare: value("resyncShare"),
-    resyncDayShare: value("resyncDayShare"),
+/** What the form has changed: the rest may have been changed by others since it was loaded. */
+function toChanges(draft: Draft, before: Draft): InstanceChanges {
+  const scaled = (name: Numbers) => (draft[name].trim() === "" ? null : Number(draft[name]) / scales[name]);
+  const text = (name: "label" | "quietHours" | "timeZone") => draft[name].trim() || null;
+  const all: InstanceChanges = {
+    label: text("label"),
+    requestsPerSecond: scaled("requestsPerSecond"),
+    maxInFlight: scaled("maxInFlight"),
+    resyncShare: scaled("resyncShare"),
+    resyncDayShare: scaled("resyncDayShare"),
+    callsPerDay: draft.callsPerDay.trim() === "" ? null : Number(draft.callsPerDay),
+    quietHours: text("quietHours"),
+    timeZone: text("timeZone"),
+    quietInteractive: draft.quietInteractive,
   };
+  const isChanged = (name: string) => draft[name as keyof Draft] !== before[name as keyof Draft];
+  return Object.fromEntries(Object.entries(all).filter(([name]) => isChanged(name)));
 }

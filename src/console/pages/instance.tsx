@@ -39,6 +39,7 @@ export function Instance({ id }: { readonly id: string }) {
       </PageHead>
       <Problem error={settings.error} />
       {status?.held && <HoldBanner held={status.held} />}
+      {status && <PauseBanner status={status} />}
       {status ? <Pace status={status} /> : <Loading />}
       <div class="columns">
         {status && <HowCalled status={status} settings={settings.value} />}
@@ -94,6 +95,19 @@ function HoldBanner({ held }: { readonly held: NonNullable<InstanceStatus["held"
         <strong>{words.heldBecause(held.text)}</strong>{" "}
         {held.advice !== null && `${texts.overview.person}: ${held.advice}. `}
         {held.until !== null && toNextTry(held.until)}
+      </span>
+    </p>
+  );
+}
+
+/** The pause that its care makes: it ends by itself. */
+function PauseBanner({ status: { state, carePause } }: { readonly status: InstanceStatus }) {
+  if (state !== "active" || carePause === null) return null;
+  return (
+    <p class="banner">
+      <span>
+        <strong>{texts.care.pauses[carePause.reason]}</strong>{" "}
+        {texts.care.until(formatMoment(carePause.until))}
       </span>
     </p>
   );
@@ -163,6 +177,7 @@ function HowCalled({
         ? none
         : `${status.stateSeen}, ${formatMoment(status.stateSeenAt)}`,
     ],
+    [texts.care.today, settings ? toCallsToday(settings) : none],
     [words.url, settings?.apiUrl ?? none],
   ];
   return (
@@ -180,4 +195,9 @@ function HowCalled({
       </div>
     </Panel>
   );
+}
+
+function toCallsToday({ callsPerDay, callsToday }: InstanceSettings): string {
+  if (callsPerDay === null) return texts.care.noCap;
+  return `${formatNumber(callsToday ?? 0)} / ${formatNumber(callsPerDay)}`;
 }

@@ -31,7 +31,8 @@ const addKeySchema = {
     id: "addKey",
     tag: "Keys",
     summary: "Make a key.",
-    description: "With no scope that the key of this request has not. The answer alone holds its token.",
+    description:
+      "With no scope that the key of this request has not, and no longer life. The answer alone holds its token.",
     access: ofAll,
   }),
   body: newKeySchema,
@@ -53,6 +54,7 @@ export function addAddKey(api: ZodApi, { ports, now }: ApiContext<AddKeyPorts>):
   api.post("/v1/keys", { config: { access: ofAll }, schema: addKeySchema }, async (request, reply) => {
     const wish = request.body;
     assertOwnScopes(getKey(request), wish);
+    assertOwnLife(getKey(request), wish, now());
     const { token, key } = await ports.keys.create(
       {
         label: wish.label ?? undefined,
@@ -77,5 +79,20 @@ function assertOwnScopes(own: ApiKey, { scopes }: z.output<typeof newKeySchema>)
   throw new ApiError(
     "forbidden",
     `a key gives no scope that it has not itself: ${[...new Set(missing)].join(", ")}`,
+  );
+}
+
+/** @throws ApiError `forbidden`: a key that expires makes none that outlives it, or it would have no end */
+function assertOwnLife(
+  own: ApiKey,
+  { expiresInDays: lifeMs }: z.output<typeof newKeySchema>,
+  now: Date,
+): void {
+  if (own.expiresAt === undefined) return;
+  const leftMs = own.expiresAt.getTime() - now.getTime();
+  if (typeof lifeMs === "number" && lifeMs <= leftMs) return;
+  throw new ApiError(
+    "forbidden",
+    `a key gives no longer life than its own, which ends at ${own.expiresAt.toISOString()}: give expiresInDays within it, or use a key without an end`,
   );
 }

@@ -152,6 +152,8 @@ export const settingsSchema = z.object({
     port: setting("PORT", wholeNumber(0, 65_535).default(3_000)),
     /** The path below which a proxy has the API, without a slash at its end; empty: none. */
     basePath: setting("AVATARS_BASE_PATH", basePath.optional()),
+    /** Whether numbers, which the console masks, may be asked for in it. */
+    consoleReveal: setting("AVATARS_CONSOLE_REVEAL", z.enum(["on", "off"], "on or off").default("on")),
     /** Of each key, in each process. */
     requestsPerMinute: setting("AVATARS_API_REQUESTS_PER_MINUTE", wholeNumber(1, 1_000_000).default(3_000)),
     /** Of images at the addresses of contacts, of each caller's address, in each process. */

@@ -70,7 +70,7 @@ export async function openApiPorts(base: Base, links: ApiLinks): Promise<ApiPort
     sessions,
     overview,
     isQueueReachable: () => isQueueReachable(door),
-    mayReveal: false,
+    mayReveal: base.config.api.consoleReveal === "on",
     consoleFiles: readConsoleFiles(),
     batches: createBatches(door),
     contacts: createContacts(door),

@@ -11,7 +11,7 @@ import { createHookAuthentication, type HookSecretPorts } from "./requests/authe
 import { createAuthentication, type ApiKeyPorts, type SessionPorts } from "./requests/authenticate.ts";
 import { createBodyDeadline, type BodyLimits } from "./requests/body-deadline.ts";
 import { addBodyParsers } from "./requests/body-parsers.ts";
-import { addConsoleMasking } from "./requests/console-masking.ts";
+import { addConsoleMasking, type RevealPorts } from "./requests/console-masking.ts";
 import { linger } from "./requests/linger.ts";
 import { createPlaces } from "./requests/places.ts";
 import { toRequestId } from "./requests/request-id.ts";
@@ -40,7 +40,8 @@ export type Api = FastifyInstance;
  */
 export type ApiPorts = RoutePorts &
   ReportPorts &
-  WorkPorts & {
+  WorkPorts &
+  RevealPorts & {
     readonly keys: ApiKeyPorts;
     readonly signals: HookSecretPorts;
     readonly sessions: SessionPorts;
@@ -82,7 +83,7 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
   app.decorateRequest("isConsole", false);
   app.addHook("onRequest", authentication.onRequest);
   app.addHook("onRequest", authenticateHook);
-  addConsoleMasking(app);
+  addConsoleMasking(app, ports);
   addWorkHook(app, ports);
   addBodyParsers(app);
   app.addHook("preParsing", createBodyDeadline(settings));

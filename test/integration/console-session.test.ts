@@ -163,6 +163,64 @@ test("a session sees no number", async () => {
   expect((await stage.call("/v1/contacts/lookup", lookup)).text).toContain(chatId);
 });
 
+async function readReveals(): Promise<unknown[]> {
+  const { rows } = await stage.database.pool.query(
+    "select instance_id, actor_id, detail from avatars.audit where action = 'contact.revealed' order by id",
+  );
+  return rows;
+}
+
+test("a session that asks for numbers sees them, and the audit log says so", async () => {
+  const chatIds = [chatId, "79001234568@c.us"];
+  const sent = await stage.call("/v1/batches", { method: "POST", json: { instanceId, chatIds } });
+  const items = `/v1/batches/${String(sent.json()["id"])}/items`;
+  const session = await openSession(stage.url, { key: stage.key });
+  const headers = { "x-avatars-reveal": "1" };
+  const before = await readReveals();
+
+  const shown = await session.call(items, { headers });
+  expect([shown.status, shown.headers["cache-control"]]).toEqual([200, "no-store"]);
+  for (const id of chatIds) expect(shown.text).toContain(id);
+  const row = { instance_id: instanceId, actor_id: toId(stage.key), detail: { contacts: 2 } };
+  expect(await readReveals()).toEqual([...before, row]);
+
+  // Nothing is noted where nothing is shown.
+  expect((await session.call("/v1/instances", { headers })).status).toBe(200);
+  expect((await session.call(items, { headers: { "x-avatars-reveal": "0" } })).text).not.toContain(chatId);
+  const write = await session.call("/v1/batches", { method: "POST", json: batch, headers });
+  expect([write.status, write.json()["detail"]]).toEqual([403, "x-avatars-reveal is for reads alone"]);
+  expect((await session.call(items)).text).not.toContain(chatId);
+  expect(await readReveals()).toHaveLength(before.length + 1);
+});
+
+test("a number is not shown where the audit log cannot be written", async () => {
+  const sent = await stage.call("/v1/batches", { method: "POST", json: batch });
+  const items = `/v1/batches/${String(sent.json()["id"])}/items`;
+  const session = await openSession(stage.url, { key: stage.key });
+  await stage.database.pool.query("alter table avatars.audit rename to audit_away");
+  try {
+    const answer = await session.call(items, { headers: { "x-avatars-reveal": "1" } });
+    expect(answer.status).toBe(500);
+    expect(answer.text).not.toContain("79001234567");
+  } finally {
+    await stage.database.pool.query("alter table avatars.audit_away rename to audit");
+  }
+});
+
+test("with AVATARS_CONSOLE_REVEAL=off who asks for numbers is refused", async () => {
+  const { url } = await stage.serve({ env: { AVATARS_CONSOLE_REVEAL: "off" } });
+  const sent = await stage.call("/v1/batches", { method: "POST", json: batch });
+  const items = `/v1/batches/${String(sent.json()["id"])}/items`;
+  const session = await openSession(url, { key: stage.key });
+  const before = await readReveals();
+  const refused = await session.call(items, { headers: { "x-avatars-reveal": "1" } });
+  expect([refused.status, refused.json()["code"]]).toEqual([403, "forbidden"]);
+  expect(refused.json()["detail"]).toContain("AVATARS_CONSOLE_REVEAL is off");
+  const masked = await session.call(items);
+  expect([masked.status, masked.text.includes(chatId)]).toEqual([200, false]);
+  expect(await readReveals()).toEqual(before);
+});
+
 describe("the stream", () => {
   test("tells a reader what it has missed, and all of it after a restart", async () => {
     const { cookie } = await openSession(stage.url, { key: stage.key });

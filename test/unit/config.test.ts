@@ -73,6 +73,7 @@ describe("readConfig", () => {
       api: {
         host: "127.0.0.1",
         port: 3_000,
+        consoleReveal: "on",
         requestsPerMinute: 3_000,
         imageRequestsPerMinute: 12_000,
         trustedProxies: [],

@@ -9,10 +9,10 @@ import type { Door } from "./door.ts";
 /** The audit log, for the command line and the API. */
 export interface Audit extends AuditStore {
   /**
-   * Writes down that numbers were shown. Of one contact the row names it, by a hash; of several it says how many.
+   * Writes down that numbers were shown; of an instance undefined, of several or none that was told. Of one contact the row names it, by a hash; of several it says how many.
    * @throws UserError `no-secret-key`
    */
-  noteReveal(by: Actor, instanceId: InstanceId, chatIds: readonly ChatId[]): Promise<void>;
+  noteReveal(by: Actor, instanceId: InstanceId | undefined, chatIds: readonly ChatId[]): Promise<void>;
   /** The hash that names a contact in the log. @throws UserError `no-secret-key` */
   hashContact(chatId: ChatId): string;
 }

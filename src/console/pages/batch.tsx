@@ -123,10 +123,13 @@ const itemStates = Object.keys(words.itemStates) as BatchItemStatus[];
 
 function Items({ batch }: { readonly batch: BatchReport }) {
   const [status, setStatus] = useState("");
+  // In memory alone, and until the page is left.
+  const [isRevealed, setIsRevealed] = useState(false);
   const { columns, itemStates: names } = words;
-  const list = usePages(`items ${batch.id} ${status} ${batch.state}`, (cursor, signal) =>
+  const list = usePages(`items ${batch.id} ${status} ${batch.state} ${isRevealed}`, (cursor, signal) =>
     call<Page<BatchItem>>("GET", `v1/batches/${batch.id}/items`, {
       query: { status, cursor, limit: "50" },
+      ...(isRevealed && { headers: { "x-avatars-reveal": "1" } }),
       signal,
     }),
   );
@@ -144,6 +147,7 @@ function Items({ batch }: { readonly batch: BatchReport }) {
         </SelectField>
       }
     >
+      <Reveal isRevealed={isRevealed} onChange={setIsRevealed} />
       <Problem error={list.error} />
       {list.items.length === 0 ? (
         list.isOver ? (
@@ -192,5 +196,27 @@ function Items({ batch }: { readonly batch: BatchReport }) {
       )}
       <MoreButton pages={list} />
     </Panel>
+  );
+}
+
+/** The switch between masked and whole numbers, where these may be asked for. */
+function Reveal({
+  isRevealed,
+  onChange,
+}: {
+  readonly isRevealed: boolean;
+  readonly onChange: (isRevealed: boolean) => void;
+}) {
+  const { mayReveal } = useLive();
+  if (!mayReveal && !isRevealed) return null;
+  return (
+    <div class="body">
+      <div class="actions">
+        <button type="button" onClick={() => onChange(!isRevealed)}>
+          {isRevealed ? words.hideNumbers : words.showNumbers}
+        </button>
+        <span class="muted">{words.revealHint}</span>
+      </div>
+    </div>
   );
 }

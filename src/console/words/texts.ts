@@ -221,6 +221,9 @@ export const texts = {
     held: (state: string, reason: string | null) =>
       `It waits for its instance. ${state}${reason === null ? "" : `: ${reason}`}.`,
     contacts: "Contacts",
+    showNumbers: "Show numbers",
+    hideNumbers: "Hide numbers",
+    revealHint: "Showing numbers is noted in the audit log, with your key.",
     noItems: "No contact is in this state.",
     itemStates: { ...statuses, pending: "Waits for an answer", cancelled: "Given up" },
     csv: "Download CSV",

@@ -11,13 +11,16 @@ function maskChatId(chatId: string): string {
   return `${digits.slice(0, shown)}•••${digits.slice(digits.length - shown)}`;
 }
 
-/** A body with all chat ids masked, wherever they stand in it, and how many were. Dates stay what they are. */
-export function maskNumbers(body: unknown): { readonly masked: unknown; readonly count: number } {
-  let count = 0;
+/** A body with all chat ids masked, wherever they stand in it, and which they were. Dates stay what they are. */
+export function maskNumbers(body: unknown): {
+  readonly masked: unknown;
+  readonly chatIds: ReadonlySet<string>;
+} {
+  const chatIds = new Set<string>();
 
   function maskText(text: string): string {
     return text.replace(chatIdInText, (chatId) => {
-      count += 1;
+      chatIds.add(chatId);
       return maskChatId(chatId);
     });
   }
@@ -32,5 +35,5 @@ export function maskNumbers(body: unknown): { readonly masked: unknown; readonly
   }
 
   const masked = mask(body, 0);
-  return { masked, count };
+  return { masked, chatIds };
 }

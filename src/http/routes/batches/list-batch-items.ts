@@ -40,7 +40,8 @@ export function addListBatchItems(api: ZodApi, { ports }: ApiContext<ListItemsPo
     "/v1/batches/:id/items",
     { config: { access: read }, schema: listBatchItemsSchema },
     async (request, reply) => {
-      await getVisibleBatch(batches, request);
+      const { instanceId } = await getVisibleBatch(batches, request);
+      request.contactsOf = instanceId;
       const { status, cursor, limit } = request.query;
       const page = await batches.listItems(request.params.id, status, { after: decodeCursor(cursor), limit });
       // A list that ends must be whole: the batch may have been removed while it was read.

@@ -49,6 +49,7 @@ export function addLookupContacts(api: ZodApi, { ports, now }: ApiContext<Lookup
     async (request, reply) => {
       const { instanceId, chatIds } = request.body;
       assertVisible(getKey(request), instanceId);
+      request.contactsOf = instanceId;
       const parsed = await mapInTurns(chatIds, (text) => ports.parseContactId(text));
       const wanted = new Set(parsed.flatMap((id) => (id.ok ? [id.chatId] : [])));
       const [found, instance] = await Promise.all([

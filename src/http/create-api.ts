@@ -94,7 +94,7 @@ export async function createApi(ports: ApiPorts, settings: ApiSettings, events: 
     ports,
     now: () => new Date(),
     closing: stopping.signal,
-    isKeyValid: authentication.isValid,
+    isStillValid: authentication.isValid,
     getKeyOf: authentication.getKey,
     watchMs: settings.watchMs,
     imageRequestsPerMinute: settings.imageRequestsPerMinute,

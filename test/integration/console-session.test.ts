@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createConsoleSessions } from "../../src/app/subjects/console-sessions.ts";
+import { createConsoleToken } from "../../src/lib/secrets/console-token.ts";
 import { revokeApiKey } from "../../src/store/api-keys/api-keys.ts";
-import { callApi, readUntil } from "../support/api-call.ts";
+import { callApi, readBody, readUntil } from "../support/api-call.ts";
 import { readDocument, toPath } from "../support/api-document.ts";
 import { openApiStage, type ApiStage } from "../support/api-stage.ts";
+import { eventually } from "../support/eventually.ts";
 import { openSession, readCookie, toPageHeaders } from "../support/console-session.ts";
 
 const instanceId = "1101000001";
@@ -102,6 +104,31 @@ describe("a session", () => {
     const { rowCount } = await stage.database.pool.query("select from avatars.console_sessions");
     expect(rowCount).toBe(0);
   });
+});
+
+test("made-up sessions, whatever their number, keep no good key out", async () => {
+  const readWaiting = async () => {
+    const { rows } = await stage.database.pool.query<{ count: number }>(
+      `select count(*)::int from pg_stat_activity
+       where datname = current_database() and wait_event_type = 'Lock' and query ~ 'console_sessions'`,
+    );
+    return rows[0]!.count;
+  };
+  const client = await stage.database.pool.connect();
+  try {
+    await client.query("begin; lock table avatars.console_sessions in access exclusive mode");
+    const made = Array.from({ length: 300 }, async () => {
+      const headers = { cookie: `avatars_session=${createConsoleToken()}` };
+      return (await stage.call("/v1/instances", { key: undefined, headers })).status;
+    });
+    await eventually(async () => expect(await readWaiting()).toBeGreaterThanOrEqual(4));
+    expect((await stage.call("/v1/instances")).status).toBe(200);
+    expect(await readWaiting()).toBeLessThanOrEqual(4);
+    await client.query("rollback");
+    expect(await Promise.all(made)).not.toContain(200);
+  } finally {
+    client.release(true);
+  }
 });
 
 describe("a session is of no use", () => {
@@ -240,6 +267,19 @@ describe("the stream", () => {
 
     const [, again = ""] = /event: status\ndata: (.*)\n/.exec(await read("", "00000000.17")) ?? [];
     expect(JSON.parse(again)).toMatchObject({ full: true, items: [{ state: "paused" }] });
+  });
+
+  test("ends with the logout, before anything more is told", async () => {
+    const { call, cookie } = await openSession(stage.url, { key: stage.key });
+    const other = await openSession(stage.url, { key: stage.key });
+    const response = await stage.open("/console/stream", { key: undefined, headers: { cookie } });
+    expect((await call("/console/session", { method: "DELETE" })).status).toBe(204);
+    await stage.addInstance("1101000003");
+    const text = (await readBody(response)).toString();
+    // The end of an answer that was not cut.
+    expect(text).toMatch(/retry: 2000\n\n$/);
+    expect(text).not.toContain("1101000003");
+    expect((await other.call("/v1/instances")).status).toBe(200);
   });
 
   test("tells of no instance that its key may not see", async () => {

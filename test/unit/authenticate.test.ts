@@ -11,6 +11,8 @@ const hmac = createSecretHmac(Buffer.alloc(32, 1));
 const { id, secret, token } = createApiToken();
 
 let stored: Map<string, StoredApiKey>;
+/** The keys of sessions, by their tokens. */
+let sessions: Map<string, StoredApiKey>;
 let now: number;
 let lookups: string[];
 let questions: number;
@@ -33,8 +35,17 @@ const key: StoredApiKey = {
   secretHmac: hmac(secret),
 };
 
+async function answer<Found>(asked: readonly string[], find: (id: string) => Found | undefined) {
+  lookups.push(...asked);
+  questions += 1;
+  await answering;
+  if (isAway) throw new Error("Postgres is away");
+  return asked.flatMap((id) => find(id) ?? []);
+}
+
 beforeEach(async () => {
   stored = new Map([[id, key]]);
+  sessions = new Map([["session", key]]);
   now = 1_000_000;
   lookups = [];
   questions = 0;
@@ -43,17 +54,17 @@ beforeEach(async () => {
   isAway = false;
   authentication = createAuthentication({
     keys: {
-      async findMany(asked) {
-        lookups.push(...asked);
-        questions += 1;
-        await answering;
-        if (isAway) throw new Error("Postgres is away");
-        return asked.flatMap((id) => stored.get(id) ?? []);
-      },
+      findMany: (asked) => answer(asked, (id) => stored.get(id)),
       hmac,
       noteUse: () => undefined,
     },
-    sessions: { find: async () => undefined },
+    sessions: {
+      findMany: (asked) =>
+        answer(asked, (id) => {
+          const key = sessions.get(id);
+          return key && { id, key };
+        }),
+    },
     now: () => now,
     async countFailure() {
       failures += 1;
@@ -62,6 +73,7 @@ beforeEach(async () => {
   });
   api = fastify();
   api.decorateRequest("apiKey", undefined);
+  api.decorateRequest("isConsole", false);
   api.addHook("onRequest", authentication.onRequest);
   api.setErrorHandler((error, _request, reply) =>
     reply.code(error instanceof ApiError ? error.status : 500).send(),
@@ -77,6 +89,15 @@ async function ask(given: string): Promise<number> {
   return statusCode;
 }
 
+/** A request whose answer lasts: with the key, and with the session. */
+const passed = { apiKey: key, isConsole: false, headers: {} };
+const inSession = { apiKey: key, isConsole: true, headers: { cookie: "avatars_session=session" } };
+
+async function askInSession(session: string): Promise<number> {
+  const headers = { cookie: `avatars_session=${session}` };
+  return (await api.inject({ url: "/", headers })).statusCode;
+}
+
 test("a key costs one look into the database in five seconds", async () => {
   expect([await ask(token), await ask(token)]).toEqual([200, 200]);
   now += 4_999;
@@ -90,10 +111,10 @@ test("a key costs one look into the database in five seconds", async () => {
 test("a key that is revoked is refused within five seconds, and what lasts is told", async () => {
   expect(await ask(token)).toBe(200);
   stored.set(id, { ...key, revokedAt: new Date(now) });
-  expect(await authentication.isValid(key)).toBe(true);
+  expect(await authentication.isValid(passed)).toBe(true);
   now += 5_000;
   expect(await ask(token)).toBe(401);
-  expect(await authentication.isValid(key)).toBe(false);
+  expect(await authentication.isValid(passed)).toBe(false);
 });
 
 test("a key expires to the moment, and no failing database ends what lasts", async () => {
@@ -101,11 +122,11 @@ test("a key expires to the moment, and no failing database ends what lasts", asy
   expect(await ask(token)).toBe(200);
   now += 1_000;
   expect(await ask(token)).toBe(401);
-  expect(await authentication.isValid(key)).toBe(false);
+  expect(await authentication.isValid(passed)).toBe(false);
   stored.set(id, key);
   now += 5_000;
   isAway = true;
-  expect(await authentication.isValid(key)).toBe(true);
+  expect(await authentication.isValid(passed)).toBe(true);
 });
 
 test("failures alone are counted, and no number of them keeps a good key out", async () => {
@@ -128,23 +149,40 @@ test("who sends no key at all has not failed yet", async () => {
   expect(failures).toBe(0);
 });
 
-test("whatever number of keys comes at once, four questions are asked at a time, for all that wait", async () => {
-  const gate = createGate();
-  answering = gate.opened;
-  const first = ask(token);
-  await eventually(() => expect(questions).toBe(1));
-  const made = Array.from({ length: 2_500 }, async () => ask(createApiToken().token));
-  await eventually(() => expect(questions).toBe(4));
-  // Needs none, and comes after all of them.
-  expect(await ask("none")).toBe(401);
-  expect(lookups).toHaveLength(4);
-  gate.open();
-  expect(await first).toBe(200);
-  await Promise.all(made);
-  expect(lookups).toHaveLength(2_501);
-  // Few for each that waited, and not one each.
-  expect(questions).toBeLessThan(250);
+test("a session is looked up each time: it ends with its logout and its key at once, and so does what lasts", async () => {
+  expect(await askInSession("session")).toBe(200);
+  expect(await authentication.isValid(inSession)).toBe(true);
+  sessions.set("session", { ...key, revokedAt: new Date(now) });
+  expect([await askInSession("session"), await authentication.isValid(inSession)]).toEqual([401, false]);
+  sessions.delete("session");
+  expect([await askInSession("session"), await authentication.isValid(inSession)]).toEqual([401, false]);
+  isAway = true;
+  expect(await authentication.isValid(inSession)).toBe(true);
 });
+
+test.each([
+  ["keys", () => ask(token), () => ask(createApiToken().token)],
+  ["sessions", () => askInSession("session"), () => askInSession(createApiToken().secret)],
+])(
+  "whatever number of %s comes at once, four questions are asked at a time, for all that wait",
+  async (_, askGood, askMadeUp) => {
+    const gate = createGate();
+    answering = gate.opened;
+    const first = askGood();
+    await eventually(() => expect(questions).toBe(1));
+    const made = Array.from({ length: 2_500 }, askMadeUp);
+    await eventually(() => expect(questions).toBe(4));
+    // Needs none, and comes after all of them.
+    expect(await ask("none")).toBe(401);
+    expect(lookups).toHaveLength(4);
+    gate.open();
+    expect(await first).toBe(200);
+    await Promise.all(made);
+    expect(lookups).toHaveLength(2_501);
+    // Few for each that waited, and not one each.
+    expect(questions).toBeLessThan(250);
+  },
+);
 
 test("made-up keys do not push a good one out of what is remembered", async () => {
   expect(await ask(token)).toBe(200);

@@ -3,7 +3,7 @@ import { createConsoleToken, hashConsoleToken } from "../../lib/secrets/console-
 import {
   deleteOldSessions,
   endConsoleSession,
-  findConsoleSession,
+  findConsoleSessions,
   storeConsoleToken,
   takeConsoleLink,
 } from "../../store/api-keys/console-sessions.ts";
@@ -21,8 +21,8 @@ export interface ConsoleSessions {
   begin(key: Pick<ApiKey, "id">): Promise<BegunSession>;
   /** Begins a session by a link, which opens no other then. Undefined: the link is none, used, or too old. */
   beginByLink(link: string): Promise<BegunSession | undefined>;
-  /** The key of a session as it is now, also where it was revoked. Undefined: there is no such session. */
-  find(token: string): Promise<{ readonly key: StoredApiKey; readonly expiresAt: Date } | undefined>;
+  /** Each session by its token, in any order, with its key as it is now, also where that was revoked. */
+  findMany(tokens: readonly string[]): Promise<{ readonly id: string; readonly key: StoredApiKey }[]>;
   end(token: string): Promise<void>;
   /** Makes a link that begins a session of the key, once, within ten minutes. Returns its token. */
   offerLink(key: Pick<ApiKey, "id">): Promise<string>;
@@ -47,9 +47,18 @@ export function createConsoleSessions({ quick }: Pick<Door, "quick">): ConsoleSe
       const apiKeyId = hash && (await takeConsoleLink(quick, hash));
       return apiKeyId === undefined ? undefined : store("session", apiKeyId, sessionMs);
     },
-    async find(token) {
-      const hash = hashConsoleToken(token);
-      return hash && findConsoleSession(quick, hash);
+    async findMany(tokens) {
+      const byHash = new Map<string, { token: string; hash: Buffer }>();
+      for (const token of tokens) {
+        const hash = hashConsoleToken(token);
+        if (hash) byHash.set(hash.toString("hex"), { token, hash });
+      }
+      if (byHash.size === 0) return [];
+      const found = await findConsoleSessions(
+        quick,
+        [...byHash.values()].map(({ hash }) => hash),
+      );
+      return found.map(({ tokenHash, key }) => ({ id: byHash.get(tokenHash.toString("hex"))!.token, key }));
     },
     async end(token) {
       const hash = hashConsoleToken(token);

@@ -34,8 +34,8 @@ export interface ApiContext<Ports> {
   readonly now: () => Date;
   /** Aborted when the server begins to stop: all that waits for something ends at once. */
   readonly closing: AbortSignal;
-  /** Tells whether the key of a request is still good. For answers that last. */
-  readonly isKeyValid: (key: ApiKey) => Promise<boolean>;
+  /** Tells whether the key of a request, or its session, is still good. For answers that last. */
+  readonly isStillValid: (request: FastifyRequest) => Promise<boolean>;
   /** The key of a token that came with the request. @throws ApiError `unauthorized`, `rate-limited` */
   readonly getKeyOf: (token: string, request: FastifyRequest) => Promise<ApiKey>;
   /** See {@link ApiSettings}. */

@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from "fastify";
 import type { ApiKey, StoredApiKey } from "../../domain/api-key.ts";
 import { hasSecret, parseApiToken } from "../../lib/secrets/api-token.ts";
-import { assertAllowed, type Access } from "./access.ts";
+import { assertAllowed, getKey, type Access } from "./access.ts";
+import { createFindKey } from "./find-keys.ts";
 import { createKeyCache } from "./key-cache.ts";
 import { assertOwnPage, readSessionCookie } from "./session-cookie.ts";
 import { ApiError } from "../answers/problem.ts";
@@ -17,8 +18,13 @@ export interface ApiKeyPorts {
 
 /** The sessions of the console, by their tokens. */
 export interface SessionPorts {
-  /** Finds the key of a session, as it is now; undefined: there is no such session. */
-  find(token: string): Promise<{ readonly key: StoredApiKey } | undefined>;
+  /**
+   * Finds sessions by their tokens, which are their ids here, in any order, each with its key as it is now; tokens without a
+   * session are left out. At most 1,000 at once.
+   */
+  findMany(
+    tokens: readonly string[],
+  ): Promise<readonly { readonly id: string; readonly key: StoredApiKey }[]>;
 }
 
 export interface AuthenticationOptions {
@@ -34,14 +40,17 @@ export interface AuthenticationOptions {
   readonly countFailure: (request: FastifyRequest) => Promise<void>;
 }
 
+/** A request that passed. */
+type PassedRequest = Pick<FastifyRequest, "apiKey" | "isConsole" | "headers">;
+
 export interface Authentication {
   /** Lets a request pass, or refuses it with 401, 403 or 429, before its body is read. */
   readonly onRequest: onRequestAsyncHookHandler;
   /**
-   * Tells whether the key of a request that passed is still good. For answers that last. Where Postgres does not answer it
-   * is.
+   * Tells whether the key of a request that passed, or its session, is still good. For answers that last. Where Postgres does
+   * not answer it is.
    */
-  isValid(key: ApiKey): Promise<boolean>;
+  isValid(request: PassedRequest): Promise<boolean>;
   /**
    * Finds the key of a token.
    * @throws ApiError `unauthorized`, `rate-limited`
@@ -56,6 +65,8 @@ export function createAuthentication({
   countFailure,
 }: AuthenticationOptions): Authentication {
   const cache = createKeyCache((ids) => keys.findMany(ids), now);
+  // No answer is remembered: a session ends with its logout and with its key, at once.
+  const findSession = createFindKey((tokens) => sessions.findMany(tokens));
 
   async function findByToken(text: string): Promise<StoredApiKey | undefined> {
     const token = parseApiToken(text);
@@ -65,9 +76,8 @@ export function createAuthentication({
     return key && isRight && isInForce(key, now()) ? key : undefined;
   }
 
-  /** Past the cache: a session ends with its key, at once. */
   async function findBySession(token: string): Promise<StoredApiKey | undefined> {
-    const found = await sessions.find(token);
+    const found = await findSession(token);
     return found && isInForce(found.key, now()) ? found.key : undefined;
   }
 
@@ -104,8 +114,10 @@ export function createAuthentication({
       request.apiKey = key;
       if (access !== "key") assertAllowed(key, access);
     },
-    async isValid({ id }) {
-      const key = await cache.find(id).catch(() => "unknown" as const);
+    async isValid(request) {
+      const session = request.isConsole ? readSessionCookie(request.headers.cookie) : undefined;
+      const finding = session === undefined ? cache.find(getKey(request).id) : findBySession(session);
+      const key = await finding.catch(() => "unknown" as const);
       return key === "unknown" || (key !== undefined && isInForce(key, now()));
     },
     async getKey(token, request) {

@@ -29,22 +29,24 @@ export async function storeConsoleToken(
 export async function takeConsoleLink({ orm }: Database, tokenHash: Buffer): Promise<string | undefined> {
   const rows = await orm
     .delete(consoleSessions)
-    .where(isLiving(tokenHash, "link"))
+    .where(and(eq(consoleSessions.tokenHash, tokenHash), isLiving("link")))
     .returning({ apiKeyId: consoleSessions.apiKeyId });
   return rows[0]?.apiKeyId;
 }
 
-/** The key of a session, as it is now, and when the session ends; undefined: there is none, or not any more. */
-export async function findConsoleSession(
+/** The sessions with these hashes that have not ended, in any order, each with its key as it is now. */
+export async function findConsoleSessions(
   { orm }: Database,
-  tokenHash: Buffer,
-): Promise<{ readonly key: StoredApiKey; readonly expiresAt: Date } | undefined> {
-  const [row] = await orm
-    .select({ key: apiKeys, expiresAt: consoleSessions.expiresAt })
+  tokenHashes: readonly Buffer[],
+): Promise<{ readonly tokenHash: Buffer; readonly key: StoredApiKey }[]> {
+  // The hashes are one parameter, whatever their number: the statement stays the same.
+  const isAsked = sql`${consoleSessions.tokenHash} = any(${sql.param([...tokenHashes])}::bytea[])`;
+  const rows = await orm
+    .select({ tokenHash: consoleSessions.tokenHash, key: apiKeys })
     .from(consoleSessions)
     .innerJoin(apiKeys, eq(apiKeys.id, consoleSessions.apiKeyId))
-    .where(isLiving(tokenHash, "session"));
-  return row && { key: toApiKey(row.key), expiresAt: row.expiresAt };
+    .where(and(isAsked, isLiving("session")));
+  return rows.map(({ tokenHash, key }) => ({ tokenHash, key: toApiKey(key) }));
 }
 
 /** Ends a session. Twice is harmless. */
@@ -57,12 +59,8 @@ export async function deleteOldSessions({ orm }: Database): Promise<void> {
   await orm.delete(consoleSessions).where(lt(consoleSessions.expiresAt, sql`now()`));
 }
 
-function isLiving(tokenHash: Buffer, kind: NewConsoleToken["kind"]) {
-  return and(
-    eq(consoleSessions.tokenHash, tokenHash),
-    eq(consoleSessions.kind, kind),
-    gt(consoleSessions.expiresAt, sql`now()`),
-  );
+function isLiving(kind: NewConsoleToken["kind"]) {
+  return and(eq(consoleSessions.kind, kind), gt(consoleSessions.expiresAt, sql`now()`));
 }
 
 function toEnd(lifeMs: number) {

@@ -75,7 +75,7 @@ export function addWatchBatch(api: ZodApi, context: ApiContext<WatchBatchPorts>)
         .header("x-accel-buffering", "no")
         .send(
           Readable.from(
-            streamEvents(events, () => context.isKeyValid(key)),
+            streamEvents(events, () => context.isStillValid(request)),
             { objectMode: false },
           ),
         );

@@ -62,7 +62,9 @@ export function addConsoleStream(api: ZodApi, context: ApiContext<ConsoleStreamP
         .header("x-accel-buffering", "no")
         .send(
           Readable.from(
-            streamEvents(withFirst({ ...hello, id: lastId ?? "0" }, news), () => context.isKeyValid(key)),
+            streamEvents(withFirst({ ...hello, id: lastId ?? "0" }, news), () =>
+              context.isStillValid(request),
+            ),
             { objectMode: false },
           ),
         );

@@ -174,20 +174,81 @@ describe("a session is of no use", () => {
 test("a session sees no number", async () => {
   await stage.call("/v1/batches", { method: "POST", json: batch });
   const session = await openSession(stage.url, { key: stage.key });
-  const lookup = { method: "POST", json: { instanceId, chatIds: [chatId] } };
-  const found = await session.call("/v1/contacts/lookup", lookup);
-  expect(found.json()).toMatchObject({ items: [{ contact: { chatId: "7900•••4567" } }] });
   const batches = await session.call("/v1/batches");
   const [{ id }] = (await stage.call("/v1/batches")).json()["items"] as [{ id: string }];
   const items = await session.call(`/v1/batches/${id}/items`);
-  for (const answer of [found, batches, items]) {
+  for (const answer of [batches, items]) {
     expect(answer.status).toBe(200);
     expect(answer.text).toContain("7900•••4567");
     expect(answer.text).not.toContain("79001234567");
   }
   expect((await session.call(`/v1/batches/${id}/results.csv`)).status).toBe(403);
-  // A program with the key sees them.
-  expect((await stage.call("/v1/contacts/lookup", lookup)).text).toContain(chatId);
+});
+
+test("a session cannot try which numbers are known", async () => {
+  await stage.call("/v1/batches", { method: "POST", json: batch });
+  const session = await openSession(stage.url, { key: stage.key });
+  const chatIds = [chatId, "79000004567"];
+  const lookup = ["/v1/contacts/lookup", { method: "POST", json: { instanceId, chatIds } }] as const;
+  // A program with the key may.
+  expect((await stage.call(...lookup)).text).toContain(chatId);
+  const reveal = { "x-avatars-reveal": "1" };
+  for (const headers of [{}, reveal]) {
+    const answer = await session.call(lookup[0], { ...lookup[1], headers });
+    expect([answer.status, answer.json()["code"]]).toEqual([403, "forbidden"]);
+    for (const tried of chatIds) {
+      for (const part of ["", "/history", "/image"]) {
+        const path = `/v1/instances/${instanceId}/contacts/${tried}${part}`;
+        const one = await session.call(path, { headers });
+        expect([path, one.status, one.json()["code"]]).toEqual([path, 403, "forbidden"]);
+      }
+    }
+  }
+});
+
+test("a session sees no number in words either", async () => {
+  const session = await openSession(stage.url, { key: stage.key });
+  const label = "for +7 900 123-45-67";
+  const contacts = [
+    { chatId: "79001234568@c.us", externalRef: "crm 79001234567" },
+    { chatId: "+79001234567 79001234567 79001234567" },
+  ];
+  const sent = await session.call("/v1/batches", { method: "POST", json: { instanceId, contacts, label } });
+  const id = String(sent.json()["id"]);
+  const csv = await session.call(`/v1/batches?instanceId=${instanceId}`, {
+    method: "POST",
+    body: "phone\n8(900)123-45-67 доб\n00079001234567\n79001234568\n",
+    headers: { "content-type": "text/csv" },
+  });
+  const strict = await session.call("/v1/batches?strict=true", {
+    method: "POST",
+    json: { instanceId, contacts },
+  });
+  const answers = [
+    sent,
+    csv,
+    strict,
+    await session.call(`/v1/batches/${id}`),
+    await session.call(`/v1/batches/${id}/items`),
+    await session.call("/v1/batches"),
+  ];
+  expect(answers.map(({ status }) => status)).toEqual([202, 202, 422, 200, 200, 200]);
+  for (const { text } of answers) expect(text).not.toMatch(/900\W{0,2}123\W?45\W?67/);
+  expect(sent.json()["id"]).toMatch(/^[\da-f-]{36}$/);
+  expect(csv.json()["rejects"]).not.toEqual([]);
+  expect(answers[3]!.json()["label"]).toBe("for 7900•••4567");
+  expect(answers[4]!.text).toContain('"externalRef":"crm 7900•••4567"');
+  expect((await stage.call(`/v1/batches/${id}`)).json()["label"]).toBe(label);
+  const streamed = await stage.open(`/console/stream?batch=${id}`, {
+    key: undefined,
+    headers: { cookie: session.cookie },
+  });
+  const events = (await readUntil(streamed, /event: batch\ndata: .*\n\n/)).toString();
+  expect(events).toContain('"label":"for 7900•••4567"');
+  expect((await session.call(`/v1/batches/${id}/events`)).status).toBe(403);
+  // Who asks for the numbers of contacts sees their references, too.
+  const shown = await session.call(`/v1/batches/${id}/items`, { headers: { "x-avatars-reveal": "1" } });
+  expect(shown.text).toContain("crm 79001234567");
 });
 
 async function readReveals(): Promise<unknown[]> {

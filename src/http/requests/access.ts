@@ -18,7 +18,7 @@ declare module "fastify" {
     access?: Access;
     /** The route reads its body by itself: of any length, for any time. */
     streams?: boolean;
-    /** The answer is a stream with people's numbers in it. */
+    /** Not for sessions: a stream with numbers in it, or an answer that tells whether a number is known, so that it can be tried. */
     holdsNumbers?: boolean;
   }
   interface FastifyRequest {

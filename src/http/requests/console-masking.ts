@@ -33,7 +33,10 @@ export function addConsoleMasking(app: FastifyInstance, { mayReveal, audit }: Re
   app.addHook("onRequest", async (request) => {
     if (!request.isConsole) return;
     if (request.routeOptions.config.holdsNumbers) {
-      throw new ApiError("forbidden", "this holds numbers, which the console does not show");
+      throw new ApiError(
+        "forbidden",
+        "this holds numbers, or tells which are known: it is for programs with a key",
+      );
     }
     if (!asksForNumbers(request)) return;
     if (!mayReveal) {

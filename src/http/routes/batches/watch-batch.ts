@@ -58,7 +58,7 @@ export function addWatchBatch(api: ZodApi, context: ApiContext<WatchBatchPorts>)
   const watch = createBatchWatch({ find: batches.find });
   api.get(
     "/v1/batches/:id/events",
-    { config: { access: read }, schema: watchBatchSchema },
+    { config: { access: read, holdsNumbers: true }, schema: watchBatchSchema },
     async (request, reply) => {
       const { batchId } = await getVisibleBatch(batches, request);
       const lastId = request.headers["last-event-id"];

@@ -4,6 +4,7 @@ import type { BatchReport } from "../../../domain/views/batch.ts";
 import type { InstanceOverview } from "../../../domain/views/instance-overview.ts";
 import { settleWithin, sleep as sleepFor } from "../../../lib/deadline.ts";
 import { createBell } from "../../answers/bell.ts";
+import { maskNumbers } from "../../answers/mask-numbers.ts";
 import type { ServerSentEvent } from "../../answers/server-sent-events.ts";
 import { batchSchema, toBatch } from "../../schemas/batch.ts";
 import { instanceStatusSchema, toInstanceStatus } from "../../schemas/status.ts";
@@ -135,7 +136,8 @@ export function createConsoleFeed({
           seen = version;
           if (last) yield { ...last, id: toId() };
         } else if (batch) {
-          const data = JSON.stringify(z.encode(batchSchema, toBatch(batch)));
+          // No hook sees what streams hold.
+          const data = JSON.stringify(maskNumbers(z.encode(batchSchema, toBatch(batch))).masked);
           batch = undefined;
           yield { id: toId(), event: "batch", data };
         } else await bell.rung();

@@ -42,7 +42,7 @@ export function addGetContactHistory(api: ZodApi, { ports }: ApiContext<HistoryP
   const { changes, instances } = ports;
   api.get(
     `${contactPath}/history`,
-    { config: { access: read }, schema: getContactHistorySchema },
+    { config: { access: read, holdsNumbers: true }, schema: getContactHistorySchema },
     async (request, reply) => {
       const { id } = request.params;
       assertVisible(getKey(request), id);

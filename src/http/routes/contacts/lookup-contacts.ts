@@ -45,7 +45,7 @@ export function addLookupContacts(api: ZodApi, { ports, now }: ApiContext<Lookup
   const { contacts, instances } = ports;
   api.post(
     "/v1/contacts/lookup",
-    { config: { access: read }, schema: lookupContactsSchema },
+    { config: { access: read, holdsNumbers: true }, schema: lookupContactsSchema },
     async (request, reply) => {
       const { instanceId, chatIds } = request.body;
       assertVisible(getKey(request), instanceId);

@@ -30,6 +30,8 @@ export interface Tries {
 
 /** What was read longer ago is read again before it is sent: its contact may have been erased. */
 const freshMs = 1_000;
+/** Postgres was away, or slow: the next try comes after this long. */
+const failedReadPauseMs = 1_000;
 /** Successes that are remembered of one endpoint between two writes. Failures always are. */
 const mostLogged = 3;
 
@@ -66,8 +68,19 @@ export function createTries(ports: Ports, freed: (lane: LaneState) => void): Tri
     events.webhookTried({ endpointId, outcome: error === undefined ? "taken" : "failed", error });
   }
 
+  /** An item that cannot be read now is neither settled nor lost: it comes next, in its order. @throws what the read has met */
+  async function readOrWait(lane: LaneState, read: FeedItem, readAt: number): Promise<FeedItem | undefined> {
+    try {
+      return await readAgain(findItems, read);
+    } catch (error) {
+      lane.waiting.unshift({ item: read, readAt });
+      lane.pausedUntil = Math.max(lane.pausedUntil, clock.now() + failedReadPauseMs);
+      throw error;
+    }
+  }
+
   async function tryFirst(lane: LaneState, read: FeedItem, readAt: number): Promise<void> {
-    const item = clock.now() - readAt < freshMs ? read : await readAgain(findItems, read);
+    const item = clock.now() - readAt < freshMs ? read : await readOrWait(lane, read, readAt);
     if (item === undefined) return finishItem(lane, read);
     const result = await sendTo(lane, item);
     remember(lane, item, result, { kind: "event", tries: lane.headTries + 1 });

@@ -180,6 +180,8 @@ async function expectAdded(
       return { instances: 1 };
     case "removeInstance":
       return { instances: -1 };
+    case "addKey":
+      return { apiKeys: 1 };
     default:
       return {};
   }

@@ -69,7 +69,18 @@ function send(operation: Operation, instanceId: string, call: ApiCall): Promise<
   return stage.call(toPath(path, values), { method, ...(id in bodies && { json: bodies[id] }), ...call });
 }
 
-const ofNone = new Set(["listInstances", "addInstance", "getMetrics", "listWebhooks", "getCallbackSecret"]);
+const ofNone = new Set([
+  "listInstances",
+  "addInstance",
+  "getMetrics",
+  "getStatus",
+  "listWebhooks",
+  "getCallbackSecret",
+  "listKeys",
+  "addKey",
+  "revokeKey",
+  "getOwnKey",
+]);
 const ofOne = (operation: Operation) => isKeyed(operation) && !ofNone.has(operation.id);
 /** What they are about is gone afterwards, or never was. */
 const lasting = new Set(["removeInstance", "eraseContact", "removeWebhook", "redeliverWebhook"]);
@@ -267,10 +278,14 @@ describe("a browser", () => {
     expect([refused.status, refused.headers["www-authenticate"]]).toEqual([401, "Bearer"]);
   });
 
-  test("finds a page at /, and a program its likes", async () => {
+  test("is led from / to the console, and a program told where to read on", async () => {
+    for (const accept of ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "TEXT/HTML"]) {
+      for (const method of ["GET", "HEAD"]) {
+        const { status, headers } = await stage.call("/", { key: undefined, headers: { accept }, method });
+        expect([status, headers["location"], headers["vary"]]).toEqual([302, "console/", "accept"]);
+      }
+    }
     for (const [accept, type] of [
-      ["text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html; charset=utf-8"],
-      ["TEXT/HTML", "text/html; charset=utf-8"],
       ["application/json", "application/json"],
       ["application/json, text/html;q=0.5", "application/json"],
       ["*/*", "application/json"],

@@ -47,7 +47,7 @@ function send(api: TestApi, { id, method, path }: Operation): Promise<ApiAnswer>
     ...(path.startsWith("/v1/batches/{id}") && { id: batchId }),
     ...(path.startsWith("/v1/instances/{id}") && { id: instanceId }),
     ...(path.includes("{chatId}") && { chatId }),
-    ...(path.startsWith("/v1/keys/{id}") && { id: "000000000000" }),
+    ...(/^\/v1\/(?:keys|webhooks)\/\{id\}/.test(path) && { id: "000000000000" }),
     ...(id === "removeInstance" && { contacts: "erase" }),
   };
   const bodies: Record<string, unknown> = {
@@ -56,6 +56,11 @@ function send(api: TestApi, { id, method, path }: Operation): Promise<ApiAnswer>
     changeInstance: { label: "changed" },
     noteReveal: { instanceId, chatIds: [chatId] },
     addKey: { scopes: ["read"] },
+    addWebhook: { url: "https://crm.example/hooks" },
+    changeWebhook: { label: "changed" },
+    enableWebhook: { from: "now" },
+    replayWebhook: { after: 0 },
+    redeliverWebhook: { feedId: 0 },
     addInstance: { id: "1101000009", apiUrl: stage.simulator.url, token: "anything" },
   };
   const call: ApiCall = { method, deadlineMs: 30_000, ...(id in bodies && { json: bodies[id] }) };
@@ -82,9 +87,8 @@ function expectUnavailable(operation: Operation, answer: ApiAnswer): void {
   expect(answer.json()).toMatchObject({ code: "unavailable" });
 }
 
-/** Metrics are shown without Postgres. */
-/** The own key is remembered for some seconds. */
-const needsNone = new Set(["getMetrics", "getOwnKey"]);
+/** Metrics and a key's own secret need no Postgres, and the own key is remembered for some seconds. */
+const needsNone = new Set(["getMetrics", "getOwnKey", "getCallbackSecret"]);
 const needsPostgres = (operation: Operation) => isKeyed(operation) && !needsNone.has(operation.id);
 
 test("a Postgres that is away makes every operation 503, changes nothing, and is noticed when it is back", async () => {

@@ -110,6 +110,11 @@ const audited: Readonly<Record<string, readonly [AuditAction, () => Promise<Sent
       return { values: { id, chatId } };
     },
   ],
+  addKey: ["key.created", async () => ({ json: { scopes: ["read"] } })],
+  revokeKey: [
+    "key.revoked",
+    async () => ({ values: { id: (await stage.createKey({ scopes: ["read"] })).slice(4, 16) } }),
+  ],
   addInstance: [
     "instance.added",
     async () => ({ json: { id: "1101000900", apiUrl: "https://7103.api.greenapi.com", token } }),

@@ -115,7 +115,7 @@ describe("keys of the API", () => {
     const before = await list();
     const wrong: [string[], string, Record<string, string>?][] = [
       [["create"], "required option '--scope <list>'"],
-      [["create", "--scope", "read,write"], "Expected any of enqueue, read, admin, webhooks, audit."],
+      [["create", "--scope", "read,write"], "Expected any of enqueue, read, admin, webhooks, audit, keys."],
       [["create", "--scope", "read", "--expires", "0"], "Expected more than 0."],
       [["create", "--scope", "read", "--instance", "1101000001", "1101000009"], "no instance 1101000009"],
       [["create", "--scope", "read"], "AVATARS_SECRET_KEY must be set", { AVATARS_SECRET_KEY: "" }],
@@ -174,6 +174,10 @@ describe("on a fresh machine avatars up", () => {
     const secondUrl = await readApiUrl(second);
     expect((await callApi(secondUrl, "/v1/instances", add)).status).toBe(201);
     expect((await callApi(secondUrl, "/v1/instances", { key: token })).status).toBe(200);
-    expect(await stop(second)).toMatchObject({ code: 0, stdout: "" });
+    const secondEnd = await stop(second);
+    expect(secondEnd.code).toBe(0);
+    // Nothing but a link that logs in to the console.
+    expect(secondEnd.stdout).toMatch(/^Open the console; .*\n {2}http:\/\/\S+#login=\S+\n$/);
+    expect(secondEnd.stdout).not.toContain("avk_");
   });
 });

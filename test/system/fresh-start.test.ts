@@ -153,9 +153,9 @@ test("status and export work on the data afterwards", async () => {
   expect(instances[0]).toMatchObject({ due: 0, contacts: { unknown: 0, unreachable: 0 } });
   const exported = await runCli(["export", "--out", "all.csv"], options);
   expect(exported).toMatchObject({ code: 0, stdout: "", stderr: "482 contacts written to all.csv\n" });
-  expect((await readCsv(join(folder, "all.csv"))).toSorted(byChat)).toEqual(
-    parseCsv(firstResults).toSorted(byChat),
-  );
+  // An export is of no input in which its contacts would have a position.
+  const results = parseCsv(firstResults).map((row) => ({ ...row, position: "" }));
+  expect((await readCsv(join(folder, "all.csv"))).toSorted(byChat)).toEqual(results.toSorted(byChat));
   expect(existsSync(join(dataDir, "postgres", "postmaster.pid"))).toBe(false);
 });
 

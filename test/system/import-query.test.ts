@@ -68,7 +68,7 @@ test("a query becomes a batch: good rows are in, bad ones are reported by their 
   ).toEqual(["120363000012345678@g.us 5", "79001000001@c.us 1", "79001000002@c.us 2"]);
   expect(await readCsv(stage.path("query.rejects.csv"))).toEqual([
     expect.objectContaining({ line: "3", text: "3,O'Hara,ask Maria," }),
-    { line: "4", text: "4,Zoë,,", reason: "no chat id or phone number" },
+    { line: "4", text: "4,Zoë,,", reason: "no chat id or phone number", place: "" },
     expect.objectContaining({ line: "6" }),
   ]);
 });

@@ -34,6 +34,7 @@ describe.each(listBackends())("instances with the queue in $name", (backend) => 
       apiUrl: simulator.url,
       label: "sales",
       requestsPerSecond: 7,
+      quietInteractive: false,
       state: "active",
     });
     simulator.setToken("second-token", "1101000001");

@@ -39,6 +39,8 @@ interface ParsedRow {
   nextColumn: number;
   /** Strings in columns without a slot: looked at only where the row has nothing else. */
   readonly others: number[];
+  /** All that were opened, whatever their columns. */
+  cells: number;
 }
 
 interface ParsedCell {
@@ -116,7 +118,7 @@ function openRow(parsing: Parsing, reference: string | undefined): ParsedRow {
   if (!Number.isInteger(number) || number < 1 || number > maxRow)
     throw toBroken("a row has no number that a row can have");
   parsing.lastNumber = number;
-  return { number, fields: [], nextColumn: 0, others: [] };
+  return { number, fields: [], nextColumn: 0, cells: 0, others: [] };
 }
 
 function openCell(
@@ -127,6 +129,9 @@ function openCell(
   const column = readColumn(r) ?? row.nextColumn;
   if (column >= maxColumns) throw toBroken(`a row has more than ${maxColumns} columns`);
   row.nextColumn = column + 1;
+  // Cells of the same column, again and again, would fill the memory with one row.
+  row.cells += 1;
+  if (row.cells > maxColumns) throw toBroken(`a row has more than ${maxColumns} cells`);
   return { slot: slots.toSlot(column), type: t, text: "" };
 }
 

@@ -13,6 +13,8 @@ import { Instance } from "./pages/instance.tsx";
 import { Keys } from "./pages/keys.tsx";
 import { Nights } from "./pages/nights.tsx";
 import { Overview } from "./pages/overview.tsx";
+import { Webhook } from "./pages/webhook.tsx";
+import { Webhooks } from "./pages/webhooks.tsx";
 import { PageHead } from "./parts/page.tsx";
 import { Problem } from "./parts/problem.tsx";
 import { ToastArea } from "./parts/toasts.tsx";
@@ -110,6 +112,8 @@ function Page({ place: { parts, query } }: { readonly place: Place }) {
       return <Audit />;
     case "nights":
       return <Nights query={query} />;
+    case "webhooks":
+      return id === undefined ? <Webhooks /> : <Webhook key={id} id={id} />;
     case "keys":
       return <Keys />;
     default:

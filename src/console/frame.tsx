@@ -1,12 +1,26 @@
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useContext, useEffect, useRef, useState } from "preact/hooks";
+import type { ApiKey } from "../client/wire.ts";
 import { toHash } from "./data/hash-route.ts";
+import { OwnKeyContext } from "./data/own-key.ts";
 import { Icon, Logo, type IconName } from "./parts/icons.tsx";
 import { texts } from "./words/texts.ts";
 import { useLive } from "./data/use-data.ts";
 
-const pages = ["overview", "batches", "nights", "keys", "audit"] as const satisfies readonly (IconName &
-  keyof typeof texts.pages)[];
+const pages = [
+  "overview",
+  "batches",
+  "nights",
+  "webhooks",
+  "keys",
+  "audit",
+] as const satisfies readonly (IconName & keyof typeof texts.pages)[];
+/** Pages with a scope of their own: a key without it has no way to them here. */
+const scoped: ReadonlySet<string> = new Set([
+  "webhooks",
+  "keys",
+  "audit",
+] as const satisfies ApiKey["scopes"]);
 
 /** The frame of all pages: where to go, what is away, who is logged in. */
 export function Frame({
@@ -23,6 +37,7 @@ export function Frame({
   readonly children: ComponentChildren;
 }) {
   const [isOpen, setIsOpen] = useState(false);
+  const scopes: readonly string[] = useContext(OwnKeyContext)?.scopes ?? [];
   const main = useRef<HTMLElement>(null);
   const isFirst = useRef(true);
   // Whoever goes by keyboard or hears the page begins at the top of the new one.
@@ -63,14 +78,16 @@ export function Frame({
         </div>
         <nav id="menu" aria-label={texts.console}>
           <ul>
-            {pages.map((name) => (
-              <li key={name}>
-                <a href={toHash([name])} aria-current={isPart(current, name) ? "page" : undefined}>
-                  <Icon name={name} />
-                  {texts.pages[name]}
-                </a>
-              </li>
-            ))}
+            {pages
+              .filter((name) => !scoped.has(name) || scopes.includes(name))
+              .map((name) => (
+                <li key={name}>
+                  <a href={toHash([name])} aria-current={isPart(current, name) ? "page" : undefined}>
+                    <Icon name={name} />
+                    {texts.pages[name]}
+                  </a>
+                </li>
+              ))}
           </ul>
         </nav>
         <LinkState />

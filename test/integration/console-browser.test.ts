@@ -12,6 +12,7 @@ import {
 import { eventually } from "../support/eventually.ts";
 import { openPostgresValve, type PostgresValve } from "../support/postgres-valve.ts";
 import { makeChats } from "../support/stage.ts";
+import { openReceiver, type Receiver } from "../support/webhook-receiver.ts";
 
 const browser: Browser | undefined = await openChromium();
 if (browser === undefined) {
@@ -28,13 +29,16 @@ let stage: ApiStage;
 let valve: PostgresValve;
 let api: TestApi;
 let opened: ConsoleBrowser;
+let receiver: Receiver;
+const env = { AVATARS_WEBHOOK_NETWORKS: "127.0.0.0/8" };
 
 beforeAll(async () => {
+  receiver = await openReceiver();
   stage = await openApiStage({ images: true });
   await stage.addInstance(instanceId);
   await stage.addInstance("1101000002");
   valve = await openPostgresValve(stage.database.url);
-  api = await stage.serve({ databaseUrl: valve.url });
+  api = await stage.serve({ databaseUrl: valve.url, env });
   await stage.startWorker();
   await stage.call("/v1/batches", { method: "POST", json: { instanceId, chatIds: chats, label: "July" } });
   if (browser) opened = await openConsole(browser, api.url, stage.key);
@@ -44,6 +48,7 @@ afterEach(() => {
 });
 afterAll(async () => {
   await browser?.close();
+  await receiver.close();
   await valve.close();
   await stage.close();
 });
@@ -53,12 +58,19 @@ const inBrowser = test.runIf(browser);
 inBrowser("every page is usable by all, in light and dark, small and wide", async () => {
   const { page, goTo } = opened;
   const { items } = (await stage.call("/v1/batches")).json() as { items: { id: string }[] };
+  const added = await api.call("/v1/webhooks", { method: "POST", json: { url: receiver.url, label: "CRM" } });
+  const webhook = (added.json() as { id: string }).id;
+  receiver.answer(() => 500);
+  await api.call(`/v1/webhooks/${webhook}/test`, { method: "POST" });
+  await api.call(`/v1/webhooks/${webhook}/disable`, { method: "POST" });
   const places: [string, string | RegExp][] = [
     ["#/overview", "Overview"],
     [`#/instances/${instanceId}`, instanceId],
     ["#/batches", "Batches"],
     [`#/batches/${items[0]?.id}`, "July"],
     ["#/nights", "Nights"],
+    ["#/webhooks", "Webhooks"],
+    [`#/webhooks/${webhook}`, "CRM"],
     ["#/audit", "Audit log"],
     ["#/keys", "API keys"],
     ["#/nowhere", /nothing at this address/],
@@ -167,13 +179,62 @@ inBrowser("a key is made, shown once, and revoked by keyboard alone", async () =
   await row.getByText("Revoked").waitFor();
 });
 
+inBrowser("a webhook is added, tested, turned off and on, given another secret, and removed", async () => {
+  const { page, goTo } = opened;
+  const press = async (name: string) => page.getByRole("button", { name }).click();
+  const confirm = async (name: string) => page.getByRole("dialog").getByRole("button", { name }).click();
+  const secret = async () => (await page.locator(".secret code").textContent()) ?? "";
+  receiver.answer(() => 204);
+  await goTo("#/webhooks", "Webhooks");
+  await press("Add a webhook");
+  await page.getByLabel("URL").fill("http://10.0.0.1/hook");
+  await confirm("Add a webhook");
+  await page.getByRole("dialog").getByRole("alert").waitFor();
+  await page.getByLabel("URL").fill(receiver.url);
+  await page.getByLabel("Name").fill("Shop");
+  await confirm("Add a webhook");
+  const first = await secret();
+  expect(first).toMatch(/^whsec_/);
+  await press("I have kept it");
+  expect(await page.content()).not.toContain(first);
+
+  await page.getByRole("link", { name: "Shop" }).click();
+  await press("Test");
+  await page.getByText(/The test was taken: 204/).waitFor();
+  await page.locator("tr", { hasText: "webhook.test" }).getByText("204").waitFor();
+  expect(receiver.received.at(-1)).toMatchObject({ type: "webhook.test", answered: 204 });
+  receiver.answer(() => 500);
+  await press("Test");
+  await page.getByText(/The test was not taken: 500, refused/).waitFor();
+  await press("Disable");
+  await page.getByText(/Disabled .*: turned off by a person/).waitFor();
+  await press("Enable");
+  await confirm("From where it stopped");
+  await page.getByText("Active", { exact: true }).waitFor();
+  await press("New secret");
+  await confirm("New secret");
+  expect(await secret()).not.toBe(first);
+  await press("Remove");
+  await confirm("Remove");
+  await page.getByRole("heading", { level: 1, name: "Webhooks" }).waitFor();
+  await page.locator("tr", { hasText: "CRM" }).waitFor();
+  expect(await page.locator("tr", { hasText: "Shop" }).count()).toBe(0);
+});
+
 inBrowser("what a key may not do is refused in words", async () => {
   const small = await openConsole(browser!, api.url, await stage.createKey({ scopes: ["read"] }));
   await small.goTo(`#/instances/${instanceId}`, instanceId);
   await small.page.getByRole("button", { name: "Pause" }).click();
   await small.page.getByText(/Your key does not allow this: this needs a key with the scope admin/).waitFor();
-  await small.goTo("#/keys", "API keys");
-  await small.page.getByText(/Your key does not allow this: this needs a key with the scope keys/).waitFor();
+  for (const [place, title] of [
+    ["#/keys", "API keys"],
+    ["#/webhooks", "Webhooks"],
+  ] as const) {
+    const scope = place.slice(2);
+    await small.goTo(place, title);
+    await small.page.getByText(`this needs a key with the scope ${scope}`).waitFor();
+    expect(await small.page.getByRole("link", { name: title }).count()).toBe(0);
+  }
   await small.context.close();
 });
 
@@ -208,7 +269,7 @@ inBrowser("a server that starts again in mid-stream is found again, with the ses
   const port = Number(new URL(api.url).port);
   await api.stop();
   await page.getByText(/The server does not answer/).waitFor();
-  api = await stage.serve({ databaseUrl: valve.url, port });
+  api = await stage.serve({ databaseUrl: valve.url, port, env });
   await page.getByText("Live", { exact: true }).waitFor();
   await stage.call(`/v1/instances/${instanceId}/pause`, { method: "POST" });
   await page.locator("tr", { hasText: instanceId }).getByText("Paused").waitFor();

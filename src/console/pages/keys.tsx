@@ -5,6 +5,7 @@ import { useLoaded } from "../data/use-data.ts";
 import { Confirmed } from "../parts/confirm.tsx";
 import { PageHead, Panel } from "../parts/page.tsx";
 import { Loading, Problem } from "../parts/problem.tsx";
+import { Secret } from "../parts/secret.tsx";
 import { useToasts } from "../parts/toasts.tsx";
 import { formatDay, formatRelative } from "../words/format.ts";
 import { texts } from "../words/texts.ts";
@@ -36,20 +37,7 @@ export function Keys() {
           }}
         />
       )}
-      {made && (
-        <div class="secret" role="status">
-          <strong>{words.made}</strong>
-          <code>{made.token}</code>
-          <div class="actions">
-            <button type="button" onClick={() => void navigator.clipboard?.writeText(made.token)}>
-              {words.copy}
-            </button>
-            <button type="button" onClick={() => setMade(undefined)}>
-              {words.stored}
-            </button>
-          </div>
-        </div>
-      )}
+      {made && <Secret title={words.made} secret={made.token} onStored={() => setMade(undefined)} />}
       <Panel title={words.list}>
         <Problem error={keys.error} />
         {keys.value ? <KeyTable keys={keys.value.items} onDone={keys.reload} /> : !keys.error && <Loading />}

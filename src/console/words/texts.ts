@@ -1,4 +1,5 @@
 import type { ContactStatus } from "../../domain/contact-status.ts";
+import { webhookTexts } from "./webhook-texts.ts";
 
 const statuses: Readonly<Record<ContactStatus, string>> = {
   present: "Has a picture",
@@ -23,6 +24,7 @@ export const texts = {
     contact: "Contact",
     gallery: "Gallery",
     nights: "Nights",
+    webhooks: "Webhooks",
     keys: "API keys",
     audit: "Audit log",
     instance: "Instance",
@@ -51,6 +53,8 @@ export const texts = {
     retrying: "Trying again…",
     docs: "API documentation",
     defaultValue: "default",
+    copy: "Copy",
+    stored: "I have kept it",
   },
   errors: {
     noAnswer: "The server does not answer.",
@@ -253,12 +257,11 @@ export const texts = {
     empty: "Nothing was done yet.",
     columns: { action: "What", who: "Who", subject: "To what", detail: "Facts", at: "When" },
   },
+  webhooks: webhookTexts,
   keys: {
     add: "Make a key",
     list: "All keys",
     made: "The new key. It is shown this once: keep it in a safe place.",
-    copy: "Copy",
-    stored: "I have kept it",
     unnamed: "Without a name",
     states: { active: "Active", expired: "Expired", revoked: "Revoked" },
     never: "never",

@@ -1,0 +1,65 @@
+import type { WebhookType } from "../../domain/webhooks/webhook-type.ts";
+
+const types: Readonly<Record<WebhookType, string>> = {
+  "avatar.changed": "a contact shows another picture",
+  "avatar.removed": "a contact shows none any more",
+  "batch.finished": "no contact of a batch waits any more",
+  "instance.held": "calls of an instance stop, because it is in trouble",
+  "instance.resumed": "calls of an instance go on",
+  "endpoint.disabled": "another webhook was turned off by itself",
+};
+
+/** The words of the pages of webhooks. */
+export const webhookTexts = {
+  types,
+  add: "Add a webhook",
+  list: "All webhooks",
+  empty: "No program is told of new pictures yet.",
+  emptyHint: "A webhook tells it of them, signed by Standard Webhooks.",
+  made: "The secret that requests are signed with. It is shown this once: keep it in a safe place.",
+  rotated: (until: string) =>
+    `The new secret. It is shown this once: keep it in a safe place. The one before signs too until ${until}.`,
+  states: { active: "Active", failing: "Failing", disabled: "Disabled" },
+  reasons: {
+    gone: "it answered 410, which says that it is gone",
+    failing: "five days without a success",
+    operator: "turned off by a person",
+  },
+  disabled: (reason: string, when: string) => `Disabled ${when}: ${reason}.`,
+  failing: (when: string) => `Nothing was taken since ${when}.`,
+  lagNone: "Told of all",
+  lag: (time: string) => `${time} behind`,
+  columns: { webhook: "Webhook", types: "Told of", state: "State", lag: "How far" },
+  label: "Name",
+  url: "URL",
+  urlHint: "https at a public address; it answers with 2xx within 20 seconds.",
+  facts: "What it is told, and how far",
+  instances: "Instances",
+  retries: "Wait for another try",
+  missed: "Removed before they were sent",
+  success: "Last success",
+  never: "never",
+  previous: "The secret before signs until",
+  test: "Test",
+  testing: "Testing…",
+  taken: (status: string, ms: string) => `The test was taken: ${status} after ${ms} ms.`,
+  notTaken: (outcome: string, ms: string) => `The test was not taken: ${outcome} after ${ms} ms.`,
+  enable: "Enable",
+  enableQuestion:
+    "Where does it go on? From where it stopped it is told of all that came meanwhile, as far as that is kept.",
+  from: { stopped: "From where it stopped", now: "From now" },
+  enabled: "Enabled. Events are sent within some seconds.",
+  disable: "Disable",
+  disabledNow: "Disabled. It keeps its place.",
+  rotate: "New secret",
+  rotateQuestion: "A new secret is made. The one before signs too for 24 hours.",
+  remove: "Remove",
+  removeQuestion: (name: string) =>
+    `${name} is told of nothing any more. Its retries and deliveries are removed with it.`,
+  removed: (name: string) => `${name} is removed.`,
+  deliveries: "Last deliveries",
+  noDeliveries: "Nothing was sent yet.",
+  kinds: { event: "Event", retry: "Retry", test: "Test", redelivery: "Sent again" },
+  tries: (count: string) => `try ${count}`,
+  deliveryColumns: { event: "Event", status: "Status", took: "Time", answer: "Answer", at: "When" },
+} as const;

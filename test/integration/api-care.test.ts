@@ -93,7 +93,17 @@ describe("quiet hours over HTTP", () => {
   });
 });
 
+async function readLeaseOwner(): Promise<string | null | undefined> {
+  const { rows } = await stage.database.pool.query<{ owner: string | null }>(
+    "select lease_owner as owner from avatars.instances where id = $1",
+    [instanceId],
+  );
+  return rows[0]?.owner;
+}
+
 test("a cap over HTTP holds for whoever asks, is told, and an ETA reckons with it", async () => {
+  // A run that began without a cap knows of it with its next renewal.
+  await eventually(async () => expect(await readLeaseOwner()).toBeNull());
   const calls = countCalls();
   await change({ callsPerDay: 10 });
   const batch = await stage.call("/v1/batches", {

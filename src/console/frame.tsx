@@ -40,7 +40,7 @@ export function Frame({
   const scopes: readonly string[] = useContext(OwnKeyContext)?.scopes ?? [];
   const main = useRef<HTMLElement>(null);
   const isFirst = useRef(true);
-  // Whoever goes by keyboard or hears the page begins at the top of the new one.
+  // The keyboard and the screen reader begin at the top of the new page.
   useEffect(() => {
     setIsOpen(false);
     if (isFirst.current) isFirst.current = false;

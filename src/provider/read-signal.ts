@@ -2,7 +2,7 @@ import { z } from "zod";
 import { parseChatId, type ChatId } from "../domain/chat-id.ts";
 import type { Signal } from "../domain/signal.ts";
 
-/** The notifications that name a chat in `senderData`, whoever wrote. */
+/** The notifications that name a chat in `senderData`, of messages in and out. */
 const messageTypes = new Set([
   "incomingMessageReceived",
   "outgoingMessageReceived",

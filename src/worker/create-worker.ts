@@ -71,7 +71,7 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
   const { ledger, clock, settings, events, owner } = ports;
   const abandoning = new AbortController();
   const { signal } = abandoning;
-  // The signal has a listener for every call in flight: that is no leak.
+  // The signal has a listener for each instance whose state is waited for: that is no leak.
   setMaxListeners(0, signal);
   const policy = { ...settings.retry, ...settings.probe };
   const database = createDatabaseClock();

@@ -14,6 +14,22 @@ const policy = { maxAttempts: 5, retryBaseMs: 0, retryMaxMs: 0, probeBaseMs: 15_
 const contacts = 9;
 const noEvents = new Proxy({} as WorkerEvents, { get: () => () => undefined });
 
+/** What the workers of all tests have in common. */
+const usual = {
+  openToken: () => "token",
+  wakeAfter: () => undefined,
+  clock: performance,
+  random: () => 0,
+  settings: {
+    sliceMs: 60_000,
+    maxInFlight: undefined,
+    oldestShare: 0,
+    retry: policy,
+    probe: policy,
+    refresh: defaultRefreshPolicy,
+  },
+};
+
 test("a worker that is stopped while it looks at an instance's state releases who is in doubt, and holds nothing", async () => {
   const ledger = createFakeRunLedger({ requestsPerSecond: 1_000, maxInFlight: 20 }, contacts);
   const saved: LookupRecord[] = [];
@@ -22,6 +38,7 @@ test("a worker that is stopped while it looks at an instance's state releases wh
   let held = 0;
   let looks = 0;
   const worker = createWorker({
+    ...usual,
     ledger: {
       ...ledger,
       async saveLookups(records) {
@@ -52,19 +69,7 @@ test("a worker that is stopped while it looks at an instance's state releases wh
       await sleep(60_000, signal);
       return { kind: "unanswered", code: "ABORTED" };
     },
-    openToken: () => "token",
-    wakeAfter: () => undefined,
     othersWait: async () => false,
-    clock: performance,
-    random: () => 0,
-    settings: {
-      sliceMs: 60_000,
-      maxInFlight: undefined,
-      oldestShare: 0,
-      retry: policy,
-      probe: policy,
-      refresh: defaultRefreshPolicy,
-    },
     events: noEvents,
   });
   const stopping = new AbortController();
@@ -85,6 +90,7 @@ test("a contact whose answer cannot be saved now is in flight until then: no oth
   let asked = 0;
   let isAway = true;
   const worker = createWorker({
+    ...usual,
     ledger: {
       ...ledger,
       async saveLookups(records) {
@@ -101,19 +107,7 @@ test("a contact whose answer cannot be saved now is in flight until then: no oth
       return { outcome: { kind: "absent", scope: "chat" }, tookMs: 1 };
     },
     getState: async () => ({ kind: "unanswered", code: "ABORTED" }),
-    openToken: () => "token",
-    wakeAfter: () => undefined,
     othersWait: async () => true,
-    clock: performance,
-    random: () => 0,
-    settings: {
-      sliceMs: 60_000,
-      maxInFlight: undefined,
-      oldestShare: 0,
-      retry: policy,
-      probe: policy,
-      refresh: defaultRefreshPolicy,
-    },
     events: noEvents,
   });
   const stopping = new AbortController();
@@ -143,6 +137,7 @@ test("a call that was not sent is no call: its contact is asked again, and nothi
     get: (known, name) => (name === "lookedUp" ? known.lookedUp : () => undefined),
   });
   const worker = createWorker({
+    ...usual,
     ledger: {
       ...ledger,
       async saveLookups(records) {
@@ -160,19 +155,7 @@ test("a call that was not sent is no call: its contact is asked again, and nothi
       return { outcome: { kind: "absent", scope: "chat" }, tookMs: 1 };
     },
     getState: async () => ({ kind: "unanswered", code: "ABORTED" }),
-    openToken: () => "token",
-    wakeAfter: () => undefined,
     othersWait: async () => false,
-    clock: performance,
-    random: () => 0,
-    settings: {
-      sliceMs: 60_000,
-      maxInFlight: undefined,
-      oldestShare: 0,
-      retry: policy,
-      probe: policy,
-      refresh: defaultRefreshPolicy,
-    },
     events,
   });
   const stopping = new AbortController();

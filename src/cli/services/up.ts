@@ -30,7 +30,7 @@ async function offerFirstKey({ config, apiKeys, operator }: App, url: string, io
     writeHint(io, io.stdout, line);
 }
 
-/** Only where a person reads it: whoever has the link first is logged in. */
+/** Only where a person reads it: the first to follow the link is logged in. */
 async function offerConsole(app: App, url: string, io: CommandIo): Promise<void> {
   const { config, consoleSessions } = app;
   if (config.databaseUrl !== undefined && io.stdout.isTTY !== true) return;

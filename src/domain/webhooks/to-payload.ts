@@ -54,7 +54,7 @@ function toData(item: FeedItem, omitsChatId: boolean): WebhookPayload["data"] {
   }
 }
 
-/** Whoever shows it may keep it for as long as the version stays. */
+/** A receiver may keep it for as long as the version stays. */
 function toVersionedUrl(item: {
   imageUrl: string | undefined;
   imageSha256: string | undefined;

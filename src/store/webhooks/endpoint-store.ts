@@ -20,7 +20,7 @@ export interface SealedSecrets {
 }
 
 /**
- * Endpoints of webhooks, as they are stored. What people change takes the lease: whoever sends reads the endpoint anew. Each change
+ * Endpoints of webhooks, as they are stored. What people change takes the lease: the sending process reads the endpoint anew. Each change
  * leaves a row in the audit log; false, and undefined: there is no such endpoint.
  */
 export interface EndpointStore {

@@ -1,4 +1,4 @@
-import type { WebhookType } from "../../domain/webhooks/webhook-type.ts";
+import type { WebhookType } from "../../../domain/webhooks/webhook-type.ts";
 
 const types: Readonly<Record<WebhookType, string>> = {
   "avatar.changed": "a contact shows another picture",

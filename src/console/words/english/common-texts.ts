@@ -1,0 +1,55 @@
+/** The words around all pages. */
+export const frameTexts = {
+  product: "contact-avatars",
+  console: "Console",
+  durations: { day: "d", hour: "h", minute: "min", second: "s" },
+  skip: "Skip to the content",
+  menu: "Menu",
+  pages: {
+    overview: "Overview",
+    batches: "Batches",
+    contact: "Contact",
+    gallery: "Gallery",
+    nights: "Nights",
+    webhooks: "Webhooks",
+    keys: "API keys",
+    audit: "Audit log",
+    instance: "Instance",
+  },
+  link: { live: "Live", lost: "Reconnecting…", waiting: "Connecting…" },
+  lost: "The server does not answer. What you see is from before; the page comes back by itself.",
+  away: {
+    postgres:
+      "Postgres does not answer. What you see is from before; nothing that was accepted is lost. The page comes back by itself.",
+    queue:
+      "The queue (Redis) does not answer. Contacts are taken in all the same; calls begin some seconds later.",
+  },
+} as const;
+
+/** Words that many pages have. */
+export const commonTexts = {
+  loading: "Loading…",
+  notFound: "There is nothing at this address.",
+  back: "Back to the overview",
+  cancel: "Cancel",
+  close: "Close",
+  save: "Save",
+  saved: "Saved.",
+  none: "–",
+  all: "All",
+  any: "Any",
+  more: "Load more",
+  instance: "Instance",
+  retrying: "Trying again…",
+  docs: "API documentation",
+  defaultValue: "default",
+  copy: "Copy",
+  stored: "I have kept it",
+} as const;
+
+/** Why something did not work. */
+export const errorTexts = {
+  noAnswer: "The server does not answer.",
+  forbidden: (detail: string) => `Your key does not allow this: ${detail}.`,
+  other: (detail: string) => detail || "Something went wrong.",
+} as const;

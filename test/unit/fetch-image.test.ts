@@ -290,8 +290,10 @@ describe("a body that is larger than usual", () => {
     const place = createBodyRoom(1).open();
     const body = makeJpegOfSize(2 * large.length);
     const outcome = await fetchReply(send(200, body, headers), { place });
-    expect(outcome).toMatchObject({ kind: "taken", bytes: body });
-    expect(outcome.kind === "taken" && outcome.bytes.buffer).toBe(place.enlarge()?.buffer);
+    if (outcome.kind !== "taken") throw new Error(`the image was ${outcome.kind}`);
+    // The matchers compare megabytes one by one.
+    expect(body.equals(outcome.bytes)).toBe(true);
+    expect(outcome.bytes.buffer === place.enlarge()?.buffer).toBe(true);
   });
 
   test.each(lengths)(

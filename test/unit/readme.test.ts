@@ -58,7 +58,7 @@ async function readHelp(...args: string[]): Promise<string> {
 async function listCommands(...parents: string[]): Promise<Map<string, string[]>> {
   const help = await readHelp(...parents);
   const [, list = ""] = /^Commands:\n((?: .*\n)*)/m.exec(help) ?? [];
-  const names = [...list.matchAll(/^ {2}(\w+)/gm)].map(([, name = ""]) => name);
+  const names = [...list.matchAll(/^ {2}([\w-]+)/gm)].map(([, name = ""]) => name);
   const commands = new Map<string, string[]>();
   if (parents.length > 0) {
     const options = [...help.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, name = ""]) => name);
@@ -135,7 +135,7 @@ describe("the commands", () => {
     const commands = await listCommands();
     const shown = [
       ...allText.matchAll(
-        /(?:avatars|worker) ((?:instance |apikey |images |webhook )?[a-z]+)((?: [^\n;|`)]*)?)/g,
+        /(?:avatars|worker) ((?:instance |apikey |images |webhook )?[a-z][a-z-]*)((?: [^\n;|`)]*)?)/g,
       ),
     ].filter(([line]) => /--/.test(line));
     expect(shown.length).toBeGreaterThan(10);

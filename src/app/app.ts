@@ -17,13 +17,13 @@ import { createInstances, type Instances } from "./subjects/instances.ts";
 import { createImageFiles, type ImageFiles } from "./image-files.ts";
 import { openImages, tellWhetherOff } from "./images.ts";
 import { readOperator } from "./subjects/operator.ts";
-import { openMetrics, serveMetricsPort } from "./metrics.ts";
 import { createSignals, type Signals } from "./subjects/signals.ts";
 import { createResyncs, type Resyncs } from "./subjects/resyncs.ts";
 import { createWebhooks, type Webhooks } from "./subjects/webhooks.ts";
 import { createBatches, type Batches } from "./subjects/batches.ts";
 import type { Door } from "./subjects/door.ts";
-import { startWorker, type RunningWorker } from "./start-worker.ts";
+import type * as simulator from "../simulator/start-simulator.ts";
+import type { RunningWorker } from "./start-worker.ts";
 
 export type { RunningWorker } from "./start-worker.ts";
 
@@ -36,7 +36,6 @@ export { readSource } from "./read-source.ts";
 export { encodeGallery } from "../results/gallery/encode-gallery.ts";
 export { encodeCards, type CardFate } from "../results/vcard/encode-cards.ts";
 export { encodeResults, type ResultFormat } from "../results/encode-results.ts";
-export { startSimulator } from "../simulator/start-simulator.ts";
 
 /** An import does not try a queue that is away again for every chunk. */
 const queueRetryMs = 60_000;
@@ -88,7 +87,7 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
   const { database, closer } = base;
   const getQueues = createQueueOpener(base);
   const wake = createWake(getQueues);
-  const getMetrics = once(() => openMetrics(base));
+  const getMetrics = once(async () => (await import("./metrics.ts")).openMetrics(base));
   const getImages = once(() => openImages(base));
   const door: Door = {
     config,
@@ -118,8 +117,9 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     images: createImageFiles(getImages, database),
     listContacts: createContactLister(base),
     async startWorker({ isService = false, imageHosts: hosts = [] } = {}) {
-      const watching = isService ? getMetrics() : undefined;
-      if (watching) await serveMetricsPort(base, watching);
+      const { startWorker } = await import("./start-worker.ts");
+      const watching = isService ? await getMetrics() : undefined;
+      if (watching) await (await import("./metrics.ts")).serveMetricsPort(base, watching);
       const worker = await startWorker(base, await getQueues(), watching, { kept: await getImages(), hosts });
       if (isService) tellWhetherOff(base);
       return worker;
@@ -129,7 +129,7 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
       return openApi(base, {
         wake: (id) => void wake(id),
         getQueues,
-        metrics: getMetrics(),
+        metrics: await getMetrics(),
         images: await getImages(),
       });
     },
@@ -137,6 +137,13 @@ export async function openApp(config: Config, options: BaseOptions): Promise<App
     close: closer.close,
   };
 }
+
+/** GREEN-API as documented, as a server of its own: see simulator/start-simulator.ts. */
+export async function startSimulator(...args: Parameters<StartSimulator>): ReturnType<StartSimulator> {
+  const { startSimulator: start } = await import("../simulator/start-simulator.ts");
+  return start(...args);
+}
+type StartSimulator = typeof simulator.startSimulator;
 
 /** A command works for one person. */
 const unlimited: FairLimit = { run: (_key, work) => work() };
@@ -153,8 +160,9 @@ function createWake(getQueues: () => Promise<Queues>): (instanceId: InstanceId) 
 }
 
 /**
- * Opens the queues when they are first needed. Most commands need none, and are not to wait until BullMQ is loaded. The API
- * and the calls of GREEN-API are loaded late, too. All three take more than half of the time of a short command.
+ * Opens the queues when they are first needed. Most commands need none, and are not to wait until BullMQ is loaded. The API,
+ * the worker, the metrics, the simulator and the calls of GREEN-API are loaded late, too: they take more than half of the
+ * time of a short command.
  */
 function createQueueOpener({ config, databaseUrl, events, closer, simulated }: Base): () => Promise<Queues> {
   let opening: Promise<Queues> | undefined;

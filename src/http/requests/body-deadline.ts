@@ -19,7 +19,7 @@ export interface BodyLimits extends BodyDeadlines {
   readonly maxBodyBytes: number;
 }
 
-/** The largest JSON bodies that are held at once: in the process, and for each key. */
+/** The largest JSON bodies that are held at once: in the process, and for each key, or hook of an instance. */
 const largestAtOnce = { total: 8, perKey: 2 };
 
 /**
@@ -107,7 +107,7 @@ function takeMemory(
   maxBodyBytes: number,
   { request, reply, source, refuse }: WholeBody,
 ): void {
-  const keyId = request.apiKey?.id ?? "";
+  const keyId = request.apiKey?.id ?? (request.hookOf === undefined ? "" : `hook ${request.hookOf}`);
   const length = request.headers["content-length"];
   // A longer body is refused, here before it is read, below as soon as it is.
   if (length !== undefined) {

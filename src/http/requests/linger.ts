@@ -17,3 +17,21 @@ export function linger(request: IncomingMessage): void {
   request.unpipe();
   request.resume();
 }
+
+/**
+ * Throws the rest of a body away before its request is answered, for a sender that does not look for an answer while it sends, as most
+ * do not. Resolves at its end, when the sender goes, or after `ms`.
+ */
+export async function drain(request: IncomingMessage, ms: number): Promise<void> {
+  if (request.complete || request.destroyed) return;
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    const stop = () => {
+      clearTimeout(timer);
+      resolve();
+    };
+    request.once("end", stop).once("close", stop);
+    request.unpipe();
+    request.resume();
+  });
+}

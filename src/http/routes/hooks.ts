@@ -3,8 +3,9 @@ import type { ChatId } from "../../domain/chat-id.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { Signal, SignalOutcome } from "../../domain/signal.ts";
 import { ApiError } from "../answers/problem.ts";
-import { unavailable } from "../answers/to-api-error.ts";
+import { toApiError, unavailable } from "../answers/to-api-error.ts";
 import type { ApiContext, ZodApi } from "../context/api-context.ts";
+import { drain } from "../requests/linger.ts";
 
 interface HookPorts {
   readonly signals: {
@@ -22,10 +23,13 @@ interface HookPorts {
 
 /** The longest message has some ten kilobytes, and a small picture beside it. */
 const maxBodyBytes = 2 * 1024 * 1024;
+/** The rest of a body that is too long is thrown away for so long, before it is answered. */
+const drainMs = 10_000;
 
 /**
- * `POST /hooks/green-api/{instance}`: takes GREEN-API's own notifications. Only 200 has their sender go on to the next: all that is
- * no fault of ours, or of a wrong address, is taken. It is in no document, since no caller but GREEN-API has a use for it.
+ * `POST /hooks/green-api/{instance}`: takes GREEN-API's own notifications. Only 200 has their sender go on to the next. So what is wrong
+ * with one notification is taken, and ignored; what is wrong with all of them, such as the address, is refused, and seen.
+ * It is in no document, since no caller but GREEN-API has a use for it.
  */
 export function addGreenApiHook(api: ZodApi, { ports }: ApiContext<HookPorts>): void {
   const take = async (id: InstanceId, signal: Signal): Promise<SignalOutcome | "authorized" | "ignored"> => {
@@ -37,7 +41,19 @@ export function addGreenApiHook(api: ZodApi, { ports }: ApiContext<HookPorts>): 
 
   api.post(
     "/hooks/green-api/:instance",
-    { config: { access: "hook" }, bodyLimit: maxBodyBytes, schema: { hide: true, body: z.unknown() } },
+    {
+      config: { access: "hook" },
+      bodyLimit: maxBodyBytes,
+      schema: { hide: true, body: z.unknown() },
+      async errorHandler(error, request, reply) {
+        const id = request.hookOf;
+        // What is thrown here is answered as everywhere.
+        if (id === undefined || !isUnreadable(error)) throw error;
+        await drain(request.raw, drainMs);
+        ports.countSignal(id, "ignored");
+        return reply.code(200).type("application/json").send({});
+      },
+    },
     async (request, reply) => {
       const id = request.hookOf;
       if (id === undefined) throw new Error("a hook was not authenticated");
@@ -52,4 +68,10 @@ export function addGreenApiHook(api: ZodApi, { ports }: ApiContext<HookPorts>): 
       return reply.type("application/json").send({});
     },
   );
+}
+
+/** No try of the same notification would be read: it is too long, too deep, or no JSON. */
+function isUnreadable(error: unknown): boolean {
+  const { kind } = toApiError(error, () => false);
+  return kind === "malformed-body" || kind === "body-too-large";
 }

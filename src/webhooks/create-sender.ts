@@ -128,11 +128,13 @@ interface Answer {
 
 const nothing = { status: undefined, error: undefined, answer: undefined, retryAfterMs: undefined };
 
-/** Reads no more than is kept; leaving the loop early destroys the connection. */
+/** Reads no more than is kept, without the word in which it ends there; leaving the loop early destroys the connection. */
 async function readBeginning(body: AsyncIterable<Uint8Array>): Promise<string> {
   const collector = createByteCollector(answerBytes);
-  for await (const piece of body) if (!collector.add(piece)) break;
-  return collector.take().toString("utf8");
+  let isWhole = true;
+  for await (const piece of body) if (!(isWhole = collector.add(piece))) break;
+  const text = collector.take().toString("utf8");
+  return isWhole ? text : text.slice(0, Math.max(0, text.search(/\s\S*$/)));
 }
 
 function toStatusError(status: number): string | undefined {

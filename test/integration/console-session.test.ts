@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createConsoleSessions } from "../../src/app/subjects/console-sessions.ts";
+import { createApiToken } from "../../src/lib/secrets/api-token.ts";
 import { createConsoleToken } from "../../src/lib/secrets/console-token.ts";
 import { revokeApiKey } from "../../src/store/api-keys/api-keys.ts";
 import { callApi, readBody, readUntil } from "../support/api-call.ts";
@@ -106,24 +107,35 @@ describe("a session", () => {
   });
 });
 
-test("made-up sessions, whatever their number, keep no good key out", async () => {
+test("made-up sessions, keys and tokens of hooks, whatever their number, keep no good key out", async () => {
   const readWaiting = async () => {
     const { rows } = await stage.database.pool.query<{ count: number }>(
       `select count(*)::int from pg_stat_activity
-       where datname = current_database() and wait_event_type = 'Lock' and query ~ 'console_sessions'`,
+       where datname = current_database() and wait_event_type = 'Lock'
+         and query ~ '^select.*(console_sessions|api_keys|hook_secret_hmac)'`,
     );
     return rows[0]!.count;
   };
+  const askWith = (headers: Record<string, string>) =>
+    Array.from({ length: 100 }, async (_, index) => {
+      const isHook = headers["authorization"] === "hook";
+      const path = isHook ? `/hooks/green-api/11010${10_000 + index}` : "/v1/instances";
+      return (await stage.call(path, { method: isHook ? "POST" : "GET", key: undefined, headers })).status;
+    });
   const client = await stage.database.pool.connect();
   try {
     await client.query("begin; lock table avatars.console_sessions in access exclusive mode");
-    const made = Array.from({ length: 300 }, async () => {
-      const headers = { cookie: `avatars_session=${createConsoleToken()}` };
-      return (await stage.call("/v1/instances", { key: undefined, headers })).status;
-    });
-    await eventually(async () => expect(await readWaiting()).toBeGreaterThanOrEqual(4));
+    const made = askWith({ cookie: `avatars_session=${createConsoleToken()}` });
+    await eventually(async () => expect(await readWaiting()).toBeGreaterThanOrEqual(1));
     expect((await stage.call("/v1/instances")).status).toBe(200);
-    expect(await readWaiting()).toBeLessThanOrEqual(4);
+    await client.query("lock table avatars.api_keys, avatars.instances in access exclusive mode");
+    for (let n = 0; n < 3; n += 1)
+      made.push(...askWith({ cookie: `avatars_session=${createConsoleToken()}` }));
+    made.push(...askWith({ authorization: `Bearer ${createApiToken().token}` }));
+    made.push(...askWith({ authorization: "hook" }));
+    await eventually(async () => expect(await readWaiting()).toBeGreaterThanOrEqual(5));
+    expect((await stage.call("/readyz", { key: undefined })).json()).toMatchObject({ missing: [] });
+    expect(await readWaiting()).toBeLessThanOrEqual(6);
     await client.query("rollback");
     expect(await Promise.all(made)).not.toContain(200);
   } finally {

@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ApiAnswer, ApiCall } from "../support/api-call.ts";
+import type { ApiCall } from "../support/api-call.ts";
 import { openApiStage, type ApiStage } from "../support/api-stage.ts";
 import { eventually } from "../support/eventually.ts";
 import { findInPostgres } from "../support/find-traces.ts";

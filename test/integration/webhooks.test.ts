@@ -211,6 +211,56 @@ describe("an endpoint", () => {
       "No matching signature",
     );
   });
+
+  test("that moves while its secret is rotated signs with the one that was shown", async () => {
+    const endpoint = await stage.addEndpoint();
+    const path = `/v1/webhooks/${endpoint.id}`;
+    for (let round = 0; round < 6; round += 1) {
+      const url = new URL(`/moved/${round}`, endpoint.url);
+      // Secrets are sealed for the origin.
+      if (round % 2 === 0) url.hostname = "127.0.0.2";
+      const change = () => stage.call(path, { method: "PATCH", json: { url: url.href } });
+      const rotate = () => stage.post(`${path}/rotate`);
+      const [, { secret }] = await Promise.all([change(), rotate(), change()]);
+      await stage.call(path, { method: "PATCH", json: { url: endpoint.url } });
+      expect(await stage.post(`${path}/test`)).toMatchObject({ status: 204 });
+      const { body, headers } = endpoint.received.at(-1)!;
+      expect(new Webhook(String(secret)).verify(body, headers)).toMatchObject({ type: "webhook.test" });
+    }
+  });
+});
+
+const addOne = (key?: string) =>
+  stage.call("/v1/webhooks", {
+    method: "POST",
+    json: { url: "https://crm.example/hook", ...(key !== undefined && { instanceIds: [instanceId] }) },
+    ...(key !== undefined && { key }),
+  });
+async function addMany(count: number, key?: string): Promise<number[]> {
+  const answers = await Promise.all(Array.from({ length: count }, () => addOne(key)));
+  return answers.map(({ status }) => status).toSorted((a, b) => a - b);
+}
+const fill = (count: number) =>
+  stage.database.pool.query(
+    `insert into avatars.webhook_endpoints (id, url, types, sealed_secret, cursor)
+     select 'full' || lpad(n::text, 8, '0'), 'https://crm.example/hook', '{avatar.changed}', 'none', 0
+     from generate_series(1, $1::int) n`,
+    [count],
+  );
+
+describe("the room for endpoints", () => {
+  test("is not overrun by many that come at once", async () => {
+    await fill(97);
+    expect(await addMany(30)).toEqual([201, 201, 201, ...Array(27).fill(409)]);
+  });
+
+  test("is not all taken by a key that is limited to some instances", async () => {
+    const key = await stage.createKey({ scopes: ["webhooks"], instanceIds: [instanceId] });
+    await fill(2);
+    expect(await addMany(22, key)).toEqual([...Array(20).fill(201), 409, 409]);
+    expect((await addOne(key)).text).toContain("20 endpoints of the instances of this key");
+    expect((await addOne()).status).toBe(201);
+  });
 });
 
 describe("events", () => {

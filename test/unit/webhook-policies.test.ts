@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { Webhook } from "standardwebhooks";
 import { describe, expect, test } from "vitest";
-import type { AvatarItem, FeedItem } from "../../src/domain/webhooks/feed-item.ts";
+import { listPersonal, type AvatarItem, type FeedItem } from "../../src/domain/webhooks/feed-item.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { retryWaitsMs, toRetryWaitMs } from "../../src/domain/webhooks/retry-schedule.ts";
 import { selectItems } from "../../src/domain/webhooks/select-items.ts";
@@ -170,6 +170,35 @@ describe("a signature", () => {
   });
 });
 
+/** How a receiver may write what it got. */
+const spellings: Readonly<Record<string, (text: string) => string>> = {
+  plain: (text) => text,
+  capitals: (text) => text.toUpperCase(),
+  "escapes of JSON": (text) => escapeAll(text, (code) => `\\u${code.toString(16).padStart(4, "0")}`),
+  "some escapes of JSON": (text) =>
+    escapeAll(text, (code) => (code % 2 ? `\\u00${code.toString(16)}` : String.fromCharCode(code))),
+  "escapes of C": (text) => escapeAll(text, (code) => `\\x${code.toString(16)}`),
+  "escapes of URLs": (text) => escapeAll(text, (code) => `%${code.toString(16)}`),
+  "escapes of HTML": (text) => escapeAll(text, (code) => `&#${code};`),
+  "hexadecimal escapes of HTML": (text) => escapeAll(text, (code) => `&#x${code.toString(16)};`),
+  "quoted printable": (text) => escapeAll(text, (code) => `=${code.toString(16)}`),
+  codes: (text) => JSON.stringify(Array.from(text).map((one) => one.codePointAt(0))),
+  base64: (text) => Buffer.from(text).toString("base64"),
+  base64url: (text) => Buffer.from(text).toString("base64url"),
+  hexadecimal: (text) => Buffer.from(text).toString("hex"),
+  "JSON in JSON": (text) => JSON.stringify(JSON.stringify({ text })),
+  "with blanks": (text) => Array.from(text).join(" "),
+  "in groups": (text) => text.replace(/...(?=.)/g, "$&-"),
+};
+
+function escapeAll(text: string, escape: (code: number) => string): string {
+  return Array.from(text)
+    .map((one) => escape(one.codePointAt(0)!))
+    .join("");
+}
+
+const toLetters = (text: string) => text.toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "");
+
 describe("an answer that is kept", () => {
   test.each([
     ["a secret of ours", `x ${createWebhookSecret()} y`, "x ••• y"],
@@ -178,13 +207,62 @@ describe("an answer that is kept", () => {
     ["a JSON web token", "eyJhbGciOiJI.eyJzdWIi.SflKx", "•••"],
     ["a key of ours", "avk_0a1b2c3d4e5f.secret", "•••"],
     ["the chat", "unknown 79001234567@c.us (79001234567)", "unknown ••• (•••)"],
-    ["control characters", "a\u0000b\r\n\u001b[31mc", "a b [31mc"],
+    [
+      "another chat",
+      "queued behind +7 (900) 765-43-21, 79007654321, bob@crm.example",
+      "queued behind ••• (900) •••, •••, •••.example",
+    ],
+    ["the number without its country", "no 9001 2345 67 here", "no ••• here"],
+    ["control characters", "a\u0000b\r\n\u001b[31mc", "a b [•••"],
   ])("shows nothing of %s", (_, text, shown) => {
     expect(redactAnswer(text, ["79001234567@c.us", "79001234567"])).toBe(shown);
   });
 
+  test("shows nothing of whom and what an event is about, however it is spelled", () => {
+    const texts = fc.record({
+      number: fc.stringMatching(/^[1-9][0-9]{10}$/),
+      externalRef: fc.stringMatching(/^[A-Za-z0-9]{4}[A-Za-z0-9 _.#-]{0,26}$/),
+      token: fc.stringMatching(/^[A-Za-z0-9_-]{26}$/),
+    });
+    fc.assert(
+      fc.property(
+        texts,
+        fc.constantFrom(...Object.keys(spellings)),
+        ({ number, externalRef, token }, name) => {
+          const item = toItem(1, 1, {
+            chatId: `${number}@c.us`,
+            externalRef,
+            imageUrl: `https://avatars.example/i/${token}`,
+          });
+          for (const text of [
+            number,
+            externalRef,
+            token,
+            JSON.stringify(toPayload(item, { omitsChatId: false })),
+          ]) {
+            const spelled = spellings[name]!(text);
+            const shown = redactAnswer(`refused: ${spelled} is unknown`, listPersonal(item)) ?? "";
+            expect(shown).not.toContain(spelled);
+            for (const one of [number, externalRef, token])
+              expect(toLetters(shown)).not.toContain(toLetters(one));
+          }
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  test("tells what a receiver says in words", () => {
+    for (const text of [
+      '{"error":"contact not found","code":404,"requestId":null}',
+      "<html><head><title>502 Bad Gateway</title></head><center>nginx/1.24.0</center></html>",
+      "HTTP/1.1 500: can't connect to ERR_UPSTREAM, сервер недоступен",
+    ])
+      expect(redactAnswer(text, ["79001234567@c.us", "79001234567", "crm-77"])).toBe(text);
+  });
+
   test("is one kilobyte at most, and none where nothing was said", () => {
-    expect(redactAnswer("x".repeat(5_000), [])).toHaveLength(1_024);
+    expect(redactAnswer("no ".repeat(5_000), [])).toHaveLength(1_024);
     expect(redactAnswer(" \r\n", [])).toBeUndefined();
   });
 });

@@ -72,7 +72,7 @@ describe("a receiver", () => {
     const url = await serve((_, response) => {
       response.on("error", () => undefined);
       response.writeHead(200);
-      const piece = Buffer.alloc(64 * 1024, "x");
+      const piece = Buffer.alloc(64 * 1024, "no ");
       const write = () => {
         while (sent < 100 * 1024 * 1024 && !response.destroyed) {
           sent += piece.length;
@@ -83,7 +83,7 @@ describe("a receiver", () => {
       write();
     });
     const result = await send(url);
-    expect(result).toMatchObject({ status: 200, error: undefined, answer: "x".repeat(1_024) });
+    expect(result).toMatchObject({ status: 200, error: undefined, answer: "no ".repeat(341).trim() });
     expect(sent).toBeLessThan(20 * 1024 * 1024);
   });
 

@@ -1,4 +1,5 @@
 import type { Actor } from "../../domain/audit.ts";
+import type { InstanceId } from "../../domain/instance-id.ts";
 import { UserError } from "../../lib/errors.ts";
 import { listPersonal, toContactId, type FeedItem } from "../../domain/webhooks/feed-item.ts";
 import { toEventId } from "../../domain/webhooks/event-id.ts";
@@ -22,11 +23,12 @@ import {
   type DeliveryFilter,
   type NewDelivery,
 } from "../../store/webhooks/delivery-store.ts";
+import type { EndpointAdded } from "../../store/webhooks/add-endpoint.ts";
+import type { SealedSecrets } from "../../store/webhooks/endpoint-secrets.ts";
 import {
   createEndpointStore,
   type EndpointStore,
   type RewindTo,
-  type SealedSecrets,
 } from "../../store/webhooks/endpoint-store.ts";
 import { findFeedItems } from "../../store/webhooks/read-feed.ts";
 import type { OutgoingEvent, SendResult, WebhookSender } from "../../webhooks/create-sender.ts";
@@ -37,9 +39,14 @@ import type { Door } from "./door.ts";
 export interface Webhooks extends Pick<EndpointStore, "list" | "find" | "remove" | "disable"> {
   /**
    * Adds an endpoint, which is told of what comes from now on. Returns its secret, which is shown this once.
+   * @param within the instances that the key of the caller is limited to: such callers share the room there is
    * @throws UserError `webhook-url`, `too-many-webhooks`, `no-secret-key`
    */
-  add(settings: EndpointSettings, by: Actor): Promise<{ readonly id: string; readonly secret: string }>;
+  add(
+    settings: EndpointSettings,
+    by: Actor,
+    within?: readonly InstanceId[],
+  ): Promise<{ readonly id: string; readonly secret: string }>;
   /** Changes what is given; null takes it away. False: there is none. @throws UserError `webhook-url`, `wrong-secret-key` */
   change(id: string, changes: EndpointWish, by: Actor): Promise<boolean>;
   enable(id: string, from: ResumeFrom, by: Actor): Promise<boolean>;
@@ -61,6 +68,8 @@ export interface Webhooks extends Pick<EndpointStore, "list" | "find" | "remove"
 }
 
 const mostEndpoints = 100;
+/** Of those that are told of no other instances than a key is limited to: one such key leaves room for others. */
+const mostWithin = 20;
 const previousForMs = 86_400_000;
 
 export function createWebhooks(door: Door): Webhooks {
@@ -72,24 +81,26 @@ export function createWebhooks(door: Door): Webhooks {
     find: store.find,
     remove: store.remove,
     disable: store.disable,
-    async add(settings, by) {
+    async add(settings, by, instanceIds) {
       assertUrl(door, settings.url);
-      if ((await store.count()) >= mostEndpoints) throw tooMany();
       const { id } = createApiToken();
       const secret = createWebhookSecret();
-      const sealed = door.secrets().seal(secret, toContext(id, settings.url));
-      await store.add(id, settings, sealed, await horizon.read(), by);
+      const sealedSecret = door.secrets().seal(secret, toContext(id, settings.url));
+      const added = await store.add(
+        { id, settings, sealedSecret, cursor: await horizon.read() },
+        { total: mostEndpoints, within: instanceIds && { instanceIds, most: mostWithin } },
+        by,
+      );
+      if (added !== "added") throw tooMany(added);
       return { id, secret };
     },
     change: (id, wish, by) => changeEndpoint(door, store, id, wish, by),
     enable: async (id, from, by) => store.enable(id, from, from === "now" ? await horizon.read() : 0, by),
     replay: (id, to, by) => createEndpointStore(door.lasting.pool).rewind(id, to, by),
     async rotate(id, by) {
-      const stored = await store.findSecrets(id);
-      if (stored === undefined) return undefined;
       const secret = createWebhookSecret();
-      const sealed = door.secrets().seal(secret, toContext(id, stored.url));
-      const previousUntil = await store.rotate(id, sealed, previousForMs, by);
+      const seal = (url: string) => door.secrets().seal(secret, toContext(id, url));
+      const previousUntil = await store.rotate(id, seal, previousForMs, by);
       return previousUntil && { secret, previousUntil };
     },
     listDeliveries: (id, filter) => listDeliveries(pool, id, filter),
@@ -105,13 +116,14 @@ function createSingleSends(door: Door, store: EndpointStore): Pick<Webhooks, "te
 
   /** Touches no counter: it is not tried again, and disables nothing. */
   async function sendOnce(endpoint: WebhookEndpoint, event: SingleEvent): Promise<WebhookDelivery> {
-    const secrets = await openSecrets(door, store, endpoint.id);
+    const stored = await store.findSecrets(endpoint.id);
+    const secrets = stored ? openAll(door.secrets(), endpoint.id, stored) : [];
     const sender = await getSender();
     const { personal, item, eventId, type, kind, body } = event;
     const sent =
-      secrets.length === 0
+      stored === undefined || secrets.length === 0
         ? unsent()
-        : await sender.send({ url: endpoint.url, secrets, id: eventId, body, personal });
+        : await sender.send({ url: stored.url, secrets, id: eventId, body, personal });
     const delivery: NewDelivery = {
       ...toDeliveryFields(sent),
       endpointId: endpoint.id,
@@ -188,16 +200,6 @@ async function openSender({ config }: Pick<Door, "config">): Promise<WebhookSend
 }
 
 /** Its secrets in clear, the newest first; none where they cannot be opened. */
-async function openSecrets(
-  { secrets }: Pick<Door, "secrets">,
-  store: EndpointStore,
-  id: string,
-): Promise<string[]> {
-  const stored = await store.findSecrets(id);
-  if (stored === undefined) return [];
-  return openAll(secrets(), id, stored);
-}
-
 function openAll(
   box: ReturnType<Door["secrets"]>,
   id: string,
@@ -219,8 +221,7 @@ async function changeEndpoint(
   const { url } = wish;
   if (url === undefined) return store.change(id, wish, undefined, by);
   assertUrl(door, url);
-  const stored = await store.findSecrets(id);
-  return stored !== undefined && store.change(id, wish, sealAnew(door, id, stored, url), by);
+  return store.change(id, wish, (stored) => sealAnew(door, id, stored, url), by);
 }
 
 function sealAnew(
@@ -246,10 +247,12 @@ function assertUrl({ config }: Pick<Door, "config">, url: string): void {
     throw new UserError("webhook-url", `this URL cannot be used: ${explainRefusal(verdict.reason)}`);
 }
 
-function tooMany(): UserError {
+function tooMany(reached: Exclude<EndpointAdded, "added">): UserError {
   return new UserError(
     "too-many-webhooks",
-    `there are ${mostEndpoints} endpoints, which is as many as there may be: remove one first`,
+    reached === "within"
+      ? `there are ${mostWithin} endpoints of the instances of this key, which is as many as there may be: remove one first`
+      : `there are ${mostEndpoints} endpoints, which is as many as there may be: remove one first`,
   );
 }
 

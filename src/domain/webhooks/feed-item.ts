@@ -66,9 +66,21 @@ export function toContactId(item: FeedItem): number | undefined {
   return isAvatarItem(item) ? item.contactId : undefined;
 }
 
-/** What would tell of whom an event is, where an answer repeats it. */
+/** What would tell of whom an event is, or show the picture, where an answer repeats it. */
 export function listPersonal(item: FeedItem): string[] {
   if (!isAvatarItem(item)) return [];
-  const number = item.chatId.split("@", 1)[0] ?? "";
-  return [item.chatId, number, ...(item.externalRef === undefined ? [] : [item.externalRef])];
+  const { chatId, externalRef, imageUrl, imageSha256, version, previousVersion } = item;
+  const number = chatId.split("@", 1)[0];
+  const token = imageUrl?.split("/").at(-1);
+  const all = [
+    chatId,
+    number,
+    externalRef,
+    imageUrl,
+    token,
+    imageSha256?.slice(0, 16),
+    version,
+    previousVersion,
+  ];
+  return all.filter((text) => text !== undefined);
 }

@@ -5,8 +5,8 @@ export interface Identified {
 
 /** The ids that one question looks up at most. */
 const maxIds = 1_000;
-/** The questions at a time, on ten connections: one that hangs holds up no others. */
-const maxQuestions = 4;
+/** The questions at a time: one that hangs holds up no others. Keys, sessions and hooks together leave four of ten connections. */
+const maxQuestions = 2;
 
 interface Asked<Key> {
   readonly resolve: (key: Key | undefined) => void;

@@ -1,3 +1,4 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { z } from "zod";
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
@@ -39,19 +40,23 @@ export function addGreenApiHook(api: ZodApi, { ports }: ApiContext<HookPorts>): 
     return "authorized";
   };
 
+  const ignore = async (id: InstanceId, request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    await drain(request.raw, drainMs);
+    ports.countSignal(id, "ignored");
+    void reply.code(200).type("application/json").send({});
+  };
+
   api.post(
     "/hooks/green-api/:instance",
     {
       config: { access: "hook" },
       bodyLimit: maxBodyBytes,
       schema: { hide: true, body: z.unknown() },
-      async errorHandler(error, request, reply) {
+      errorHandler(error, request, reply) {
         const id = request.hookOf;
         // What is thrown here is answered as everywhere.
         if (id === undefined || !isUnreadable(error)) throw error;
-        await drain(request.raw, drainMs);
-        ports.countSignal(id, "ignored");
-        return reply.code(200).type("application/json").send({});
+        void ignore(id, request, reply);
       },
     },
     async (request, reply) => {

@@ -33,20 +33,32 @@ where webhook_retries.feed_id <= excluded.feed_id`;
 const failedOfOthersSql = `${failedSql}
 on conflict (endpoint_id, feed_id) where contact_id is null do nothing`;
 
+// Retries are found one by one, by their keys: a join might read all of them. `for update` looks again at a row that another
+// process has changed meanwhile.
 const takenSql = `
-delete from avatars.webhook_retries r
-using json_to_recordset($1::json) as t (endpoint_id text, contact_id bigint, feed_id bigint)
-where r.endpoint_id = t.endpoint_id and r.contact_id = t.contact_id and r.feed_id <= t.feed_id`;
+delete from avatars.webhook_retries where id = any (array(
+  select r.id from json_to_recordset($1::json) as t (endpoint_id text, contact_id bigint, feed_id bigint)
+  cross join lateral (
+    select r.id from avatars.webhook_retries r
+    where r.endpoint_id = t.endpoint_id and r.contact_id = t.contact_id and r.feed_id <= t.feed_id for update
+  ) r))`;
+
+const toOwnSql = (condition: string) => `array(
+  select r.id from given g
+  cross join lateral (
+    select r.id from avatars.webhook_retries r where r.id = g.id and r.feed_id = g.feed_id for update
+  ) r
+  where ${condition})`;
 
 const retriesSql = `
 with given as materialized (
   select * from json_to_recordset($1::json) as t (id bigint, feed_id bigint, next_try_at timestamptz)
 ), gone as (
-  delete from avatars.webhook_retries r using given g
-  where r.id = g.id and r.feed_id = g.feed_id and g.next_try_at is null
+  delete from avatars.webhook_retries r where r.id = any (${toOwnSql("g.next_try_at is null")})
 )
-update avatars.webhook_retries r set tries = r.tries + 1, next_try_at = g.next_try_at
-from given g where r.id = g.id and r.feed_id = g.feed_id and g.next_try_at is not null`;
+update avatars.webhook_retries r set tries = r.tries + 1,
+  next_try_at = (select g.next_try_at from given g where g.id = r.id)
+where r.id = any (${toOwnSql("g.next_try_at is not null")})`;
 
 const deliveriesSql = toInsertDeliveriesSql("$1::json");
 
@@ -124,6 +136,10 @@ const keptDeliveries = 200;
 /** Events that no endpoint reads any more are kept for so long, for replays. */
 const keptEventDays = 30;
 
+/** By the key of each, whatever the server knows of the tables: an anti-join might read all contacts. */
+const isOrphan = (table: string) =>
+  `${table}.contact_id is not null and (select true from avatars.contacts c where c.id = ${table}.contact_id) is null`;
+
 /**
  * Removes old deliveries, and events. Also what belongs to contacts that are gone: a try that ended while its contact was erased
  * may have been written after it.
@@ -133,10 +149,8 @@ const trimSqls = [
    using avatars.webhook_endpoints e
    where d.endpoint_id = e.id and d.id < (
      select id from avatars.webhook_deliveries k where k.endpoint_id = e.id order by id desc offset ${keptDeliveries} limit 1)`,
-  `delete from avatars.webhook_deliveries d
-   where d.contact_id is not null and not exists (select from avatars.contacts c where c.id = d.contact_id)`,
-  `delete from avatars.webhook_retries r
-   where r.contact_id is not null and not exists (select from avatars.contacts c where c.id = r.contact_id)`,
+  `delete from avatars.webhook_deliveries d where ${isOrphan("d")}`,
+  `delete from avatars.webhook_retries r where ${isOrphan("r")}`,
   `delete from avatars.webhook_events v
    where v.at < now() - interval '${keptEventDays} days'
      and v.id <= coalesce((select min(cursor) from avatars.webhook_endpoints where state = 'active'), v.id)`,

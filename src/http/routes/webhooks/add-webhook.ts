@@ -1,4 +1,5 @@
 import type { EndpointSettings } from "../../../domain/webhooks/webhook-endpoint.ts";
+import type { InstanceId } from "../../../domain/instance-id.ts";
 import type { Actor } from "../../../domain/audit.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
@@ -9,8 +10,15 @@ import { assertInstances, noWebhook, orRefused, webhooksScope, type FindWebhook 
 
 interface AddWebhookPorts {
   readonly webhooks: FindWebhook & {
-    /** @throws UserError `webhook-url`, `too-many-webhooks` */
-    add(settings: EndpointSettings, by: Actor): Promise<{ readonly id: string; readonly secret: string }>;
+    /**
+     * @param within the instances that the key is limited to
+     * @throws UserError `webhook-url`, `too-many-webhooks`
+     */
+    add(
+      settings: EndpointSettings,
+      by: Actor,
+      within: readonly InstanceId[] | undefined,
+    ): Promise<{ readonly id: string; readonly secret: string }>;
   };
 }
 
@@ -20,7 +28,7 @@ const addWebhookSchema = {
     tag: "Webhooks",
     summary: "Add an endpoint.",
     description:
-      "It is told of what comes from now on. The answer holds its secret, this once: requests are signed by Standard Webhooks 1.0.",
+      "It is told of what comes from now on. The answer holds its secret, this once: requests are signed by Standard Webhooks 1.0. There may be 100, and 20 of the instances that a key is limited to.",
     access: webhooksScope,
   }),
   body: newWebhookSchema,
@@ -44,7 +52,8 @@ export function addAddWebhook(api: ZodApi, { ports }: ApiContext<AddWebhookPorts
   const { webhooks } = ports;
   const options = { config: { access: webhooksScope }, schema: addWebhookSchema };
   api.post("/v1/webhooks", options, async (request, reply) => {
-    assertInstances(getKey(request), request.body.instanceIds);
+    const key = getKey(request);
+    assertInstances(key, request.body.instanceIds);
     const { url, types, label, instanceIds, includesFirstSeen, isOrdered, omitsChatId } = toSettings(
       request.body,
     );
@@ -57,7 +66,7 @@ export function addAddWebhook(api: ZodApi, { ports }: ApiContext<AddWebhookPorts
       isOrdered: isOrdered ?? false,
       omitsChatId: omitsChatId ?? false,
     };
-    const { id, secret } = await orRefused(webhooks.add(settings, toActor(request)));
+    const { id, secret } = await orRefused(webhooks.add(settings, toActor(request), key.instanceIds));
     const added = await webhooks.find(id);
     if (added === undefined) throw noWebhook(id);
     return reply

@@ -4,6 +4,7 @@ import type { ApiKey } from "../client/wire.ts";
 import { toHash } from "./data/hash-route.ts";
 import { OwnKeyContext } from "./data/own-key.ts";
 import { Icon, Logo, type IconName } from "./parts/icons.tsx";
+import { formatClock } from "./words/format.ts";
 import { texts } from "./words/texts.ts";
 import { useLive } from "./data/use-data.ts";
 
@@ -125,21 +126,21 @@ function LinkState() {
   );
 }
 
-/** What is away, in words; it is said by itself when it changes. */
+/** What is away, in words: since when, and what that means. It is said by itself when it changes. */
 function Away() {
-  const { link, away } = useLive();
-  const words = away.flatMap((name) =>
-    name in texts.away ? [texts.away[name as keyof typeof texts.away]] : [],
-  );
+  const { link, lostAt, away } = useLive();
+  const known = texts.away as Readonly<Record<string, (since: string) => string>>;
+  const words =
+    link === "lost"
+      ? [texts.lost(formatClock(lostAt ?? Date.now()))]
+      : away.flatMap(({ name, since }) => known[name]?.(formatClock(since)) ?? []);
   return (
     <div role="status" aria-live="polite" class="away">
-      {link === "lost" && <p class="banner bad">{texts.lost}</p>}
-      {link !== "lost" &&
-        words.map((text) => (
-          <p key={text} class="banner bad">
-            {text}
-          </p>
-        ))}
+      {words.map((text) => (
+        <p key={text} class="banner bad">
+          {text}
+        </p>
+      ))}
     </div>
   );
 }

@@ -1,6 +1,8 @@
 import type { Browser } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { readFile } from "node:fs/promises";
 import { createConsoleSessions } from "../../src/app/subjects/console-sessions.ts";
+import { readDocument, toPath } from "../support/api-document.ts";
 import { openApiStage, type ApiStage, type TestApi } from "../support/api-stage.ts";
 import { openChromium } from "../support/chromium.ts";
 import {
@@ -11,6 +13,7 @@ import {
 } from "../support/console-page.ts";
 import { eventually } from "../support/eventually.ts";
 import { openPostgresValve, type PostgresValve } from "../support/postgres-valve.ts";
+import { startLocalRedis, type TestRedis } from "../support/redis-server.ts";
 import { makeChats } from "../support/stage.ts";
 import { openReceiver, type Receiver } from "../support/webhook-receiver.ts";
 
@@ -30,10 +33,14 @@ let valve: PostgresValve;
 let api: TestApi;
 let opened: ConsoleBrowser;
 let receiver: Receiver;
-const env = { AVATARS_WEBHOOK_NETWORKS: "127.0.0.0/8" };
+/** Of the server under test; undefined where there is no redis-server: its queue is in Postgres then. */
+let redis: TestRedis | undefined;
+let env: Record<string, string>;
 
 beforeAll(async () => {
   receiver = await openReceiver();
+  redis = await startLocalRedis();
+  env = { AVATARS_WEBHOOK_NETWORKS: "127.0.0.0/8", ...(redis && { REDIS_URL: redis.url }) };
   stage = await openApiStage({ images: true });
   await stage.addInstance(instanceId);
   await stage.addInstance("1101000002");
@@ -51,6 +58,7 @@ afterAll(async () => {
   await receiver.close();
   await valve.close();
   await stage.close();
+  await redis?.close();
 });
 
 const inBrowser = test.runIf(browser);
@@ -94,6 +102,20 @@ inBrowser("every page is usable by all, in light and dark, small and wide", asyn
   await page.setViewportSize({ width: 1280, height: 800 });
 });
 
+inBrowser("the page of the login is usable by all, and loads what is our own alone", async () => {
+  const page = await browser!.newPage({ viewport: { width: 360, height: 800 } });
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    const response = await page.goto(`${api.url}/console/`);
+    expect(response?.headers()["content-security-policy"]).toBe(
+      "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    );
+    await page.getByLabel("API key").waitFor();
+    expect([colorScheme, await findBarriers(page)]).toEqual([colorScheme, []]);
+  }
+  await page.close();
+});
+
 inBrowser("a file that is dropped ends as a finished batch", async () => {
   const { page, goTo } = opened;
   await goTo("#/batches", "Batches");
@@ -111,7 +133,26 @@ inBrowser("a file that is dropped ends as a finished batch", async () => {
   await page.getByText("40 of 40 contacts done").waitFor();
   await page.locator(".badge", { hasText: "Done" }).waitFor();
   await page.getByText("C39", { exact: true }).waitFor();
-  expect(await page.content()).not.toContain(makeChats(1, 100)[0]?.slice(0, 11));
+  const number = String(makeChats(1, 100)[0]?.slice(0, 11));
+  expect(await page.content()).not.toContain(number);
+
+  const save = async (name: string) => {
+    const [saved] = await Promise.all([
+      page.waitForEvent("download"),
+      page.getByRole("button", { name }).click(),
+    ]);
+    return { name: saved.suggestedFilename(), text: await readFile(await saved.path(), "utf8") };
+  };
+  const masked = await save("Download CSV");
+  expect(masked.name).toMatch(/^[\da-f-]{36}\.avatars\.csv$/);
+  expect([masked.text.includes("C39"), masked.text.includes(number)]).toEqual([true, false]);
+  await page.getByRole("button", { name: "Show numbers" }).click();
+  await page.getByText(number).waitFor();
+  expect((await save("Download NDJSON")).text).toContain(number);
+  const { items } = (await stage.call("/v1/audit?action=contact.revealed")).json() as {
+    items: { detail: unknown }[];
+  };
+  expect(items.map(({ detail }) => detail)).toEqual([{ contacts: 40, file: true }, { contacts: 40 }]);
 });
 
 inBrowser("an instance is paused, changed and resumed, and the overview tells of it by itself", async () => {
@@ -165,7 +206,24 @@ inBrowser("a cap, quiet hours and their zone are set, and the pause in force is 
 inBrowser("a key is made, shown once, and revoked by keyboard alone", async () => {
   const { page, goTo } = opened;
   await goTo("#/keys", "API keys");
-  await page.getByRole("button", { name: "Make a key" }).press("Enter");
+  const opener = page.getByRole("button", { name: "Make a key" });
+  await opener.press("Enter");
+  await page.getByRole("dialog").waitFor();
+  const focused = () =>
+    page.evaluate(
+      `({ tag: document.activeElement.tagName, isInside: document.activeElement.closest("dialog") !== null })`,
+    );
+  for (let tabs = 0; tabs < 15; tabs += 1) {
+    await page.keyboard.press("Tab");
+    const { tag, isInside } = (await focused()) as { tag: string; isInside: boolean };
+    // The browser's own controls come in between.
+    expect([tabs, tag === "BODY" || isInside]).toEqual([tabs, true]);
+  }
+  await page.getByRole("button", { name: "Cancel" }).press("Enter");
+  await eventually(async () =>
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("Make a key"),
+  );
+  await opener.press("Enter");
   await page.getByLabel("Name").pressSequentially("Night shift");
   await page.getByLabel("Name").press("Enter");
   const token = (await page.locator(".secret code").textContent()) ?? "";
@@ -177,6 +235,27 @@ inBrowser("a key is made, shown once, and revoked by keyboard alone", async () =
   await row.getByRole("button", { name: "Revoke" }).press("Enter");
   await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).press("Enter");
   await row.getByText("Revoked").waitFor();
+});
+
+inBrowser("a key with an end makes keys that end with it, and offers no longer life", async () => {
+  const key = await stage.createKey({ expiresInMs: 10 * 86_400_000 });
+  const short = await openConsole(browser!, api.url, key);
+  await short.goTo("#/keys", "API keys");
+  await short.page.getByRole("button", { name: "Make a key" }).click();
+  const dialog = short.page.getByRole("dialog");
+  expect(await dialog.locator("[name=days] option").allTextContents()).toEqual([
+    expect.stringMatching(/^with your own key, on /),
+    "in 7 days",
+  ]);
+  await dialog.getByRole("button", { name: "Make a key" }).click();
+  const token = (await short.page.locator(".secret code").textContent()) ?? "";
+  const [made, own] = await Promise.all(
+    [token, key].map(async (one) => (await stage.call("/v1/keys/self", { key: one })).json()["expiresAt"]),
+  );
+  const aheadMs = new Date(String(own)).getTime() - new Date(String(made)).getTime();
+  expect(aheadMs).toBeGreaterThan(0);
+  expect(aheadMs).toBeLessThan(3_600_000);
+  await short.context.close();
 });
 
 inBrowser("a webhook is added, tested, turned off and on, given another secret, and removed", async () => {
@@ -221,8 +300,32 @@ inBrowser("a webhook is added, tested, turned off and on, given another secret, 
   expect(await page.locator("tr", { hasText: "Shop" }).count()).toBe(0);
 });
 
-inBrowser("what a key may not do is refused in words", async () => {
+inBrowser("what a key may not do is refused in words, whatever a page sends", async () => {
   const small = await openConsole(browser!, api.url, await stage.createKey({ scopes: ["read"] }));
+  const { operations } = readDocument((await stage.call("/openapi.json")).text);
+  const mutations = operations
+    .filter(({ method, scopes }) => method !== "GET" && scopes?.join() !== "read")
+    .map(({ method, path }) => ({
+      method,
+      url: api.url + toPath(path, { id: instanceId, chatId: chats[0]! }),
+    }));
+  expect(mutations.length).toBeGreaterThan(20);
+  const refused = await small.page.evaluate(async (calls) => {
+    const answers: [string, number, string][] = [];
+    for (const { method, url } of calls) {
+      const headers = { "content-type": "application/json", "x-avatars-console": "1" };
+      const response = await fetch(url, { method, headers, body: "{}" });
+      const { detail } = (await response.json()) as { detail: string };
+      answers.push([`${method} ${url}`, response.status, detail]);
+    }
+    return answers;
+  }, mutations);
+  for (const [call, status, detail] of refused)
+    expect([call, status, detail]).toEqual([
+      call,
+      403,
+      expect.stringMatching(/^this needs a key with the scope/),
+    ]);
   await small.goTo(`#/instances/${instanceId}`, instanceId);
   await small.page.getByRole("button", { name: "Pause" }).click();
   await small.page.getByText(/Your key does not allow this: this needs a key with the scope admin/).waitFor();
@@ -252,15 +355,32 @@ inBrowser("a link logs in once, and leaves nothing in the address", async () => 
   await second.close();
 });
 
-inBrowser("while Postgres is away the page says so, and comes back by itself", async () => {
+inBrowser("while Postgres or Redis is away the page says so, and comes back by itself", async () => {
   const { page, goTo } = opened;
   await goTo("#/overview", "Overview");
-  await page.locator("tr", { hasText: instanceId }).waitFor();
+  const row = page.locator("tr", { hasText: instanceId });
+  await row.waitFor();
+  const queue = page.getByText(/The queue \(Redis\) has not answered since \d\d:\d\d:\d\d/);
+  const postgres = page.getByText(/Postgres has not answered since \d\d:\d\d:\d\d/);
+  if (redis) {
+    await redis.close();
+    await queue.waitFor();
+    redis = await startLocalRedis(Number(new URL(redis.url).port));
+    await queue.waitFor({ state: "detached" });
+  }
   valve.set("away");
-  await page.getByText(/Postgres does not answer/).waitFor();
-  expect(await page.locator("tr", { hasText: instanceId }).count()).toBe(1);
+  await postgres.waitFor();
+  expect(await row.count()).toBe(1);
+  // Nor does another page of it give up.
+  await page.goto(`${api.url}/console/#/audit`);
+  await page
+    .getByRole("alert")
+    .getByText(/Trying again/)
+    .waitFor();
   valve.set("open");
-  await page.getByText(/Postgres does not answer/).waitFor({ state: "detached" });
+  await postgres.waitFor({ state: "detached" });
+  await page.locator("tbody tr").first().waitFor();
+  await page.getByText("Live", { exact: true }).waitFor();
 });
 
 inBrowser("a server that starts again in mid-stream is found again, with the session", async () => {
@@ -268,7 +388,7 @@ inBrowser("a server that starts again in mid-stream is found again, with the ses
   await goTo("#/overview", "Overview");
   const port = Number(new URL(api.url).port);
   await api.stop();
-  await page.getByText(/The server does not answer/).waitFor();
+  await page.getByText(/The server has not answered since \d\d:\d\d:\d\d/).waitFor();
   api = await stage.serve({ databaseUrl: valve.url, port, env });
   await page.getByText("Live", { exact: true }).waitFor();
   await stage.call(`/v1/instances/${instanceId}/pause`, { method: "POST" });

@@ -194,7 +194,34 @@ test("a session sees no number", async () => {
     expect(answer.text).toContain("7900•••4567");
     expect(answer.text).not.toContain("79001234567");
   }
-  expect((await session.call(`/v1/batches/${id}/results.csv`)).status).toBe(403);
+});
+
+test("a session's download holds masked numbers, and whole ones where it asks and the audit log says so", async () => {
+  const label = "of +7 900 123-45-67";
+  const sent = await stage.call("/v1/batches", { method: "POST", json: { ...batch, label } });
+  const id = String(sent.json()["id"]);
+  const session = await openSession(stage.url, { key: stage.key });
+  const before = await readReveals();
+  for (const format of ["csv", "ndjson"]) {
+    const path = `/v1/batches/${id}/results.${format}`;
+    const masked = await session.call(path);
+    expect([masked.status, masked.headers["cache-control"]]).toEqual([200, "no-store"]);
+    expect(masked.headers["content-disposition"]).toBe(`attachment; filename="${id}.avatars.${format}"`);
+    expect(masked.text).toContain("7900•••4567");
+    expect(masked.text).not.toContain("79001234567");
+    expect(await readReveals()).toEqual(before);
+
+    const whole = await session.call(path, { headers: { "x-avatars-reveal": "1" } });
+    expect(whole.text).toBe((await stage.call(path)).text);
+    expect(whole.text).toContain(chatId);
+    const detail = { contacts: 1, file: true };
+    before.push({ instance_id: instanceId, actor_id: toId(stage.key), detail });
+    expect(await readReveals()).toEqual(before);
+  }
+  // Numbers that stand in words alone are told of, too.
+  const own = await session.call(`/v1/batches/${id}`, { headers: { "x-avatars-reveal": "1" } });
+  expect(own.json()["label"]).toBe(label);
+  expect((await readReveals()).at(-1)).toMatchObject({ detail: { contacts: 0, inWords: 1 } });
 });
 
 test("a session cannot try which numbers are known", async () => {
@@ -214,6 +241,11 @@ test("a session cannot try which numbers are known", async () => {
         const one = await session.call(path, { headers });
         expect([path, one.status, one.json()["code"]]).toEqual([path, 403, "forbidden"]);
       }
+      const path = `/v1/instances/${instanceId}/contacts/${tried}`;
+      const asked = await session.call(`${path}/refresh?wait=0`, { method: "POST", headers });
+      const erased = await session.call(path, { method: "DELETE", headers });
+      const noted = await session.call(`/v1/audit?contact=${tried}`);
+      expect([asked.status, erased.status, noted.status]).toEqual([403, 403, 403]);
     }
   }
 });
@@ -281,7 +313,7 @@ test("a session that asks for numbers sees them, and the audit log says so", asy
   const shown = await session.call(items, { headers });
   expect([shown.status, shown.headers["cache-control"]]).toEqual([200, "no-store"]);
   for (const id of chatIds) expect(shown.text).toContain(id);
-  const row = { instance_id: instanceId, actor_id: toId(stage.key), detail: { contacts: 2 } };
+  const row = { instance_id: instanceId, actor_id: toId(stage.key), detail: { contacts: 2, inWords: 1 } };
   expect(await readReveals()).toEqual([...before, row]);
 
   // Nothing is noted where nothing is shown.
@@ -302,6 +334,9 @@ test("a number is not shown where the audit log cannot be written", async () => 
     const answer = await session.call(items, { headers: { "x-avatars-reveal": "1" } });
     expect(answer.status).toBe(500);
     expect(answer.text).not.toContain("79001234567");
+    const path = `/v1/batches/${String(sent.json()["id"])}/results.csv`;
+    const file = await session.call(path, { headers: { "x-avatars-reveal": "1" } });
+    expect([file.status, file.text.includes("79001234567")]).toEqual([500, false]);
   } finally {
     await stage.database.pool.query("alter table avatars.audit_away rename to audit");
   }
@@ -316,6 +351,9 @@ test("with AVATARS_CONSOLE_REVEAL=off who asks for numbers is refused", async ()
   const refused = await session.call(items, { headers: { "x-avatars-reveal": "1" } });
   expect([refused.status, refused.json()["code"]]).toEqual([403, "forbidden"]);
   expect(refused.json()["detail"]).toContain("AVATARS_CONSOLE_REVEAL is off");
+  const path = `/v1/batches/${String(sent.json()["id"])}/results.csv`;
+  const file = await session.call(path, { headers: { "x-avatars-reveal": "1" } });
+  expect([file.status, file.text.includes("79001234567")]).toEqual([403, false]);
   const masked = await session.call(items);
   expect([masked.status, masked.text.includes(chatId)]).toEqual([200, false]);
   expect(await readReveals()).toEqual(before);

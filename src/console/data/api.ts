@@ -64,7 +64,11 @@ export async function call<Answer>(
   return (await response.json()) as Answer;
 }
 
-async function send(method: Method, url: string, init: RequestInit): Promise<Response> {
+/**
+ * Sends a request with the session.
+ * @throws CallError where the answer is none, or says why not
+ */
+export async function send(method: Method, url: string, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, { method, credentials: "same-origin", ...init });

@@ -1,21 +1,30 @@
 import type { z } from "zod";
-import type { Batch } from "../../client/wire.ts";
+import type { Batch, Readiness } from "../../client/wire.ts";
 import type { instanceStatusSchema } from "../../http/schemas/status.ts";
-import { toUrl } from "./api.ts";
+import { call, toUrl } from "./api.ts";
 
 export type InstanceStatus = z.input<typeof instanceStatusSchema>;
 
 /** What the stream tells: one for the whole page. */
 export interface Live {
-  /** `waiting`: nothing was told yet. `lost`: the server does not answer. */
+  /** `waiting`: nothing is told, and the server is there. `lost`: it does not answer. */
   readonly link: "waiting" | "live" | "lost";
-  /** What the server has to do without: `postgres`, `queue`. */
-  readonly away: readonly string[];
+  /** Since when it is lost, ms since 1970. */
+  readonly lostAt: number | undefined;
+  /** What the server has to do without. */
+  readonly away: readonly AwayPart[];
   readonly instances: ReadonlyMap<string, InstanceStatus>;
   /** The batch that is followed. */
   readonly batch: Batch | undefined;
   /** Numbers may be asked for. */
   readonly mayReveal: boolean;
+}
+
+export interface AwayPart {
+  /** `postgres`, `queue`. */
+  readonly name: string;
+  /** A moment in ISO 8601. */
+  readonly since: string;
 }
 
 interface StatusEvent {
@@ -36,10 +45,19 @@ export interface LiveStore {
 const historyLength = 60;
 const sampleMs = 5_000;
 const retryMs = 2_000;
+/** The server answers within 3 s, whatever is away. */
+const patienceMs = 5_000;
 
 /** Opens the stream, and opens it again when it is lost. While the page is hidden it is closed. */
 export function openLive(): LiveStore {
-  let live: Live = { link: "waiting", away: [], instances: new Map(), batch: undefined, mayReveal: false };
+  let live: Live = {
+    link: "waiting",
+    lostAt: undefined,
+    away: [],
+    instances: new Map(),
+    batch: undefined,
+    mayReveal: false,
+  };
   let source: EventSource | undefined;
   let lastId = "";
   let followed: string | undefined;
@@ -61,19 +79,31 @@ export function openLive(): LiveStore {
   function open(): void {
     close();
     source = new EventSource(toUrl("console/stream", { last: lastId, batch: followed }));
-    on("hello", (data) => set({ link: "live", ...(JSON.parse(data) as Pick<Live, "mayReveal">) }));
+    on("hello", (data) => set({ ...isThere, ...(JSON.parse(data) as Pick<Live, "mayReveal">) }));
     on("away", (data) => set(JSON.parse(data) as Pick<Live, "away">));
     on("batch", (data) => set({ batch: JSON.parse(data) as Batch }));
     on("status", (data) => {
       const event = JSON.parse(data) as StatusEvent;
-      set({ link: "live", instances: merge(live.instances, event) });
+      set({ ...isThere, instances: merge(live.instances, event) });
     });
     // The browser would come back by itself after some faults, and not after others.
     source.addEventListener("error", () => {
       close();
-      set({ link: "lost" });
       retry = setTimeout(open, retryMs);
+      void findOut();
     });
+  }
+
+  /** A stream that ends does not tell why. */
+  async function findOut(): Promise<void> {
+    const missing = await readMissing();
+    // It may be open again by now.
+    if (source !== undefined && source.readyState === EventSource.OPEN) return;
+    if (missing === undefined) return set({ link: "lost", lostAt: live.lostAt ?? Date.now() });
+    const away = missing.map((name) => toAwayPart(name, live.away));
+    set({ link: "waiting", lostAt: undefined, away });
+    // Where all is there the session may have ended: whoever listens is told by the call.
+    if (missing.length === 0) await call("GET", "v1/keys/self").catch(() => undefined);
   }
 
   function close(): void {
@@ -109,6 +139,24 @@ export function openLive(): LiveStore {
       close();
     },
   };
+}
+
+const isThere = { link: "live", lostAt: undefined } as const;
+
+/** What the server has to do without; undefined: it does not answer, or is stopping. */
+async function readMissing(): Promise<string[] | undefined> {
+  try {
+    const response = await fetch(toUrl("readyz"), { signal: AbortSignal.timeout(patienceMs) });
+    const { missing } = (await response.json()) as Readiness;
+    const names = missing.map(({ name }) => name);
+    return response.ok || names.includes("postgres") ? names : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function toAwayPart(name: string, known: readonly AwayPart[]): AwayPart {
+  return known.find((part) => part.name === name) ?? { name, since: new Date().toISOString() };
 }
 
 function merge(known: Live["instances"], { full, removed, items }: StatusEvent): Live["instances"] {

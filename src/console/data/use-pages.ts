@@ -27,9 +27,10 @@ interface State<Item> {
 
 /** An empty page need not be the last: so many are asked for in a row without being told to. */
 const mostEmpty = 20;
+const retryMs = 3_000;
 
 /**
- * Loads a list page by page.
+ * Loads a list page by page. What fails for a passing reason is tried again.
  * @param key what it depends on, as a text: with another one it begins again
  */
 export function usePages<Item>(
@@ -42,6 +43,8 @@ export function usePages<Item>(
   const loader = useRef(load);
   loader.current = load;
   const running = useRef<AbortController | undefined>(undefined);
+  const retry = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+  const latest = useRef<() => Promise<void>>(async () => undefined);
   const full = `${key} ${round}`;
   const current: State<Item> = state.key === full ? state : { key: full, items: [], cursor: undefined };
 
@@ -63,6 +66,7 @@ export function usePages<Item>(
       if (!stopped.signal.aborted) {
         const error = cause instanceof CallError ? cause : new CallError(0, "unknown", "");
         setState({ ...current, error });
+        if (error.isPassing) retry.current = setTimeout(() => void latest.current(), retryMs);
       }
     } finally {
       if (running.current === stopped) {
@@ -72,11 +76,11 @@ export function usePages<Item>(
     }
   }, [full, current.cursor, current.items]);
 
-  const latest = useRef(loadMore);
   latest.current = loadMore;
   useEffect(() => {
     void latest.current();
     return () => {
+      clearTimeout(retry.current);
       running.current?.abort();
       running.current = undefined;
     };

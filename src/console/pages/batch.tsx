@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import type { Batch as BatchReport, BatchChange, BatchItem, BatchItemStatus } from "../../client/wire.ts";
 import { call } from "../data/api.ts";
+import { download } from "../data/download.ts";
 import { toHash } from "../data/hash-route.ts";
 import { useFollowedBatch, useLive, useLoaded } from "../data/use-data.ts";
 import { usePages, type Page } from "../data/use-pages.ts";
@@ -11,6 +12,7 @@ import { MoreButton } from "../parts/more.tsx";
 import { Facts } from "../parts/facts.tsx";
 import { PageHead, Panel } from "../parts/page.tsx";
 import { Loading, Problem } from "../parts/problem.tsx";
+import { Reveal, useReveal, type Revealing } from "../parts/reveal.tsx";
 import { Stack, type StackPart } from "../parts/stack.tsx";
 import { useToasts } from "../parts/toasts.tsx";
 import { formatDuration, formatMoment, formatNumber, formatRate } from "../words/format.ts";
@@ -22,14 +24,17 @@ const { none } = texts.common;
 /** One batch as it goes on: its counts, what holds it, its contacts. */
 export function Batch({ id }: { readonly id: string }) {
   const followed = useFollowedBatch(id);
-  const loaded = useLoaded(`batch ${id}`, (signal) =>
-    call<BatchReport>("GET", `v1/batches/${encodeURIComponent(id)}`, { signal }),
+  const reveal = useReveal();
+  const loaded = useLoaded(`batch ${id} ${reveal.isRevealed}`, (signal) =>
+    call<BatchReport>("GET", `v1/batches/${encodeURIComponent(id)}`, { headers: reveal.headers, signal }),
   );
   const batch = followed ?? loaded.value;
+  // What is followed has masked words always.
+  const label = loaded.value?.label ?? batch?.label;
   return (
     <>
       <PageHead
-        title={batch?.label ?? words.unnamed}
+        title={label ?? words.unnamed}
         crumb={
           <>
             <a href={toHash(["batches"])}>{texts.pages.batches}</a> / {id.slice(0, 8)}
@@ -41,7 +46,7 @@ export function Batch({ id }: { readonly id: string }) {
       </PageHead>
       <Problem error={loaded.error} />
       {batch ? <Progress batch={batch} /> : !loaded.error && <Loading />}
-      {batch && <Items batch={batch} />}
+      {batch && <Items batch={batch} reveal={reveal} />}
     </>
   );
 }
@@ -121,15 +126,13 @@ function Progress({ batch }: { readonly batch: BatchReport }) {
 
 const itemStates = Object.keys(words.itemStates) as BatchItemStatus[];
 
-function Items({ batch }: { readonly batch: BatchReport }) {
+function Items({ batch, reveal }: { readonly batch: BatchReport; readonly reveal: Revealing }) {
   const [status, setStatus] = useState("");
-  // In memory alone, and until the page is left.
-  const [isRevealed, setIsRevealed] = useState(false);
   const { columns, itemStates: names } = words;
-  const list = usePages(`items ${batch.id} ${status} ${batch.state} ${isRevealed}`, (cursor, signal) =>
+  const list = usePages(`items ${batch.id} ${status} ${batch.state} ${reveal.isRevealed}`, (cursor, signal) =>
     call<Page<BatchItem>>("GET", `v1/batches/${batch.id}/items`, {
       query: { status, cursor, limit: "50" },
-      ...(isRevealed && { headers: { "x-avatars-reveal": "1" } }),
+      headers: reveal.headers,
       signal,
     }),
   );
@@ -147,7 +150,10 @@ function Items({ batch }: { readonly batch: BatchReport }) {
         </SelectField>
       }
     >
-      <Reveal isRevealed={isRevealed} onChange={setIsRevealed} />
+      <div class="body toolbar">
+        <Reveal reveal={reveal} />
+        <Downloads batch={batch} status={status} reveal={reveal} />
+      </div>
       <Problem error={list.error} />
       {list.items.length === 0 ? (
         list.isOver ? (
@@ -199,24 +205,45 @@ function Items({ batch }: { readonly batch: BatchReport }) {
   );
 }
 
-/** The switch between masked and whole numbers, where these may be asked for. */
-function Reveal({
-  isRevealed,
-  onChange,
+/** The results as files: of the state that is chosen, where it is an answer. */
+function Downloads({
+  batch,
+  status,
+  reveal,
 }: {
-  readonly isRevealed: boolean;
-  readonly onChange: (isRevealed: boolean) => void;
+  readonly batch: BatchReport;
+  readonly status: string;
+  readonly reveal: Revealing;
 }) {
-  const { mayReveal } = useLive();
-  if (!mayReveal && !isRevealed) return null;
+  const toasts = useToasts();
+  const [working, setWorking] = useState<Format>();
+
+  async function save(format: Format): Promise<void> {
+    setWorking(format);
+    try {
+      await download(`v1/batches/${batch.id}/results.${format}`, {
+        name: `${batch.id}.avatars.${format}`,
+        query: { status: status in texts.statuses ? status : undefined },
+        headers: reveal.headers,
+      });
+    } catch (error) {
+      toasts.complain(error);
+    } finally {
+      setWorking(undefined);
+    }
+  }
+
   return (
-    <div class="body">
-      <div class="actions">
-        <button type="button" onClick={() => onChange(!isRevealed)}>
-          {isRevealed ? words.hideNumbers : words.showNumbers}
+    <div class="actions">
+      {formats.map((format) => (
+        <button key={format} type="button" disabled={working !== undefined} onClick={() => void save(format)}>
+          {working === format ? words.downloading : words.downloads[format]}
         </button>
-        <span class="muted">{words.revealHint}</span>
-      </div>
+      ))}
+      <span class="muted small">{reveal.isRevealed ? words.whole : words.masked}</span>
     </div>
   );
 }
+
+type Format = keyof typeof words.downloads;
+const formats = Object.keys(words.downloads) as Format[];

@@ -8,6 +8,7 @@ import { InstanceField, SelectField } from "../parts/fields.tsx";
 import { MoreButton } from "../parts/more.tsx";
 import { PageHead, Panel } from "../parts/page.tsx";
 import { Loading, Problem } from "../parts/problem.tsx";
+import { isMasked, Reveal, useReveal } from "../parts/reveal.tsx";
 import { formatMoment, formatNumber } from "../words/format.ts";
 import { texts } from "../words/texts.ts";
 import { NewBatch } from "./new-batch.tsx";
@@ -18,9 +19,11 @@ const words = texts.batches;
 export function Batches({ query }: { readonly query: URLSearchParams }) {
   const instance = query.get("instance") ?? "";
   const state = query.get("state") ?? "";
-  const list = usePages(`batches ${instance} ${state}`, (cursor, signal) =>
+  const reveal = useReveal();
+  const list = usePages(`batches ${instance} ${state} ${reveal.isRevealed}`, (cursor, signal) =>
     call<Page<BatchSummary>>("GET", "v1/batches", {
       query: { instanceId: instance, state, cursor, limit: "50" },
+      headers: reveal.headers,
       signal,
     }),
   );
@@ -59,6 +62,11 @@ export function Batches({ query }: { readonly query: URLSearchParams }) {
           <div class="empty">
             <strong>{words.empty}</strong>
             {words.emptyHint}
+          </div>
+        )}
+        {(reveal.isRevealed || list.items.some(({ label }) => isMasked(label))) && (
+          <div class="body">
+            <Reveal reveal={reveal} />
           </div>
         )}
         {list.items.length > 0 && <BatchTable items={list.items} />}
@@ -105,7 +113,7 @@ function BatchTable({ items }: { readonly items: readonly BatchSummary[] }) {
                   {instances.get(batch.instanceId)?.label ?? batch.instanceId}
                 </a>
               </td>
-              <td data-label={columns.source}>{batch.source}</td>
+              <td data-label={columns.source}>{words.sources[batch.source] ?? batch.source}</td>
               <td class="right number" data-label={columns.contacts}>
                 {formatNumber(batch.accepted)}
               </td>

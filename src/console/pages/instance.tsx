@@ -94,7 +94,7 @@ function HoldBanner({ held }: { readonly held: NonNullable<InstanceStatus["held"
       <span>
         <strong>{words.heldBecause(held.text)}</strong>{" "}
         {held.advice !== null && `${texts.overview.person}: ${held.advice}. `}
-        {held.until !== null && toNextTry(held.until)}
+        {held.until !== null && `${toNextTry(held.until)}.`}
       </span>
     </p>
   );

@@ -5,6 +5,7 @@ import { OwnKeyContext } from "../data/own-key.ts";
 import { Dialog } from "../parts/confirm.tsx";
 import { InstanceField, SelectField, TextField } from "../parts/fields.tsx";
 import { Problem } from "../parts/problem.tsx";
+import { formatDay } from "../words/format.ts";
 import { texts } from "../words/texts.ts";
 
 const words = texts.keys;
@@ -22,7 +23,9 @@ export function NewKey({
   const [label, setLabel] = useState("");
   const [scopes, setScopes] = useState<ReadonlySet<Scope>>(new Set(["read"]));
   const [instance, setInstance] = useState("");
-  const [days, setDays] = useState("");
+  const lives = toLives(own?.expiresAt ?? null, Date.now());
+  const [chosen, setChosen] = useState<string>();
+  const days = chosen ?? lives[0]?.[0] ?? "";
   const [error, setError] = useState<unknown>();
 
   async function add(event: Event): Promise<void> {
@@ -32,7 +35,7 @@ export function NewKey({
       label: label.trim() || null,
       scopes: [...scopes],
       instanceIds: instance === "" ? null : [instance],
-      expiresInDays: days === "" ? null : Number(days),
+      expiresInDays: toDays(days, own?.expiresAt ?? null, Date.now()),
     };
     try {
       onMade(await call<MadeApiKey>("POST", "v1/keys", { body }));
@@ -64,9 +67,8 @@ export function NewKey({
         </fieldset>
         <div class="pair">
           <InstanceField value={instance} onValue={setInstance} all={texts.common.all} />
-          <SelectField name="days" label={words.columns.expires} value={days} onValue={setDays}>
-            <option value="">{words.never}</option>
-            {words.lives.map(([value, name]) => (
+          <SelectField name="days" label={words.columns.expires} value={days} onValue={setChosen}>
+            {lives.map(([value, name]) => (
               <option key={value} value={value}>
                 {name}
               </option>
@@ -86,3 +88,26 @@ export function NewKey({
     </Dialog>
   );
 }
+
+const dayMs = 86_400_000;
+/** As long as the key of the session lives. */
+const asOwn = "own";
+
+/** The lives that a key may have, with their names: none is longer than that of the key that makes it. */
+function toLives(ownEnd: string | null, nowMs: number): (readonly [string, string])[] {
+  if (ownEnd === null) return [["", words.never], ...words.lives];
+  const leftMs = new Date(ownEnd).getTime() - nowMs;
+  return [
+    [asOwn, words.asOwn(formatDay(ownEnd))],
+    ...words.lives.filter(([days]) => Number(days) * dayMs < leftMs),
+  ];
+}
+
+/** Whole hundredths of days, a little less than the life that is left: the request takes its time, too. */
+function toDays(chosen: string, ownEnd: string | null, nowMs: number): number | null {
+  if (chosen !== asOwn || ownEnd === null) return chosen === "" ? null : Number(chosen);
+  const left = (new Date(ownEnd).getTime() - nowMs - spareMs) / dayMs;
+  return Math.max(0.01, Math.floor(left * 100) / 100);
+}
+
+const spareMs = 60_000;

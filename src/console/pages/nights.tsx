@@ -1,3 +1,4 @@
+import { useState } from "preact/hooks";
 import type { ResyncPlan, ResyncRun } from "../../client/wire.ts";
 import { call } from "../data/api.ts";
 import { replaceQuery, toHash } from "../data/hash-route.ts";
@@ -7,7 +8,8 @@ import { InstanceField } from "../parts/fields.tsx";
 import { MoreButton } from "../parts/more.tsx";
 import { PageHead, Panel } from "../parts/page.tsx";
 import { Loading, Problem } from "../parts/problem.tsx";
-import { formatMoment, formatNumber } from "../words/format.ts";
+import { ShareBar } from "../parts/share-bar.tsx";
+import { formatMoment, formatNumber, formatRate } from "../words/format.ts";
 import { texts } from "../words/texts.ts";
 
 const words = texts.nights;
@@ -25,7 +27,6 @@ export function Nights({ query }: { readonly query: URLSearchParams }) {
       signal,
     }),
   );
-  const window = plan.value?.window;
   return (
     <>
       <PageHead title={texts.pages.nights}>
@@ -37,12 +38,7 @@ export function Nights({ query }: { readonly query: URLSearchParams }) {
       </PageHead>
       <Panel title={words.plan}>
         <Problem error={plan.error} />
-        {plan.value && (
-          <p class="body muted">
-            {window ? words.window(formatMoment(window.from), formatMoment(window.until)) : words.off}
-          </p>
-        )}
-        {plan.value ? <PlanTable plan={plan.value} /> : !plan.error && <Loading />}
+        {plan.value ? <Plan key={instance} plan={plan.value} /> : !plan.error && <Loading />}
       </Panel>
       <Panel title={words.runs}>
         <Problem error={runs.error} />
@@ -59,7 +55,50 @@ function InstanceLink({ id }: { readonly id: string }) {
   return <a href={toHash(["instances", id])}>{instances.get(id)?.label ?? id}</a>;
 }
 
-function PlanTable({ plan }: { readonly plan: ResyncPlan }) {
+const firstShown = 20;
+
+/** What is worst first; instances with nothing to do are only counted. */
+function Plan({ plan }: { readonly plan: ResyncPlan }) {
+  const [isAll, setIsAll] = useState(false);
+  const wanted = plan.items
+    .filter(({ due }) => due.total > 0)
+    .sort(
+      (a, b) => b.stretch - a.stretch || b.leftOver.total - a.leftOver.total || b.due.total - a.due.total,
+    );
+  const shown = isAll ? wanted : wanted.slice(0, firstShown);
+  const sumOf = (value: (item: PlanItem) => number) =>
+    formatNumber(wanted.reduce((sum, item) => sum + value(item), 0));
+  const idle = plan.items.length - wanted.length;
+  return (
+    <>
+      <div class="body muted">
+        <p>
+          {plan.window
+            ? words.window(formatMoment(plan.window.from), formatMoment(plan.window.until))
+            : words.off}{" "}
+          {words.sum(
+            sumOf(({ due }) => due.total),
+            sumOf(({ fits }) => fits),
+          )}{" "}
+          {idle > 0 && words.idle(formatNumber(idle))}
+        </p>
+        <p class="small">{words.stretchHint}</p>
+      </div>
+      {shown.length > 0 && <PlanTable items={shown} />}
+      {wanted.length > shown.length && (
+        <div class="more">
+          <button type="button" onClick={() => setIsAll(true)}>
+            {words.showAll(formatNumber(wanted.length))}
+          </button>
+        </div>
+      )}
+    </>
+  );
+}
+
+type PlanItem = ResyncPlan["items"][number];
+
+function PlanTable({ items }: { readonly items: readonly PlanItem[] }) {
   const { columns } = words;
   return (
     <div class="table-wrap">
@@ -67,7 +106,8 @@ function PlanTable({ plan }: { readonly plan: ResyncPlan }) {
         <thead>
           <tr>
             <th scope="col">{texts.common.instance}</th>
-            {[columns.due, columns.fits, columns.left, columns.finishes, columns.stretch].map((name) => (
+            <th scope="col">{columns.share}</th>
+            {[columns.left, columns.finishes, columns.stretch].map((name) => (
               <th key={name} scope="col" class="right">
                 {name}
               </th>
@@ -75,16 +115,13 @@ function PlanTable({ plan }: { readonly plan: ResyncPlan }) {
           </tr>
         </thead>
         <tbody>
-          {plan.items.map((item) => (
+          {items.map((item) => (
             <tr key={item.instanceId}>
               <td class="whole">
                 <InstanceLink id={item.instanceId} />
               </td>
-              <td class="right number" data-label={columns.due}>
-                {formatNumber(item.due.total)}
-              </td>
-              <td class="right number" data-label={columns.fits}>
-                {formatNumber(item.fits)}
+              <td class="whole">
+                <PartBar part={item.fits} whole={item.due.total} label={words.fitting} />
               </td>
               <td class="right number" data-label={columns.left}>
                 {formatNumber(item.leftOver.total)}
@@ -93,13 +130,30 @@ function PlanTable({ plan }: { readonly plan: ResyncPlan }) {
                 {item.finishesAt === null ? none : formatMoment(item.finishesAt)}
               </td>
               <td class="right number" data-label={columns.stretch}>
-                × {item.stretch}
+                <span class={item.stretch > 1 ? "badge warn" : ""}>× {formatRate(item.stretch)}</span>
               </td>
             </tr>
           ))}
         </tbody>
       </table>
     </div>
+  );
+}
+
+function PartBar({
+  part,
+  whole,
+  label,
+}: {
+  readonly part: number;
+  readonly whole: number;
+  readonly label: (part: string, whole: string) => string;
+}) {
+  const [done, all] = [formatNumber(part), formatNumber(whole)];
+  return (
+    <ShareBar share={whole === 0 ? 0 : Math.min(1, part / whole)} label={label(done, all)}>
+      <strong>{done}</strong> / {all}
+    </ShareBar>
   );
 }
 
@@ -112,11 +166,13 @@ function RunTable({ runs }: { readonly runs: readonly ResyncRun[] }) {
           <tr>
             <th scope="col">{texts.common.instance}</th>
             <th scope="col">{columns.opened}</th>
-            {[columns.planned, columns.asked, columns.changed, columns.left].map((name) => (
+            <th scope="col">{columns.done}</th>
+            {[columns.changed, columns.left].map((name) => (
               <th key={name} scope="col" class="right">
                 {name}
               </th>
             ))}
+            <th scope="col">{columns.ended}</th>
           </tr>
         </thead>
         <tbody>
@@ -128,17 +184,21 @@ function RunTable({ runs }: { readonly runs: readonly ResyncRun[] }) {
               <td data-label={columns.opened}>
                 {words.kinds[run.kind]}, {formatMoment(run.openedAt)}
               </td>
-              <td class="right number" data-label={columns.planned}>
-                {toText(run.planned)}
-              </td>
-              <td class="right number" data-label={columns.asked}>
-                {toText(run.asked)}
+              <td class="whole">
+                {run.planned === null ? (
+                  <span class="muted">{words.unplanned}</span>
+                ) : (
+                  <PartBar part={run.asked} whole={run.planned} label={words.asked} />
+                )}
               </td>
               <td class="right number" data-label={columns.changed}>
                 {toText(run.changed)}
               </td>
               <td class="right number" data-label={columns.left}>
                 {toText(run.leftOver)}
+              </td>
+              <td data-label={columns.ended}>
+                {run.endedBy === null ? words.open : words.ends[run.endedBy]}
               </td>
             </tr>
           ))}

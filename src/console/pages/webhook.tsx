@@ -88,7 +88,7 @@ function toFacts(webhook: Endpoint): [string, string][] {
     [words.instances, webhook.instanceIds?.join(", ") ?? texts.common.all],
     [
       words.columns.lag,
-      webhook.lagSeconds === 0 ? words.lagNone : words.lag(formatDuration(webhook.lagSeconds)),
+      webhook.lagSeconds < 1 ? words.lagNone : words.lag(formatDuration(webhook.lagSeconds)),
     ],
     [words.retries, formatNumber(webhook.retries)],
     [words.missed, formatNumber(webhook.missed)],

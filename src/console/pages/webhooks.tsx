@@ -93,7 +93,7 @@ function WebhookTable({ webhooks }: { readonly webhooks: readonly Webhook[] }) {
                 </div>
               </td>
               <td class="right number" data-label={columns.lag}>
-                {webhook.lagSeconds === 0 ? words.lagNone : words.lag(formatDuration(webhook.lagSeconds))}
+                {webhook.lagSeconds < 1 ? words.lagNone : words.lag(formatDuration(webhook.lagSeconds))}
               </td>
             </tr>
           ))}

@@ -14,7 +14,11 @@ export function Dialog({
   readonly children: ComponentChildren;
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useEffect(() => {
+    const before = document.activeElement;
+    dialog.current?.showModal();
+    return () => void setTimeout(() => giveFocus(before));
+  }, []);
   return (
     <dialog ref={dialog} aria-label={title} onClose={onClose}>
       <div class="form">
@@ -23,6 +27,13 @@ export function Dialog({
       </div>
     </dialog>
   );
+}
+
+/** Gives the focus back to what had it, or to the page where that is gone; it stays where it is by now, if anywhere. */
+function giveFocus(before: Element | null): void {
+  if (document.activeElement !== document.body) return;
+  const next = before?.isConnected ? before : document.getElementById("content");
+  if (next instanceof HTMLElement) next.focus();
 }
 
 /** A button that asks before it does what cannot be undone. */
@@ -41,6 +52,14 @@ export function Confirmed({
   const [isOpen, setIsOpen] = useState(false);
   const [isWorking, setIsWorking] = useState(false);
   const [error, setError] = useState<unknown>();
+  const opener = useRef<HTMLButtonElement>(null);
+  // What was confirmed may take the button away, with the focus on it.
+  useEffect(
+    () => () => {
+      if (opener.current === document.activeElement) document.getElementById("content")?.focus();
+    },
+    [],
+  );
 
   async function confirm(): Promise<void> {
     setIsWorking(true);
@@ -57,7 +76,7 @@ export function Confirmed({
 
   return (
     <>
-      <button type="button" class={isDanger ? "danger" : ""} onClick={() => setIsOpen(true)}>
+      <button ref={opener} type="button" class={isDanger ? "danger" : ""} onClick={() => setIsOpen(true)}>
         {label}
       </button>
       {isOpen && (

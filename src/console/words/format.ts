@@ -12,6 +12,7 @@ const moments = new Intl.DateTimeFormat(texts.language, {
   minute: "2-digit",
   hourCycle: "h23",
 });
+const clock = new Intl.DateTimeFormat(texts.language, { timeStyle: "medium", hourCycle: "h23" });
 const relative = new Intl.RelativeTimeFormat(texts.language, { numeric: "auto" });
 
 export const formatNumber = (value: number) => numbers.format(value);
@@ -21,6 +22,8 @@ export const formatRate = (value: number) =>
 export const formatShare = (value: number) => percents.format(value);
 export const formatFineShare = (value: number) => finePercents.format(value);
 export const formatMoment = (iso: string) => moments.format(new Date(iso));
+/** A moment of today, to the second: `14:03:27`. */
+export const formatClock = (moment: string | number) => clock.format(new Date(moment));
 export const formatDay = (iso: string) => days.format(new Date(iso));
 
 const units = [
@@ -45,7 +48,7 @@ export function formatDuration(seconds: number): string {
   const shown = parts.slice(first, first + (first >= 2 && whole >= 600 ? 1 : 2));
   return shown
     .filter(([count]) => count > 0)
-    .map(([count, unit]) => `${formatNumber(count)} ${unit}`)
+    .map(([count, unit]) => `${formatNumber(count)}\u00a0${unit}`)
     .join(" ");
 }
 

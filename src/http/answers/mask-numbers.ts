@@ -18,12 +18,13 @@ function maskDigits(digits: string): string {
   return `${characters.slice(0, shown).join("")}•••${characters.slice(length - shown).join("")}`;
 }
 
-function maskPhones(text: string): string {
-  return text.replace(phoneInText, (phone) => maskDigits(phone.replace(/\P{Nd}/gu, "")));
-}
-
-/** A text of people with the phone numbers in it masked. Takes time linear in the text. */
-function maskProse(text: string): string {
+/** A text of people with the phone numbers in it masked, each of which is told. Takes time linear in the text. */
+function maskProse(text: string, tell: () => void): string {
+  const maskPhones = (part: string) =>
+    part.replace(phoneInText, (phone) => {
+      tell();
+      return maskDigits(phone.replace(/\P{Nd}/gu, ""));
+    });
   let masked = "";
   let end = 0;
   for (const { 0: other, index } of text.matchAll(otherInText)) {
@@ -40,13 +41,16 @@ function isProse(name: string, owner: object): boolean {
 
 /**
  * A body with all chat ids masked, wherever they stand in it, and phone numbers in the fields with words. Dates stay what they are.
- * `chatIds`: which were masked.
+ * `chatIds`: which were masked; `inWords`: how many phone numbers beside them.
  */
 export function maskNumbers(body: unknown): {
   readonly masked: unknown;
   readonly chatIds: ReadonlySet<string>;
+  readonly inWords: number;
 } {
   const chatIds = new Set<string>();
+  let inWords = 0;
+  const countPhone = () => void (inWords += 1);
 
   function maskChatIds(text: string): string {
     if (!text.includes("@")) return text;
@@ -57,7 +61,8 @@ export function maskNumbers(body: unknown): {
   }
 
   function mask(value: unknown, depth: number, prose: boolean): unknown {
-    if (typeof value === "string") return prose ? maskProse(maskChatIds(value)) : maskChatIds(value);
+    if (typeof value === "string")
+      return prose ? maskProse(maskChatIds(value), countPhone) : maskChatIds(value);
     if (typeof value !== "object" || value === null || value instanceof Date) return value;
     // Nothing that we answer is as deep.
     if (depth > maxDepth) return null;
@@ -68,5 +73,5 @@ export function maskNumbers(body: unknown): {
   }
 
   const masked = mask(body, 0, false);
-  return { masked, chatIds };
+  return { masked, chatIds, inWords };
 }

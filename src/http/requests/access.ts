@@ -18,7 +18,10 @@ declare module "fastify" {
     access?: Access;
     /** The route reads its body by itself: of any length, for any time. */
     streams?: boolean;
-    /** Not for sessions: a stream with numbers in it, or an answer that tells whether a number is known, so that it can be tried. */
+    /**
+     * Not for sessions: a stream with numbers in it, or an answer that tells which numbers are known, so that they can be tried. Routes
+     * with a chat id in their path never are.
+     */
     holdsNumbers?: boolean;
   }
   interface FastifyRequest {

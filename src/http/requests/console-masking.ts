@@ -10,9 +10,27 @@ export interface RevealPorts {
   /** Numbers may be asked for in the console. */
   readonly mayReveal: boolean;
   readonly audit: {
-    /** Writes down that the numbers of these contacts were shown. Undefined: of no instance in particular. */
-    noteReveal(by: Actor, instanceId: InstanceId | undefined, chatIds: readonly ChatId[]): Promise<void>;
+    /**
+     * Writes down that the numbers of these contacts were shown, and how many in words, as in a label. Undefined: of no instance
+     * in particular.
+     */
+    noteReveal(
+      by: Actor,
+      instanceId: InstanceId | undefined,
+      chatIds: readonly ChatId[],
+      inWords: number,
+    ): Promise<void>;
+    /** Writes down that a file with the numbers of a batch was handed out. */
+    noteDownload(by: Actor, download: Download): Promise<void>;
   };
+}
+
+/** A file that holds the numbers of a batch. */
+export interface Download {
+  readonly batchId: string;
+  readonly instanceId: InstanceId;
+  /** How many contacts it holds, or would without its filter. */
+  readonly contacts: number;
 }
 
 declare module "fastify" {
@@ -32,12 +50,8 @@ export function addConsoleMasking(app: FastifyInstance, { mayReveal, audit }: Re
   app.decorateRequest("contactsOf", undefined);
   app.addHook("onRequest", async (request) => {
     if (!request.isConsole) return;
-    if (request.routeOptions.config.holdsNumbers) {
-      throw new ApiError(
-        "forbidden",
-        "this holds numbers, or tells which are known: it is for programs with a key",
-      );
-    }
+    const { config, url = "" } = request.routeOptions;
+    if (config.holdsNumbers || url.includes("/:chatId")) throw noNumbers();
     if (!asksForNumbers(request)) return;
     if (!mayReveal) {
       throw new ApiError("forbidden", "the console shows no numbers here: AVATARS_CONSOLE_REVEAL is off");
@@ -46,13 +60,49 @@ export function addConsoleMasking(app: FastifyInstance, { mayReveal, audit }: Re
   });
   app.addHook("preSerialization", async (request, reply, body) => {
     if (!request.isConsole) return body;
-    const { masked, chatIds } = maskNumbers(body);
+    const { masked, chatIds, inWords } = maskNumbers(body);
     const isShown = mayReveal && asksForNumbers(request) && isRead(request) && reply.statusCode < 400;
-    if (!isShown || chatIds.size === 0) return masked;
+    if (!isShown || chatIds.size + inWords === 0) return masked;
     void reply.header("cache-control", "no-store");
-    await audit.noteReveal(toActor(request), request.contactsOf, [...chatIds] as ChatId[]);
+    await audit.noteReveal(toActor(request), request.contactsOf, [...chatIds] as ChatId[], inWords);
     return body;
   });
+}
+
+/**
+ * Refuses a session that names a contact by its number: the answer would tell whether that number is known, and numbers can be
+ * tried. The console names contacts by their own ids.
+ */
+export function assertNoNumber({ isConsole }: FastifyRequest, number: string | undefined): void {
+  if (isConsole && number !== undefined) throw noNumbers();
+}
+
+function noNumbers(): ApiError {
+  return new ApiError(
+    "forbidden",
+    "this holds numbers, or tells which are known: it is for programs with a key",
+  );
+}
+
+/**
+ * The rows of a file as its reader may have them. In a browser they are masked, unless it asks for the numbers as above: then the
+ * audit log has its row before the first of them.
+ */
+export async function toShownRows<Row>(
+  request: FastifyRequest,
+  rows: AsyncIterable<Row>,
+  { audit }: Pick<RevealPorts, "audit">,
+  download: Download,
+): Promise<AsyncIterable<Row>> {
+  if (!request.isConsole) return rows;
+  if (!asksForNumbers(request)) return maskRows(rows);
+  await audit.noteDownload(toActor(request), download);
+  return rows;
+}
+
+async function* maskRows<Row>(rows: AsyncIterable<Row>): AsyncGenerator<Row> {
+  // Strings become other strings, and nothing else is touched.
+  for await (const row of rows) yield maskNumbers(row).masked as Row;
 }
 
 function asksForNumbers({ headers }: FastifyRequest): boolean {

@@ -10,6 +10,7 @@ import type { ApiContext, ParseContactId, ZodApi } from "../context/api-context.
 import { answer, describe, problems } from "../openapi/describe.ts";
 import { assertThere, assertVisible, getKey, type FindInstance } from "../requests/access.ts";
 import { toActor } from "../requests/actor.ts";
+import { assertNoNumber } from "../requests/console-masking.ts";
 import { auditListSchema, auditQuery, revealSchema, toAuditRecord } from "../schemas/audit.ts";
 
 interface AuditPorts {
@@ -50,6 +51,7 @@ export function addListAudit(api: ZodApi, { ports }: ApiContext<AuditPorts>): vo
     const key = getKey(request);
     const { instanceId, actor, action, subject, contact, from, until, cursor, limit } = request.query;
     if (instanceId !== undefined) assertVisible(key, instanceId);
+    assertNoNumber(request, contact);
     const filter = {
       instanceIds: instanceId === undefined ? key.instanceIds : [instanceId],
       actor,

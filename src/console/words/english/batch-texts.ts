@@ -6,7 +6,7 @@ export const batchTexts = {
   drop: "Drop a file here",
   choose: "Choose a file",
   chooseOther: "Choose another file",
-  dropHint: "CSV, NDJSON or one number per line, also zipped. It is read while it is sent.",
+  dropHint: "CSV, Excel, vCard, NDJSON, or one number per line, also zipped. It is read while it is sent.",
   label: "Name",
   priority: "Priority",
   priorities: ["Before all others", "Import", "When there is time"],
@@ -23,6 +23,13 @@ export const batchTexts = {
   empty: "No batches here",
   emptyHint: "Drop a file above, or send contacts to the API.",
   unnamed: "Without a name",
+  sources: {
+    file: "File",
+    sql: "Database",
+    bullmq: "Queue",
+    api: "API",
+    refresh: "Refresh",
+  } as Readonly<Record<string, string>>,
   columns: {
     batch: "Batch",
     state: "State",
@@ -51,11 +58,10 @@ export const batchTexts = {
   held: (state: string, reason: string | null) =>
     `It waits for its instance. ${state}${reason === null ? "" : `: ${reason}`}.`,
   contacts: "Contacts",
-  showNumbers: "Show numbers",
-  hideNumbers: "Hide numbers",
-  revealHint: "Showing numbers is noted in the audit log, with your key.",
   noItems: "No contact is in this state.",
   itemStates: { ...statusTexts, pending: "Waits for an answer", cancelled: "Given up" },
-  csv: "Download CSV",
-  ndjson: "Download NDJSON",
+  downloads: { csv: "Download CSV", ndjson: "Download NDJSON" },
+  downloading: "Downloading…",
+  masked: "Numbers in it are masked, unless they are shown here.",
+  whole: "With whole numbers: that is noted in the audit log.",
 } as const;

@@ -17,12 +17,13 @@ export const frameTexts = {
     instance: "Instance",
   },
   link: { live: "Live", lost: "Reconnecting…", waiting: "Connecting…" },
-  lost: "The server does not answer. What you see is from before; the page comes back by itself.",
+  lost: (since: string) =>
+    `The server has not answered since ${since}. What you see is from before; calls and deliveries of other processes go on. The page comes back by itself.`,
   away: {
-    postgres:
-      "Postgres does not answer. What you see is from before; nothing that was accepted is lost. The page comes back by itself.",
-    queue:
-      "The queue (Redis) does not answer. Contacts are taken in all the same; calls begin some seconds later.",
+    postgres: (since: string) =>
+      `Postgres has not answered since ${since}. What you see is from before, and nothing can be changed or taken in; nothing that was accepted is lost. The page comes back by itself.`,
+    queue: (since: string) =>
+      `The queue (Redis) has not answered since ${since}. Contacts are taken in all the same; calls begin some seconds later. Nothing need be done here.`,
   },
 } as const;
 
@@ -45,6 +46,13 @@ export const commonTexts = {
   defaultValue: "default",
   copy: "Copy",
   stored: "I have kept it",
+} as const;
+
+/** Masked numbers, and whole ones. */
+export const revealTexts = {
+  show: "Show numbers",
+  hide: "Hide numbers",
+  hint: "Showing numbers is noted in the audit log, with your key.",
 } as const;
 
 /** Why something did not work. */

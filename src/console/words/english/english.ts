@@ -1,7 +1,7 @@
 import { auditTexts } from "./audit-texts.ts";
 import { batchTexts } from "./batch-texts.ts";
 import { careTexts } from "./care-texts.ts";
-import { commonTexts, errorTexts, frameTexts } from "./common-texts.ts";
+import { commonTexts, errorTexts, frameTexts, revealTexts } from "./common-texts.ts";
 import { instanceTexts } from "./instance-texts.ts";
 import { keyTexts } from "./key-texts.ts";
 import { loginTexts } from "./login-texts.ts";
@@ -16,6 +16,7 @@ export const english = {
   ...frameTexts,
   common: commonTexts,
   errors: errorTexts,
+  reveal: revealTexts,
   login: loginTexts,
   overview: overviewTexts,
   states: stateTexts,

@@ -29,6 +29,7 @@ export const keyTexts = {
     webhooks: "add, change and remove webhooks",
     keys: "make and revoke keys",
   },
+  asOwn: (day: string) => `with your own key, on ${day}`,
   lives: [
     ["7", "in 7 days"],
     ["30", "in 30 days"],

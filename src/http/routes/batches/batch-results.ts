@@ -6,12 +6,13 @@ import type { ResultFilter, ResultRow } from "../../../domain/views/result-row.t
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
 import { describe, problems, textAnswer } from "../../openapi/describe.ts";
 import { getKey } from "../../requests/access.ts";
+import { toShownRows, type RevealPorts } from "../../requests/console-masking.ts";
 import { createPlaces, type Places } from "../../requests/places.ts";
 import { whenClosed } from "../../requests/when-closed.ts";
 import { batchParams, resultsQuery } from "../../schemas/batch.ts";
 import { getVisibleBatch, type FindsBatch } from "./visible-batch.ts";
 
-interface ResultsPorts {
+interface ResultsPorts extends Pick<RevealPorts, "audit"> {
   readonly batches: FindsBatch & {
     /** Rejects where the batch is not there any more. */
     readResults(filter: ResultFilter): AsyncGenerator<ResultRow>;
@@ -60,7 +61,7 @@ const resultsCsvSchema = {
 function addResultsCsv(api: ZodApi, context: ResultsContext, downloads: Places): void {
   api.get(
     "/v1/batches/:id/results.csv",
-    { config: { access: read, holdsNumbers: true }, schema: resultsCsvSchema },
+    { config: { access: read }, schema: resultsCsvSchema },
     (request, reply) => sendResults("csv", context, downloads, request, reply),
   );
 }
@@ -85,7 +86,7 @@ const resultsNdjsonSchema = {
 function addResultsNdjson(api: ZodApi, context: ResultsContext, downloads: Places): void {
   api.get(
     "/v1/batches/:id/results.ndjson",
-    { config: { access: read, holdsNumbers: true }, schema: resultsNdjsonSchema },
+    { config: { access: read }, schema: resultsNdjsonSchema },
     (request, reply) => sendResults("ndjson", context, downloads, request, reply),
   );
 }
@@ -105,23 +106,29 @@ async function sendResults(
   reply: FastifyReply,
 ): Promise<FastifyReply> {
   const { batches } = ports;
-  const { batchId } = await getVisibleBatch(batches, request);
+  const { batchId, instanceId, accepted } = await getVisibleBatch(batches, request);
   const release = downloads.take(getKey(request).id);
   request.leaveWork();
   whenClosed(reply.raw, release);
   const rows = batches.readResults({ batchId, statuses: request.query.status });
   // A failure before the first row is still an answer.
-  const first = await rows.next().catch((error: unknown) => {
+  const begin = async () => {
+    const all = prepend(await rows.next(), rows);
+    return toShownRows(request, all, ports, { batchId, instanceId, contacts: accepted });
+  };
+  const shown = await begin().catch(async (error: unknown) => {
     release();
+    await rows.return(undefined);
     throw error;
   });
-  const stream = ports.formatResults(format, prepend(first, rows));
+  const stream = ports.formatResults(format, shown);
   // The rows of a reader that leaves are given up, too.
   stream.once("close", () => void rows.return(undefined));
   // The answer has begun: all that is left is to cut it, and to say so.
   stream.once("error", (error) => failed(request, error));
   return reply
     .type(`${types[format]}; charset=utf-8`)
+    .header("cache-control", "no-store")
     .header("content-disposition", `attachment; filename="${batchId}.avatars.${format}"`)
     .send(stream);
 }

@@ -45,7 +45,13 @@ interface FeedState {
   at: Date;
   readonly rows: Map<string, Row>;
   readonly removed: Map<string, number>;
-  away: { readonly names: readonly string[]; readonly version: number };
+  away: { readonly parts: readonly AwayPart[]; readonly version: number };
+}
+
+/** What the server has to do without, and since when it knows. */
+interface AwayPart {
+  readonly name: "postgres" | "queue";
+  readonly since: Date;
 }
 
 interface Row {
@@ -68,7 +74,7 @@ export function createConsoleFeed({
     at: new Date(0),
     rows: new Map(),
     removed: new Map(),
-    away: { names: [], version: 1 },
+    away: { parts: [], version: 1 },
   };
   let stopping = new AbortController();
 
@@ -81,8 +87,10 @@ export function createConsoleFeed({
     const rows = isThere ? await overview.catch(() => undefined) : undefined;
     // What fails when it was given up is no surprise.
     overview.catch(() => undefined);
-    const away = [...(rows ? [] : ["postgres"]), ...(isQueueThere ? [] : ["queue"])];
-    take(state, rows, away);
+    take(state, rows, [
+      ...(rows ? [] : (["postgres"] as const)),
+      ...(isQueueThere ? [] : (["queue"] as const)),
+    ]);
   }
 
   async function run({ signal }: AbortController): Promise<void> {
@@ -154,12 +162,14 @@ export function createConsoleFeed({
 function take(
   state: FeedState,
   overviews: readonly InstanceOverview[] | undefined,
-  away: readonly string[],
+  away: readonly AwayPart["name"][],
 ): void {
   const version = state.version + 1;
   let isNew = state.version === 0;
-  if (away.join() !== state.away.names.join()) {
-    state.away = { names: away, version };
+  const { parts: known } = state.away;
+  if (away.join() !== known.map(({ name }) => name).join()) {
+    const parts = away.map((name) => known.find((part) => part.name === name) ?? { name, since: new Date() });
+    state.away = { parts, version };
     isNew = true;
   }
   if (overviews) {
@@ -200,7 +210,7 @@ function toEvents(
 ): Pick<ServerSentEvent, "event" | "data">[] {
   const events: Pick<ServerSentEvent, "event" | "data">[] = [];
   const { away, rows, removed, at } = state;
-  if (away.version > seen) events.push({ event: "away", data: JSON.stringify({ away: away.names }) });
+  if (away.version > seen) events.push({ event: "away", data: JSON.stringify({ away: away.parts }) });
   const isFull = seen === 0;
   const items = [...rows].flatMap(([id, { json, version, history }]) => {
     if (version <= seen || !canSee(id)) return [];

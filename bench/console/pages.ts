@@ -1,0 +1,111 @@
+import type { Page } from "playwright-core";
+
+/** A page of the console, and how to know that it is of use. */
+export interface ConsolePage {
+  readonly name: string;
+  /** Behind the hash. */
+  readonly place: string;
+  /** Resolves when the data of the page is shown, and not only its title. */
+  readonly shown: (page: Page) => Promise<unknown>;
+  /** Uses its first control, and resolves when the page has answered. */
+  readonly used: (page: Page) => Promise<unknown>;
+}
+
+export interface Subjects {
+  readonly instanceId: string;
+  readonly batchId: string;
+  readonly webhookId: string;
+}
+
+/** At least so many rows in a table of the page. */
+async function rows(page: Page, count: number): Promise<void> {
+  await page
+    .locator("tbody tr")
+    .nth(count - 1)
+    .waitFor();
+}
+
+async function opensDialog(page: Page, button: string): Promise<void> {
+  await page.getByRole("button", { name: button }).click();
+  await page.getByRole("dialog").waitFor();
+}
+
+export function toPages({ instanceId, batchId, webhookId }: Subjects): ConsolePage[] {
+  return [
+    {
+      name: "Overview",
+      place: "overview",
+      shown: (page) => rows(page, 200),
+      used: async (page) => {
+        await page.getByLabel("Find an instance").fill(instanceId);
+        await page.locator("tbody tr").nth(1).waitFor({ state: "detached" });
+      },
+    },
+    {
+      name: "Instance",
+      place: `instances/${instanceId}`,
+      shown: async (page) => Promise.all([page.locator(".facts").waitFor(), page.locator("form").waitFor()]),
+      used: async (page) => {
+        await page.locator("[name=callsPerDay]").fill("100");
+        await page.getByRole("button", { name: "Save" }).focus();
+      },
+    },
+    {
+      name: "Batches",
+      place: "batches",
+      shown: (page) => rows(page, 50),
+      used: async (page) => {
+        await page.locator("[name=state]").selectOption("cancelled");
+        await page.locator("tbody .badge", { hasText: "Done" }).first().waitFor({ state: "detached" });
+        await rows(page, 1);
+      },
+    },
+    {
+      name: "A batch",
+      place: `batches/${batchId}`,
+      shown: (page) => rows(page, 50),
+      used: async (page) => {
+        await page.locator("[name=status]").selectOption("hidden");
+        await page.locator("tbody", { hasText: "Has a picture" }).waitFor({ state: "detached" });
+        await rows(page, 1);
+      },
+    },
+    {
+      name: "Nights",
+      place: "nights",
+      shown: (page) => rows(page, 250),
+      used: async (page) => {
+        await page.locator("[name=instance]").selectOption(instanceId);
+        await page.locator("tbody").first().locator("tr").nth(1).waitFor({ state: "detached" });
+        await rows(page, 2);
+      },
+    },
+    {
+      name: "Webhooks",
+      place: "webhooks",
+      shown: (page) => rows(page, 20),
+      used: (page) => opensDialog(page, "Add a webhook"),
+    },
+    {
+      name: "A webhook",
+      place: `webhooks/${webhookId}`,
+      shown: async (page) => Promise.all([page.locator(".facts").waitFor(), rows(page, 50)]),
+      used: (page) => opensDialog(page, "New secret"),
+    },
+    {
+      name: "API keys",
+      place: "keys",
+      shown: (page) => rows(page, 100),
+      used: (page) => opensDialog(page, "Make a key"),
+    },
+    {
+      name: "Audit log",
+      place: "audit",
+      shown: (page) => rows(page, 50),
+      used: async (page) => {
+        await page.getByRole("button", { name: "Load more" }).click();
+        await rows(page, 51);
+      },
+    },
+  ];
+}

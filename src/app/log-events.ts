@@ -10,6 +10,7 @@ import type { RemovedRows } from "../store/retention/remove-in-steps.ts";
 import type { ImageTakerEvents } from "../images/take/create-image-taker.ts";
 import type { SettledCounts } from "../store/images/settle-images.ts";
 import type { TryEvents } from "../webhooks/dispatcher-ports.ts";
+import { undefinedColumn, undefinedFunction, undefinedTable } from "../store/postgres/sqlstate.ts";
 import { toErrorFields, type Logger } from "../lib/logger.ts";
 
 /** Every event that is logged: a fixed message, fields for the rest, chat ids as a keyed hash only. */
@@ -58,6 +59,9 @@ export interface LogEvents
   embedded(event: string, fields: Record<string, unknown>): void;
 }
 
+/** A statement names what the database does not have: the database was migrated since this process began, and no time heals that. */
+const unknownNames: ReadonlySet<string> = new Set([undefinedTable, undefinedColumn, undefinedFunction]);
+
 /** Characters of a hash: enough to tell chats apart. */
 const loggedHashLength = 12;
 
@@ -73,7 +77,11 @@ export function createLogEvents(logger: Logger, hashChat: (chatId: string) => st
     asideSaved: (fields) => logger.info(fields, "lookups saved that were put aside"),
     asideRefused: ({ contactId }, error) =>
       logger.error({ contactId, ...toErrorFields(error) }, "lookup that was put aside cannot be saved"),
-    ledgerFailed: (fields, error) => logger.warn({ ...fields, ...toErrorFields(error) }, "ledger failed"),
+    ledgerFailed(fields, error) {
+      const told = { ...fields, ...toErrorFields(error) };
+      if (unknownNames.has(told.code)) logger.error(told, "ledger is of another version: stop this process");
+      else logger.warn(told, "ledger failed");
+    },
     queueFailed: (fields) => logger.warn(fields, "queue failed"),
     requestRejected: (fields) => logger.warn(fields, "request rejected"),
     contactsAsked: ({ instanceId, report }) =>

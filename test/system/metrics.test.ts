@@ -30,6 +30,9 @@ describe("the metrics of a worker", () => {
     return rows.length;
   };
 
+  const rename = (from: string, to: string) =>
+    stage.database.pool.query(`alter table avatars.instances rename column ${from} to ${to}`);
+
   async function scrape() {
     const response = await fetch(`${url}/metrics`);
     expect(response.status).toBe(200);
@@ -80,6 +83,15 @@ describe("the metrics of a worker", () => {
       expect(ofNow("avatars_database_up")).toBe(1);
       expect(ofNow("avatars_instance_state", { instance_id: instanceId, state: "active" })).toBe(1);
     });
+  });
+
+  test("go on while the database is of another version, and the log says what to do", async () => {
+    await rename("lease_epoch", "lease_number");
+    await eventually(() =>
+      expect(worker.printed()).toContain("ledger is of another version: stop this process"),
+    );
+    await rename("lease_number", "lease_epoch");
+    expect((await scrape()).of("avatars_database_up")).toBe(1);
   });
 
   test("end with the worker, which leaves no report behind", async () => {

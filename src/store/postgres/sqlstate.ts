@@ -12,6 +12,8 @@ export const noDataFound = "P0002";
 /** Such as a time zone that Postgres does not know. */
 export const invalidParameterValue = "22023";
 export const undefinedTable = "42P01";
+export const undefinedColumn = "42703";
+export const undefinedFunction = "42883";
 export const invalidSchemaName = "3F000";
 export const duplicateSchema = "42P06";
 export const duplicateTable = "42P07";

@@ -1,6 +1,7 @@
 import { Webhook } from "standardwebhooks";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { eventually } from "../support/eventually.ts";
+import { findSample, parseMetrics } from "../support/scrape.ts";
 import { openReceiver } from "../support/webhook-receiver.ts";
 import {
   instanceId,
@@ -349,4 +350,52 @@ describe("an erased contact", () => {
     );
     expect(endpoint.received.slice(before).map(({ data }) => data["chatId"])).not.toContain(known);
   });
+});
+
+test("an endpoint that hangs delays no other", async () => {
+  const hanging = await stage.addEndpoint();
+  const healthy = await stage.addEndpoint();
+  hanging.answer(
+    () =>
+      new Promise(() => {
+        // Never.
+      }),
+  );
+  const contacts = Array.from({ length: 60 }, nextChat);
+  for (const chat of contacts) await stage.setVersion(chat, "first");
+  for (const chat of contacts) await stage.setVersion(chat, "second");
+  await eventually(() => expect(healthy.taken()).toHaveLength(60));
+  expect(hanging.taken()).toEqual([]);
+});
+
+test("a place behind what retention has removed counts what was missed, and metrics tell how far behind it is", async () => {
+  const endpoint = await stage.addEndpoint();
+  await stage.post(`/v1/webhooks/${endpoint.id}/disable`);
+  const chat = nextChat();
+  for (const version of ["first", "second", "third"]) await stage.setVersion(chat, version);
+  const { createChangeRemover } = await import("../../src/store/retention/remove-old-changes.ts");
+  const { pool } = stage.database;
+  await pool.query("update avatars.avatar_changes set seen_at = now() - interval '2 days'");
+  const client = await pool.connect();
+  try {
+    await createChangeRemover(86_400_000)(client);
+  } finally {
+    client.release();
+  }
+  expect(await stage.show(endpoint.id)).toMatchObject({ missed: 3 });
+  const late = nextChat();
+  for (const version of ["first", "second"]) await stage.setVersion(late, version);
+  await pool.query("update avatars.avatar_changes set seen_at = now() - interval '2 hours'");
+  await pool.query(
+    `insert into avatars.webhook_retries (endpoint_id, feed_id, contact_id, tries, next_try_at)
+     select $1, max(id), max(contact_id), 1, now() from avatars.avatar_changes`,
+    [endpoint.id],
+  );
+  // Each process shows it: it is read from the tables.
+  const api = await stage.serve();
+  const samples = parseMetrics((await api.call("/metrics")).text);
+  await api.stop();
+  const read = (name: string) => findSample(samples, `avatars_webhook_${name}`, { endpoint: endpoint.id });
+  expect(["active", "missed", "retries", "failing_seconds"].map(read)).toEqual([0, 3, 1, 0]);
+  expect(read("lag_seconds")).toBeGreaterThan(7_000);
 });

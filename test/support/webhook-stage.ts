@@ -35,10 +35,14 @@ export interface WebhookStage extends ApiStage {
   post(path: string, json?: unknown): Promise<Record<string, unknown>>;
 }
 
-const env = { AVATARS_WEBHOOK_NETWORKS: "127.0.0.0/8", AVATARS_PUBLIC_URL: "https://avatars.example" };
+/** The settings of processes that send to receivers on this machine. */
+export const webhookEnv = {
+  AVATARS_WEBHOOK_NETWORKS: "127.0.0.0/8",
+  AVATARS_PUBLIC_URL: "https://avatars.example",
+};
 
 export async function openWebhookStage(): Promise<WebhookStage> {
-  const stage = await openApiStage({ env });
+  const stage = await openApiStage({ env: webhookEnv });
   const closers: (() => Promise<void>)[] = [];
   await stage.addInstance(instanceId);
   const { pool } = stage.database;
@@ -95,7 +99,7 @@ async function openSending(databaseUrl: string): Promise<TestSending> {
       DATABASE_URL: databaseUrl,
       AVATARS_SECRET_KEY: secretKey,
       AVATARS_IMAGES: "off",
-      ...env,
+      ...webhookEnv,
     }),
     { defaultLogLevel: "silent", maxConnections: 4, migrate: false, signal: new AbortController().signal },
   );

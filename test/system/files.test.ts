@@ -118,7 +118,7 @@ describe("a pipe", () => {
 
   test("that the shell makes is read as it is", async () => {
     const { stderr } = await runInShell(`echo 79001000009@c.us | "$NODE" "$BIN" import /dev/stdin`);
-    expect(stderr).toContain("1 contacts");
+    expect(stderr).toContain("1 contact ");
     const empty = await runInShell(`: | "$NODE" "$BIN" import /dev/stdin || true`);
     expect(empty.stderr).toContain("holds no contacts");
   });

@@ -166,7 +166,7 @@ test("pictures as files have safe names, and are not touched when they are writt
     env: { AVATARS_IMAGES: path.join(folder, "kept"), AVATARS_DATA_DIR: path.join(folder, "data") },
   });
   expect(code).toBe(0);
-  expect(stderr).toContain(`1 pictures written to faces; ${names.length - 1} were there already`);
+  expect(stderr).toContain(`1 picture written to faces; ${names.length - 1} were there already`);
   for (const name of names)
     expect((await stat(path.join(faces, name))).mtime.getTime() === old.getTime()).toBe(name !== changed);
 });

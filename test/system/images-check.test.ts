@@ -58,8 +58,8 @@ test("a check tells what is missing and what is too much, and a repair mends it"
 
   const wrong = await stage.run(["images", "check"], { env });
   expect(wrong.code).toBe(1);
-  expect(wrong.stdout).toMatch(/^1 are missing$/m);
-  expect(wrong.stdout).toMatch(/^1 files belong to no picture$/m);
+  expect(wrong.stdout).toMatch(/^1 is missing$/m);
+  expect(wrong.stdout).toMatch(/^1 file belongs to no picture$/m);
   expect(wrong.stdout).toMatch(/^to mend it: npx avatars images check --repair$/m);
 
   const mended = await stage.run(["images", "check", "--repair", "--json"], { env });

@@ -74,7 +74,7 @@ describe.each(listBackends())("instances with the queue in $name", (backend) => 
     producer.release();
     const refused = await removing;
     expect(refused).toMatchObject({ code: 2, stdout: "" });
-    expect(refused.stderr).toContain("has 1 contacts with their avatars: add --with-contacts");
+    expect(refused.stderr).toContain("has 1 contact with its avatar: add --with-contacts");
     expect(await stage.readContacts(id)).toHaveLength(1);
     await stage.run(["instance", "remove", id, "--with-contacts"]);
   });

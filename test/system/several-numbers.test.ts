@@ -26,7 +26,7 @@ describe("a file with several numbers a record", () => {
     const enriched = await stage.run(["enrich", "google.csv", "--default-country", "RU"]);
     expect(enriched.code).toBe(1);
     expect(enriched.stderr).toContain("line 5: no chat id or phone number");
-    expect(enriched.stdout).toMatch(/^total\s+6\s+0 duplicates, 1 lines that are no contacts$/m);
+    expect(enriched.stdout).toMatch(/^total\s+6\s+0 duplicates, 1 line that is no contact$/m);
     expect(enriched.stdout).toMatch(
       /^read as CSV; numbers in "Phone 1 - Value", "Phone 2 - Value"; 2 lines gave several contacts$/m,
     );

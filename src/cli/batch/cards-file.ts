@@ -3,6 +3,7 @@ import { encodeCards, type App, type CardFate } from "../../app/app.ts";
 import type { ResultRow } from "../../domain/views/result-row.ts";
 import type { CommandIo } from "../terminal/io.ts";
 import { openOutput, toWriteError } from "../terminal/output-file.ts";
+import { toCounted } from "../terminal/counted.ts";
 
 /** What became of the contacts, by count. */
 export type CardCounts = Readonly<Record<CardFate, number>>;
@@ -52,13 +53,19 @@ export async function writeCardsFile(
 /** The counts in words: `2 cards with pictures written to faces.vcf; left out: 3 contacts without a picture`. */
 export function formatCards(counts: CardCounts, path: string): string {
   const out = [
-    ...(counts["no-picture"] > 0 ? [`${counts["no-picture"]} contacts without a picture`] : []),
+    ...(counts["no-picture"] > 0 ? [`${toCounted(counts["no-picture"], "contact")} without a picture`] : []),
     ...(counts["no-number"] > 0
-      ? [`${counts["no-number"]} groups and privacy ids, which have no number`]
+      ? [
+          toCounted(
+            counts["no-number"],
+            "group or privacy id, which has no number",
+            "groups and privacy ids, which have no number",
+          ),
+        ]
       : []),
   ];
   return [
-    `${counts.written} cards with pictures written to ${path === "-" ? "standard output" : path}`,
+    `${toCounted(counts.written, "card with a picture", "cards with pictures")} written to ${path === "-" ? "standard output" : path}`,
     ...(out.length > 0 ? [`left out: ${out.join(", ")}`] : []),
   ].join("; ");
 }

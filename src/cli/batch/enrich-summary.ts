@@ -10,6 +10,7 @@ import { formatImages } from "./image-words.ts";
 import { spellCommands, toCommandLine } from "../terminal/typed-command.ts";
 import { formatTable } from "../terminal/table.ts";
 import type { End } from "./work-off.ts";
+import { toCounted } from "../terminal/counted.ts";
 
 /** What a bulk run has come to. */
 export interface Summary {
@@ -47,7 +48,7 @@ export function formatSummary(summary: Summary, context: SummaryContext): string
   rows.push([
     "total",
     batch.accepted,
-    `${batch.duplicates} duplicates, ${batch.rejected} ${reading.unit}s that are no contacts`,
+    `${toCounted(batch.duplicates, "duplicate")}, ${toRejected(batch.rejected, reading.unit)}`,
   ]);
   const speed = calls > 0 ? `, ${(calls / (tookMs / 1000)).toFixed(1)} a second` : "";
   return [
@@ -55,12 +56,16 @@ export function formatSummary(summary: Summary, context: SummaryContext): string
     ...formatTable(["outcome", "contacts", "meaning"], rows),
     "",
     describeReading(reading, several),
-    `${calls} calls in ${formatDuration(tookMs)}${speed}; ${batch.fresh} contacts were fresh and needed none`,
+    `${toCounted(calls, "call")} in ${formatDuration(tookMs)}${speed}; ${toCounted(batch.fresh, "contact was", "contacts were")} fresh and needed none`,
     `results: ${resultsPath}${rejectsPath === undefined ? "" : `; ${reading.unit}s that are no contacts: ${rejectsPath}`}`,
     ...describeImages(summary),
     ...describeEnd(end, batch, context),
     ...(context.simulated ? toNextSteps(context.command) : []),
   ];
+}
+
+function toRejected(count: number, unit: Reading["unit"]): string {
+  return toCounted(count, `${unit} that is no contact`, `${unit}s that are no contacts`);
 }
 
 function describeImages({ images, galleryPath, imageFolder }: Summary): string[] {
@@ -85,7 +90,7 @@ function describeEnd(
   { instance, command, commandLine }: SummaryContext,
 ): string[] {
   if (end.kind === "done") return [];
-  const left = `${batch.pending} contacts are left`;
+  const left = toCounted(batch.pending, "contact is left", "contacts are left");
   if (end.kind === "stopped") return [`stopped: ${left}; continue with: ${commandLine}`];
   const { text, advice } = explainHold(end.reason);
   return [

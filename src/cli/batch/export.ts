@@ -10,6 +10,7 @@ import { writeGalleryFile } from "./gallery-file.ts";
 import { writeImageFolder } from "./image-folder.ts";
 import { formatCards, writeCardsFile } from "./cards-file.ts";
 import { toOutputFormat, writeResultsFile, writeResultsTo, type OutputFormat } from "./results-file.ts";
+import { toCounted } from "../terminal/counted.ts";
 
 export interface ExportOptions {
   /** Undefined: pictures alone. */
@@ -77,7 +78,10 @@ async function writeAll(
   if (out !== undefined && outFormat !== undefined) await writeOut(app, out, outFormat, readRows(), io);
   if (images !== undefined) {
     const { written, unchanged } = await writeImageFolder(app, images, readRows(), signal);
-    writeLine(stderr, `${written} pictures written to ${images}; ${unchanged} were there already`);
+    writeLine(
+      stderr,
+      `${toCounted(written, "picture")} written to ${images}; ${toCounted(unchanged, "was", "were")} there already`,
+    );
   }
   if (gallery !== undefined) {
     await writeGalleryFile(app, gallery, readRows(), { title: "Contacts", signal });
@@ -97,7 +101,7 @@ async function writeOut(
   } else if (out === "-") await writeResultsTo(io.stdout, format, rows, io.signal);
   else {
     const count = await writeResultsFile(out, rows, { format, signal: io.signal });
-    writeLine(io.stderr, `${count} contacts written to ${out}`);
+    writeLine(io.stderr, `${toCounted(count, "contact")} written to ${out}`);
   }
 }
 

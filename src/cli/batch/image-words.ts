@@ -1,4 +1,5 @@
 import type { BatchImages } from "../../domain/views/batch-images.ts";
+import { toCounted } from "../terminal/counted.ts";
 
 /** What a person reads in place of the codes that tell why an image is not there; other codes are words themselves. */
 const words: Readonly<Record<string, string>> = {
@@ -29,6 +30,6 @@ export function formatImages({ shown, wanted, missing }: BatchImages): string {
   return [
     `pictures: ${shown} taken`,
     ...(count > 0 ? [`${count} missing (${why.join(", ")})`] : []),
-    ...(wanted > 0 ? [`${wanted} are left, which a worker takes later`] : []),
+    ...(wanted > 0 ? [`${toCounted(wanted, "is", "are")} left, which a worker takes later`] : []),
   ].join("; ");
 }

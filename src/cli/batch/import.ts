@@ -8,6 +8,7 @@ import { exitCodes, toStoppedCode, writeHint, writeJson, writeLine, type Command
 import { describeReading } from "./reading-words.ts";
 import { readIntoBatch } from "./read-into-batch.ts";
 import { resolveInstance } from "../instance/resolve-instance.ts";
+import { toCounted } from "../terminal/counted.ts";
 
 export interface ImportBatchOptions extends ImportSourceOptions {
   readonly priority: number;
@@ -62,5 +63,5 @@ function describe({ id }: InstanceView, progress: BatchProgress | undefined): st
     fresh === accepted
       ? "all have a fresh answer: none needs a call"
       : "a worker asks for them: avatars worker";
-  return `${accepted} contacts enqueued for instance ${id}, ${fresh} of them fresh already, ${duplicates} duplicates; ${next}`;
+  return `${toCounted(accepted, "contact")} enqueued for instance ${id}, ${fresh} of them fresh already, ${toCounted(duplicates, "duplicate")}; ${next}`;
 }

@@ -8,6 +8,7 @@ import { UserError } from "../../lib/errors.ts";
 import type { ContactSource } from "./contact-source.ts";
 import { writeLine, type CommandIo } from "../terminal/io.ts";
 import { createRejectsFile } from "./rejects-file.ts";
+import { toCounted } from "../terminal/counted.ts";
 
 /** What `enrich` and `import` are told of their input, whatever it is. */
 export interface IntakeOptions {
@@ -76,11 +77,15 @@ export async function readIntoBatch(
     const path = rejects.path();
     if (counts.contacts === 0) throw toEmptyError(source, counts, path);
     if (path !== undefined)
-      writeLine(io.stderr, `${counts.rejected} ${source.reading.unit}s are no contacts, listed in ${path}`);
+      writeLine(io.stderr, `${toRejected(counts.rejected, source.reading.unit)}, listed in ${path}`);
     return { batchId, counts, rejectsPath: path };
   } finally {
     await rejects.close();
   }
+}
+
+function toRejected(count: number, unit: string): string {
+  return toCounted(count, `${unit} is no contact`, `${unit}s are no contacts`);
 }
 
 /** A path may be longer than a label; its end tells most. */
@@ -103,6 +108,6 @@ function toEmptyError(
       )
     : new UserError(
         "no-contacts",
-        `none of the ${rejected} ${unit}s of ${name} is a contact; see ${rejectsPath ?? "above"}`,
+        `${rejected === 1 ? `the only ${unit}` : `none of the ${rejected} ${unit}s`} of ${name} is ${rejected === 1 ? "no" : "a"} contact; see ${rejectsPath ?? "above"}`,
       );
 }

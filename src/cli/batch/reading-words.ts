@@ -1,4 +1,5 @@
 import type { Reading } from "../../domain/requests/reading.ts";
+import { toCounted } from "../terminal/counted.ts";
 
 const mostColumns = 10;
 
@@ -22,6 +23,6 @@ export function describeReading(
     how.join(" "),
     ...(names.length === 0 ? [] : [`numbers in ${names.join(", ")}`]),
     ...(refColumn === undefined ? [] : [`reference in "${refColumn}"`]),
-    `${several} ${unit}${several === 1 ? "" : "s"} gave several contacts`,
+    `${toCounted(several, unit)} gave several contacts`,
   ].join("; ");
 }

@@ -3,6 +3,7 @@ import { readConfig } from "../../config.ts";
 import type { ImageCheck } from "../../domain/views/image-check.ts";
 import { UserError } from "../../lib/errors.ts";
 import { exitCodes, writeHint, writeJson, type CommandIo } from "../terminal/io.ts";
+import { chooseWords } from "../terminal/counted.ts";
 
 export interface CheckImagesOptions {
   readonly repair: boolean;
@@ -35,15 +36,21 @@ function formatCheck(check: ImageCheck, place: string, repair: boolean): string[
   const { images, bytes, sizes, missing, asked, unshown, orphans } = check;
   const mended = (words: string) => (repair ? `: ${words}` : "");
   const lines = [
-    `${count(images)} pictures and ${count(sizes)} smaller sizes, ${(bytes / 1e6).toFixed(1)} MB without these; ${place}`,
+    `${count(images, "picture")} and ${count(sizes, "smaller size")}, ${(bytes / 1e6).toFixed(1)} MB without these; ${place}`,
     ...(missing > 0
-      ? [`${count(missing)} are missing${mended(`${count(asked)} contacts have theirs taken again`)}`]
+      ? [
+          `${count(missing, "is", "are")} missing${mended(count(asked, "contact has its own taken again", "contacts have theirs taken again"))}`,
+        ]
       : []),
-    ...(unshown > 0 ? [`${count(unshown)} are shown by no contact${mended("removed")}`] : []),
-    ...(orphans > 0 ? [`${count(orphans)} files belong to no picture${mended("removed")}`] : []),
+    ...(unshown > 0 ? [`${count(unshown, "is", "are")} shown by no contact${mended("removed")}`] : []),
+    ...(orphans > 0
+      ? [`${count(orphans, "file belongs", "files belong")} to no picture${mended("removed")}`]
+      : []),
   ];
   if (lines.length === 1) return [...lines, "nothing is wrong"];
   return repair ? lines : [...lines, "to mend it: avatars images check --repair"];
 }
 
-const count = (number: number) => number.toLocaleString("en");
+function count(number: number, one: string, many?: string): string {
+  return `${number.toLocaleString("en")} ${chooseWords(number, one, many)}`;
+}

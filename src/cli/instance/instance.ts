@@ -13,6 +13,7 @@ import { writeHint, writeJson, writeLine, type CommandIo } from "../terminal/io.
 import { unknownInstance } from "./resolve-instance.ts";
 import { formatTable } from "../terminal/table.ts";
 import { withApp } from "../terminal/with-app.ts";
+import { toCounted } from "../terminal/counted.ts";
 
 export interface AddInstanceOptions {
   readonly id: InstanceId;
@@ -119,12 +120,14 @@ export async function removeInstance(
     else if (!(await app.instances.removeEmpty(id, app.operator))) {
       throw new UserError(
         "instance-has-contacts",
-        `instance ${id} has ${await app.instances.countContacts(id)} contacts with their avatars: add --with-contacts to remove them too`,
+        `instance ${id} has ${toCounted(await app.instances.countContacts(id), "contact with its avatar", "contacts with their avatars")}: add --with-contacts to remove them too`,
       );
     }
     writeLine(
       io.stdout,
-      contacts > 0 ? `instance ${id} removed with ${contacts} contacts` : `instance ${id} removed`,
+      contacts > 0
+        ? `instance ${id} removed with ${toCounted(contacts, "contact")}`
+        : `instance ${id} removed`,
     );
   });
 }

@@ -2,6 +2,7 @@ import type { InstanceId } from "../../domain/instance-id.ts";
 import type { LatestRuns, ResyncEnd, ResyncNight, ResyncRun } from "../../domain/resync/resync-run.ts";
 import { formatDuration } from "../../lib/duration.ts";
 import { formatTable } from "../terminal/table.ts";
+import { toCounted } from "../terminal/counted.ts";
 
 const ends: Readonly<Record<ResyncEnd, string>> = {
   done: "all were asked",
@@ -63,7 +64,7 @@ function toNightRemarks(night: ResyncNight | undefined): string[] {
   if (night.preparedAt === undefined) return [`the night of ${at} is being prepared`];
   if (night.source === undefined) return [];
   const { added, gone, rejected, error } = night.source;
-  const counts = `${added} contacts added, ${gone} gone, ${rejected} rows are no contacts`;
+  const counts = `${toCounted(added, "contact")} added, ${gone} gone, ${toCounted(rejected, "row is no contact", "rows are no contacts")}`;
   return error === undefined
     ? [`the source query of the night of ${at}: ${counts}`]
     : [`the source query of the night of ${at} failed (${error}): ${counts}; the worker's log says more`];

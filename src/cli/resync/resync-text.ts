@@ -4,6 +4,7 @@ import { total, type ResyncForecast, type ResyncPlan } from "../../domain/resync
 import { formatDuration } from "../../lib/duration.ts";
 import { formatMoment, formatShare } from "../terminal/format.ts";
 import { formatTable } from "../terminal/table.ts";
+import { toCounted } from "../terminal/counted.ts";
 
 /** The plan of the next window, for people: contacts due by cause, how far calls get, what waits longer. */
 export function formatForecast({ now, window, instances }: ResyncForecast, config: App["config"]): string[] {
@@ -53,10 +54,11 @@ function toRemarks({ instanceId, state, leftOver, waitsUntil, due, stretch }: Re
   if (state === "held") remarks.push("is held now: the plan is for when it works again");
   const left = total(leftOver);
   if (left > 0) {
+    const surplus = toCounted(left, "contact that does not fit", "contacts that do not fit");
     remarks.push(
       waitsUntil
-        ? `has ${left} contacts that do not fit: the last of them waits until ${formatMoment(waitsUntil)}`
-        : `has ${left} contacts that do not fit, for longer than can be told`,
+        ? `has ${surplus}: the last of them waits until ${formatMoment(waitsUntil)}`
+        : `has ${surplus}, for longer than can be told`,
     );
   }
   if (left > 0 && due["expiring-url"] > total(due) / 2)

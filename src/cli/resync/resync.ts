@@ -6,6 +6,7 @@ import { writeHint, writeJson, writeLine, type CommandIo } from "../terminal/io.
 import { getInstance, storeInstanceFromEnvironment } from "../instance/resolve-instance.ts";
 import { formatForecast } from "./resync-text.ts";
 import { withApp } from "../terminal/with-app.ts";
+import { toCounted } from "../terminal/counted.ts";
 
 /** Conditions of `--where`. */
 export interface ResyncWhere {
@@ -58,12 +59,13 @@ async function openAll(app: App, options: ResyncOptions, io: CommandIo): Promise
   }
   if (options.json) return writeJson(io.stdout, opened);
   for (const { instanceId, runId, kind, contacts } of opened) {
-    const what = filter ? "contacts, those that were not asked for longest first" : "due contacts";
+    const due = toCounted(contacts, "due contact");
+    const some = toCounted(contacts, "contact");
     writeLine(
       io.stdout,
       kind === "night"
-        ? `instance ${instanceId}: a night is under way (run ${runId}) and asks ${contacts} ${filter ? "contacts first" : "due contacts"}`
-        : `instance ${instanceId}: run ${runId} asks ${contacts} ${what}`,
+        ? `instance ${instanceId}: a night is under way (run ${runId}) and asks ${filter ? `${some} first` : due}`
+        : `instance ${instanceId}: run ${runId} asks ${filter ? `${some}, those that were not asked for longest first` : due}`,
     );
   }
   writeHint(
@@ -86,7 +88,7 @@ async function countAll({ resyncs, ...app }: App, options: ResyncOptions, io: Co
   }
   if (options.json) return writeJson(io.stdout, counts);
   for (const { instanceId, contacts } of counts)
-    writeLine(io.stdout, `instance ${instanceId}: --now would ask ${contacts} contacts`);
+    writeLine(io.stdout, `instance ${instanceId}: --now would ask ${toCounted(contacts, "contact")}`);
 }
 
 async function countDue(resyncs: App["resyncs"], instanceId: InstanceId): Promise<number> {

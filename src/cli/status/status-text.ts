@@ -5,6 +5,7 @@ import { contactStatuses } from "../../domain/contact-status.ts";
 import { formatTable } from "../terminal/table.ts";
 import { formatRate, formatShare, formatAge, formatEta } from "../terminal/format.ts";
 import { toRemarks } from "../instance/instance-remarks.ts";
+import { toCounted } from "../terminal/counted.ts";
 
 /** The instances as a table, with remarks on those that need one. */
 export function formatStatus(instances: readonly InstanceStatus[]): string[] {
@@ -45,6 +46,8 @@ export function formatImages(images: ImageGauges | undefined): string[] {
   const size = bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : `${(bytes / 1e6).toFixed(1)} MB`;
   const late =
     oldestWantedSeconds > 60 ? `, the oldest for ${formatDuration(oldestWantedSeconds * 1000)}` : "";
-  const left = wanted > 0 ? `; ${wanted} are to be taken${late}` : "";
-  return [`pictures of ${shown} of ${present} contacts that have one, ${size}${left}`];
+  const left = wanted > 0 ? `; ${toCounted(wanted, "is", "are")} to be taken${late}` : "";
+  return [
+    `pictures of ${shown} of ${toCounted(present, "contact that has", "contacts that have")} one, ${size}${left}`,
+  ];
 }

@@ -9,6 +9,7 @@ import { formatAge } from "../terminal/format.ts";
 import { writeHint, writeJson, writeLine, type CommandIo } from "../terminal/io.ts";
 import { formatTable } from "../terminal/table.ts";
 import { withApp } from "../terminal/with-app.ts";
+import { toCounted } from "../terminal/counted.ts";
 
 /** Settings as they are typed; undefined: not given. */
 interface TypedSettings {
@@ -68,7 +69,7 @@ export async function listWebhooks({ json }: { readonly json: boolean }, io: Com
       if (missed > 0)
         writeLine(
           io.stdout,
-          `webhook ${id} has missed ${missed} changes: they were removed before they were sent`,
+          `webhook ${id} has missed ${toCounted(missed, "change: it was removed before it was sent", "changes: they were removed before they were sent")}`,
         );
   });
 }

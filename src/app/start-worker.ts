@@ -14,7 +14,7 @@ import type { Queues } from "../queue/queues.ts";
 import { isTransient, openDatabase, type Database } from "../store/postgres/database.ts";
 import { createRunLedger, type LedgerSettings } from "../store/work/run-ledger.ts";
 import { writeActivity } from "../store/status/worker-activity.ts";
-import { observeActivity, type Activity } from "../worker/activity.ts";
+import type { Activity } from "../worker/activity.ts";
 import { createWorker, type AvatarWorker } from "../worker/create-worker.ts";
 import { createLeaseWatch } from "../worker/lease/watch-leases.ts";
 import { startActivityReport } from "../worker/report-activity.ts";
@@ -23,7 +23,7 @@ import { acceptRequest } from "./accept-job.ts";
 import type { Base } from "./base.ts";
 import { openImageTaking, type ImageTaking } from "./image-taking.ts";
 import type { Images } from "./images.ts";
-import { checkTokens, createTokenCache } from "./tokens.ts";
+import { checkTokens } from "./tokens.ts";
 import { openWebhookSending } from "./tasks/webhook-sending.ts";
 import { openWorkerTasks } from "./worker-tasks.ts";
 
@@ -72,7 +72,8 @@ export async function startWorker(
   const webhooks = metrics && (await openWebhookSending(told));
   const saves = await openLedgerDatabase(base, "saves", saveConnections);
   const engine = await openEngine(base, saves, queues, metrics, images);
-  const { worker, timers, greenApi, activity, leaseTasks } = engine;
+  const { worker, timers, greenApi, leaseTasks } = engine;
+  const { activity } = worker;
   const isOurs = (id: InstanceId) => (id === simulatedInstanceId) === simulated;
   const clockwork = {
     random: Math.random,
@@ -121,7 +122,6 @@ interface Engine {
   readonly worker: AvatarWorker;
   readonly timers: WakeTimers;
   readonly greenApi: GreenApi;
-  readonly activity: Activity;
   /** What keeps leases alive, and ends those of dead processes: to be run until the worker has stopped. */
   readonly leaseTasks: readonly BackgroundTask[];
 }
@@ -136,12 +136,9 @@ async function openEngine(
 ): Promise<Engine> {
   const { config, events } = base;
   await checkTokens(base);
-  const openToken = createTokenCache(base.secrets());
   const ledger = await openRunLedger(base, saves);
   const { createGreenApi } = await import("../provider/green-api.ts");
   const greenApi = createGreenApi({ callTimeoutMs: config.callTimeoutMs });
-  const observed = observeActivity(metrics ? tapEvents(events, metrics.events) : events);
-  metrics?.watch(observed.activity.report);
   const owner = randomUUID();
   const waits = createSharedReads<boolean>({
     timeShare: 20,
@@ -157,9 +154,9 @@ async function openEngine(
     owner,
     isTransient,
     offerImages: images?.offer,
-    getAvatar: observed.watch(greenApi.getAvatar),
+    getAvatar: greenApi.getAvatar,
     getState: greenApi.getState,
-    openToken,
+    openToken: base.secrets().open,
     wakeAfter: timers.wakeAfter,
     othersWait: async () => waits("runs", queues.runsWait),
     clock: performance,
@@ -172,11 +169,12 @@ async function openEngine(
       probe: { probeBaseMs: config.probeBaseMs, probeMaxMs: config.probeMaxMs },
       refresh: config.refresh,
     },
-    events: observed.events,
+    events: metrics ? tapEvents(events, metrics.events) : events,
   });
+  metrics?.watch(worker.activity.report);
   const { wakeInstances } = queues;
   const watch = createLeaseWatch({ ledger, owner, clock: performance, wakeInstances });
-  return { worker, timers, greenApi, activity: observed.activity, leaseTasks: [...worker.tasks, watch] };
+  return { worker, timers, greenApi, leaseTasks: [...worker.tasks, watch] };
 }
 
 /** Connections of the ledger's own: what runs for each batch of contacts looks its rows up by their indexes. */

@@ -1,6 +1,6 @@
 import { isInstanceToken } from "../domain/instance-token.ts";
 import { UserError } from "../lib/errors.ts";
-import { isSealedBefore, type SecretBox } from "../lib/secrets/secret-box.ts";
+import { isSealedBefore } from "../lib/secrets/secret-box.ts";
 import type { Base } from "./base.ts";
 import { listCredentials, replaceSealedToken } from "../store/instances/sealed-tokens.ts";
 
@@ -26,17 +26,4 @@ export async function checkTokens({ database, secrets, events }: Base): Promise<
     if (isSealedBefore(row.sealedToken)) await replaceSealedToken(database, row, box.seal(token, row));
     if (!isInstanceToken(token)) events.tokenUnusual({ instanceId: row.id });
   }
-}
-
-/** Opening a sealed token costs 10 µs, and every call needs one. */
-export function createTokenCache(secrets: SecretBox): SecretBox["open"] {
-  const opened = new Map<string, { sealed: string; apiUrl: string; token: string | undefined }>();
-  return (sealed, context) => {
-    const { id, apiUrl } = context;
-    const known = opened.get(id);
-    if (known?.sealed === sealed && known.apiUrl === apiUrl) return known.token;
-    const token = secrets.open(sealed, context);
-    opened.set(id, { sealed, apiUrl, token });
-    return token;
-  };
 }

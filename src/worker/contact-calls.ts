@@ -5,7 +5,7 @@
  *   run            contact calls        provider       breaker                     lane                  ledger
  *    │                  │                   │             │                          │                      │
  *    ├─ call ──────────►├─ getAvatar ──────►│             │                          │                      │
- *    │                  ├─ calls.start() ───│─────────────│─────────────────────────►│ one more in flight   │
+ *    │                  ├─ calls.begin() ───│─────────────│─────────────────────────►│ one more in flight   │
  *    │ next contact     ├─ sent ────────────│────────────►│ notes when               │                      │
  *    │                  │◄───────── outcome ┤             │                          │                      │
  *    │                  │ decide()          │             │                          │                      │
@@ -19,19 +19,19 @@
  *    │   instance       ├─ refused ─────────│────────────►│ holds, as above          │                      │
  *    │   throttled      ├─ throttled ───────│────────────►│ slows down ─────────────►│ slots.adapt() pace ─►│
  *    │                  │                   │             │                          │                      │
- *    │                  ├─ its end ─────────│─────────────│─────────────────────────►│ wakes the run        │
+ *    │                  ├─ calls.end() ─────│─────────────│─────────────────────────►│ wakes the run        │
  */
 import { decide, type ContactDecision, type RetryPolicy } from "../domain/lookup/decide.ts";
 import { toHold, type ProbePolicy } from "../domain/trouble/hold.ts";
 import type { ChatId } from "../domain/chat-id.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
+import type { LeasedInstance } from "../domain/ledger/lease.ts";
 import type { InstanceCredentials, Lookup, Outcome } from "../domain/outcome.ts";
 import { assertNever } from "../lib/errors.ts";
-import type { CallsInFlight } from "./calls-in-flight.ts";
 import type { Call } from "./run/call.ts";
-import type { Clock } from "./lane/clocks.ts";
 import type { Lane } from "./lane/lane.ts";
 import type { Breaker } from "./trouble/breaker.ts";
+import type { LaneCredentials } from "./trouble/check-instance.ts";
 import type { SentCall } from "./trouble/sent-call.ts";
 
 /** An instance that this process works on: its lane, and the breaker that guards it. */
@@ -55,10 +55,8 @@ export interface ContactCallsPorts {
   /** Writes down what becomes of the contact. */
   readonly save: (lane: Lane, call: Call, decision: ContactDecision) => void;
   readonly policy: RetryPolicy & ProbePolicy;
-  readonly clock: Clock;
   readonly random: () => number;
   readonly events: ContactCallEvents;
-  readonly inFlight: Pick<CallsInFlight, "begin" | "end">;
   /** Hangs up: contacts that have no answer yet are due again. */
   readonly signal: AbortSignal;
 }
@@ -72,28 +70,24 @@ export interface ContactCallEvents {
 export type CallContact = (instance: GuardedLane, call: Call) => Promise<void>;
 
 export function createContactCalls(ports: ContactCallsPorts): CallContact {
-  const { save, policy, clock, random, events, signal, inFlight } = ports;
+  const { save, policy, random, events, signal } = ports;
   const noteError = (error: unknown) => events.ledgerFailed({ where: "look up" }, error);
+  const findCredentials = createCredentials(ports.openToken);
 
-  async function lookUp(guarded: GuardedLane, call: SentCall): Promise<void> {
-    const { contact, credentials } = call;
-    try {
-      const lookup = await ports.getAvatar(credentials, contact.chatId, {
-        signal,
-        mayLeave: () => mayLeave(guarded.breaker, call),
-      });
-      const { outcome } = lookup;
-      if (signal.aborted && outcome.kind === "network-error") {
-        save(guarded.lane, call, { kind: "release", error: undefined });
-        return;
-      }
-      // What has not left is no call, for those who count them.
-      if (outcome.kind !== "not-sent")
-        events.lookedUp({ instanceId: credentials.instanceId, chatId: contact.chatId, lookup });
-      await carryOut(guarded, call, outcome);
-    } catch (error) {
-      await failCall(guarded, call, error);
+  /** Sees to what follows from the answer. Undefined: all is done. */
+  function follow(guarded: GuardedLane, call: SentCall, lookup: Lookup): Promise<void> | undefined {
+    const { outcome } = lookup;
+    const { lane } = guarded;
+    if (signal.aborted && outcome.kind === "network-error") {
+      save(lane, call, { kind: "release", error: undefined });
+      return undefined;
     }
+    // What has not left is no call, for those who count them.
+    if (outcome.kind !== "not-sent") {
+      lane.calls.count(lookup);
+      events.lookedUp({ instanceId: lane.instanceId, chatId: call.contact.chatId, lookup });
+    }
+    return carryOut(guarded, call, outcome);
   }
 
   function carryOut(
@@ -127,31 +121,63 @@ export function createContactCalls(ports: ContactCallsPorts): CallContact {
     return carryOut(guarded, call, { kind: "unclear", scope: "call", status: 0, excerpt });
   }
 
-  function ask(guarded: GuardedLane, call: Call): Promise<void> {
-    const { instanceId } = guarded.lane;
-    const { apiUrl, sealedToken } = call.instance;
-    const token = ports.openToken(sealedToken, { id: instanceId, apiUrl });
-    if (token === undefined) return guarded.breaker.refused(call, toHold("token-unreadable", policy));
-    return lookUp(guarded, { ...call, sentAt: clock.now(), credentials: { instanceId, apiUrl, token } });
-  }
-
   return async (guarded, call) => {
-    const end = guarded.lane.calls.start();
-    inFlight.begin();
+    const { lane, breaker } = guarded;
+    lane.calls.begin(call.sentAt);
     try {
-      await ask(guarded, call);
+      const credentials = findCredentials(lane.instanceId, call.instance);
+      if (credentials === undefined) return await breaker.refused(call, toHold("token-unreadable", policy));
+      const sent = toSent(call, credentials);
+      try {
+        const lookup = await ports.getAvatar(credentials, call.contact.chatId, {
+          signal,
+          mayLeave: () => mayLeave(breaker, sent),
+        });
+        // Nearly all calls end here: a wait for nothing would be one more turn.
+        const rest = follow(guarded, sent, lookup);
+        if (rest) await rest;
+      } catch (error) {
+        await failCall(guarded, sent, error);
+      }
     } catch (error) {
       noteError(error);
     } finally {
-      call.ended();
-      inFlight.end();
-      end();
+      call.slot.end();
+      lane.calls.end();
     }
   };
 }
 
+/** Part by part: to spread it, for each call, costs as much as ten of them. */
+function toSent(
+  { contact, instance, epoch, slot, askedAtMs, sentAt }: Call,
+  credentials: LaneCredentials,
+): SentCall {
+  return { contact, instance, epoch, slot, askedAtMs, sentAt, credentials };
+}
+
+interface KnownCredentials {
+  readonly sealedToken: string;
+  readonly apiUrl: string;
+  /** Undefined: this process cannot open the token. */
+  readonly credentials: LaneCredentials | undefined;
+}
+
+/** Opening a sealed token costs 10 µs, and every call needs one: the last one of each instance is kept. */
+function createCredentials(openToken: ContactCallsPorts["openToken"]) {
+  const opened = new Map<InstanceId, KnownCredentials>();
+  return (instanceId: InstanceId, { sealedToken, apiUrl }: LeasedInstance): LaneCredentials | undefined => {
+    const known = opened.get(instanceId);
+    if (known?.sealedToken === sealedToken && known.apiUrl === apiUrl) return known.credentials;
+    const token = openToken(sealedToken, { id: instanceId, apiUrl });
+    const credentials = token === undefined ? undefined : { instanceId, apiUrl, token };
+    opened.set(instanceId, { sealedToken, apiUrl, credentials });
+    return credentials;
+  };
+}
+
 function mayLeave(breaker: Breaker, call: SentCall): boolean {
-  if (!call.mayLeave()) return false;
+  if (!call.slot.mayLeave()) return false;
   breaker.sent(call);
   return true;
 }

@@ -7,7 +7,8 @@ import type { LookupRecord } from "../domain/ledger/lookup-record.ts";
 import type { RunLedger } from "../domain/ledger/run-ledger.ts";
 import { once } from "../lib/closing/once.ts";
 import type { BackgroundTask } from "../lib/start-tasks.ts";
-import { createCallsInFlight } from "./calls-in-flight.ts";
+import { settleWithin } from "../lib/deadline.ts";
+import { createActivity, type Activity } from "./activity.ts";
 import { createContactCalls, type ContactCallEvents, type ContactCallsPorts } from "./contact-calls.ts";
 import { createLanes, type LaneEvents, type LanesPorts } from "./lanes.ts";
 import { createLeases } from "./lease/leases.ts";
@@ -49,6 +50,7 @@ export interface AvatarWorker {
   run(instanceId: InstanceId, signal: AbortSignal): Promise<RunEnd>;
   /** Contacts of the instance may have become due. False: this process has no run of it. */
   look(instanceId: InstanceId): boolean;
+  readonly activity: Activity;
   callsInFlight(): number;
   /** What keeps the runs going: renews the leases, and looks for arrivals. To be run until the worker has stopped. */
   readonly tasks: readonly BackgroundTask[];
@@ -79,21 +81,24 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
   const reader = createDueReader(ledger, clock);
   const saves = createSaveBuffer({ ...ports, settled });
   const leases = createLeases({ ledger, owner, clock, database, onError, betweenSaves: saves.between });
-  const inFlight = createCallsInFlight();
   const lanes = createLanes({ ...ports, database, policy, save, signal, betweenSaves: saves.between });
-  const callContact = createContactCalls({ ...ports, policy, save, signal, inFlight });
+  const callContact = createContactCalls({ ...ports, policy, save, signal });
+  const allCalls = () => [...lanes.calls.values()];
+  const settleCalls = async (ms: number) =>
+    settleWithin(Promise.all(allCalls().map((calls) => calls.settle())), ms);
   const lookForArrivals = createArrivalsLook({ ledger, findLane: lanes.find });
   // The first look tells from when on arrivals are seen: before any run reads its queues.
   const beginToLook = onceDone(lookForArrivals);
 
+  const isPresent = ({ instanceId }: Lane, epoch: number) => leases.find(instanceId)?.epoch === epoch;
+
   function save(lane: Lane, call: Call, decision: ContactDecision): void {
     const { contact, epoch, askedAtMs } = call;
-    const isPresent = leases.find(lane.instanceId)?.epoch === epoch;
+    const { contactId } = contact;
     // The row of such a contact is as it was: there is nothing to write.
-    if (decision.kind === "release" && decision.error === undefined && isPresent)
+    if (decision.kind === "release" && decision.error === undefined && isPresent(lane, epoch))
       return lane.putBack(contact);
     const refresh = planRefresh(contact, decision, new Date(askedAtMs), settings.refresh);
-    const { contactId } = contact;
     saves.add({ contactId, instanceId: lane.instanceId, epoch, askedAtMs, decision, refresh, contact });
   }
 
@@ -111,14 +116,15 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
 
   function settle({ contactId, instanceId, decision, contact }: LookupRecord, how: HowSettled): void {
     const { lane } = lanes.get(instanceId);
+    if (how === "saved" && decision.kind !== "release") return lane.settle(contactId);
     const end = () => (contact ? lane.putBack(contact) : lane.settle(contactId));
     if (how === "refused") setTimeout(end, refusedPauseMs).unref();
     else if (decision.kind === "release") end();
-    else if (how === "asked-anew") {
+    else {
       lane.settle(contactId);
       // It may be in another queue by now.
       lane.arrive(anywhere);
-    } else lane.settle(contactId);
+    }
   }
 
   return {
@@ -137,7 +143,8 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
       return lane.hasMissed ? "sliced" : end;
     },
     look: (instanceId) => lanes.find(instanceId)?.arrive() ?? false,
-    callsInFlight: () => inFlight.size,
+    activity: createActivity(lanes.calls, clock),
+    callsInFlight: () => allCalls().reduce((sum, { inFlight }) => sum + inFlight, 0),
     tasks: [
       { name: "renew leases", everyMs: renewEveryMs, run: leases.renew },
       {
@@ -148,11 +155,11 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
       },
     ],
     stop: once(async (graceMs: number) => {
-      await inFlight.settle(graceMs);
+      await settleCalls(graceMs);
       // The breakers come first: a call that is abandoned says nothing of its instance.
       lanes.stop();
       abandoning.abort();
-      await inFlight.settle(lastSaveMs);
+      await settleCalls(lastSaveMs);
       await saves.drain(AbortSignal.timeout(lastSaveMs));
     }),
   };

@@ -4,6 +4,7 @@ import type { ProbePolicy } from "../domain/trouble/hold.ts";
 import type { GuardedLane } from "./contact-calls.ts";
 import type { Clock, DatabaseClock } from "./lane/clocks.ts";
 import { createLane, type Lane } from "./lane/lane.ts";
+import type { LaneCalls } from "./lane/lane-calls.ts";
 import { createBreaker, type BreakerEvents, type BreakerPorts } from "./trouble/breaker.ts";
 import {
   createInstanceCheck,
@@ -35,6 +36,8 @@ export interface Lanes {
   get(instanceId: InstanceId): GuardedLane;
   /** The lane of an instance; undefined: this process has not worked on it. */
   find(instanceId: InstanceId): Lane | undefined;
+  /** The calls of each. */
+  readonly calls: ReadonlyMap<InstanceId, LaneCalls>;
   /** Stops the breakers. */
   stop(): void;
 }
@@ -45,7 +48,9 @@ export function createLanes(ports: LanesPorts): Lanes {
   const check = createInstanceCheck({ ledger, getState, policy, clock, events, signal });
   const probes = createProbes({ ledger, betweenSaves, check, holds, events });
   const lanes = new Map<InstanceId, GuardedLane>();
+  const calls = new Map<InstanceId, LaneCalls>();
   return {
+    calls,
     get(instanceId) {
       const known = lanes.get(instanceId);
       if (known) return known;
@@ -53,6 +58,7 @@ export function createLanes(ports: LanesPorts): Lanes {
       const breakerPorts = { ledger, clock, check, holds, probes, save, wakeAfter, events };
       const created = { lane, breaker: createBreaker(breakerPorts, lane) };
       lanes.set(instanceId, created);
+      calls.set(instanceId, lane.calls);
       return created;
     },
     find: (instanceId) => lanes.get(instanceId)?.lane,

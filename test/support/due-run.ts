@@ -62,7 +62,7 @@ export async function openDueRun(
   async function takeUpTo(count: number): Promise<QueuedContact[]> {
     const taken: QueuedContact[] = [];
     while (taken.length < count) {
-      due.readAhead();
+      due.readAhead(performance.now());
       await waitForLook();
       const contact = due.size > 0 ? due.take() : undefined;
       if (contact) {

@@ -250,10 +250,10 @@ function* sendCalls(world: World, process: Process, lease: Lease, turn: Turn): G
 }
 
 function sendCall({ time, left, sabotage }: World, { actor, lane }: Process, connectingMs: number): void {
-  const { mayLeave, ended } = lane.slots.take();
+  const slot = lane.slots.take();
   const leave = () => {
-    if (mayLeave() || sabotage.ignoresMayLeave) left.push(time.now);
-    ended();
+    if (slot.mayLeave() || sabotage.ignoresMayLeave) left.push(time.now);
+    slot.end();
   };
   if (connectingMs === 0) leave();
   else time.at(time.now + connectingMs, actor, leave);

@@ -1,13 +1,10 @@
 import { describe, expect, test } from "vitest";
-import type { ChatId } from "../../src/domain/chat-id.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { Lookup } from "../../src/domain/outcome.ts";
-import { observeActivity, type ObservedActivity } from "../../src/worker/activity.ts";
-import type { WorkerEvents } from "../../src/worker/create-worker.ts";
-import { createGate } from "../support/gate.ts";
+import { createActivity, type Activity } from "../../src/worker/activity.ts";
+import { createLaneCalls, type LaneCalls } from "../../src/worker/lane/lane-calls.ts";
 
 const instanceId = "1101000001" as InstanceId;
-const chatId = "79001234567@c.us" as ChatId;
 const present: Lookup = {
   tookMs: 100,
   outcome: { kind: "present", scope: "chat", url: "https://x/a", urlExpiresAt: undefined, version: "/a" },
@@ -19,14 +16,20 @@ const throttled: Lookup = {
 
 /** Activity on a clock that stands still until it is told otherwise; it was started half a second into a second. */
 function observe() {
-  const told: Lookup[] = [];
-  const clock = { ms: 1_000_500 };
-  const events = {
-    lookedUp: ({ lookup }) => void told.push(lookup),
-  } as Partial<WorkerEvents> as WorkerEvents;
-  const observed = observeActivity(events, () => clock.ms);
-  const answer = (lookup: Lookup = present, id = instanceId) =>
-    observed.events.lookedUp({ instanceId: id, chatId, lookup });
+  const clock = { ms: 1_000_500, now: () => clock.ms };
+  const calls = new Map<InstanceId, LaneCalls>();
+  const activity = createActivity(calls, clock);
+  const getCalls = (id: InstanceId) => {
+    const known = calls.get(id) ?? createLaneCalls(clock, () => undefined);
+    calls.set(id, known);
+    return known;
+  };
+  const answer = (lookup: Lookup = present, id = instanceId) => {
+    const ofLane = getCalls(id);
+    ofLane.begin(clock.ms);
+    ofLane.count(lookup);
+    ofLane.end();
+  };
   /** So many answers a second, evenly, for a while. */
   const answerFor = (seconds: number, perSecond: number) => {
     for (let calls = 0; calls < seconds * perSecond; calls += 1) {
@@ -34,19 +37,12 @@ function observe() {
       clock.ms += 1000 / perSecond;
     }
   };
-  return { ...observed, told, clock, answer, answerFor };
+  return { activity, getCalls, clock, answer, answerFor };
 }
 
-const reportOf = ({ activity }: Pick<ObservedActivity, "activity">) => activity.report()[0];
+const reportOf = ({ activity }: { readonly activity: Activity }) => activity.report()[0];
 
 describe("the activity of a process", () => {
-  test("passes on what it is told", () => {
-    const { told, answer } = observe();
-    answer();
-    answer(throttled);
-    expect(told).toEqual([present, throttled]);
-  });
-
   test("counts calls per second over whole seconds only, and forgets them after ten", () => {
     const { activity, clock, answerFor } = observe();
     answerFor(1, 10);
@@ -99,22 +95,20 @@ describe("the activity of a process", () => {
     expect(reportOf({ activity })?.latencyMs).toBeCloseTo(50, 0);
   });
 
-  test("knows the calls in flight, whether they end well or not", async () => {
-    const observed = observe();
-    const gate = createGate();
-    const credentials = { instanceId, apiUrl: "http://127.0.0.1:9", token: "secret" };
-    const options = { signal: new AbortController().signal, mayLeave: () => true };
-    const getAvatar = observed.watch(async () => {
-      await gate.opened;
-      return present;
-    });
-    const calls = [1, 2, 3].map(async () => getAvatar(credentials, chatId, options));
-    expect(reportOf(observed)).toMatchObject({ inFlight: 3, recentCalls: 0, latencyMs: undefined });
-    gate.open();
-    await Promise.all(calls);
-    const failing = observed.watch(() => Promise.reject(new Error("a fault")));
-    await expect(failing(credentials, chatId, options)).rejects.toThrow("a fault");
-    expect(reportOf(observed)).toMatchObject({ inFlight: 0 });
+  test("knows the calls in flight, and when there are none any more", async () => {
+    const { activity, getCalls } = observe();
+    const calls = getCalls(instanceId);
+    await calls.settle();
+    for (let call = 0; call < 2; call += 1) calls.begin(1_000_000);
+    expect(reportOf({ activity })).toMatchObject({ inFlight: 2, recentCalls: 0, latencyMs: undefined });
+    let isSettled = false;
+    const settled = calls.settle().then(() => (isSettled = true));
+    calls.end();
+    await Promise.resolve();
+    expect(isSettled).toBe(false);
+    calls.end();
+    await settled;
+    expect(reportOf({ activity })).toMatchObject({ inFlight: 0 });
   });
 
   test("is told of ten minutes after the last call no more", () => {

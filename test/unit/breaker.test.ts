@@ -9,6 +9,7 @@ import { createBreaker, type Breaker } from "../../src/worker/trouble/breaker.ts
 import type { SentCall } from "../../src/worker/trouble/sent-call.ts";
 import { createInstanceHolds } from "../../src/worker/trouble/instance-holds.ts";
 import { createDatabaseClock } from "../../src/worker/lane/clocks.ts";
+import { TakenSlot } from "../../src/worker/lane/lane-slots.ts";
 import { createLane } from "../../src/worker/lane/lane.ts";
 import { createProbes } from "../../src/worker/trouble/probes.ts";
 import { toQueued } from "../support/fake-run-ledger.ts";
@@ -120,8 +121,7 @@ function toCall(contactId: number, sentAt: number, probing = false): SentCall {
       allowedChatIds: undefined,
     },
     askedAtMs: sentAt,
-    mayLeave: () => true,
-    ended: () => undefined,
+    slot: new TakenSlot(sentAt, sentAt, performance, undefined),
     sentAt,
     credentials: { instanceId, apiUrl: "http://x", token: "secret" },
   };

@@ -91,10 +91,11 @@ function openRuns(ledger: FakeRunLedger, onCall: (runs: Runs) => void = () => un
           isBehind: () => runs.isBehind(),
           random: () => 0,
           call(call) {
-            expect(call.mayLeave()).toBe(true);
+            expect(call.slot.mayLeave()).toBe(true);
             const { contactId } = call.contact;
             const answered = new Promise<void>((resolve) => {
-              inFlight.push({ end: lane.calls.start(), resolve, contactId });
+              lane.calls.begin(clock.now());
+              inFlight.push({ end: lane.calls.end, resolve, contactId });
             });
             sent.push(call);
             onCall(runs);
@@ -423,7 +424,7 @@ describe("a run that probes", () => {
   test("does not wait for calls from before the hold", async () => {
     const ledger = createFakeRunLedger(probing, 2);
     const runs = openRuns(ledger);
-    runs.lane.calls.start();
+    runs.lane.calls.begin(performance.now());
     const ended = runs.run();
     for (const calls of [1, 2]) {
       await eventually(() => expect(runs.sent).toHaveLength(calls));

@@ -141,7 +141,7 @@ function openDue(oldestShare: number, due: number) {
     },
   );
   const read = async () => {
-    contacts.readAhead();
+    contacts.readAhead(performance.now());
     await eventually(() => expect(contacts.isReading).toBe(false));
   };
   return { ledger, lane, contacts, read };

@@ -1,5 +1,5 @@
 import { chatKinds, type ChatKind } from "../chat-kind.ts";
-import { rememberedMs, type CallResult } from "./recent-results.ts";
+import { noResults, rememberedMs, type RecentResults } from "./recent-results.ts";
 import { isProvenBy, isSign, type Suspect } from "./suspect.ts";
 
 /**
@@ -11,8 +11,7 @@ export interface BlameState<S extends Suspect> {
   readonly open: readonly OpenSuspect<S>[];
   /** Suspects that were charged by a look alone: no contact has been answered since. */
   readonly unproven: readonly S[];
-  /** The last results of each kind of chat, oldest first. */
-  readonly results: readonly CallResult<S>[];
+  readonly results: RecentResults<S>;
   /** Contacts that failed while others were answered: a file's last contacts are those that always fail. */
   readonly knownBad: ReadonlySet<number>;
   /** The last failure made the results a cluster. An answer or a ruling ends it. */
@@ -45,7 +44,7 @@ export function createBlameState<S extends Suspect>(): BlameState<S> {
   return {
     open: [],
     unproven: [],
-    results: [],
+    results: noResults,
     knownBad: new Set(),
     isCluster: false,
     answeredSentAt: { user: -Infinity, group: -Infinity, lid: -Infinity },

@@ -35,7 +35,7 @@ import {
 import { findEvidence, isUrgent } from "./evidence.ts";
 import type { Finding } from "./finding.ts";
 import { narrowHold, type Hold } from "./hold.ts";
-import { addResult, findCluster } from "./recent-results.ts";
+import { addAnswer, addFailure, findCluster, noResults } from "./recent-results.ts";
 import { findLatest, groupByGround, isProvenBy, isSign, type AnsweredCall, type Suspect } from "./suspect.ts";
 
 /** Who is to blame: the contacts, which are charged, or the instance, by the evidence of one of its calls. */
@@ -59,9 +59,13 @@ export function onAnswer<S extends Suspect>(
   answer: AnsweredCall,
   now: number,
 ): { readonly state: BlameState<S>; readonly guilty: readonly S[] } {
-  const { contactId, kind, sentAt } = answer;
+  const { contactId, kind } = answer;
+  const results = addAnswer(state.results, kind);
+  const answeredSentAt = noteSentAt(state, answer);
+  // The usual case by far, and taken for each call: nothing is in doubt.
+  if (state.open.length === 0 && state.unproven.length === 0 && state.knownBad.size === 0 && !state.isCluster)
+    return { state: { ...state, results, answeredSentAt, pauseMs: firstPauseMs }, guilty: [] };
   const guilty = listOpen(state).filter((suspect) => isProvenBy(suspect, answer));
-  const results = addResult(state.results, { kind, endedAt: now, suspect: undefined });
   const ofOtherKinds = ({ ground, kind: other }: S) => ground === "silence" && other !== kind;
   return {
     guilty,
@@ -73,10 +77,17 @@ export function onAnswer<S extends Suspect>(
       results,
       knownBad: addKnownBad(removeKnownBad(state.knownBad, contactId), guilty),
       isCluster: state.isCluster && findCluster(results, now)?.every(ofOtherKinds) === true,
-      answeredSentAt: { ...state.answeredSentAt, [kind]: Math.max(state.answeredSentAt[kind], sentAt) },
+      answeredSentAt,
       pauseMs: listOpen(state).some(ofOtherKinds) ? state.pauseMs : firstPauseMs,
     },
   };
+}
+
+function noteSentAt<S extends Suspect>(
+  { answeredSentAt }: BlameState<S>,
+  { kind, sentAt }: AnsweredCall,
+): BlameState<S>["answeredSentAt"] {
+  return sentAt > answeredSentAt[kind] ? { ...answeredSentAt, [kind]: sentAt } : answeredSentAt;
 }
 
 /** A lookup failed. Returns also its fate: only one that waits is open now. Pure. */
@@ -122,7 +133,7 @@ export function drop<S extends Suspect>(
       ...state,
       open: [],
       unproven: [],
-      results: [],
+      results: noResults,
       isCluster: false,
       seenWorkingAt: -Infinity,
       droppedAt: now,
@@ -138,9 +149,8 @@ function hurry<S extends Suspect>(state: BlameState<S>, suspect: S): BlameState<
 }
 
 function noteFailure<S extends Suspect>(state: BlameState<S>, suspect: S): BlameState<S> {
-  const { kind, endedAt } = suspect;
-  const results = addResult(state.results, { kind, endedAt, suspect });
-  return { ...state, results, isCluster: findCluster(results, endedAt) !== undefined };
+  const results = addFailure(state.results, suspect);
+  return { ...state, results, isCluster: findCluster(results, suspect.endedAt) !== undefined };
 }
 
 /**

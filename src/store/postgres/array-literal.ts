@@ -5,12 +5,14 @@ type Cell = string | number | undefined;
  * nothing to escape. What is undefined is null in SQL.
  */
 export function toArrayLiteral(cells: readonly Cell[]): string {
-  let literal = "";
-  for (const cell of cells) {
-    if (literal !== "") literal += ",";
-    literal += cell === undefined ? "NULL" : typeof cell === "number" ? String(cell) : quote(cell);
-  }
-  return `{${literal}}`;
+  const literals: string[] = [];
+  for (let at = 0; at < cells.length; at += 1) literals.push(toLiteral(cells[at]));
+  return `{${literals.join(",")}}`;
+}
+
+function toLiteral(cell: Cell): string {
+  if (cell === undefined) return "NULL";
+  return typeof cell === "number" ? String(cell) : quote(cell);
 }
 
 function quote(text: string): string {

@@ -57,7 +57,14 @@ interface Queue {
   back: Place | undefined;
   /** Where the last look began: what it finds goes on from there, whatever was taken meanwhile. */
   lookedFrom: Place | undefined;
-  heads: QueuedContact[];
+  /** As they were read; undefined: taken. */
+  heads: (QueuedContact | undefined)[];
+  /** How many of them are left. */
+  left: number;
+  /** Those before it were taken. */
+  first: number;
+  /** Their places, those that have been due for longest first; undefined: not needed since they were read. */
+  byAge: number[] | undefined;
 }
 
 /** @param of the priorities whose queues are read */
@@ -71,6 +78,9 @@ export function createDueHeads(instanceId: InstanceId, of: readonly number[] = p
       back: undefined,
       lookedFrom: undefined,
       heads: [],
+      left: 0,
+      first: 0,
+      byAge: undefined,
     })),
   );
 
@@ -86,9 +96,13 @@ export function createDueHeads(instanceId: InstanceId, of: readonly number[] = p
   }
 
   function takeFrom(queue: Queue, place: number): QueuedContact | undefined {
-    const [taken] = queue.heads.splice(place, 1);
+    const { heads } = queue;
+    const taken = heads[place];
+    heads[place] = undefined;
+    queue.left -= 1;
     // What lies before it was read as well, and is still to come: its place stays.
-    if (taken && place === 0 && compare(queue.at, taken.place) < 0) queue.at = taken.place;
+    if (taken && place === queue.first && compare(queue.at, taken.place) < 0) queue.at = taken.place;
+    while (queue.first < heads.length && heads[queue.first] === undefined) queue.first += 1;
     return taken;
   }
 
@@ -96,12 +110,11 @@ export function createDueHeads(instanceId: InstanceId, of: readonly number[] = p
     let oldest: Queue | undefined;
     let place = 0;
     let leastUs = Infinity;
-    for (const queue of queues)
-      for (let at = 0; at < queue.heads.length; at += 1) {
-        const { dueAtUs } = queue.heads[at]!;
-        if (dueAtUs >= leastUs) continue;
-        [oldest, place, leastUs] = [queue, at, dueAtUs];
-      }
+    for (const queue of queues) {
+      const at = findOldest(queue);
+      const dueAtUs = queue.heads[at]?.dueAtUs ?? Infinity;
+      if (dueAtUs < leastUs) [oldest, place, leastUs] = [queue, at, dueAtUs];
+    }
     return oldest && takeFrom(oldest, place);
   }
 
@@ -110,10 +123,12 @@ export function createDueHeads(instanceId: InstanceId, of: readonly number[] = p
 
   return {
     get size() {
-      return queues.reduce((sum, { heads }) => sum + heads.length, 0);
+      let sum = 0;
+      for (const { left } of queues) sum += left;
+      return sum;
     },
     get firstPriority() {
-      return queues.find(({ heads }) => heads.length > 0)?.priority ?? Infinity;
+      return queues.find(({ left }) => left > 0)?.priority ?? Infinity;
     },
     get turns(): readonly [number, number, number] {
       return [turnOf(0), turnOf(1), turnOf(2)];
@@ -138,12 +153,15 @@ export function createDueHeads(instanceId: InstanceId, of: readonly number[] = p
           if (compare(queue.at, contact.place) < 0) queue.at = contact.place;
         }
         queue.heads = page.filter(({ contactId }) => !isLeftOut(contactId));
+        queue.left = queue.heads.length;
+        queue.first = 0;
+        queue.byAge = undefined;
       }
     },
     take(favoured) {
       if (favoured) return takeOldest();
-      const queue = queues.find(({ heads }) => heads.length > 0);
-      return queue && takeFrom(queue, 0);
+      const queue = queues.find(({ left }) => left > 0);
+      return queue && takeFrom(queue, queue.first);
     },
     putBack({ priority, isTurned, place }) {
       for (const queue of queues)
@@ -163,6 +181,16 @@ export function createDueHeads(instanceId: InstanceId, of: readonly number[] = p
       for (const queue of queues) goBack(queue, start);
     },
   };
+}
+
+/** The place of the contact that has been due for longest. They are put in this order once for each look. */
+function findOldest(queue: Queue): number {
+  const { heads, left, first } = queue;
+  if (left === 0) return first;
+  const dueAt = (place: number) => heads[place]?.dueAtUs ?? -Infinity;
+  queue.byAge ??= [...heads.keys()].toSorted((one, other) => dueAt(other) - dueAt(one) || other - one);
+  while (heads[queue.byAge.at(-1) ?? first] === undefined) queue.byAge.pop();
+  return queue.byAge.at(-1) ?? first;
 }
 
 function before({ by, contactId }: Place): Place {

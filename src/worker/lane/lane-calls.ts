@@ -1,38 +1,55 @@
+import type { Lookup } from "../../domain/outcome.ts";
 import type { Clock } from "./clocks.ts";
+import { countAnswer, createTally, touch, type Tally } from "./tally.ts";
 
-/** The calls of one instance that are in flight in this process, of whatever run. */
+/** The calls of one instance in this process, of whatever run. */
 export interface LaneCalls {
+  /** How many are in flight. */
   readonly inFlight: number;
-  /** The mean time of an answer, ms, the latest ones counting most; undefined before the first. */
-  readonly meanLatencyMs: number | undefined;
-  /** A call is in flight from now until the returned function is called. */
-  start(): () => void;
+  /** Those that were answered. */
+  readonly tally: Tally;
+  /** A call begins. */
+  begin(now: number): void;
+  /** A call that began was answered, or given up after it had left. */
+  count(lookup: Lookup): void;
+  /** A call that began has ended, with all that followed from it. */
+  end(): void;
+  /** Resolves when none is in flight. */
+  settle(): Promise<void>;
 }
-
-/** The weight of one answer in the mean of their times. */
-const latencyWeight = 0.05;
 
 /** @param onEnd told when a call has ended */
 export function createLaneCalls(clock: Clock, onEnd: () => void): LaneCalls {
+  const tally = createTally(toSecond(clock.now()));
   let inFlight = 0;
-  let meanLatencyMs: number | undefined;
+  let waiting: (() => void)[] = [];
   return {
     get inFlight() {
       return inFlight;
     },
-    get meanLatencyMs() {
-      return meanLatencyMs;
-    },
-    start() {
-      const startedAt = clock.now();
+    tally,
+    begin(now) {
       inFlight += 1;
-      return () => {
-        inFlight -= 1;
-        const tookMs = clock.now() - startedAt;
-        meanLatencyMs =
-          meanLatencyMs === undefined ? tookMs : meanLatencyMs + latencyWeight * (tookMs - meanLatencyMs);
-        onEnd();
-      };
+      touch(tally, toSecond(now));
+    },
+    count(lookup) {
+      touch(tally, toSecond(clock.now()));
+      countAnswer(tally, lookup);
+    },
+    end() {
+      inFlight -= 1;
+      onEnd();
+      if (inFlight > 0 || waiting.length === 0) return;
+      for (const resolve of waiting) resolve();
+      waiting = [];
+    },
+    async settle() {
+      if (inFlight > 0) await new Promise<void>((resolve) => void waiting.push(resolve));
     },
   };
+}
+
+/** Whole seconds of the process's clock. */
+export function toSecond(now: number): number {
+  return Math.floor(now / 1000);
 }

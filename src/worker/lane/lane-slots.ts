@@ -21,31 +21,74 @@ export interface LaneSlots {
   /**
    * When the next call may go. Infinity: not before one that waits for its connection has left, or a renewal has allowed more.
    */
-  nextAt(): number;
+  nextAt(now?: number): number;
   /** A call goes now. */
-  take(): TakenSlot;
+  take(now?: number): TakenSlot;
   /** The lease ends: nothing leaves any more. Returns what the next one must know. */
   close(): Pick<HandOver, "nextCallInMs" | "recentAgesMs">;
 }
 
-/** A call that goes. */
-export interface TakenSlot {
+/** What calls of one lease go under. */
+interface OpenLease {
+  /** Nothing may leave any more after it was given back. */
+  isOpen: boolean;
+  readonly endsAt: () => number;
+  readonly allowance: CallAllowance;
+  readonly pacer: Pacer;
+}
+
+/** A call that goes, until it has left or ended: it counts once. An object with methods, since each closure would be one more. */
+export class TakenSlot {
   /** The moment by the database's clock, rather too early than too late. */
   readonly askedAtMs: number;
+  /** The same by the process's clock. */
+  readonly sentAt: number;
+  readonly #clock: Clock;
+  /** Undefined: there was no lease. */
+  readonly #lease: OpenLease | undefined;
+  #isOver = false;
+
+  constructor(sentAt: number, askedAtMs: number, clock: Clock, lease: OpenLease | undefined) {
+    this.sentAt = sentAt;
+    this.askedAtMs = askedAtMs;
+    this.#clock = clock;
+    this.#lease = lease;
+    lease?.pacer.send(sentAt);
+    lease?.allowance.send();
+  }
+
   /**
    * To be asked at the moment when the request is written: opening a connection may have kept it. False: nothing may be sent
    * any more. Counts the call.
    */
-  readonly mayLeave: () => boolean;
+  mayLeave(): boolean {
+    const lease = this.#lease;
+    if (this.#isOver || lease === undefined) return false;
+    this.#isOver = true;
+    const now = this.#clock.now();
+    const isAllowed = lease.isOpen && now < lease.endsAt() && lease.allowance.mayLeave(now);
+    const leaves = isAllowed && lease.pacer.leave(now);
+    if (!isAllowed) lease.pacer.drop();
+    if (leaves) lease.allowance.leave();
+    else lease.allowance.drop();
+    return leaves;
+  }
+
   /** The call has ended. Harmless where it had left. */
-  readonly ended: () => void;
+  end(): void {
+    if (!this.#isOver) {
+      this.#lease?.pacer.drop();
+      this.#lease?.allowance.drop();
+    }
+    this.#isOver = true;
+  }
 }
 
 export function createLaneSlots(clock: Clock, database: DatabaseClock): LaneSlots {
   let pacer: Pacer | undefined;
   let adaptedAt = -Infinity;
-  /** The lease that calls go under; each has an object of its own. */
-  let open: { readonly endsAt: () => number; readonly allowance: CallAllowance } | undefined;
+  /** The lease that calls go under; undefined: there is none. */
+  let open: OpenLease | undefined;
   /** The last lease that this process has had. */
   let lastEpoch: number | undefined;
 
@@ -62,12 +105,13 @@ export function createLaneSlots(clock: Clock, database: DatabaseClock): LaneSlot
 
   return {
     open(lease, endsAt, allowance) {
-      open = { endsAt, allowance };
       pacer ??= createPacer(lease.instance, -Infinity);
       pacer.setPace(lease.instance);
       // Our own calls are known here, and better.
       if (lease.epoch - 1 !== lastEpoch) follow(pacer, lease);
       lastEpoch = lease.epoch;
+      if (open) open.isOpen = false;
+      open = { isOpen: true, endsAt, allowance, pacer };
     },
     adapt(pace, seenAt = clock.now()) {
       if (seenAt < adaptedAt) return;
@@ -77,38 +121,11 @@ export function createLaneSlots(clock: Clock, database: DatabaseClock): LaneSlot
     notBefore(at) {
       pacer?.startAt(at);
     },
-    nextAt: () => (open?.allowance.hasRoom(clock.now()) === false ? Infinity : (pacer?.nextAt() ?? Infinity)),
-    take() {
-      const under = open;
-      const at = clock.now();
-      let isOver = false;
-      pacer?.send(at);
-      under?.allowance.send();
-      const mayLeaveAt = (now: number) =>
-        under !== undefined && under === open && now < under.endsAt() && under.allowance.mayLeave(now);
-      return {
-        askedAtMs: database.atLeast(at),
-        mayLeave() {
-          if (isOver) return false;
-          isOver = true;
-          const now = clock.now();
-          const isAllowed = mayLeaveAt(now);
-          const leaves = isAllowed && (pacer?.leave(now) ?? false);
-          if (!isAllowed) pacer?.drop();
-          if (leaves) under?.allowance.leave();
-          else under?.allowance.drop();
-          return leaves;
-        },
-        ended() {
-          if (!isOver) {
-            pacer?.drop();
-            under?.allowance.drop();
-          }
-          isOver = true;
-        },
-      };
-    },
+    nextAt: (now = clock.now()) =>
+      open === undefined || !open.allowance.hasRoom(now) ? Infinity : open.pacer.nextAt(),
+    take: (now = clock.now()) => new TakenSlot(now, database.atLeast(now), clock, open),
     close() {
+      if (open) open.isOpen = false;
       open = undefined;
       const now = clock.now();
       const nextAt = pacer?.nextAt() ?? now;

@@ -26,7 +26,7 @@ export interface DueContacts {
   take(): QueuedContact | undefined;
   readonly size: number;
   /** Begins to read where it is time to. */
-  readAhead(): void;
+  readAhead(now: number): void;
   /** A look is under way. */
   readonly isReading: boolean;
   /** Nothing more was due when all queues were read from their beginning, and nothing has arrived since. */
@@ -148,10 +148,10 @@ export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Le
       if (credit >= 1) credit -= 1;
       return taken;
     },
-    readAhead() {
+    readAhead(now) {
       if (isReading) return;
       // What is at hand gets old, and a backoff may be over.
-      const isOld = clock.now() - readAt > aheadMs;
+      const isOld = now - readAt > aheadMs;
       if (isOld || lane.isPressing || (lane.hasArrived && size() <= low())) read();
     },
     readAll() {

@@ -103,19 +103,24 @@ interface Run {
 }
 
 async function work(ports: RunPorts, run: Run): Promise<RunEnd> {
+  const { clock } = ports;
   const { due, slice } = run;
   for (;;) {
     due.check();
     const end = findEnd(run);
     if (end) return end;
-    await lookAfterProbe(ports, run);
-    if (slice.isDue && (await slice.isOver())) return due.size > 0 || due.isReading ? "sliced" : "idle";
-    due.readAhead();
+    if (run.probe === "ended") await lookAfterProbe(ports, run);
+    const now = clock.now();
+    if (slice.isDue(now) && (await slice.isOver())) return due.size > 0 || due.isReading ? "sliced" : "idle";
+    due.readAhead(now);
     leaveStep(ports, run);
-    const waitMs = due.size === 0 ? findIdleWait(run) : findSlotWait(ports, run);
+    const waitMs = due.size === 0 ? findIdleWait(run) : findSlotWait(ports, run, now);
     if (waitMs === "idle") return isHeldInPart(run.lease.instance) ? "held" : "idle";
-    if (waitMs <= 0) await sendInTurn(ports, run);
-    else if (await waitFor(ports, run, waitMs)) return "idle";
+    if (waitMs <= 0) {
+      sendNext(ports, run, now);
+      run.sentInTurn += 1;
+      if (run.sentInTurn >= mostPerTurn) await turnToAnswers(run);
+    } else if (await waitFor(ports, run, waitMs)) return "idle";
   }
 }
 
@@ -149,8 +154,7 @@ function findIdleWait({ lane, due }: Run): number | "idle" {
 }
 
 /** How long to wait before the next call, ms; 0: it goes now. */
-function findSlotWait({ clock, settings, isBehind }: RunPorts, { lane, lease, probe }: Run): number {
-  const now = clock.now();
+function findSlotWait({ settings, isBehind }: RunPorts, { lane, lease, probe }: Run, now: number): number {
   if (lane.isPaused) return lookEveryMs;
   if (isBehind()) return behindLookMs;
   // The renewal is late: it may still come.
@@ -158,9 +162,9 @@ function findSlotWait({ clock, settings, isBehind }: RunPorts, { lane, lease, pr
   const { requestsPerSecond, maxInFlight = settings.maxInFlight, probing } = lease.instance;
   // One that has just ended is looked after first: it has set off the alarm.
   if (probing && probe !== undefined) return lookEveryMs;
-  const most = maxInFlight ?? defaultMaxInFlight(requestsPerSecond, lane.calls.meanLatencyMs);
+  const most = maxInFlight ?? defaultMaxInFlight(requestsPerSecond, lane.calls.tally.latencyMs);
   if (lane.calls.inFlight >= most) return lookEveryMs;
-  const at = lane.slots.nextAt();
+  const at = lane.slots.nextAt(now);
   return Math.min(lookEveryMs, Math.max(0, at - now));
 }
 
@@ -177,20 +181,16 @@ async function waitFor({ othersWait }: RunPorts, run: Run, ms: number): Promise<
 
 /** A probe that has ended may have changed the instance. */
 async function lookAfterProbe({ leases }: RunPorts, run: Run): Promise<void> {
-  if (run.probe !== "ended") return;
   run.probe = undefined;
   run.due.isProbing = false;
   await leases.look(run.lane);
 }
 
 /**
- * Sends the next call. Where a process cannot keep up with its slots, answers are read before more is sent: otherwise calls in flight
- * would fill its memory, each with a connection of its own.
+ * Where a process cannot keep up with its slots, answers are read before more is sent: otherwise calls in flight would fill its
+ * memory, each with a connection of its own.
  */
-async function sendInTurn(ports: RunPorts, run: Run): Promise<void> {
-  sendNext(ports, run);
-  run.sentInTurn += 1;
-  if (run.sentInTurn < mostPerTurn) return;
+async function turnToAnswers(run: Run): Promise<void> {
   run.sentInTurn = 0;
   await nextTurn();
 }
@@ -204,7 +204,7 @@ function toProbed(instance: LeasedInstance, chatId: ChatId): LeasedInstance {
   return instance.heldKind?.kind === toChatKind(chatId) ? { ...instance, probing: true } : instance;
 }
 
-function sendNext({ call }: RunPorts, run: Run): void {
+function sendNext({ call }: RunPorts, run: Run, now: number): void {
   const { lane, lease, due } = run;
   const contact = due.take();
   if (contact === undefined) return;
@@ -212,7 +212,9 @@ function sendNext({ call }: RunPorts, run: Run): void {
   const instance = toProbed(lease.instance, contact.chatId);
   lane.asked.add(contact.contactId, epoch);
   lease.calls += 1;
-  const answered = call({ contact, instance, epoch, ...lane.slots.take() });
+  const slot = lane.slots.take(now);
+  const { askedAtMs, sentAt } = slot;
+  const answered = call({ contact, instance, epoch, slot, askedAtMs, sentAt });
   if (!instance.probing) return;
   run.probe = "under way";
   due.isProbing = true;

@@ -3,7 +3,7 @@ import type { Clock } from "../lane/clocks.ts";
 /** A run's turn on its instance. */
 export interface Slice {
   /** The turn may be over: `isOver` is worth asking. */
-  readonly isDue: boolean;
+  isDue(now: number): boolean;
   /** The turn is over, and another instance wants its own, or another process may want this one. */
   isOver(): Promise<boolean>;
 }
@@ -16,9 +16,7 @@ export function beginSlice(clock: Clock, sliceMs: number, othersWait: () => Prom
   const startedAt = clock.now();
   let endsAt = startedAt + sliceMs;
   return {
-    get isDue() {
-      return clock.now() >= endsAt;
-    },
+    isDue: (now) => now >= endsAt,
     async isOver() {
       if (clock.now() < endsAt) return false;
       if (clock.now() >= startedAt + maxSlices * sliceMs || (await othersWait())) return true;

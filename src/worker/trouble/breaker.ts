@@ -34,8 +34,8 @@ export type BreakerEvents = SlowDownEvents;
 export interface Breaker {
   /** A call is sent. */
   sent(call: Call): void;
-  /** A clear answer came; its record is the caller's business. Resolves when a hold that it overrules has ended. */
-  answered(call: SentCall): Promise<void>;
+  /** A clear answer came; its record is the caller's business. Resolves when a hold that it overrules has ended; undefined: none has to. */
+  answered(call: SentCall): Promise<void> | undefined;
   /** The call failed by the contact's fault or the instance's: the record follows when that is known. */
   failed(call: SentCall, decision: DecisionOf<"suspect">): Promise<void>;
   /** The call failed, surely by the instance's fault. */

@@ -8,8 +8,8 @@ import type { SentCall } from "./sent-call.ts";
 export interface KnownHold {
   /** The instance is to be held. True: it is from now on. False: what the call told is old news. */
   open(hold: Hold, askedAtMs: number): Promise<boolean>;
-  /** A clear answer came: ends the hold that it overrules, where there may be one. */
-  answered(call: SentCall): Promise<void>;
+  /** A clear answer came: ends the hold that it overrules, where there may be one. Undefined: there is none. */
+  answered(call: SentCall): Promise<void> | undefined;
   /** Ends the run without a hold. */
   endRun(): void;
   /** A run has ended. True: it met a hold that other processes have found out. */
@@ -22,15 +22,19 @@ export function createKnownHold(holds: InstanceHolds, lane: Lane): KnownHold {
   /** The run ends by this process's own doing, though the instance is not held. */
   let isEnding = false;
 
+  async function end({ contact, askedAtMs }: SentCall): Promise<void> {
+    if (await holds.end(lane, contact.chatId, askedAtMs)) mayBeHeld = false;
+  }
+
   return {
     async open(hold, askedAtMs) {
       const isHeld = await holds.open(lane, hold, askedAtMs);
       if (isHeld) mayBeHeld = true;
       return isHeld;
     },
-    async answered({ contact, instance, askedAtMs }) {
-      if (!instance.probing && (!mayBeHeld || instance.heldKind !== undefined)) return;
-      if (await holds.end(lane, contact.chatId, askedAtMs)) mayBeHeld = false;
+    answered(call) {
+      const { probing, heldKind } = call.instance;
+      return probing || (mayBeHeld && heldKind === undefined) ? end(call) : undefined;
     },
     endRun() {
       isEnding = true;

@@ -4,8 +4,6 @@ import type { LaneCredentials } from "./check-instance.ts";
 
 /** A call that was sent. */
 export interface SentCall extends Call {
-  /** When it was sent, by the process's clock. */
-  readonly sentAt: number;
   readonly credentials: LaneCredentials;
 }
 

@@ -1,11 +1,10 @@
-import type { InstanceActivity } from "../domain/views/instance-activity.ts";
-import type { Lookup } from "../domain/outcome.ts";
+import type { InstanceActivity } from "../../domain/views/instance-activity.ts";
+import type { Lookup } from "../../domain/outcome.ts";
 
 /** The work of one process for one instance. Seconds are whole ones of a monotonic clock. */
 export interface Tally {
   /** Calls answered since the process started. */
   total: number;
-  inFlight: number;
   /** The mean time of an answer, ms; undefined before the first. */
   latencyMs: number | undefined;
   /** The second of the first call after a rest. */
@@ -35,7 +34,6 @@ const latencyWeight = 0.05;
 export function createTally(second: number): Tally {
   return {
     total: 0,
-    inFlight: 0,
     latencyMs: undefined,
     busyFrom: second,
     lastAt: second,
@@ -54,14 +52,21 @@ export function touch(tally: Tally, second: number): void {
 export function countAnswer(tally: Tally, { outcome, tookMs }: Lookup): void {
   const second = tally.lastAt;
   tally.total += 1;
-  tally.seconds.set(second, (tally.seconds.get(second) ?? 0) + 1);
-  forgetBefore(tally.seconds, second - windowSeconds);
-  const key = Math.floor(second / bucketSeconds);
-  const bucket = tally.buckets.get(key) ?? { calls: 0, throttled: 0 };
-  tally.buckets.set(key, bucket);
+  const before = tally.seconds.get(second);
+  tally.seconds.set(second, (before ?? 0) + 1);
+  if (before === undefined) forgetBefore(tally.seconds, second - windowSeconds);
+  const bucket = getBucket(tally, Math.floor(second / bucketSeconds));
   bucket.calls += 1;
   if (outcome.kind === "throttled") bucket.throttled += 1;
   tally.latencyMs = (tally.latencyMs ?? tookMs) * (1 - latencyWeight) + tookMs * latencyWeight;
+}
+
+function getBucket({ buckets }: Tally, key: number): Bucket {
+  const known = buckets.get(key);
+  if (known) return known;
+  const bucket = { calls: 0, throttled: 0 };
+  buckets.set(key, bucket);
+  return bucket;
 }
 
 /**
@@ -80,8 +85,8 @@ export function toCallsPerSecond(
 }
 
 /** Was the instance called in the last 10 minutes? */
-export function isRecent({ inFlight, lastAt }: Tally, now: number): boolean {
-  return inFlight > 0 || now - lastAt < recentSeconds;
+export function isRecent({ lastAt }: Tally, now: number): boolean {
+  return now - lastAt < recentSeconds;
 }
 
 /** Counts the calls of the last 10 minutes, and forgets older ones. */

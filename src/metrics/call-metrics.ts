@@ -20,11 +20,16 @@ export function createCallMetrics(registry: Registry): {
   showActivity(activity: readonly InstanceActivity[]): void;
 } {
   const registers = [registry];
-  const calls = new Counter({
+  const calls: Counter = new Counter({
     name: "avatars_calls_total",
     help: "Calls of getAvatar that were answered or given up, by outcome; throttled: refused for being over the rate",
     labelNames: [instanceLabel, "outcome"],
     registers,
+    collect() {
+      calls.reset();
+      for (const [instanceId, outcomes] of counted)
+        for (const [outcome, count] of outcomes) calls.inc({ [instanceLabel]: instanceId, outcome }, count);
+    },
   });
   const duration = new Histogram({
     name: "avatars_call_duration_seconds",
@@ -54,14 +59,12 @@ export function createCallMetrics(registry: Registry): {
     help: "Lookups whose contact another transaction had locked; they are kept, and saved when it is free",
     registers,
   });
-  const counted = new Map<string, Map<string, Counter.Internal>>();
-  /** Labels are put together once for each instance and outcome, not for each call. */
+  /** By instance and outcome. Labels are put together when they are asked for, not for each call. */
+  const counted = new Map<string, Map<string, number>>();
   function countCall(instanceId: string, outcome: string): void {
-    const ofInstance = counted.get(instanceId) ?? new Map<string, Counter.Internal>();
-    counted.set(instanceId, ofInstance);
-    const counter = ofInstance.get(outcome) ?? calls.labels(instanceId, outcome);
-    ofInstance.set(outcome, counter);
-    counter.inc();
+    let ofInstance = counted.get(instanceId);
+    if (ofInstance === undefined) counted.set(instanceId, (ofInstance = new Map<string, number>()));
+    ofInstance.set(outcome, (ofInstance.get(outcome) ?? 0) + 1);
   }
   return {
     events: {

@@ -94,7 +94,7 @@ export function createGreenApi(options: GreenApiOptions): GreenApi {
   return {
     async getAvatar(instance, chatId, options) {
       const startedAt = performance.now();
-      const end = await callAvatar(instance, options, JSON.stringify({ chatId }));
+      const end = await callAvatar(instance, options, `{"chatId":${JSON.stringify(chatId)}}`);
       const outcome =
         end.kind === "replied" ? judgeReply(end.reply, instance.token, new Date()) : toOutcome(end);
       return { outcome, tookMs: performance.now() - startedAt };

@@ -2,7 +2,7 @@ import { unknownVersionPrefix } from "../domain/avatar-version.ts";
 import type { Outcome } from "../domain/outcome.ts";
 import { parseHttpUrl } from "../outbound/http-url.ts";
 import { classify } from "./classify.ts";
-import { holdsToken, redact, stripToken, toSecret } from "./redact.ts";
+import { holdsToken, isSurelyAbsent, redact, stripToken, toSecret } from "./redact.ts";
 import type { RawReply } from "./wire/exchange.ts";
 
 /**
@@ -11,9 +11,12 @@ import type { RawReply } from "./wire/exchange.ts";
  */
 export function judgeReply({ status, headers, body }: RawReply, token: string, now: Date): Outcome {
   const secret = toSecret(token);
-  const outcome = classify(status, headers, stripToken(body, secret), now);
+  const isAbsent = isSurelyAbsent(body, secret);
+  const outcome = classify(status, headers, isAbsent ? body : stripToken(body, secret), now);
   switch (outcome.kind) {
     case "present":
+      // A URL and its path are pieces of such a body as they stand there.
+      if (isAbsent && !outcome.version.startsWith(unknownVersionPrefix)) return outcome;
       return holdsToken(`${outcome.url} ${toResolved(outcome)} ${outcome.version}`, secret)
         ? { kind: "unclear", scope: "call", status, excerpt: "" }
         : outcome;

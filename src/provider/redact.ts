@@ -35,10 +35,11 @@ export function holdsToken(text: string, token: string): boolean {
 }
 
 /**
- * The short way through nearly all answers, which are short and have no escapes: each character stands for itself there. It is
+ * True where the text holds nothing of the token, as far as a short look tells: nearly all answers are short and have no escapes, so
+ * that each character stands for itself. It is
  * taken for such tokens only of which a regular expression knows all letter cases that {@link findToken} does.
  */
-function isSurelyAbsent(text: string, token: string): boolean {
+export function isSurelyAbsent(text: string, token: string): boolean {
   if (token === "") return true;
   if (text.length > maxScannedChars) return false;
   const { plain } = getPattern(token);

@@ -1,5 +1,7 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { isUnknown } from "../../src/domain/avatar-version.ts";
+import { parseHttpUrl } from "../../src/outbound/http-url.ts";
 import { parseAvatarUrl } from "../../src/provider/avatar-url.ts";
 
 const path = "/v/t61.24694-24/328905012_7301_n.jpg";
@@ -11,6 +13,32 @@ test("a WhatsApp URL tells its expiry and, by its path, its picture", () => {
     urlExpiresAt: new Date("2024-03-27T13:21:35Z"),
     version: path,
   });
+});
+
+test("a WhatsApp URL of the usual form is told as a parser reads it", () => {
+  const sign = fc.constantFrom(..."aZ0_.-/%~:@?&=#+".split(""));
+  const some = fc.string({ unit: sign, maxLength: 6 });
+  const host = fc.constantFrom(
+    "pps.whatsapp.net",
+    "a.b-1.fbcdn.net",
+    "xn--a.whatsapp.net",
+    "PPS.whatsapp.net",
+    "whatsapp.net",
+  );
+  fc.assert(
+    fc.property(host, some, some, some, (name, start, file, query) => {
+      const url = `https://${name}/v/t61.24694-24/${start}x${file}.jpg?oe=66041D5F${query}`;
+      const parsed = parseHttpUrl(url);
+      const told = parseAvatarUrl(url);
+      expect(told === undefined).toBe(parsed === undefined);
+      if (told === undefined || parsed === undefined || !parsed.pathname.startsWith("/v/t61")) return;
+      expect(told.version).toBe(parsed.pathname);
+      const seconds = Number.parseInt(parsed.searchParams.get("oe") ?? "", 16);
+      if (/^[\da-f]{8}$/i.test(parsed.searchParams.get("oe") ?? ""))
+        expect(told.urlExpiresAt?.getTime()).toBe(seconds * 1000);
+    }),
+    { numRuns: 500 },
+  );
 });
 
 test("two URLs of one picture have one version", () => {

@@ -83,12 +83,12 @@ export class HttpConnection extends WheelEntry {
   #write(exchange: Exchange): void {
     if (!exchange.leaves(this.#hangUp)) return this.#rest(defaultRestMs);
     const { method, path, body } = exchange.request;
-    const head = `${method} ${path} HTTP/1.1\r\nhost: ${this.#ports.opener.host}\r\nconnection: keep-alive\r\n`;
-    this.#socket.write(
-      body === undefined
-        ? `${head}${gotHeaders}\r\n`
-        : `${head}${postedHeaders}content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-    );
+    const head = `${method} ${path} HTTP/1.1\r\nhost: ${this.#ports.opener.host}${sameHeaders}`;
+    if (body === undefined) return void this.#socket.write(`${head}\r\n\r\n`, "latin1");
+    const length = Buffer.byteLength(body);
+    // What is ASCII alone, as nearly all is, need not be encoded.
+    const encoding = length === body.length ? "latin1" : "utf8";
+    this.#socket.write(`${head}${postedHeaders}${length}\r\n\r\n${body}`, encoding);
   }
 
   #read(bytes: Buffer): void {
@@ -134,5 +134,5 @@ export class HttpConnection extends WheelEntry {
 
 /** After a request that did not leave: the server has said nothing of its patience. */
 const defaultRestMs = 4_000;
-const gotHeaders = "accept: application/json\r\nuser-agent: contact-avatars\r\n";
-const postedHeaders = `content-type: application/json\r\n${gotHeaders}`;
+const sameHeaders = "\r\nconnection: keep-alive\r\naccept: application/json\r\nuser-agent: contact-avatars";
+const postedHeaders = "\r\ncontent-type: application/json\r\ncontent-length: ";

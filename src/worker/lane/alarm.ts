@@ -2,31 +2,47 @@
 export interface Alarm {
   /** Something has happened: ends the wait, or the next one where there is none. */
   wake(): void;
-  /** Waits for `wake`, but not longer than `ms`. */
+  /** Waits for `wake`, but not longer than `ms`; now and then it ends before, for nothing. */
   wait(ms: number): Promise<void>;
 }
 
+/** Its timer is left to ring where a wait ends before: the next one, which mostly ends soon as well, may not need another. */
 export function createAlarm(): Alarm {
   let end: (() => void) | undefined;
   let isAwake = false;
+  let timer: NodeJS.Timeout | undefined;
+  let ringsAt = Infinity;
+
+  function ring(): void {
+    ringsAt = Infinity;
+    end?.();
+  }
+
+  function ringBy(at: number, ms: number): void {
+    if (ringsAt <= at) return;
+    clearTimeout(timer);
+    // A run has connections that keep the process alive.
+    timer = setTimeout(ring, Math.ceil(ms)).unref();
+    ringsAt = at;
+  }
+
   return {
     wake() {
       if (end) end();
       else isAwake = true;
     },
-    async wait(ms) {
+    wait(ms) {
       if (isAwake) {
         isAwake = false;
-        return;
+        return Promise.resolve();
       }
-      await new Promise<void>((resolve) => {
+      ringBy(performance.now() + ms, ms);
+      return new Promise<void>((resolve) => {
         end = () => {
-          clearTimeout(timer);
           // What happens from now on ends the next wait.
           end = undefined;
           resolve();
         };
-        const timer = setTimeout(end, Math.ceil(ms));
       });
     },
   };

@@ -35,6 +35,7 @@ export function createSaveBuffer(ports: RecordWriterPorts): SaveBuffer {
   let flushing: Promise<void> | undefined;
   let stop: AbortSignal | undefined;
   let writing: Promise<void> | undefined;
+  let endWait: (() => void) | undefined;
   /** The last work of each instance. */
   const guests = new Map<InstanceId, Promise<void>>();
   const writer = { ...ports, queue, stop: () => stop };
@@ -47,12 +48,20 @@ export function createSaveBuffer(ports: RecordWriterPorts): SaveBuffer {
   };
 
   async function flush(): Promise<void> {
-    if (queue.size < maxBatch && !stop) await sleep(flushIntervalMs);
+    if (queue.size < maxBatch && !stop) await waitForMore();
     while (guests.size > 0) await Promise.allSettled(guests.values());
     writing = writeRecords(writer, queue.take());
     await writing;
     writing = undefined;
     queue.settle();
+  }
+
+  /** Until a statement is full, but not for long. */
+  async function waitForMore(): Promise<void> {
+    const full = new AbortController();
+    endWait = () => full.abort();
+    await sleep(flushIntervalMs, full.signal);
+    endWait = undefined;
   }
 
   return {
@@ -62,6 +71,7 @@ export function createSaveBuffer(ports: RecordWriterPorts): SaveBuffer {
     add(record) {
       queue.add(record);
       schedule();
+      if (queue.size >= maxBatch) endWait?.();
     },
     async between(instanceId, work) {
       const before = guests.get(instanceId) ?? writing;

@@ -6,7 +6,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY src ./src
-COPY scripts/build-console.js ./scripts/
+COPY scripts/build-console.js scripts/bundle-command.js ./scripts/
 RUN npm run build && chmod 755 dist/bin.js
 
 FROM node:22-slim

@@ -94,29 +94,6 @@ describe.each(listBackends())("instances with the queue in $name", (backend) => 
     expect(toAnswers(await stage.readContacts(id))).toEqual(toTruths(stage.simulator, id, makeChats(1)));
   });
 
-  test("an instance of the WhatsApp Business API is added, and said to have no avatars", async () => {
-    const id = "783500000112";
-    const added = await stage.run(["instance", "add", id, "--url", stage.simulator.url, "--token", "a"]);
-    expect(added).toMatchObject({ code: 0, stderr: "" });
-    const remark =
-      "is of the WhatsApp Business API, as its first digits 7835 tell: these instances have no avatars";
-    expect(added.stdout).toBe(`instance ${id} added\ninstance ${id} ${remark}\n`);
-    expect((await stage.run(["instance", "show", id])).stdout).toContain(`${id} ${remark}\n`);
-    await stage.run(["instance", "remove", id]);
-  });
-
-  test.each([
-    [["--token", "a", "--token-stdin"], "cannot go together"],
-    [["--token", "two words"], '--token must be 1 to 128 letters, digits, "-" and "_"'],
-    [["--token-stdin"], "the token is empty"],
-    [[], "the token is missing: give it with --token T, or pipe it in with --token-stdin"],
-  ])("instance add with %j is refused", async (args, message) => {
-    const add = ["instance", "add", "1101000009", "--url", stage.simulator.url, ...args];
-    const refused = await stage.run(add, { stdin: "\n" });
-    expect(refused).toMatchObject({ code: 2, stdout: "" });
-    expect(refused.stderr).toContain(message);
-  });
-
   test("the instance of GREEN_API_* needs no instance add", async () => {
     const env = {
       GREEN_API_URL: stage.simulator.url,
@@ -145,5 +122,38 @@ describe.each(listBackends())("instances with the queue in $name", (backend) => 
     worker.child.kill("SIGTERM");
     expect(await worker.ended).toMatchObject({ code: 0 });
     expect(pending).toBeGreaterThan(1_000);
+  });
+});
+
+describe("instance add, which no queue has a part in,", () => {
+  let stage: Stage;
+
+  beforeAll(async () => {
+    stage = await openStage();
+  });
+
+  afterAll(() => stage.close());
+
+  test("an instance of the WhatsApp Business API is added, and said to have no avatars", async () => {
+    const id = "783500000112";
+    const added = await stage.run(["instance", "add", id, "--url", stage.simulator.url, "--token", "a"]);
+    expect(added).toMatchObject({ code: 0, stderr: "" });
+    const remark =
+      "is of the WhatsApp Business API, as its first digits 7835 tell: these instances have no avatars";
+    expect(added.stdout).toBe(`instance ${id} added\ninstance ${id} ${remark}\n`);
+    expect((await stage.run(["instance", "show", id])).stdout).toContain(`${id} ${remark}\n`);
+    await stage.run(["instance", "remove", id]);
+  });
+
+  test.each([
+    [["--token", "a", "--token-stdin"], "cannot go together"],
+    [["--token", "two words"], '--token must be 1 to 128 letters, digits, "-" and "_"'],
+    [["--token-stdin"], "the token is empty"],
+    [[], "the token is missing: give it with --token T, or pipe it in with --token-stdin"],
+  ])("instance add with %j is refused", async (args, message) => {
+    const add = ["instance", "add", "1101000009", "--url", stage.simulator.url, ...args];
+    const refused = await stage.run(add, { stdin: "\n" });
+    expect(refused).toMatchObject({ code: 2, stdout: "" });
+    expect(refused.stderr).toContain(message);
   });
 });

@@ -103,7 +103,11 @@ test("a month in a minute: no picture is dead or wrong at a random moment, of wh
   await eventually(async () => {
     await isSettled();
     const shown = await readShown(database.pool, blobs);
-    expect(shown.filter(({ version, imageVersion }) => version !== imageVersion)).toEqual([]);
+    // One that has hidden its picture before it was taken keeps the one before: its URL has expired, and there is no new one.
+    const late = shown.filter(
+      ({ status, version, imageVersion }) => status !== "hidden" && version !== imageVersion,
+    );
+    expect(late.map(({ chatId }) => chatId)).toEqual([]);
   }, 120_000);
   const shown = new Map((await readShown(database.pool, blobs)).map((contact) => [contact.chatId, contact]));
   const present = chats.filter((chatId) => simulator.truth(instanceId, chatId).kind === "present");

@@ -97,7 +97,8 @@ async function main(options: Options, bench: Bench): Promise<number> {
   }
   if (options.pictures !== undefined) {
     const context = await logIn(browser, api.url, key);
-    await takePictures(context, api.url, pages, options.pictures);
+    const rest = pages.filter(({ isLoggedOut }) => !isLoggedOut);
+    await takePictures(context, api.url, rest, options.pictures);
   }
   const table = toTable(figures);
   console.log(`${toText(table)}\n`);
@@ -126,7 +127,7 @@ async function addSubjects({ client }: Scene, api: BenchApi, key: string): Promi
      select id, 'avatar.changed', 'event', 1, now() - n * interval '7 minutes', 20 + n % 90,
        case when n % 11 = 0 then 500 else 204 end, case when n % 11 = 0 then 'refused' end,
        case when n % 11 = 0 then 'Internal Server Error' else '' end
-     from avatars.webhook_endpoints, generate_series(1, 100) n`,
+     from generate_series(100, 1, -1) n, avatars.webhook_endpoints`,
   );
   return {
     instanceId: await readOne(client, "select id from avatars.instances order by id offset 10 limit 1"),
@@ -156,10 +157,10 @@ async function measurePage(
   browser: Browser,
   url: string,
   key: string,
-  { place, shown, used }: ConsolePage,
+  { place, isLoggedOut, shown, used }: ConsolePage,
   count: number,
 ): Promise<Round[]> {
-  const context = await logIn(browser, url, key);
+  const context = isLoggedOut ? await browser.newContext() : await logIn(browser, url, key);
   const rounds: Round[] = [];
   while (rounds.length < count) {
     const page = await context.newPage();

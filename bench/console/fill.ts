@@ -63,7 +63,7 @@ async function addContacts(client: pg.Client, instances: number, contacts: numbe
        insert into avatars.contacts (instance_id, chat_id, external_ref, status, priority, checked_at, refresh_at)
        select id, '49151' || lpad(n::text, 8, '0') || '@c.us', 'C-' || n,
          (array['present','present','present','present','absent','hidden','invalid','unreachable'])[1 + n % 8], 1,
-         now() - n % 700 * interval '1 hour', now() + n % 400 * interval '1 hour'
+         now() - n % 700 * interval '1 hour', now() + n / $2::int % 48 * interval '1 hour'
        from generate_series(1, $1::int) n
        join (select id, row_number() over (order by id) - 1 as at from avatars.instances) i on i.at = n % $2::int
        returning id, status, checked_at

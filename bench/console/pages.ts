@@ -5,6 +5,7 @@ export interface ConsolePage {
   readonly name: string;
   /** Behind the hash. */
   readonly place: string;
+  readonly isLoggedOut?: boolean;
   /** Resolves when the data of the page is shown, and not only its title. */
   readonly shown: (page: Page) => Promise<unknown>;
   /** Uses its first control, and resolves when the page has answered. */
@@ -32,6 +33,17 @@ async function opensDialog(page: Page, button: string): Promise<void> {
 
 export function toPages({ instanceId, batchId, webhookId }: Subjects): ConsolePage[] {
   return [
+    {
+      name: "Login",
+      place: "overview",
+      isLoggedOut: true,
+      shown: (page) => page.getByLabel("API key").waitFor(),
+      used: async (page) => {
+        await page.getByLabel("API key").fill("avk_none.none");
+        await page.getByRole("button", { name: "Log in" }).click();
+        await page.getByRole("alert").waitFor();
+      },
+    },
     {
       name: "Overview",
       place: "overview",
@@ -73,11 +85,12 @@ export function toPages({ instanceId, batchId, webhookId }: Subjects): ConsolePa
     {
       name: "Nights",
       place: "nights",
-      shown: (page) => rows(page, 250),
+      // The worst of the plan, and the last nights.
+      shown: (page) => rows(page, 60),
       used: async (page) => {
         await page.locator("[name=instance]").selectOption(instanceId);
-        await page.locator("tbody").first().locator("tr").nth(1).waitFor({ state: "detached" });
-        await rows(page, 2);
+        await page.getByRole("link", { name: "Madrid Care" }).first().waitFor({ state: "detached" });
+        await rows(page, 30);
       },
     },
     {

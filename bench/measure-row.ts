@@ -12,7 +12,7 @@ import { startAvatars, startNode, until, type BenchProcess } from "./processes.t
 import { nameRow, type BullmqRow, type ProductRow, type Row } from "./rows.ts";
 import { withCloser, type Bench } from "./run-bench.ts";
 import { enqueueImport, toInstanceIds, type Scene, type Servers } from "./servers.ts";
-import { startBenchSimulator, type BenchSimulator } from "./simulator.ts";
+import { startBenchSimulator, type BenchSimulator, type SimulatorSettings } from "./simulator.ts";
 
 export interface RowOptions {
   readonly servers: Servers;
@@ -37,7 +37,10 @@ export async function measureRow(row: Row, options: RowOptions): Promise<Figures
 
 async function measureProduct(row: ProductRow, options: RowOptions, closer: Closer): Promise<Figures> {
   const { servers, bench } = options;
-  const simulator = await openSimulator(row.jitterMs, options, closer);
+  const keepsImages = row.keepsImages === true;
+  const pictures = keepsImages ? await openSimulator(0, options, closer, { isForPictures: true }) : undefined;
+  const picturesAt = pictures && { picturesAt: pictures.url };
+  const simulator = await openSimulator(row.jitterMs, options, closer, picturesAt);
   if (row.special !== undefined) await simulator.setLatency(slowAnswers);
   const instanceIds = toInstanceIds(row.instances);
   const scene = await servers.openScene({ backend: row.backend, instanceIds, apiUrl: simulator.url });
@@ -49,22 +52,21 @@ async function measureProduct(row: ProductRow, options: RowOptions, closer: Clos
   }
   // All tables but that of avatars have statistics then: plans that were made with these must not stay when it grows.
   if (row.special === "analyzed") await scene.client.query("vacuum analyze");
-  const images =
-    row.keepsImages === true ? await openImages(simulator.url, closer) : { AVATARS_IMAGES: "off" };
+  const images = pictures ? await openImages(pictures.url, closer) : { AVATARS_IMAGES: "off" };
   const env = { ...scene.env, ...images };
   const workers = startWorkers(row.processes, closer, () => startAvatars(["worker"], env));
   const figures = await warmUpAndMeasure(row, { ...options, simulator, workers, instanceIds });
   await assertContactsLeft(scene);
-  if (row.keepsImages === true) await assertImagesTaken(scene);
+  if (keepsImages) await assertImagesTaken(scene);
   for (const worker of workers) noteWarnings(worker, bench);
   return figures;
 }
 
-/** The settings of workers that keep images: in a folder, from the simulator. */
-async function openImages(simulatorUrl: string, closer: Closer): Promise<Record<string, string>> {
+/** The settings of workers that keep images: in a folder, from the one who serves the pictures. */
+async function openImages(picturesUrl: string, closer: Closer): Promise<Record<string, string>> {
   const folder = await mkdtemp(join(tmpdir(), "contact-avatars-images-"));
   closer.add("images", () => rm(folder, { recursive: true, force: true }));
-  return { AVATARS_IMAGES: folder, AVATARS_IMAGE_HOSTS: new URL(simulatorUrl).host };
+  return { AVATARS_IMAGES: folder, AVATARS_IMAGE_HOSTS: new URL(picturesUrl).host };
 }
 
 async function measureBullmq(row: BullmqRow, options: RowOptions, closer: Closer): Promise<Figures> {
@@ -103,8 +105,9 @@ async function openSimulator(
   jitterMs: number,
   { bench }: RowOptions,
   closer: Closer,
+  settings: SimulatorSettings = {},
 ): Promise<BenchSimulator> {
-  const simulator = await startBenchSimulator(jitterMs, bench.signal);
+  const simulator = await startBenchSimulator(jitterMs, bench.signal, settings);
   closer.add("simulator", () => simulator.kill());
   return simulator;
 }

@@ -28,6 +28,10 @@ export interface SimulatorSettings {
   readonly latencyMs?: number;
   /** On every address of this machine: clients reach it as hosts of several names. */
   readonly isEverywhere?: boolean;
+  /** Another one, which serves the pictures: drawing them would make the moments of calls late. */
+  readonly picturesAt?: string;
+  /** It serves pictures to others than are called: no clock depends on it. */
+  readonly isForPictures?: boolean;
 }
 
 /** The median of an answer's time; the default spread, and one answer in a hundred about 1.5 s later still. */
@@ -62,9 +66,10 @@ export async function startBenchSimulator(
   const rps = String(settings.requestsPerSecond ?? 10);
   const host = settings.isEverywhere ? "0.0.0.0" : "127.0.0.1";
   const where = ["simulate", "--port", "0", "--host", host];
-  const args = [...where, "--rps", rps, "--jitter-ms", String(jitterMs), ...faultless];
+  const pictures = settings.picturesAt === undefined ? [] : ["--pictures-at", settings.picturesAt];
+  const args = [...where, "--rps", rps, "--jitter-ms", String(jitterMs), ...faultless, ...pictures];
   const simulator = startAvatars(args, {}, promptOptions);
-  prefer(simulator.pid);
+  if (settings.isForPictures !== true) prefer(simulator.pid);
   const url = await until(
     () => {
       simulator.assertAlive();

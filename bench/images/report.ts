@@ -181,8 +181,9 @@ ${parts.join("\n\n")}
 - **Serving**: \`GET /i/…\` at \`avatars serve\`, 32 connections, each asks again when it has read its answer. **one original**:
   always the same contact, whose image is of the median size, by turns with \`@fastify/static\` and the same file in the same
   folder, ${seconds} s each. **cold**: sizes that nobody has asked for so far, each once; **warm**: those that are kept.
-- **Calls beside it**: as \`bench:budget\`, 20 × 1 unless told otherwise, by turns with \`AVATARS_IMAGES=off\` and with a folder. **lag**: how late the
-  simulator ran, which draws and serves the pictures, too: it stamps calls so much too late.
+- **Calls beside it**: as \`bench:budget\`, 20 × 1 unless told otherwise, by turns with \`AVATARS_IMAGES=off\` and with a folder. Pictures
+  come from a simulator of their own, as WhatsApp's CDN is not GREEN-API: who draws them would stamp calls too late. **lag**: how late
+  the one ran that is called.
 
 \`\`\`sh
 npm run bench:images -- --write

@@ -1,4 +1,5 @@
 import { InvalidArgumentError, type Command } from "commander";
+import { parseApiUrl, toOrigin } from "../lib/api-url.ts";
 import { toRate, toShare, toWholeNumber } from "./terminal/arguments.ts";
 import type { CommandIo, SetExitCode } from "./terminal/io.ts";
 import { flags } from "./flags.ts";
@@ -132,6 +133,11 @@ function addSimulateCommand(program: Command, io: CommandIo, setExitCode: SetExi
     )
     .option("--no-pictures", "URLs of WhatsApp's CDN, instead of pictures that are served here")
     .option(
+      "--pictures-at <url>",
+      "of another simulator with this seed, which serves the pictures",
+      toOriginOf,
+    )
+    .option(
       "--picture-faults <shares>",
       "of the requests of pictures: name=share,… e.g. expired-403=0.02,slow=0.01",
       toShares,
@@ -155,6 +161,13 @@ function toPort(text: string): number {
   const port = toWholeNumber(text);
   if (port > 65_535) throw new InvalidArgumentError("Expected a port from 0 to 65535.");
   return port;
+}
+
+/** The origin of an http or https URL. */
+function toOriginOf(text: string): string {
+  const url = parseApiUrl(text);
+  if (url === undefined) throw new InvalidArgumentError("Expected a URL such as http://127.0.0.1:8081.");
+  return toOrigin(url);
 }
 
 /** Reads `name=share,…`; which names there are the simulator knows. */

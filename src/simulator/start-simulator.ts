@@ -70,10 +70,12 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
 function createSimulation(settings: Settings, url: string): Simulation {
   const findOrigin = (host: string | undefined) => {
     if (!settings.pictures) return undefined;
+    if (settings.picturesAt !== undefined) return settings.picturesAt;
     // An address that stands for all of this machine leads nowhere: clients know a name that led here.
     return everyAddress.has(settings.host) && hostPattern.test(host ?? "") ? `http://${host}` : url;
   };
-  const pictures = { painter: new Painter(), findOrigin, inFlight: 0, peakInFlight: 0 };
+  const isServedHere = settings.pictures && settings.picturesAt === undefined;
+  const pictures = { painter: new Painter(), findOrigin, isServedHere, inFlight: 0, peakInFlight: 0 };
   return { world: createWorld(settings), inFlight: 0, peakInFlight: 0, pictures };
 }
 
@@ -86,8 +88,7 @@ function serve(
   const { method: verb = "", url: requestPath = "" } = request;
   const route = findCallRoute(verb, requestPath);
   if (route !== undefined) return serveCall(simulation, route, request, response);
-  const isCdn = simulation.pictures.findOrigin(request.headers.host) !== undefined;
-  const picture = isCdn ? findPictureRoute(verb, requestPath) : undefined;
+  const picture = simulation.pictures.isServedHere ? findPictureRoute(verb, requestPath) : undefined;
   if (picture !== undefined) return servePicture(simulation, picture, request, response);
   if (requestPath === controlPrefix || /^\/__control[/?]/.test(requestPath)) {
     void serveControl(control, request, response);

@@ -193,6 +193,19 @@ describe("a picture", () => {
     expect((await take(await askUrl(simulator))).bytes.equals(before.bytes)).toBe(true);
   });
 
+  test("may be served by another simulator with the same seed, which logs and spoils it", async () => {
+    const cdn = await start({ seed: 7 });
+    const simulator = await start({ seed: 7, picturesAt: cdn.url });
+    const url = await askUrl(simulator);
+    expect(new URL(url).origin).toBe(cdn.url);
+    expect(toHash((await take(url)).bytes)).toBe(simulator.picture(instanceId, chatId)?.sha256);
+    expect(cdn.readPictureLog()).toMatchObject([{ version: toVersion(url), status: 200, outcome: "served" }]);
+    cdn.setPictureFaults({ "gone-410": 1 });
+    expect((await take(url)).status).toBe(410);
+    expect((await take(url.replace(cdn.url, simulator.url))).status).toBe(404);
+    expect(simulator.readPictureLog()).toEqual([]);
+  });
+
   test.each(["990032", "990033", "990036", "990037"])("is what …%s has in base64", async (digits) => {
     const simulator = await start();
     const chat = `79001${digits}@c.us`;

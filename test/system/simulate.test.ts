@@ -44,12 +44,14 @@ async function askOnce(...args: string[]) {
   return { run, told: (await answer.json()) as { urlAvatar: string } };
 }
 
-test("simulate gives pictures the faults that it is told, or WhatsApp's URLs", async () => {
+test("simulate gives pictures the faults that it is told, or URLs of WhatsApp or another simulator", async () => {
   const faulty = await askOnce("--picture-faults", "gone-410=1,slow=0");
   expect((await fetch(faulty.told.urlAvatar)).status).toBe(410);
   const without = await askOnce("--no-pictures");
   expect(without.told.urlAvatar).toMatch(/^https:\/\/pps\.whatsapp\.net\//);
-  for (const { run } of [faulty, without]) {
+  const elsewhere = await askOnce("--pictures-at", "http://127.0.0.1:9/");
+  expect(elsewhere.told.urlAvatar).toMatch(/^http:\/\/127\.0\.0\.1:9\/v\//);
+  for (const { run } of [faulty, without, elsewhere]) {
     run.child.kill("SIGINT");
     expect(await run.ended).toMatchObject({ code: 0, stderr: "" });
   }

@@ -12,6 +12,8 @@ export interface SimulateOptions {
   readonly jitterMs?: number;
   readonly troubledShare?: number;
   readonly pictures: boolean;
+  /** Another simulator that serves the pictures. */
+  readonly picturesAt?: string;
   /** The share of each outcome that a picture may have, by name. */
   readonly pictureFaults?: Readonly<Record<string, number>>;
   readonly base64Share?: number;
@@ -29,6 +31,7 @@ export async function simulate(options: SimulateOptions, io: CommandIo): Promise
     ...(jitterMs !== undefined && { jitterMs }),
     ...(troubledShare !== undefined && { troubledShare }),
     pictures: options.pictures,
+    ...(options.picturesAt !== undefined && { picturesAt: options.picturesAt }),
     ...(options.pictureFaults && { pictureFaults: options.pictureFaults }),
     ...(base64Share !== undefined && { base64Share }),
   }).catch((cause: unknown) => {

@@ -35,6 +35,11 @@ export interface SimulatorOptions extends Partial<Latency>, Partial<PictureTunin
   readonly logCapacity?: number;
   /** Whether URLs lead to pictures that the simulator serves, instead of to WhatsApp's CDN; false unless told. */
   readonly pictures?: boolean;
+  /**
+   * The origin of another simulator with the same seed, which serves the pictures in place of this one. What is changed about a
+   * picture, its faults and scripts included, is told to that one. Only with `pictures`.
+   */
+  readonly picturesAt?: string;
   readonly pictureFaults?: PictureShares;
   /** How many requests of pictures their log keeps; 100,000 unless told. */
   readonly pictureLogCapacity?: number;
@@ -46,7 +51,7 @@ export type Settings = Required<Omit<SimulatorOptions, OpenOption>> & {
 };
 
 /** Options that mean something where they are not given. */
-type OpenOption = "token" | "urlLifetimeMs";
+type OpenOption = "token" | "urlLifetimeMs" | "picturesAt";
 
 const defaults: Omit<Settings, OpenOption> = {
   port: 0,
@@ -73,5 +78,6 @@ const defaults: Omit<Settings, OpenOption> = {
 };
 
 export function toSettings(options: SimulatorOptions): Settings {
-  return { ...defaults, ...options, token: options.token, urlLifetimeMs: options.urlLifetimeMs };
+  const { token, urlLifetimeMs, picturesAt } = options;
+  return { ...defaults, ...options, token, urlLifetimeMs, picturesAt };
 }

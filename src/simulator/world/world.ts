@@ -60,9 +60,11 @@ export interface PictureService {
   readonly painter: Painter;
   /**
    * Where a client that asked with this `Host` finds the pictures, e.g. `http://127.0.0.1:40123`; undefined where URLs are
-   * WhatsApp's and no picture is served.
+   * WhatsApp's and lead nowhere.
    */
   readonly findOrigin: (host: string | undefined) => string | undefined;
+  /** Whether requests of pictures are answered here: no other simulator does it. */
+  readonly isServedHere: boolean;
   /** Requests of pictures that have arrived and are not answered to the end. */
   inFlight: number;
   peakInFlight: number;

@@ -20,6 +20,8 @@ COPY --from=build /app/dist ./dist
 COPY migrations ./migrations
 COPY LICENSE ./
 RUN ln -s /app/dist/bin.js /usr/local/bin/avatars
+# A volume for pictures takes over whose folder it is laid over: AVATARS_IMAGES=/images.
+RUN install --directory --owner=node --group=node --mode=700 /images
 USER node
 
 # Asks the database, not the process: contacts are due and nobody works on them. A held instance is no reason to

@@ -42,6 +42,8 @@ export function readConfig(env: NodeJS.ProcessEnv = process.env): Config {
     faults.push("AVATARS_SOURCE_URL must be set too: AVATARS_SOURCE_QUERY runs there");
   const images = parseImagesSetting(given);
   if (!images.ok) faults.push(...images.faults);
+  const misplaced = parsed.success ? findMisplacedUrl(parsed.data) : undefined;
+  if (misplaced) faults.push(misplaced);
   if (!parsed.success || !images.ok || faults.length > 0) {
     throw new UserError("invalid-settings", `settings: ${faults.join("; ")}`);
   }
@@ -60,6 +62,13 @@ function findMissingCredentials(env: NodeJS.ProcessEnv): string | undefined {
   const missing = credentialNames.filter((name) => env[name] === undefined);
   if (missing.length === 0 || missing.length === credentialNames.length) return undefined;
   return `${missing.join(" and ")} must be set too: the three of GREEN_API_* belong together`;
+}
+
+/** Addresses of images, of hooks and of the console would lead past the path. Without it a proxy may take off any path. */
+function findMisplacedUrl({ publicUrl, api: { basePath = "" } }: Settings): string | undefined {
+  if (publicUrl === undefined || basePath === "" || new URL(publicUrl).pathname === basePath)
+    return undefined;
+  return `AVATARS_PUBLIC_URL must have the path of AVATARS_BASE_PATH, ${basePath}: it is where the API is reached from outside`;
 }
 
 /** Most settings are in their place already; here are those that belong together. */

@@ -271,3 +271,14 @@ test.each([
 ])("the API URL %j becomes %j", (given, normal) => {
   expect(normalizeApiUrl(given)).toBe(normal);
 });
+
+test.each([
+  ["https://crm.example.com/avatars/", "/avatars", true],
+  ["https://crm.example.com", "/avatars", false],
+  ["https://crm.example.com/other/avatars", "/avatars", false],
+  ["https://crm.example.com/anything", undefined, true],
+])("AVATARS_PUBLIC_URL %s and AVATARS_BASE_PATH %s belong together: %s", (publicUrl, basePath, isGood) => {
+  const read = () => readConfig({ AVATARS_PUBLIC_URL: publicUrl, AVATARS_BASE_PATH: basePath });
+  if (isGood) expect(read).not.toThrow();
+  else expect(read).toThrow("AVATARS_PUBLIC_URL must have the path of AVATARS_BASE_PATH, /avatars");
+});

@@ -22,7 +22,6 @@ await build({
   format: "esm",
   platform: "node",
   target: "node20",
-  keepNames: true,
   logLevel: "warning",
   plugins: [
     { name: "packages", setup: leavePackages },

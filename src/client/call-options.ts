@@ -28,3 +28,11 @@ export interface Timing {
   /** Waits so many ms, or until the signal is aborted. Never rejects. */
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
 }
+
+/** Of one page. */
+export interface PageOptions {
+  /** The `next` of the page before. */
+  readonly cursor?: string | undefined;
+  /** Items at most, up to 1000; 100 by default. */
+  readonly limit?: number | undefined;
+}

@@ -1,5 +1,5 @@
 import type { ClientOptions, Timing } from "./call-options.ts";
-import type { PageOptions } from "./client.ts";
+import type { PageOptions } from "./call-options.ts";
 import type { OperationId } from "./http/operations.ts";
 import { readJson } from "./read-answer.ts";
 import { createSend, type Call, type Send } from "./send.ts";

@@ -1,4 +1,5 @@
-import type { CallOptions } from "./call-options.ts";
+import type { CallOptions, PageOptions } from "./call-options.ts";
+import type { ContactMethods } from "./contact-methods.ts";
 import type { ChangesOptions } from "./follow-changes.ts";
 import type { OperatorMethods } from "./operator-methods.ts";
 import type { ContactSource, StreamSource } from "./outgoing-stream.ts";
@@ -8,9 +9,7 @@ import type {
   AuditList,
   AuditRecord,
   AddedWebhook,
-  AvatarChange,
   AvatarChanges,
-  AvatarHistory,
   Batch,
   BatchChange,
   BatchItem,
@@ -21,9 +20,6 @@ import type {
   BatchState,
   BatchSummary,
   CallbackSecret,
-  Contact,
-  ContactLookup,
-  ContactLookupResult,
   ContactStatus,
   Health,
   Hook,
@@ -34,7 +30,6 @@ import type {
   NewInstance,
   NewWebhook,
   Readiness,
-  RefreshPending,
   ReplayedWebhook,
   ResyncPlan,
   ResyncRun,
@@ -88,14 +83,6 @@ export type NewBatchStream = Pick<NewBatch, "instanceId" | "label" | "callbackUr
       }
   );
 
-/** Of one page. */
-export interface PageOptions {
-  /** The `next` of the page before. */
-  readonly cursor?: string | undefined;
-  /** Items at most, up to 1000; 100 by default. */
-  readonly limit?: number | undefined;
-}
-
 export interface BatchFilter {
   readonly instanceId?: string | undefined;
   readonly state?: readonly BatchState[] | undefined;
@@ -130,37 +117,6 @@ export interface ResultFilter {
   readonly status?: readonly ContactStatus[] | undefined;
 }
 
-export interface RefreshOptions extends CallOptions {
-  /** How long the server waits for the answer, ms; 15 s by default, 60 s at most, 0 not at all. */
-  readonly waitMs?: number | undefined;
-}
-
-/** An image of a size, or what is wanted in its place. */
-export interface ImageOptions extends CallOptions {
-  /** Pixels of each side of a square; without it the image as it was taken. */
-  readonly size?: 64 | 128 | 256 | 640;
-  readonly fallback?: "404" | "blank" | "silhouette";
-}
-
-export interface ImageBytes {
-  /** The media type of the bytes. */
-  readonly type: string;
-  readonly bytes: Uint8Array;
-}
-
-export type Refreshed =
-  | { readonly kind: "answered"; readonly contact: Contact }
-  /**
-   * The time was up: the batch tells when there is an answer. The contact is as it was, or null where it was erased meanwhile.
-   * `stopped`: why it is not asked yet, and until when; null: it is being asked.
-   */
-  | {
-      readonly kind: "pending";
-      readonly batchId: string;
-      readonly contact: Contact | null;
-      readonly stopped: RefreshPending["stopped"];
-    };
-
 /** `removing`: it takes longer and goes on; the call may be repeated until it is `removed`. */
 export type Removed = "removed" | "removing";
 
@@ -168,7 +124,7 @@ export type Removed = "removed" | "removing";
  * The API: a method for each `operationId` of its document, and iterators over what has pages. All throw `ApiProblem`, and
  * TypeError for an id that cannot be part of a path. What failed for a while is tried again, as `Retry-After` says, where that is harmless.
  */
-export interface Client extends OperatorMethods {
+export interface Client extends ContactMethods, OperatorMethods {
   /** Asks for up to 10,000 contacts. When it resolves, they are committed. */
   createBatch(batch: NewBatch, options?: EnqueueOptions): Promise<AcceptedBatch>;
   /**
@@ -203,29 +159,6 @@ export interface Client extends OperatorMethods {
   cancelBatch(id: string, options?: CallOptions): Promise<BatchChange>;
   /** Asks again for all contacts of the batch without a clear answer. */
   retryBatch(id: string, options?: CallOptions): Promise<BatchChange>;
-  /** @param chatId or a phone number with its country code */
-  getContact(instanceId: string, chatId: string, options?: CallOptions): Promise<Contact>;
-  /** @throws ApiProblem 404 where it shows none, unless `fallback` asks for something in its place */
-  getContactImage(instanceId: string, chatId: string, options?: ImageOptions): Promise<ImageBytes>;
-  getContactHistory(
-    instanceId: string,
-    chatId: string,
-    page?: PageOptions,
-    options?: CallOptions,
-  ): Promise<AvatarHistory>;
-  /** All changes of a contact's avatar, newest first, page by page. */
-  iterateContactHistory(
-    instanceId: string,
-    chatId: string,
-    page?: PageOptions,
-    options?: CallOptions,
-  ): AsyncIterable<AvatarChange>;
-  /** Asks for a contact now, before all imports, and waits for its answer. */
-  refreshContact(instanceId: string, chatId: string, options?: RefreshOptions): Promise<Refreshed>;
-  /** Erases a contact with its avatar, its history and its queued work. */
-  eraseContact(instanceId: string, chatId: string, options?: CallOptions): Promise<void>;
-  /** What is known of up to 1000 contacts. */
-  lookupContacts(lookup: ContactLookup, options?: CallOptions): Promise<ContactLookupResult>;
   listChanges(
     page?: PageOptions & { readonly instanceId?: string | undefined },
     options?: CallOptions,

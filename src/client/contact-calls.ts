@@ -1,22 +1,12 @@
 import { iteratePages, toJsonBody, type Caller } from "./caller.ts";
-import type { Client, ImageBytes, Refreshed } from "./client.ts";
+import type { Client } from "./client.ts";
+import type { ContactMethods, ImageBytes, Refreshed } from "./contact-methods.ts";
 import { followChanges } from "./follow-changes.ts";
 import { joinSignals } from "./http/join-signals.ts";
 import { readJson } from "./read-answer.ts";
 import type { AvatarChanges, Contact, RefreshPending } from "./wire.ts";
 
-export type ContactCalls = Pick<
-  Client,
-  | "getContact"
-  | "getContactHistory"
-  | "iterateContactHistory"
-  | "getContactImage"
-  | "refreshContact"
-  | "eraseContact"
-  | "lookupContacts"
-  | "listChanges"
-  | "changes"
->;
+export type ContactCalls = ContactMethods & Pick<Client, "listChanges" | "changes">;
 
 const defaultWaitMs = 15_000;
 
@@ -40,20 +30,40 @@ export function createContactCalls({ ask, send, timing, signal: ofClient }: Call
       send<Refreshed>({
         operation: "refreshContact",
         path: { id, chatId },
-        query: { wait: `${Math.round(waitMs)}ms` },
+        query: toWait(waitMs),
         extraMs: waitMs,
         read: readRefreshed,
         options: call,
       }),
     eraseContact: async (id, chatId, call) =>
-      send({
-        operation: "eraseContact",
-        path: { id, chatId },
-        read: () => undefined,
-        readMissing: () => undefined,
+      send({ operation: "eraseContact", path: { id, chatId }, ...erased, options: call }),
+    lookupContacts: async (lookup, call) => ask("lookupContacts", { ...toJsonBody(lookup), options: call }),
+    listContacts: async (filter, call) => ask("listContacts", { query: { ...filter }, options: call }),
+    iterateContacts: (filter, call) =>
+      iteratePages(filter, async (page) => calls.listContacts({ ...filter, ...page }, call)),
+    countContacts: async (filter, call) => ask("countContacts", { query: { ...filter }, options: call }),
+    getContactById: async (contactId, call) => ask("getContactById", { path: { contactId }, options: call }),
+    getContactHistoryById: async (contactId, page, call) =>
+      ask("getContactHistoryById", { path: { contactId }, query: { ...page }, options: call }),
+    getEarlierImage: async (contactId, sha256, { size, ...call } = {}) =>
+      send<ImageBytes>({
+        operation: "getEarlierImage",
+        path: { contactId, sha256 },
+        query: { size },
+        read: readImage,
         options: call,
       }),
-    lookupContacts: async (lookup, call) => ask("lookupContacts", { ...toJsonBody(lookup), options: call }),
+    refreshContactById: async (contactId, { waitMs = defaultWaitMs, ...call } = {}) =>
+      send<Refreshed>({
+        operation: "refreshContactById",
+        path: { contactId },
+        query: toWait(waitMs),
+        extraMs: waitMs,
+        read: readRefreshed,
+        options: call,
+      }),
+    eraseContactById: async (contactId, call) =>
+      send({ operation: "eraseContactById", path: { contactId }, ...erased, options: call }),
     listChanges: async (page, call) => ask("listChanges", { query: { ...page }, options: call }),
     changes: (follow) =>
       followChanges(
@@ -65,6 +75,11 @@ export function createContactCalls({ ask, send, timing, signal: ofClient }: Call
   };
   return calls;
 }
+
+/** Of a contact that is not there the end is the same. */
+const erased = { read: () => undefined, readMissing: () => undefined };
+
+const toWait = (waitMs: number) => ({ wait: `${Math.round(waitMs)}ms` });
 
 async function readImage(response: Response): Promise<ImageBytes> {
   const type = response.headers.get("content-type") ?? "";

@@ -10,8 +10,9 @@ import { createWebhookCalls } from "./webhook-calls.ts";
 import { createKeyCalls } from "./key-calls.ts";
 
 export { ApiProblem, type ApiProblemCode, type RequestFault } from "./api-problem.ts";
-export type { CallOptions, ClientOptions } from "./call-options.ts";
+export type { CallOptions, ClientOptions, PageOptions } from "./call-options.ts";
 export type * from "./client.ts";
+export type * from "./contact-methods.ts";
 export type { ChangesOptions } from "./follow-changes.ts";
 export type { ContactSource, StreamSource } from "./outgoing-stream.ts";
 export type { FollowOptions } from "./watch-batch.ts";

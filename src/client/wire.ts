@@ -12,6 +12,8 @@ import type {
   itemListSchema,
 } from "../http/schemas/batch.ts";
 import type { newBatchSchema } from "../http/schemas/new-batch.ts";
+import type { contactDetailSchema } from "../http/schemas/contact-detail.ts";
+import type { contactCountsSchema, contactListSchema } from "../http/schemas/contact-list.ts";
 import type {
   changeSchema,
   changesSchema,
@@ -74,6 +76,11 @@ export type BatchItemStatus = BatchItem["status"];
 export type BatchChange = z.input<typeof changedCountSchema>;
 /** All that is known of one contact. */
 export type Contact = z.input<typeof contactSchema>;
+/** The same, with what becomes of it next. */
+export type ContactDetail = z.input<typeof contactDetailSchema>;
+export type ContactList = z.input<typeof contactListSchema>;
+/** How many there are of each status. */
+export type ContactCounts = z.input<typeof contactCountsSchema>;
 /** A contact that is not asked yet. */
 export type RefreshPending = z.input<typeof refreshPendingSchema>;
 export type ContactLookup = Immutable<z.input<typeof lookupSchema>>;

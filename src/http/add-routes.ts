@@ -16,10 +16,13 @@ import { addGetStatus } from "./routes/get-status.ts";
 import { addListChanges } from "./routes/changes.ts";
 import { addEraseContact } from "./routes/contacts/erase-contact.ts";
 import { addGetContact } from "./routes/contacts/get-contact.ts";
+import { addGetContactDetail } from "./routes/contacts/get-contact-detail.ts";
 import { addGetContactHistory } from "./routes/contacts/get-contact-history.ts";
+import { addCountContacts, addListContacts } from "./routes/contacts/list-contacts.ts";
 import { addLookupContacts } from "./routes/contacts/lookup-contacts.ts";
 import { addRefreshContact } from "./routes/contacts/refresh-contact.ts";
 import { addGetContactImage } from "./routes/images/get-contact-image.ts";
+import { addGetEarlierImage } from "./routes/images/get-earlier-image.ts";
 import { addGetImage } from "./routes/images/get-image.ts";
 import { addGreenApiHook } from "./routes/hooks.ts";
 import { addRemoveHook, addRenewHook } from "./routes/instances/instance-hook.ts";
@@ -67,13 +70,17 @@ const endpoints = [
   addCreateBatch,
   addBatchResults,
   addWatchBatch,
+  addListContacts,
+  addCountContacts,
   addGetContact,
+  addGetContactDetail,
   addGetContactHistory,
   addRefreshContact,
   addEraseContact,
   addLookupContacts,
   addGetImage,
   addGetContactImage,
+  addGetEarlierImage,
   addListChanges,
   addListInstances,
   addGetInstance,

@@ -10,6 +10,11 @@ import type { RunLedger } from "../../src/domain/ledger/run-ledger.ts";
 import { cancelBatch } from "../../src/store/batches/cancel-batch.ts";
 import { countRefreshes } from "../../src/store/resync/count-refreshes.ts";
 import { findAnswered } from "../../src/store/batches/find-answered.ts";
+import { countContacts } from "../../src/store/contacts/count-contacts.ts";
+import { findContactDetail } from "../../src/store/contacts/find-contact-detail.ts";
+import { listChangedContacts } from "../../src/store/contacts/list-changed-contacts.ts";
+import { listContacts } from "../../src/store/contacts/list-contacts.ts";
+import { findImageOfContact } from "../../src/store/images/find-image-of-contact.ts";
 import { findContacts } from "../../src/store/contacts/find-contacts.ts";
 import {
   findDueInstances,
@@ -69,6 +74,7 @@ const dayMs = 86_400_000;
 /** The tables that grow with the number of contacts. */
 const largeTables = [
   "contacts",
+  "contact_statuses",
   "avatars",
   "avatar_changes",
   "batch_members",
@@ -524,6 +530,48 @@ const calls: readonly Call[] = [
       const instanceId = stage.instanceIds[1]!;
       const chatIds = await chatIdsOf(stage, instanceId, 100);
       expect(await findContacts(stage.pool, instanceId, chatIds)).toHaveLength(100);
+    },
+  },
+  {
+    name: "listContacts, of any status and of a rare one, and countContacts",
+    reads: ["contact_statuses", "contacts", "avatars"],
+    times: timesPrepared,
+    async run({ pool, besides, instanceIds: ids }) {
+      await besides.query("update avatars.contacts set status = 'invalid' where id in (7, 30000)");
+      for (const [which, statuses, found] of [
+        [undefined, undefined, 51],
+        [ids.slice(2), ["hidden"], 51],
+        [undefined, ["invalid"], 2],
+      ] as const) {
+        const first = await listContacts(
+          pool,
+          { instanceIds: which, statuses },
+          { after: undefined, limit: 50 },
+        );
+        const { next } = first;
+        const rest =
+          next && (await listContacts(pool, { instanceIds: which, statuses }, { after: next, limit: 1 }));
+        expect(first.items.length + (rest ? rest.items.length : 0)).toBe(found);
+      }
+      expect(await countContacts(pool, undefined)).toMatchObject({ invalid: 2 });
+    },
+  },
+  {
+    name: "listChangedContacts, findContactDetail and findImageOfContact",
+    reads: ["contacts", "avatars", "avatar_changes"],
+    async run({ pool, besides, instanceIds: ids }) {
+      await besides.query("update avatars.avatars set changes = 1 where contact_id % 7 = 0");
+      const since = new Date(0);
+      for (const filter of [
+        { instanceIds: undefined, statuses: undefined },
+        { instanceIds: ids.slice(2), statuses: ["invalid"] },
+      ] as const) {
+        const { next } = await listChangedContacts(pool, since, filter, { after: undefined, limit: 50 });
+        expect(next).toBeDefined();
+        await listChangedContacts(pool, since, filter, { after: next, limit: 50 });
+      }
+      expect(await findContactDetail(pool, 7)).toMatchObject({ contactId: 7 });
+      expect(await findImageOfContact(pool, 7, Buffer.alloc(32))).toEqual({ kind: "never" });
     },
   },
   {

@@ -1,12 +1,14 @@
 import type { Actor } from "../../domain/audit.ts";
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
+import type { ImageOfContact } from "../../domain/images/image-of-contact.ts";
 import type { RefreshTicket } from "../../domain/requests/refresh-ticket.ts";
 import { UserError } from "../../lib/errors.ts";
 import { createChatHash } from "../../lib/secrets/chat-hash.ts";
 import { refreshContact } from "../../store/accept/refresh-contact.ts";
 import { createContactStore, type ContactStore } from "../../store/contacts/contact-store.ts";
 import { eraseContact } from "../../store/contacts/erase-contact.ts";
+import { findImageOfContact } from "../../store/images/find-image-of-contact.ts";
 import type { Door } from "./door.ts";
 import { forgetInQueue } from "./forget-in-queue.ts";
 
@@ -19,6 +21,8 @@ export interface Contacts extends ContactStore {
    * @throws UserError `queue-unreachable`: it is erased, but a queued request may bring it back
    */
   erase(instanceId: InstanceId, chatId: ChatId, by: Actor): Promise<boolean>;
+  /** Finds an image by its hash among those that the contact shows, or showed once. */
+  findImage(contactId: number, sha256: Buffer): Promise<ImageOfContact>;
 }
 
 /** @throws UserError `no-secret-key` */
@@ -28,6 +32,7 @@ export function createContacts({ quick, writes, wake, getQueues, secretKey }: Do
   const hashAudited = createChatHash(secretKey(), "contacts in the audit log");
   return {
     ...createContactStore(quick),
+    findImage: (contactId, sha256) => findImageOfContact(pool, contactId, sha256),
     async refresh(apiKeyId, instanceId, chatId) {
       const ticket = await writes.run(instanceId, async () =>
         refreshContact(pool, apiKeyId, instanceId, chatId),

@@ -75,6 +75,7 @@ export interface BatchHold {
 
 /** The fate of one contact of a batch. */
 export interface BatchItem {
+  readonly contactId: number;
   readonly chatId: ChatId;
   readonly externalRef: string | undefined;
   /** The line, or the index in the request, where the contact first stood. */

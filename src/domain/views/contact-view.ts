@@ -55,8 +55,12 @@ export interface AvatarChange {
   readonly urlExpiresAt: Date | undefined;
   /** The hash of the image before; undefined: none was taken. */
   readonly fromImageSha256: string | undefined;
+  /** The bytes of the image before are still kept. */
+  readonly fromImageKept: boolean;
   /** The image since, at the contact's address; its hash is undefined where none was taken. */
   readonly image: ContactImage;
+  /** The bytes of the image since are still kept. */
+  readonly imageKept: boolean;
 }
 
 /** A page of the feed of changes, and where to read on. */

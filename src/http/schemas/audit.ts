@@ -5,13 +5,12 @@ import {
   instanceIdInput,
   instanceIdOutput,
   moment,
+  momentQuery,
   nextCursor,
   orNull,
   pageQuery,
   storableText,
 } from "./common.ts";
-
-const momentQuery = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
 export const auditQuery = pageQuery.extend({
   instanceId: instanceIdInput.optional(),

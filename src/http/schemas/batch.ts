@@ -10,6 +10,7 @@ import {
 import { contactStatuses } from "../../domain/contact-status.ts";
 import {
   chatIdOutput,
+  contactIdOutput,
   externalRefOutput,
   flagQuery,
   instanceIdInput,
@@ -109,6 +110,7 @@ export const itemListQuery = pageQuery.extend({ status: listQuery(itemStatuses).
 
 export const batchItemSchema = z
   .object({
+    contactId: contactIdOutput,
     chatId: chatIdOutput,
     externalRef: externalRefOutput,
     position: z.int().meta({
@@ -247,6 +249,7 @@ export function toBatch(batch: BatchReport): z.output<typeof batchSchema> {
 export function toBatchItem(item: BatchItem): z.output<typeof batchItemSchema> {
   return {
     ...item,
+    contactId: String(item.contactId),
     externalRef: orNull(item.externalRef),
     avatarUrl: orNull(item.avatarUrl),
     urlExpiresAt: orNull(item.urlExpiresAt),

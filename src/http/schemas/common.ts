@@ -65,6 +65,12 @@ export const chatIdInput = z
     examples: ["79001234567@c.us"],
   });
 
+export const contactIdOutput = z.string().meta({
+  description:
+    "The contact's own id, for as long as it is not erased, as in webhooks. It tells nothing of the number.",
+  examples: ["1093"],
+});
+
 export const chatIdOutput = z
   .string()
   .meta({ description: "The chat id in its canonical form.", examples: ["79001234567@c.us"] });
@@ -110,6 +116,9 @@ export const priorityInput = z
   .min(0)
   .max(2)
   .meta({ description: "0 interactive, 1 import, 2 resync. Default: 1." });
+
+/** A moment as a query has it: ISO 8601, of any zone. */
+export const momentQuery = z.iso.datetime({ offset: true }).transform((text) => new Date(text));
 
 /** `true` and `false` as a query has them. */
 export const flagQuery = z.enum(["true", "false"]).transform((text) => text === "true");

@@ -5,6 +5,7 @@ import { contactStatuses, statusMeanings, type ContactStatus } from "../../domai
 import {
   chatIdInput,
   chatIdOutput,
+  contactIdOutput,
   externalRefOutput,
   instanceIdInput,
   instanceIdOutput,
@@ -21,8 +22,17 @@ const maxWaitMs = 60_000;
 
 export const contactParams = z.object({ id: instanceIdInput, chatId: chatIdInput });
 
+export const contactIdParams = z.object({
+  contactId: z
+    .string()
+    .regex(/^\d{1,15}$/, "Expected the `contactId` of a contact: up to 15 digits")
+    .transform(Number)
+    .meta({ description: "The contact's own id, as lists tell it.", examples: ["1093"] }),
+});
+
 export const contactSchema = z
   .object({
+    contactId: contactIdOutput,
     instanceId: instanceIdOutput,
     chatId: chatIdOutput,
     externalRef: externalRefOutput,
@@ -110,7 +120,7 @@ export const refreshQuery = z.strictObject({
     .meta({ description: "How long to wait for the answer: `15s`, at most `60s`; `0` does not wait." }),
 });
 
-const refreshStopSchema = z
+export const refreshStopSchema = z
   .object({
     reason: z.enum(["paused", "held", "quiet", "capped"]).meta({
       description:
@@ -154,7 +164,9 @@ export const changeSchema = z
     url: z.string().nullable().meta({ description: "Of `to`, while it is still the current one." }),
     urlExpiresAt: moment.nullable(),
     fromImageSha256: z.string().nullable().meta({ description: "The image before, where one was taken." }),
+    fromImageKept: z.boolean().meta({ description: "The bytes of the image before are still kept." }),
     ...imageFields,
+    imageKept: z.boolean().meta({ description: "The bytes of the image since are still kept." }),
   })
   .meta({ id: "AvatarChange" });
 
@@ -214,6 +226,7 @@ function toMissing({ status, avatar, image, attempts }: ContactView, now: Date) 
 export function toContact(contact: ContactView, now: Date): z.output<typeof contactSchema> {
   const { avatar } = contact;
   return {
+    contactId: String(contact.contactId),
     instanceId: contact.instanceId,
     chatId: contact.chatId,
     externalRef: orNull(contact.externalRef),

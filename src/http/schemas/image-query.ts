@@ -27,3 +27,5 @@ export const imageQuery = z.object({
 });
 
 export type ImageQuery = z.output<typeof imageQuery>;
+
+export const imageSizeQuery = imageQuery.pick({ size: true });

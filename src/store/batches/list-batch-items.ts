@@ -74,6 +74,7 @@ async function findEnd(pool: pg.Pool, batchId: string, after: string): Promise<s
 
 function toItem(row: Row): BatchItem {
   return {
+    contactId: Number(row.contact_id),
     chatId: row.chat_id,
     externalRef: row.external_ref ?? undefined,
     position: Number(row.position),

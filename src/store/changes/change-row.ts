@@ -22,6 +22,8 @@ export interface ChangeRow extends ImageRow {
   url: string | null;
   url_expires_at: Date | null;
   from_image_sha256: string | null;
+  from_image_kept: boolean;
+  image_kept: boolean;
 }
 
 /**
@@ -31,7 +33,9 @@ export interface ChangeRow extends ImageRow {
 export function toChangeColumns(contact: string): string {
   return `h.id, ${contact}.instance_id, ${contact}.chat_id, ${toShownText(`${contact}.external_ref`)} as external_ref,
     ${toToldVersion("h.from_version", "h.from_sha256")} as from_version, ${toToldVersion("h.to_version", "h.to_sha256")} as to_version, h.seen_at, a.url, a.url_expires_at,
-    encode(h.from_sha256, 'hex') as from_image_sha256, ${toImageUrlSql("h.contact_id")} as image_url,
+    encode(h.from_sha256, 'hex') as from_image_sha256,
+    exists (select from avatars.images i where i.sha256 = h.from_sha256) as from_image_kept, g.width is not null as image_kept,
+    ${toImageUrlSql("h.contact_id")} as image_url,
     encode(h.to_sha256, 'hex') as image_sha256, g.width as image_width, g.height as image_height,
     case when a.image_sha256 = h.to_sha256 then a.image_at end as image_at, false as image_old`;
 }
@@ -59,6 +63,8 @@ export function toChange(row: ChangeRow): AvatarChange {
     url: row.url ?? undefined,
     urlExpiresAt: row.url_expires_at ?? undefined,
     fromImageSha256: row.from_image_sha256 ?? undefined,
+    fromImageKept: row.from_image_kept,
     image: toContactImage(row),
+    imageKept: row.image_kept,
   };
 }

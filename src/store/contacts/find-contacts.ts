@@ -1,49 +1,18 @@
 import type pg from "pg";
 import type { ChatId } from "../../domain/chat-id.ts";
-import type { AvatarView, ContactView } from "../../domain/views/contact-view.ts";
-import type { ContactStatus } from "../../domain/contact-status.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
-import { shownVersion } from "../postgres/version-sql.ts";
-import { toShownText } from "../postgres/shown-text-sql.ts";
-import { imageJoinsSql, toContactImage, toImageColumns, type ImageRow } from "../images/image-columns-sql.ts";
+import type { ContactView } from "../../domain/views/contact-view.ts";
+import { contactColumnsSql, contactJoinsSql, toContactView, type ContactRow } from "./contact-row.ts";
 
 /** Probes the index once for each: `offset 0` keeps a planner without statistics from reading the whole table instead. */
 const sql = `
 select c.* from unnest($2::text[]) as given (chat_id)
 cross join lateral (
-  select c.id, c.chat_id, ${toShownText("c.external_ref")} as external_ref, c.status, c.priority, c.wanted_at is not null as pending, coalesce(c.due_at, c.refresh_at) as due_at, c.checked_at,
-    c.attempts, c.last_error, c.created_at,
-    a.contact_id is not null as has_avatar, a.url, a.url_expires_at, ${shownVersion} as version, a.changed_at, a.seen_at,
-    ${toImageColumns("c.id")}
-  from avatars.contacts c left join avatars.avatars a on a.contact_id = c.id
-  ${imageJoinsSql}
+  select ${contactColumnsSql}
+  from avatars.contacts c ${contactJoinsSql}
   where c.instance_id = $1 and c.chat_id = given.chat_id
   offset 0
 ) c`;
-
-type Row = ImageRow & {
-  id: string;
-  chat_id: ChatId;
-  external_ref: string | null;
-  status: ContactStatus;
-  priority: number;
-  pending: boolean;
-  due_at: Date | null;
-  checked_at: Date | null;
-  attempts: number;
-  last_error: string | null;
-  created_at: Date;
-} & (
-    | {
-        has_avatar: true;
-        url: string | null;
-        url_expires_at: Date | null;
-        version: string | null;
-        changed_at: Date;
-        seen_at: Date;
-      }
-    | { has_avatar: false }
-  );
 
 /** Finds contacts of the instance, each known one once, in any order. */
 export async function findContacts(
@@ -52,36 +21,6 @@ export async function findContacts(
   chatIds: readonly ChatId[],
 ): Promise<ContactView[]> {
   const values = [instanceId, [...new Set(chatIds)]];
-  const { rows } = await pool.query<Row>({ name: "find-contacts", text: sql, values });
-  return rows.map((row) => toView(instanceId, row));
-}
-
-function toView(instanceId: InstanceId, row: Row): ContactView {
-  return {
-    contactId: Number(row.id),
-    instanceId,
-    chatId: row.chat_id,
-    externalRef: row.external_ref ?? undefined,
-    status: row.status,
-    avatar: toAvatar(row),
-    image: toContactImage(row),
-    pending: row.pending,
-    priority: row.priority,
-    dueAt: row.due_at ?? undefined,
-    checkedAt: row.checked_at ?? undefined,
-    attempts: row.attempts,
-    lastError: row.last_error ?? undefined,
-    createdAt: row.created_at,
-  };
-}
-
-function toAvatar(row: Row): AvatarView | undefined {
-  if (!row.has_avatar) return undefined;
-  return {
-    url: row.url ?? undefined,
-    urlExpiresAt: row.url_expires_at ?? undefined,
-    version: row.version ?? undefined,
-    changedAt: row.changed_at,
-    seenAt: row.seen_at,
-  };
+  const { rows } = await pool.query<ContactRow>({ name: "find-contacts", text: sql, values });
+  return rows.map(toContactView);
 }

@@ -52,6 +52,11 @@ export const avatars = avatarsSchema.table(
     index("avatars_image_wanted_idx")
       .on(table.imageWantedAt)
       .where(sql`${table.imageWantedAt} is not null`),
+    // Contacts whose avatar has changed, the latest first. A first sighting is no change, and a save of the same picture writes
+    // neither column anew.
+    index("avatars_changed_idx")
+      .on(table.changedAt, table.contactId)
+      .where(sql`${table.changes} > 0`),
     // Who else shows an image: before it is removed, and for the foreign key.
     index("avatars_image_idx")
       .on(table.imageSha256)

@@ -1,3 +1,4 @@
+import type { z } from "zod";
 import { decodeCursor, encodeCursor } from "../../answers/cursor.ts";
 import type { ChatId } from "../../../domain/chat-id.ts";
 import type { InstanceId } from "../../../domain/instance-id.ts";
@@ -6,10 +7,24 @@ import type { AvatarChange } from "../../../domain/views/contact-view.ts";
 import type { ApiContext, ZodApi } from "../../context/api-context.ts";
 import { answer, describe, problems } from "../../openapi/describe.ts";
 import { assertVisible, getKey } from "../../requests/access.ts";
-import { contactParams, historyQuery, historySchema, toChange } from "../../schemas/contact.ts";
-import { contactPath, noContact, readChatId, type ContactRoutePorts } from "./contact-of-request.ts";
+import {
+  contactIdParams,
+  contactParams,
+  historyQuery,
+  historySchema,
+  toChange,
+} from "../../schemas/contact.ts";
+import {
+  contactIdPath,
+  contactPath,
+  getVisibleContact,
+  noContact,
+  readChatId,
+  type ContactRoutePorts,
+  type FindsContact,
+} from "./contact-of-request.ts";
 
-interface HistoryPorts extends ContactRoutePorts {
+interface HistoryPorts extends ContactRoutePorts, FindsContact {
   readonly changes: {
     /** The newest first. Undefined: there is no such contact. */
     listOfContact(
@@ -22,6 +37,11 @@ interface HistoryPorts extends ContactRoutePorts {
 
 const read = { scopes: ["read"] } as const;
 
+const response = {
+  200: answer("A page.", historySchema),
+  ...problems(read, "invalid-request", "invalid-cursor", "not-found"),
+};
+
 const getContactHistorySchema = {
   ...describe({
     id: "getContactHistory",
@@ -31,29 +51,51 @@ const getContactHistorySchema = {
   }),
   params: contactParams,
   querystring: historyQuery,
-  response: {
-    200: answer("A page.", historySchema),
-    ...problems(read, "invalid-request", "invalid-cursor", "not-found"),
-  },
+  response,
 };
 
-/** `GET /v1/instances/{id}/contacts/{chatId}/history` */
+const getContactHistoryByIdSchema = {
+  ...describe({
+    id: "getContactHistoryById",
+    tag: "Contacts",
+    summary: "The same, by the contact's own id.",
+    access: read,
+  }),
+  params: contactIdParams,
+  querystring: historyQuery,
+  response,
+};
+
+/** `GET /v1/instances/{id}/contacts/{chatId}/history` and `GET /v1/contacts/{contactId}/history` */
 export function addGetContactHistory(api: ZodApi, { ports }: ApiContext<HistoryPorts>): void {
   const { changes, instances } = ports;
+
+  /** @throws ApiError `not-found` */
+  async function readPage(id: InstanceId, chatId: ChatId, { cursor, limit }: z.output<typeof historyQuery>) {
+    const page = await changes.listOfContact(id, chatId, { after: decodeCursor(cursor), limit });
+    if (!page) throw await noContact(instances, id);
+    return {
+      items: page.items.map(toChange),
+      next: page.next === undefined ? null : encodeCursor(page.next),
+    };
+  }
+
   api.get(
     `${contactPath}/history`,
     { config: { access: read, holdsNumbers: true }, schema: getContactHistorySchema },
     async (request, reply) => {
       const { id } = request.params;
       assertVisible(getKey(request), id);
-      const { cursor, limit } = request.query;
-      const page = await changes.listOfContact(id, readChatId(ports, request.params.chatId), {
-        after: decodeCursor(cursor),
-        limit,
-      });
-      if (!page) throw await noContact(instances, id);
-      const next = page.next === undefined ? null : encodeCursor(page.next);
-      return reply.type("application/json").send({ items: page.items.map(toChange), next });
+      const chatId = readChatId(ports, request.params.chatId);
+      return reply.type("application/json").send(await readPage(id, chatId, request.query));
+    },
+  );
+  api.get(
+    `${contactIdPath}/history`,
+    { config: { access: read }, schema: getContactHistoryByIdSchema },
+    async (request, reply) => {
+      const { instanceId, chatId } = await getVisibleContact(ports, request);
+      return reply.type("application/json").send(await readPage(instanceId, chatId, request.query));
     },
   );
 }

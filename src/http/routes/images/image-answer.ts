@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { ImageFacts, ImageSize } from "../../../domain/images/image.ts";
 import { ApiError } from "../../answers/problem.ts";
+import { getKey } from "../../requests/access.ts";
 import { toCallerAddress } from "../../requests/caller-address.ts";
 import { createPlaces, type Places } from "../../requests/places.ts";
 import { whenClosed } from "../../requests/when-closed.ts";
@@ -103,6 +104,30 @@ export async function answerImage(
   const bytes = await readOrLose(images, image, query, reply);
   if (bytes === undefined) return answerFallback({ images, contactId }, request, reply, "no-store");
   return send(keep(), image.type, bytes);
+}
+
+/**
+ * Answers with the bytes of an image that never changes: its address has its hash. Undefined: they are lost.
+ * @throws ApiError `unavailable`, `rate-limited`
+ */
+export async function answerBytes(
+  {
+    images,
+    memory,
+    image,
+  }: { readonly images: ServedImages; readonly memory: Places; readonly image: ImageFacts },
+  request: FastifyRequest & { readonly query: Pick<ImageQuery, "size"> },
+  reply: FastifyReply,
+): Promise<FastifyReply | undefined> {
+  const { size } = request.query;
+  const etag = toEtag(image.sha256.toString("hex"), size);
+  void reply.headers(safeHeaders).header("cache-control", forLong).header("etag", etag);
+  if (isKnown(request, etag)) return reply.code(304).send();
+  whenClosed(reply.raw, memory.take(getKey(request).id, Math.ceil(image.bytes / 1024)));
+  const bytes = await readOrLose(images, image, { size, fallback: "404" }, reply);
+  if (bytes !== undefined) return send(reply, image.type, bytes);
+  void reply.header("cache-control", "no-store").removeHeader("etag");
+  return undefined;
 }
 
 /** A store that is away is no reason for a broken image where the query asks for something in its place. */

@@ -1,0 +1,29 @@
+import { z } from "zod";
+import { contactStatuses } from "../../domain/contact-status.ts";
+import { mostCounted } from "../../domain/views/contact-filter.ts";
+import { instanceIdInput, listQuery, momentQuery, nextCursor, pageQuery } from "./common.ts";
+import { contactSchema } from "./contact.ts";
+
+export const contactListQuery = pageQuery.extend({
+  instanceId: instanceIdInput.optional(),
+  status: listQuery(contactStatuses).optional(),
+  changedSince: momentQuery.optional().meta({
+    description:
+      "Only those whose avatar has become another one since then, the latest first: ISO 8601. A first sighting is no change.",
+  }),
+});
+
+export const contactListSchema = z
+  .object({ items: z.array(contactSchema), next: nextCursor })
+  .meta({ id: "ContactList" });
+
+export const contactCountsQuery = z.strictObject({ instanceId: instanceIdInput.optional() });
+
+export const contactCountsSchema = z
+  .object({
+    counts: z.record(z.enum(contactStatuses), z.int()),
+    mostCounted: z
+      .int()
+      .meta({ description: `A count of ${mostCounted} says that there are so many, or more.` }),
+  })
+  .meta({ id: "ContactCounts" });

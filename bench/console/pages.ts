@@ -26,6 +26,14 @@ async function rows(page: Page, count: number): Promise<void> {
     .waitFor();
 }
 
+/** At least so many thumbnails. */
+async function face(page: Page, count: number): Promise<void> {
+  await page
+    .locator(".face")
+    .nth(count - 1)
+    .waitFor();
+}
+
 async function opensDialog(page: Page, button: string): Promise<void> {
   await page.getByRole("button", { name: button }).click();
   await page.getByRole("dialog").waitFor();
@@ -81,6 +89,23 @@ export function toPages({ instanceId, batchId, webhookId }: Subjects): ConsolePa
         await page.locator("tbody", { hasText: "Has a picture" }).waitFor({ state: "detached" });
         await rows(page, 1);
       },
+    },
+    {
+      name: "Gallery",
+      place: "gallery",
+      shown: async (page) =>
+        Promise.all([face(page, 60), page.locator(".chip", { hasText: /\d/ }).first().waitFor()]),
+      used: async (page) => {
+        await page.locator(".chip", { hasText: "Hidden" }).click();
+        await page.locator(".face", { hasText: "Has a picture" }).first().waitFor({ state: "detached" });
+        await face(page, 60);
+      },
+    },
+    {
+      name: "A contact",
+      place: "contacts/7",
+      shown: async (page) => page.locator(".person .why").waitFor(),
+      used: (page) => opensDialog(page, "Erase"),
     },
     {
       name: "Nights",

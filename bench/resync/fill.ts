@@ -85,10 +85,13 @@ export async function fill({ url, contacts, instanceIds }: Population): Promise<
       await session.query(avatarsSql, [from - 1, until]);
     });
     await client.query(
+      "insert into avatars.contact_statuses select instance_id, status, id from avatars.contacts order by 1, 2, 3",
+    );
+    await client.query(
       `alter table avatars.contacts add constraint ${chatKey} unique (instance_id, chat_id)`,
     );
     for (const definition of indexes) await client.query(definition);
-    await client.query("vacuum (analyze) avatars.contacts, avatars.avatars");
+    await client.query("vacuum (analyze) avatars.contacts, avatars.avatars, avatars.contact_statuses");
     await client.query("checkpoint");
     return performance.now() - startedMs;
   } finally {

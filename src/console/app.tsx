@@ -9,6 +9,8 @@ import { Login } from "./pages/login.tsx";
 import { Audit } from "./pages/audit.tsx";
 import { Batch } from "./pages/batch.tsx";
 import { Batches } from "./pages/batches.tsx";
+import { Contact } from "./pages/contact.tsx";
+import { Gallery } from "./pages/gallery.tsx";
 import { Instance } from "./pages/instance.tsx";
 import { Keys } from "./pages/keys.tsx";
 import { Nights } from "./pages/nights.tsx";
@@ -108,6 +110,10 @@ function Page({ place: { parts, query } }: { readonly place: Place }) {
       return id === undefined ? <Overview /> : <Instance key={id} id={id} />;
     case "batches":
       return id === undefined ? <Batches query={query} /> : <Batch key={id} id={id} />;
+    case "gallery":
+      return <Gallery query={query} />;
+    case "contacts":
+      return id === undefined ? <Gallery query={query} /> : <Contact key={id} id={id} />;
     case "audit":
       return <Audit />;
     case "nights":

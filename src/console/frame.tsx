@@ -11,6 +11,7 @@ import { useLive } from "./data/use-data.ts";
 const pages = [
   "overview",
   "batches",
+  "gallery",
   "nights",
   "webhooks",
   "keys",
@@ -113,7 +114,8 @@ export function Frame({
 }
 
 function isPart(current: string, name: string): boolean {
-  return current === name || (name === "overview" && current === "instances");
+  const owner = { instances: "overview", contacts: "gallery" }[current];
+  return current === name || owner === name;
 }
 
 function LinkState() {

@@ -76,6 +76,8 @@ inBrowser("every page is usable by all, in light and dark, small and wide", asyn
     [`#/instances/${instanceId}`, instanceId],
     ["#/batches", "Batches"],
     [`#/batches/${items[0]?.id}`, "July"],
+    ["#/gallery", "Gallery"],
+    [`#/contacts/${await findContact(chats[0])}`, /•••/],
     ["#/nights", "Nights"],
     ["#/webhooks", "Webhooks"],
     [`#/webhooks/${webhook}`, "CRM"],
@@ -153,6 +155,78 @@ inBrowser("a file that is dropped ends as a finished batch", async () => {
     items: { detail: unknown }[];
   };
   expect(items.map(({ detail }) => detail)).toEqual([{ contacts: 40, file: true }, { contacts: 40 }]);
+});
+
+/** The id by which the pages know the contact. */
+async function findContact(chatId: string | undefined): Promise<string> {
+  const known = await stage.call(`/v1/instances/${instanceId}/contacts/${chatId}`);
+  return String(known.json()["contactId"]);
+}
+
+inBrowser(
+  "the gallery shows all contacts while it is scrolled, and those of a status or of today",
+  async () => {
+    const { page, goTo } = opened;
+    const [shown = "", missing = "", later = ""] = makeChats(3, 500);
+    const more = makeChats(70, 600);
+    stage.simulator.setTruth({ chatId: shown, kind: "present", picture: 1 });
+    stage.simulator.setTruth({ chatId: missing, kind: "hidden" });
+    const chatIds = [shown, missing, later, ...more];
+    await stage.call("/v1/batches", { method: "POST", json: { instanceId, chatIds, label: "Faces" } });
+    await eventually(async () => {
+      const { counts } = (await stage.call("/v1/contacts/counts")).json() as { counts: { unknown: number } };
+      expect(counts.unknown).toBe(0);
+    });
+    await goTo("#/gallery", "Gallery");
+    await page.locator(".face").nth(59).waitFor();
+    await eventually(async () => {
+      await page.mouse.wheel(0, 20_000);
+      expect(await page.getByText(/shown, these are all/).count()).toBe(1);
+    });
+    expect(await page.locator(".face").count()).toBeGreaterThan(chatIds.length);
+    const broken = await page.evaluate(
+      "[...document.images].filter((image) => image.complete && image.naturalWidth === 0).length",
+    );
+    expect(broken).toBe(0);
+    await page.getByRole("button", { name: /^Hidden/ }).press("Enter");
+    await page.locator(".face", { hasText: `${missing.slice(0, 4)}•••${missing.slice(7, 11)}` }).waitFor();
+    expect(await page.locator(".face .status", { hasText: "Has a picture" }).count()).toBe(0);
+    await page.getByRole("button", { name: "All", exact: true }).click();
+    await page.getByLabel("Picture changed").selectOption("Today");
+    await page.getByText("No contact is here").waitFor();
+    expect(await page.content()).not.toContain(shown.slice(0, 11));
+  },
+);
+
+inBrowser("a contact says why, is asked now, shown and erased", async () => {
+  const { page, goTo } = opened;
+  const [chatId = ""] = makeChats(1, 500);
+  const number = page.getByRole("heading", { level: 1, name: chatId });
+  await goTo(`#/contacts/${await findContact(chatId)}`, /•••/);
+  await page.getByText("It is there").waitFor();
+  await page.getByText("By then its answer is old enough to be looked at again.").waitFor();
+  stage.simulator.setTruth({ chatId, kind: "present", picture: 2 });
+  await page.getByRole("button", { name: "Ask now" }).press("Enter");
+  await page.getByText("Asked. The answer: Has a picture.").waitFor();
+  await eventually(async () => {
+    await page.reload();
+    await page.getByRole("heading", { level: 1, name: /•••/ }).waitFor();
+    await page.getByText("Another picture", { exact: true }).waitFor({ timeout: 1_000 });
+  });
+  const sides = page.locator(".history li").first();
+  await sides.getByRole("img", { name: "Picture since", exact: true }).waitFor();
+  await page.getByRole("button", { name: "Show numbers" }).click();
+  await number.waitFor();
+  const audit = (await stage.call(`/v1/audit?contact=${chatId}`)).json() as { items: unknown[] };
+  expect(audit.items).toMatchObject([{ action: "contact.revealed", instanceId }]);
+  await page.getByRole("button", { name: "Hide numbers" }).click();
+  await number.waitFor({ state: "detached" });
+  await goTo("#/gallery?changed=today", "Gallery");
+  await page.locator(".face").first().click();
+  await page.getByRole("button", { name: "Erase" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Erase" }).click();
+  await page.getByRole("heading", { level: 1, name: "Gallery" }).waitFor();
+  expect((await stage.call(`/v1/instances/${instanceId}/contacts/${chatId}`)).status).toBe(404);
 });
 
 inBrowser("an instance is paused, changed and resumed, and the overview tells of it by itself", async () => {
@@ -329,6 +403,15 @@ inBrowser("what a key may not do is refused in words, whatever a page sends", as
   await small.goTo(`#/instances/${instanceId}`, instanceId);
   await small.page.getByRole("button", { name: "Pause" }).click();
   await small.page.getByText(/Your key does not allow this: this needs a key with the scope admin/).waitFor();
+  await small.goTo(`#/contacts/${await findContact(chats[0])}`, /•••/);
+  await small.page.getByRole("button", { name: "Ask now" }).click();
+  await small.page.getByText(/this needs a key with the scope enqueue/).waitFor();
+  await small.page.getByRole("button", { name: "Erase" }).click();
+  await small.page.getByRole("dialog").getByRole("button", { name: "Erase" }).click();
+  await small.page
+    .getByRole("dialog")
+    .getByText(/this needs a key with the scope admin/)
+    .waitFor();
   for (const [place, title] of [
     ["#/keys", "API keys"],
     ["#/webhooks", "Webhooks"],

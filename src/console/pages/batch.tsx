@@ -180,7 +180,9 @@ function Items({ batch, reveal }: { readonly batch: BatchReport; readonly reveal
             <tbody>
               {list.items.map((item) => (
                 <tr key={item.position}>
-                  <td class="whole number">{item.chatId}</td>
+                  <td class="whole number">
+                    <a href={toHash(["contacts", item.contactId])}>{item.chatId}</a>
+                  </td>
                   <td data-label={columns.answer}>
                     <span class="dotted">
                       <span class={`key-dot c-${item.status}`} aria-hidden="true" />

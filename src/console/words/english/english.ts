@@ -2,6 +2,7 @@ import { auditTexts } from "./audit-texts.ts";
 import { batchTexts } from "./batch-texts.ts";
 import { careTexts } from "./care-texts.ts";
 import { commonTexts, errorTexts, frameTexts, revealTexts } from "./common-texts.ts";
+import { contactTexts, galleryTexts } from "./contact-texts.ts";
 import { instanceTexts } from "./instance-texts.ts";
 import { keyTexts } from "./key-texts.ts";
 import { loginTexts } from "./login-texts.ts";
@@ -24,6 +25,8 @@ export const english = {
   instance: instanceTexts,
   care: careTexts,
   batches: batchTexts,
+  gallery: galleryTexts,
+  contact: contactTexts,
   nights: nightTexts,
   audit: auditTexts,
   webhooks: webhookTexts,

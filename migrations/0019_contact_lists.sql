@@ -1,3 +1,6 @@
+-- Beside the readers, and contacts first, as saves take them: a save that is under way is waited for, and not met halfway.
+LOCK TABLE avatars.contacts, avatars.avatars IN SHARE ROW EXCLUSIVE MODE;
+--> statement-breakpoint
 CREATE TABLE "avatars"."contact_statuses" (
 	"instance_id" text NOT NULL,
 	"status" text NOT NULL,

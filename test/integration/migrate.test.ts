@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { afterEach, beforeEach, expect, inject, test } from "vitest";
 import { parseAvatarUrl } from "../../src/provider/avatar-url.ts";
 import { openDatabase, type Database } from "../../src/store/postgres/database.ts";
 import { assertMigrated, migrateLedger } from "../../src/store/postgres/migrate.ts";
+import { eventually } from "../support/eventually.ts";
+import { migrateUpTo } from "../support/migrate-up-to.ts";
 import { runAsAdmin } from "../support/run-as-admin.ts";
 
 let name: string;
@@ -52,7 +53,7 @@ test("migrating again changes nothing, and keeps the data", async () => {
 
 test("an upgrade from before the resync lets each contact that rests be due by its answer, and keeps its history", async () => {
   const { pool } = database;
-  await migrateUpTo("0005_http_api");
+  await migrateUpTo(database.pool, "0005_http_api");
   await pool.query(`
     insert into avatars.instances (id, api_url, sealed_token) values ('1', 'u', 't');
     insert into avatars.contacts (instance_id, chat_id, status, checked_at, due_at, wanted_at, external_ref)
@@ -89,7 +90,7 @@ test("an upgrade from before the resync lets each contact that rests be due by i
 
 test("an upgrade names what a batch under removal and a stream that was cut off were known by", async () => {
   const { pool } = database;
-  await migrateUpTo("0008_sql_surface");
+  await migrateUpTo(database.pool, "0008_sql_surface");
   await pool.query(`
     insert into avatars.instances (id, api_url, sealed_token) values ('1', 'u', 't');
     insert into avatars.batches (instance_id, source, label, requested_at, fresh_after, completed_intake_at, cancelled_at, finished_at)
@@ -129,7 +130,7 @@ test("an upgrade gives each avatar the version of the next answer, so that none 
     "https://cdn.test/ü.jpg",
     "https://notwhatsapp.net/a.jpg",
   ];
-  await migrateUpTo("0012_audit");
+  await migrateUpTo(database.pool, "0012_audit");
   await pool.query("insert into avatars.instances (id, api_url, sealed_token) values ('1', 'u', 't')");
   await pool.query(
     `with added as (
@@ -161,7 +162,7 @@ test("an upgrade gives each avatar the version of the next answer, so that none 
 });
 
 test("a migration that an open transaction is in the way of names it, changes nothing, and works when it has ended", async () => {
-  await migrateUpTo("0006_resync");
+  await migrateUpTo(database.pool, "0006_resync");
   await database.pool.query(
     "insert into avatars.instances (id, api_url, sealed_token) values ('1', 'u', 't')",
   );
@@ -185,6 +186,25 @@ test("a migration that an open transaction is in the way of names it, changes no
   await assertMigrated(database.pool);
 });
 
+test("a migration waits for a save that is under way, and neither of them fails", async () => {
+  const { pool } = database;
+  await migrateUpTo(pool, "0018_kinds_of_chats");
+  const saving = await pool.connect();
+  try {
+    await saving.query(`begin; insert into avatars.instances (id, api_url, sealed_token) values ('1', 'u', 't');
+      insert into avatars.contacts (instance_id, chat_id, status) values ('1', '79000000001@c.us', 'present')`);
+    const migrated = migrateLedger(pool);
+    const sql = "select from pg_locks where not granted and relation = 'avatars.contacts'::regclass";
+    await eventually(async () => expect((await pool.query(sql)).rowCount).toBe(1));
+    await saving.query(`insert into avatars.avatars (contact_id, url, version, changed_at, seen_at)
+      select id, 'u', 'v', now(), now() from avatars.contacts; commit`);
+    await migrated;
+  } finally {
+    saving.release(true);
+  }
+  expect((await pool.query("select from avatars.contact_statuses")).rowCount).toBe(1);
+});
+
 test("a migration waits for another one no longer than it is told to", async () => {
   await migrateLedger(database.pool);
   const other = await database.pool.connect();
@@ -199,26 +219,6 @@ test("a migration waits for another one no longer than it is told to", async () 
     other.release(true);
   }
 });
-
-/** As a version that had no later migration than this one. */
-async function migrateUpTo(tag: string): Promise<void> {
-  const folder = new URL("../../migrations/", import.meta.url);
-  const journal: { entries: { tag: string; when: number }[] } = JSON.parse(
-    await readFile(new URL("meta/_journal.json", folder), "utf8"),
-  );
-  const last = journal.entries.findIndex((entry) => entry.tag === tag);
-  await database.pool.query(
-    "create schema avatars; create table avatars.migrations (id serial primary key, hash text not null, created_at bigint)",
-  );
-  for (const entry of journal.entries.slice(0, last + 1)) {
-    const statements = await readFile(new URL(`${entry.tag}.sql`, folder), "utf8");
-    await database.pool.query(statements.replaceAll("--> statement-breakpoint", ""));
-    await database.pool.query("insert into avatars.migrations (hash, created_at) values ($1, $2)", [
-      tag,
-      entry.when,
-    ]);
-  }
-}
 
 test("everything lives in the schema avatars", async () => {
   const listObjects = async () => {

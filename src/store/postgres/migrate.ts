@@ -7,6 +7,7 @@ import { sleep } from "../../lib/deadline.ts";
 import { UserError } from "../../lib/errors.ts";
 import { codeOf, searchPathOption } from "./database.ts";
 import {
+  deadlockDetected,
   duplicateObject,
   duplicateSchema,
   duplicateTable,
@@ -95,6 +96,8 @@ async function enterGate(client: pg.Client): Promise<void> {
 }
 
 const pauseMs = 1_000;
+/** Errors that say that others hold the tables, and no more. */
+const inTheWay = new Set<string>([lockNotAvailable, deadlockDetected]);
 
 async function migrateInTurn(pool: pg.Pool, { lockMs, tries: mostTries }: MigrationWaits): Promise<void> {
   const client = connect(pool, lockMs);
@@ -109,7 +112,7 @@ async function migrateInTurn(pool: pg.Pool, { lockMs, tries: mostTries }: Migrat
         });
         return;
       } catch (cause) {
-        if (codeOf(cause) !== lockNotAvailable) throw cause;
+        if (!inTheWay.has(codeOf(cause) ?? "")) throw cause;
         if (tries === mostTries) throw await toHeldError(client, cause);
         await sleep(pauseMs);
       }

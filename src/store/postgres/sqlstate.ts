@@ -5,6 +5,7 @@ export const foreignKeyViolation = "23503";
 export const uniqueViolation = "23505";
 /** A lock was not to be had in time. */
 export const lockNotAvailable = "55P03";
+export const deadlockDetected = "40P01";
 /** Another transaction has changed what this one has read. */
 export const serializationFailure = "40001";
 /** `avatars.accept` raises it where there is no such batch. */

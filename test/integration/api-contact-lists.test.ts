@@ -73,6 +73,7 @@ describe("a list of contacts", () => {
       (await stage.call(`/v1/instances/${worked}/contacts/${hidden}`)).json(),
     ]);
     expect(chatIdsOf(await readAll("status=present,absent&limit=1"))).toEqual([present, absent].toSorted());
+    expect(chatIdsOf(await readAll("status=hidden,hidden&status=hidden"))).toEqual([hidden]);
     expect(chatIdsOf(await readAll("limit=9"))).toEqual([present, absent, hidden, ...many].toSorted());
     const { counts } = (await stage.call("/v1/contacts/counts")).json();
     expect(counts).toEqual({ present: 1, absent: 1, hidden: 1, invalid: 0, unreachable: 0, unknown: 60 });
@@ -189,6 +190,17 @@ describe("a contact by its own id", () => {
     expect((await fetch(image, { headers: { ...headers, "if-none-match": etag } })).status).toBe(304);
     expect((await fetch(image)).status).toBe(401);
     expect((await stage.call(`${path}/images/${"0".repeat(64)}`)).status).toBe(404);
+    // More than one caller may have in memory: to be asked again, and kept by no cache.
+    await stage.database.pool.query(
+      "update avatars.images set bytes = 40000000 where sha256 = decode($1, 'hex')",
+      [hash],
+    );
+    const busy = await fetch(image, { headers });
+    expect([busy.status, busy.headers.get("cache-control"), busy.headers.get("etag")]).toEqual([
+      429,
+      null,
+      null,
+    ]);
     // As without AVATARS_KEEP_IMAGES=history.
     await stage.database.pool.query("delete from avatars.images where sha256 = decode($1, 'hex')", [hash]);
     const gone = await stage.call(`${path}/images/${hash}`);

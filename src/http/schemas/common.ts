@@ -151,10 +151,15 @@ export function listQuery<const Values extends readonly [string, ...string[]]>(v
   const text = z.union([z.string().max(1000), z.array(z.string().max(1000)).max(50)]);
   return text
     .transform((given) =>
-      [given]
-        .flat()
-        .flatMap((part) => part.split(","))
-        .map((part) => part.trim()),
+      // One that is given twice is meant once: for each there is work.
+      Array.from(
+        new Set(
+          [given]
+            .flat()
+            .flatMap((part) => part.split(","))
+            .map((part) => part.trim()),
+        ),
+      ),
     )
     .pipe(z.array(z.enum(values)).min(1))
     .meta({ description: `Only these: ${values.join(", ")}; several are separated by commas.` });

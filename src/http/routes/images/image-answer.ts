@@ -121,12 +121,13 @@ export async function answerBytes(
 ): Promise<FastifyReply | undefined> {
   const { size } = request.query;
   const etag = toEtag(image.sha256.toString("hex"), size);
-  void reply.headers(safeHeaders).header("cache-control", forLong).header("etag", etag);
-  if (isKnown(request, etag)) return reply.code(304).send();
+  void reply.headers(safeHeaders);
+  const keep = () => reply.header("cache-control", forLong).header("etag", etag);
+  if (isKnown(request, etag)) return keep().code(304).send();
   whenClosed(reply.raw, memory.take(getKey(request).id, Math.ceil(image.bytes / 1024)));
   const bytes = await readOrLose(images, image, { size, fallback: "404" }, reply);
-  if (bytes !== undefined) return send(reply, image.type, bytes);
-  void reply.header("cache-control", "no-store").removeHeader("etag");
+  if (bytes !== undefined) return send(keep(), image.type, bytes);
+  void reply.header("cache-control", "no-store");
   return undefined;
 }
 

@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useMemo, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useMemo, useState } from "preact/hooks";
 import type { ApiKey } from "../client/wire.ts";
 import { OwnKeyContext } from "./data/own-key.ts";
 import { call, CallError, onSessionEnd } from "./data/api.ts";
@@ -45,7 +45,7 @@ export function App() {
     }
   }, []);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
     const begin = async () => {
       const error = await takeLink().catch((cause: unknown) => cause);
       const isThere = await ask();

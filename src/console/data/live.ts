@@ -61,6 +61,7 @@ export function openLive(): LiveStore {
   let source: EventSource | undefined;
   let lastId = "";
   let followed: string | undefined;
+  let isStopped = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
   const listeners = new Set<() => void>();
 
@@ -119,7 +120,10 @@ export function openLive(): LiveStore {
 
   document.addEventListener("visibilitychange", turn);
   const sampling = setInterval(() => set({ instances: sample(live.instances) }), sampleMs);
-  turn();
+  // By then the page has said which batch it follows: one stream is enough.
+  queueMicrotask(() => {
+    if (!isStopped) turn();
+  });
 
   return {
     get: () => live,
@@ -131,9 +135,10 @@ export function openLive(): LiveStore {
       if (followed === batchId) return;
       followed = batchId;
       set({ batch: undefined });
-      turn();
+      if (source) turn();
     },
     stop() {
+      isStopped = true;
       document.removeEventListener("visibilitychange", turn);
       clearInterval(sampling);
       close();

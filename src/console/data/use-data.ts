@@ -1,5 +1,5 @@
 import { createContext } from "preact";
-import { useCallback, useContext, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useContext, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { CallError } from "./api.ts";
 import type { Live, LiveStore } from "./live.ts";
 
@@ -26,11 +26,21 @@ export function useLive(): Live {
 export function useFollowedBatch(batchId: string): Live["batch"] {
   const store = useLiveStore();
   const { batch } = useLive();
-  useEffect(() => {
+  useLayoutEffect(() => {
     store.follow(batchId);
     return () => store.follow(undefined);
   }, [store, batchId]);
   return batch?.id === batchId ? batch : undefined;
+}
+
+/** How often a value has become another one, not counted that it became known. What depends on it need not wait for it. */
+export function useChanges(value: string | undefined): number {
+  const seen = useRef<{ value: string | undefined; count: number }>({ value, count: 0 });
+  if (value !== undefined && value !== seen.current.value) {
+    const count = seen.current.count + (seen.current.value === undefined ? 0 : 1);
+    seen.current = { value, count };
+  }
+  return seen.current.count;
 }
 
 export interface Loaded<Value> {
@@ -56,7 +66,8 @@ export function useLoaded<Value>(key: string, load: (signal: AbortSignal) => Pro
   const loader = useRef(load);
   loader.current = load;
 
-  useEffect(() => {
+  // Asked before the first picture of the page is drawn, and not after it.
+  useLayoutEffect(() => {
     const stopped = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     loader.current(stopped.signal).then(

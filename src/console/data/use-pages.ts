@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { CallError } from "./api.ts";
 
 /** A page of a list, and where the next one begins; null: it was the last one. */
@@ -77,7 +77,8 @@ export function usePages<Item>(
   }, [full, current.cursor, current.items]);
 
   latest.current = loadMore;
-  useEffect(() => {
+  // Asked before the first picture of the page is drawn, and not after it.
+  useLayoutEffect(() => {
     void latest.current();
     return () => {
       clearTimeout(retry.current);

@@ -3,7 +3,7 @@ import type { Batch as BatchReport, BatchChange, BatchItem, BatchItemStatus } fr
 import { call } from "../data/api.ts";
 import { download } from "../data/download.ts";
 import { toHash } from "../data/hash-route.ts";
-import { useFollowedBatch, useLive, useLoaded } from "../data/use-data.ts";
+import { useChanges, useFollowedBatch, useLive, useLoaded } from "../data/use-data.ts";
 import { usePages, type Page } from "../data/use-pages.ts";
 import { BatchBadge } from "../parts/batch-state.tsx";
 import { Confirmed } from "../parts/confirm.tsx";
@@ -29,6 +29,7 @@ export function Batch({ id }: { readonly id: string }) {
     call<BatchReport>("GET", `v1/batches/${encodeURIComponent(id)}`, { headers: reveal.headers, signal }),
   );
   const batch = followed ?? loaded.value;
+  const version = useChanges(batch?.state);
   // What is followed has masked words always.
   const label = loaded.value?.label ?? batch?.label;
   return (
@@ -46,7 +47,7 @@ export function Batch({ id }: { readonly id: string }) {
       </PageHead>
       <Problem error={loaded.error} />
       {batch ? <Progress batch={batch} /> : !loaded.error && <Loading />}
-      {batch && <Items batch={batch} reveal={reveal} />}
+      {(batch || !loaded.error) && <Items id={id} version={version} reveal={reveal} />}
     </>
   );
 }
@@ -126,11 +127,20 @@ function Progress({ batch }: { readonly batch: BatchReport }) {
 
 const itemStates = Object.keys(words.itemStates) as BatchItemStatus[];
 
-function Items({ batch, reveal }: { readonly batch: BatchReport; readonly reveal: Revealing }) {
+function Items({
+  id,
+  version,
+  reveal,
+}: {
+  readonly id: string;
+  /** With another one the contacts are read again. */
+  readonly version: number;
+  readonly reveal: Revealing;
+}) {
   const [status, setStatus] = useState("");
   const { columns, itemStates: names } = words;
-  const list = usePages(`items ${batch.id} ${status} ${batch.state} ${reveal.isRevealed}`, (cursor, signal) =>
-    call<Page<BatchItem>>("GET", `v1/batches/${batch.id}/items`, {
+  const list = usePages(`items ${id} ${status} ${version} ${reveal.isRevealed}`, (cursor, signal) =>
+    call<Page<BatchItem>>("GET", `v1/batches/${encodeURIComponent(id)}/items`, {
       query: { status, cursor, limit: "50" },
       headers: reveal.headers,
       signal,
@@ -152,7 +162,7 @@ function Items({ batch, reveal }: { readonly batch: BatchReport; readonly reveal
     >
       <div class="body toolbar">
         <Reveal reveal={reveal} />
-        <Downloads batch={batch} status={status} reveal={reveal} />
+        <Downloads id={id} status={status} reveal={reveal} />
       </div>
       <Problem error={list.error} />
       {list.items.length === 0 ? (
@@ -209,11 +219,11 @@ function Items({ batch, reveal }: { readonly batch: BatchReport; readonly reveal
 
 /** The results as files: of the state that is chosen, where it is an answer. */
 function Downloads({
-  batch,
+  id,
   status,
   reveal,
 }: {
-  readonly batch: BatchReport;
+  readonly id: string;
   readonly status: string;
   readonly reveal: Revealing;
 }) {
@@ -223,8 +233,8 @@ function Downloads({
   async function save(format: Format): Promise<void> {
     setWorking(format);
     try {
-      await download(`v1/batches/${batch.id}/results.${format}`, {
-        name: `${batch.id}.avatars.${format}`,
+      await download(`v1/batches/${encodeURIComponent(id)}/results.${format}`, {
+        name: `${id}.avatars.${format}`,
         query: { status: status in texts.statuses ? status : undefined },
         headers: reveal.headers,
       });

@@ -19,7 +19,7 @@ export function ContactHistory({
   /** Of the contact in the API. */
   readonly path: string;
   /** With another one the history is read again. */
-  readonly version: string;
+  readonly version: number;
 }) {
   const list = usePages(`history ${path} ${version}`, (cursor, signal) =>
     call<Page<AvatarChange>>("GET", `${path}/history`, { query: { cursor, limit: "20" }, signal }),

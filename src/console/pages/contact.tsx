@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { ContactDetail } from "../../client/wire.ts";
 import { call } from "../data/api.ts";
 import { goTo, toHash } from "../data/hash-route.ts";
-import { useLive, useLoaded } from "../data/use-data.ts";
+import { useChanges, useLive, useLoaded, type Loaded } from "../data/use-data.ts";
 import { Facts } from "../parts/facts.tsx";
 import { PageHead, Panel } from "../parts/page.tsx";
 import { Portrait } from "../parts/picture.tsx";
@@ -21,21 +21,10 @@ const followMs = 3_000;
 /** One contact: its picture or why there is none, when it is asked next and why, and how its picture changed. */
 export function Contact({ id }: { readonly id: string }) {
   const path = `v1/contacts/${encodeURIComponent(id)}`;
-  const {
-    value: contact,
-    error,
-    reload,
-  } = useLoaded(path, (signal) => call<ContactDetail>("GET", path, { signal }));
+  const { value: contact, error, reload } = useContact(path);
   const reveal = useReveal();
   const revealed = useRevealed(path, reveal);
-  const isAsked = contact?.pending === true && contact.next.stopped === null;
-  useEffect(() => {
-    if (!isAsked) return undefined;
-    const timer = setInterval(() => {
-      if (document.visibilityState === "visible") reload();
-    }, followMs);
-    return () => clearInterval(timer);
-  }, [isAsked, reload]);
+  const version = useChanges(contact && `${contact.avatar?.changedAt} ${contact.imageSha256}`);
   return (
     <>
       <PageHead
@@ -50,13 +39,28 @@ export function Contact({ id }: { readonly id: string }) {
           <Reveal reveal={reveal} />
           <Answer contact={contact} externalRef={revealed?.externalRef ?? contact.externalRef} />
           <Next contact={contact} />
-          <ContactHistory path={path} version={`${contact.avatar?.changedAt} ${contact.imageSha256}`} />
         </>
       ) : (
         !error && <Loading lines={8} />
       )}
+      {(contact || !error) && <ContactHistory path={path} version={version} />}
     </>
   );
+}
+
+/** The contact, read again and again while it is asked. */
+function useContact(path: string): Loaded<ContactDetail> {
+  const loaded = useLoaded(path, (signal) => call<ContactDetail>("GET", path, { signal }));
+  const { value: contact, reload } = loaded;
+  const isAsked = contact?.pending === true && contact.next.stopped === null;
+  useEffect(() => {
+    if (!isAsked) return undefined;
+    const timer = setInterval(() => {
+      if (document.visibilityState === "visible") reload();
+    }, followMs);
+    return () => clearInterval(timer);
+  }, [isAsked, reload]);
+  return loaded;
 }
 
 /** The number and what may hold one, while they are asked for; the masked contact stays where it is. */

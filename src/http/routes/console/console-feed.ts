@@ -79,26 +79,36 @@ export function createConsoleFeed({
   let stopping = new AbortController();
 
   async function look(): Promise<void> {
+    const queue = isQueueReachable();
+    const rows = await readRows();
+    const missing: AwayPart["name"][] = rows ? [] : ["postgres"];
+    const isQueueAway = state.away.parts.some(({ name }) => name === "queue");
+    // What is there is told at once: the queue may take seconds to answer.
+    take(state, rows, isQueueAway ? [...missing, "queue"] : missing);
+    tell();
+    take(state, undefined, (await queue) ? missing : [...missing, "queue"]);
+    tell();
+  }
+
+  /** Undefined: Postgres is away. */
+  async function readRows(): Promise<readonly InstanceOverview[] | undefined> {
     const overview = readOverview();
-    const [isThere, isQueueThere] = await Promise.all([
-      settleWithin(overview, patienceMs).catch(() => false),
-      isQueueReachable(),
-    ]);
+    const isThere = await settleWithin(overview, patienceMs).catch(() => false);
     const rows = isThere ? await overview.catch(() => undefined) : undefined;
     // What fails when it was given up is no surprise.
     overview.catch(() => undefined);
-    take(state, rows, [
-      ...(rows ? [] : (["postgres"] as const)),
-      ...(isQueueThere ? [] : (["queue"] as const)),
-    ]);
+    return rows;
+  }
+
+  function tell(): void {
+    state.isFresh = true;
+    for (const ring of bells) ring();
   }
 
   async function run({ signal }: AbortController): Promise<void> {
     while (!signal.aborted) {
       const startedAt = performance.now();
       await look();
-      state.isFresh = true;
-      for (const ring of bells) ring();
       await sleep(Math.max(0, intervalMs - (performance.now() - startedAt)), signal);
     }
   }

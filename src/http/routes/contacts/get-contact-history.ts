@@ -82,7 +82,7 @@ export function addGetContactHistory(api: ZodApi, { ports }: ApiContext<HistoryP
 
   api.get(
     `${contactPath}/history`,
-    { config: { access: read, holdsNumbers: true }, schema: getContactHistorySchema },
+    { config: { access: read }, schema: getContactHistorySchema },
     async (request, reply) => {
       const { id } = request.params;
       assertVisible(getKey(request), id);

@@ -33,15 +33,11 @@ const getContactSchema = {
 /** `GET /v1/instances/{id}/contacts/{chatId}` */
 export function addGetContact(api: ZodApi, { ports, now }: ApiContext<GetContactPorts>): void {
   const { contacts, instances } = ports;
-  api.get(
-    contactPath,
-    { config: { access: read, holdsNumbers: true }, schema: getContactSchema },
-    async (request, reply) => {
-      const { id } = request.params;
-      assertVisible(getKey(request), id);
-      const contact = await contacts.find(id, readChatId(ports, request.params.chatId));
-      if (!contact) throw await noContact(instances, id);
-      return reply.type("application/json").send(toContact(contact, now()));
-    },
-  );
+  api.get(contactPath, { config: { access: read }, schema: getContactSchema }, async (request, reply) => {
+    const { id } = request.params;
+    assertVisible(getKey(request), id);
+    const contact = await contacts.find(id, readChatId(ports, request.params.chatId));
+    if (!contact) throw await noContact(instances, id);
+    return reply.type("application/json").send(toContact(contact, now()));
+  });
 }

@@ -55,7 +55,7 @@ export function addGetContactImage(api: ZodApi, { ports }: ApiContext<ContactIma
   const memory = createImageMemory();
   api.get(
     `${contactPath}/image`,
-    { config: { access: read, holdsNumbers: true }, schema: contactImageSchema },
+    { config: { access: read }, schema: contactImageSchema },
     async (request, reply) => {
       const images = getImages(ports);
       const { id } = request.params;

@@ -15,6 +15,8 @@ const words: Readonly<Record<string, string>> = {
   "too-large": "more than 5 MiB",
   "too-many-pixels": "too many pixels",
   "host-not-allowed": "host not among AVATARS_IMAGE_HOSTS",
+  "not-https": "URL not https, and host not among AVATARS_IMAGE_HOSTS",
+  "private-address": "host at a private address, and not among AVATARS_IMAGE_HOSTS",
 };
 
 /** How far the pictures are, in few words: for a line of progress. */

@@ -51,6 +51,10 @@ export async function simulate(options: SimulateOptions, io: CommandIo): Promise
     io.stdout,
     `add it as an instance: avatars instance add 1101000001 --url ${simulator.url} --token anything`,
   );
+  if (options.pictures) {
+    const pictureHost = new URL(options.picturesAt ?? simulator.url).host;
+    writeHint(io, io.stdout, `have its pictures taken: AVATARS_IMAGE_HOSTS=${pictureHost} avatars up`);
+  }
   if (!io.signal.aborted) await once(io.signal, "abort");
   await simulator.close();
   return exitCodes.done;

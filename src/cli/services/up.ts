@@ -21,7 +21,7 @@ async function offerFirstKey({ config, apiKeys, operator }: App, url: string, io
   if (config.databaseUrl !== undefined || (await apiKeys.list()).length > 0) return;
   const { token } = await apiKeys.create({ label: "first start", scopes: apiScopes }, operator);
   for (const line of [
-    "The first key of the API, with all scopes; it is not shown again (another one: avatars apikey create):",
+    "The first key of the API, with all scopes; it is not shown again (another one: avatars apikey create --scope enqueue,read):",
     `  export KEY=${token}`,
     "Try it:",
     `  curl --header "Authorization: Bearer $KEY" ${url}/v1/instances`,

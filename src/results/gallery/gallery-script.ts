@@ -69,7 +69,7 @@ export const gallerySource = `
       face.src = thumb;
       card.append(face);
     }
-    const name = add(card, "span", "name", ref || toNumber(chatId));
+    const name = add(card, "span", ref ? "name" : "name number", ref || toNumber(chatId));
     name.title = ref || chatId;
     name.dir = "auto";
     if (ref) add(card, "span", "chat", toNumber(chatId)).title = chatId;

@@ -21,6 +21,7 @@ ul{list-style:none;margin:0;padding:0;display:grid;grid-template-columns:repeat(
 li{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:14px 8px 11px;text-align:center;content-visibility:auto;contain-intrinsic-size:auto 176px}
 .face{width:84px;height:84px;border-radius:50%;display:block;margin:0 auto 9px;background:var(--none);object-fit:cover}
 .name{display:block;font-weight:600;font-size:.95rem;overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
+.number{font-size:.8rem;line-height:1.7;white-space:normal;overflow-wrap:anywhere}
 .chat{display:block;font-size:.8rem;color:var(--soft);overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .status{display:inline-block;margin-top:6px;font-size:.75rem;color:var(--soft);border:1px solid var(--line);border-radius:999px;padding:0 8px}
 nav{display:flex;gap:12px;align-items:center;justify-content:center;padding:4px 12px 28px}

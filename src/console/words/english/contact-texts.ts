@@ -57,6 +57,8 @@ export const contactTexts = {
     "too-large": "it has more than 5 MiB",
     "too-many-pixels": "it has too many pixels",
     "host-not-allowed": "its host is not among AVATARS_IMAGE_HOSTS",
+    "not-https": "its address is not https, and its host is not among AVATARS_IMAGE_HOSTS",
+    "private-address": "its host has a private address, and is not among AVATARS_IMAGE_HOSTS",
   } as Readonly<Record<string, string>>,
   facts: {
     status: "Last answer",

@@ -3,7 +3,7 @@ export const loginTexts = {
   title: "Log in",
   intro: "With an API key. It is exchanged for a session of 8 hours, and kept nowhere in this browser.",
   key: "API key",
-  keyHint: "It begins with avk_ and is made with: avatars apikey create",
+  keyHint: "It begins with avk_ and is made with: avatars apikey create --scope enqueue,read",
   submit: "Log in",
   working: "Logging in…",
   ended: "Your session has ended. Log in again.",

@@ -9,7 +9,7 @@ export const nightTexts = {
   noRuns: "No night has been yet.",
   kinds: { night: "Night", trickle: "By day", manual: "Asked for" },
   sum: (due: string, fit: string) => `${due} contacts are due by its end, and ${fit} of them fit in.`,
-  idle: (instances: string) => `Of ${instances} instances nothing is due.`,
+  idle: (instances: string) => `Instances of which nothing is due: ${instances}.`,
   showAll: (instances: string) => `Show all ${instances} instances`,
   stretchHint:
     "Stretch is how late the latest contact is: × 1 in time, × 1.5 after one and a half times its interval.",

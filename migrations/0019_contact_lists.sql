@@ -34,16 +34,17 @@ $$;
 CREATE TRIGGER contacts_relisted AFTER UPDATE OF status ON avatars.contacts
   FOR EACH ROW WHEN (new.status <> old.status) EXECUTE FUNCTION avatars.relist_contact();
 --> statement-breakpoint
-CREATE FUNCTION avatars.unlist_contacts() RETURNS trigger LANGUAGE plpgsql
+CREATE FUNCTION avatars.unlist_contact() RETURNS trigger LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET plan_cache_mode = force_generic_plan AS $$
 begin
-  delete from avatars.contact_statuses s using gone
-  where s.instance_id = gone.instance_id and s.status = gone.status and s.contact_id = any (array[gone.id]);
+  delete from avatars.contact_statuses s
+  where s.instance_id = old.instance_id and s.status = old.status and s.contact_id = old.id;
   return null;
 end
 $$;
 --> statement-breakpoint
+-- For each row, too: the plan of a join with all that go depends on how many went first, and reads the whole table then.
 CREATE TRIGGER contacts_unlisted AFTER DELETE ON avatars.contacts
-  REFERENCING OLD TABLE AS gone FOR EACH STATEMENT EXECUTE FUNCTION avatars.unlist_contacts();
+  FOR EACH ROW EXECUTE FUNCTION avatars.unlist_contact();
 --> statement-breakpoint
 INSERT INTO avatars.contact_statuses (instance_id, status, contact_id) SELECT instance_id, status, id FROM avatars.contacts;

@@ -170,11 +170,13 @@ async function expectAdded(
       const keys = "idempotency-key" in request.headers ? 1 : 0;
       return { batches: 1, members: counts.accepted, contacts: await countNew(batchId, before), keys };
     }
-    case "refreshContact": {
+    case "refreshContact":
+    case "refreshContactById": {
       const batchId = String(answer.json()["batchId"]);
       return { batches: 1, members: 1, contacts: await countNew(batchId, before) };
     }
     case "eraseContact":
+    case "eraseContactById":
       return { contacts: -1, members: expect.any(Number) as number };
     case "addInstance":
       return { instances: 1 };

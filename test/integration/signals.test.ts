@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { ApiCall } from "../support/api-call.ts";
@@ -6,7 +8,7 @@ import { eventually } from "../support/eventually.ts";
 import { findInPostgres } from "../support/find-traces.ts";
 import { notKept, toIncomingCall, toMessage, toStateChange } from "../support/notifications.ts";
 import { openPostgresValve } from "../support/postgres-valve.ts";
-import { exchangeRaw } from "../support/raw-exchange.ts";
+import { connectRaw, exchangeRaw } from "../support/raw-exchange.ts";
 import { makeChats } from "../support/stage.ts";
 
 const chats = makeChats(60);
@@ -184,6 +186,24 @@ describe("a notification", () => {
     );
     expect(answer).toMatch(/^HTTP\/1\.1 200 /);
     expect(await countSignals(id)).toEqual({ ignored: 1 });
+  });
+
+  test("larger than all that is kept of one takes no room from others while the rest of it comes", async () => {
+    const bodies: Socket[] = [];
+    for (let made = 0; made < 4; made += 1) {
+      const { id, token } = await addInstance(nowhere);
+      const head = `POST /hooks/green-api/${id} HTTP/1.1\r\nhost: a\r\nauthorization: ${token}\r\ncontent-type: application/json`;
+      for (let nth = 0; nth < 2; nth += 1) {
+        const socket = await connectRaw(stage.url);
+        socket.write(`${head}\r\ncontent-length: 20000000\r\nexpect: 100-continue\r\n\r\n`);
+        // The server has the head, and waits for the body.
+        await once(socket, "data");
+        bodies.push(socket);
+      }
+    }
+    const { id, token } = await addInstance(nowhere);
+    expect((await tell(id, token, toMessage(id, nextChat()))).status).toBe(200);
+    for (const socket of bodies) socket.destroy();
   });
 
   test("is answered with 503 while Postgres is away: its sender comes again", async () => {

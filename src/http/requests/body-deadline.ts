@@ -52,7 +52,7 @@ export function createBodyDeadline(limits: BodyLimits): preParsingAsyncHookHandl
       // The sender went away in the middle: what reads must not wait for the rest.
       if (!source.readableEnded) limited.destroy(new SenderGone());
     });
-    if (!isStream) takeMemory(memory, maxBodyBytes, { request, reply, source, refuse });
+    if (!isStream) takeMemory(memory, { request, reply, source, refuse });
     return source.pipe(limited);
   };
 }
@@ -102,20 +102,18 @@ interface WholeBody {
  * as comes.
  * @throws ApiError where there is no room
  */
-function takeMemory(
-  memory: Places,
-  maxBodyBytes: number,
-  { request, reply, source, refuse }: WholeBody,
-): void {
+function takeMemory(memory: Places, { request, reply, source, refuse }: WholeBody): void {
   const keyId = request.apiKey?.id ?? (request.hookOf === undefined ? "" : `hook ${request.hookOf}`);
   const length = request.headers["content-length"];
-  // A longer body is refused, here before it is read, below as soon as it is.
+  const { bodyLimit } = request.routeOptions;
   if (length !== undefined) {
-    whenClosed(reply.raw, memory.take(keyId, Math.min(Number(length), maxBodyBytes)));
+    // A longer body is refused before it is read: nothing of it is held, however long the rest of it comes.
+    if (Number(length) <= bodyLimit) whenClosed(reply.raw, memory.take(keyId, Number(length)));
     return;
   }
   const releases: (() => void)[] = [];
-  let left = maxBodyBytes;
+  // Here a longer body is refused as soon as it is one.
+  let left = bodyLimit;
   const take = (chunk: Buffer) => {
     const count = Math.min(chunk.length, left);
     left -= count;

@@ -41,7 +41,7 @@ function toUrlAvatar(url: string, version: string, expiry: string | null | undef
  * rest of an answer.
  */
 const usualUrl =
-  /^https:\/\/[a-z\d]+(?:[.-][a-z\d]+){0,9}\.(?:whatsapp|fbcdn)\.net(\/v\/t\d{1,6}\.\d{1,8}-\d{1,4}\/\w[\w.-]*)(\?[\w=&.-]*)?$/;
+  /^https:\/\/(?=[^/]{1,253}\/)[a-z\d]+(?:[.-][a-z\d]+){0,9}\.(?:whatsapp|fbcdn)\.net(\/v\/t\d{1,6}\.\d{1,8}-\d{1,4}\/\w[\w.-]*)(\?[\w=&.-]*)?$/;
 const maxUsualChars = 2_048;
 
 /** Hosts of WhatsApp's CDN. Its paths are known elsewhere, too: of a proxy before it, and of the simulator. */

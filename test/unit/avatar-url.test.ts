@@ -132,6 +132,7 @@ test.each([
 test("a URL whose host is longer than any name is none, and is not read", () => {
   expect(parseAvatarUrl(`https://${"七".repeat(301)}/a.jpg`)).toBeUndefined();
   expect(parseAvatarUrl(`https:///${"七".repeat(301)}/a.jpg`)).toBeUndefined();
+  expect(parseAvatarUrl(`https://${"a".repeat(301)}.whatsapp.net/v/t61.24694-24/a.jpg`)).toBeUndefined();
   expect(parseAvatarUrl(`https://pps.whatsapp.net/${"七".repeat(301)}.jpg`)).toHaveProperty(
     "version",
     `/${encodeURIComponent("七".repeat(301))}.jpg`,

@@ -43,7 +43,7 @@ function addServeCommand(program: Command, io: CommandIo, setExitCode: SetExitCo
     .addHelpText(
       "after",
       `
-It listens on HOST (127.0.0.1) and PORT (3000). Keys are made with avatars apikey create.
+It listens on HOST (127.0.0.1) and PORT (3000). Keys are made with avatars apikey create --scope LIST.
 
 Examples:
   avatars serve

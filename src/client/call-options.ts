@@ -13,7 +13,7 @@ export interface CallOptions {
 export interface ClientOptions extends CallOptions {
   /** Of the server, without `/v1`: `https://avatars.example.com`. */
   readonly baseUrl: string | URL;
-  /** `avk_…`, made with `avatars apikey create`. */
+  /** `avk_…`, made with `avatars apikey create --scope …`. */
   readonly apiKey: string;
   /** In the place of the global one. */
   readonly fetch?: typeof globalThis.fetch | undefined;

@@ -142,6 +142,9 @@ describe("without a valid key", () => {
     for (const path of ["/healthz", "/readyz", "/v1/healthz", "/v1/readyz"]) {
       expect((await stage.call(path, { key: undefined })).status).toBe(200);
     }
+    for (const path of ["/healthz", "/readyz"]) {
+      expect((await stage.call(path, { key: undefined, method: "HEAD" })).status).toBe(200);
+    }
   });
 
   test("also a key that has expired, or was revoked, is none", async () => {

@@ -59,7 +59,7 @@ export async function addOpenApi(app: FastifyInstance, version: string): Promise
           key: {
             type: "http",
             scheme: "bearer",
-            description: "An API key, `avk_…`, made with `avatars apikey create`.",
+            description: "An API key, `avk_…`, made with `avatars apikey create --scope …`.",
           },
           password: {
             type: "http",

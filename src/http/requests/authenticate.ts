@@ -124,7 +124,7 @@ export function createAuthentication({
       const key = await findByToken(token);
       if (key) return key;
       await countFailure(request);
-      throw new ApiError("unauthorized", "this is no valid key; one is made with: avatars apikey create");
+      throw new ApiError("unauthorized", "this is no valid key; one is made with: avatars apikey create --scope enqueue,read");
     },
   };
 }
@@ -154,6 +154,6 @@ function unauthorized(reply: FastifyReply, isBasicAllowed: boolean): ApiError {
   void reply.header("www-authenticate", isBasicAllowed ? browserChallenges : "Bearer");
   return new ApiError(
     "unauthorized",
-    "send a valid key as `Authorization: Bearer avk_…`; one is made with: avatars apikey create",
+    "send a valid key as `Authorization: Bearer avk_…`; one is made with: avatars apikey create --scope enqueue,read",
   );
 }

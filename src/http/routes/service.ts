@@ -35,7 +35,8 @@ const getHealthSchema = {
 /** `GET /healthz` and `GET /v1/healthz` */
 export function addGetHealth(api: ZodApi): void {
   const config = { access: "open" } as const;
-  api.get("/healthz", { config, schema: getHealthSchema }, async () => ({ status: "ok" as const }));
+  // Monitors of uptime ask by HEAD.
+  api.get("/healthz", { config, schema: getHealthSchema, exposeHeadRoute: true }, async () => ({ status: "ok" as const }));
   api.get("/v1/healthz", { config, schema: hidden(getHealthSchema) }, async () => ({
     status: "ok" as const,
   }));
@@ -78,7 +79,7 @@ type ReadinessContext = ApiContext<ReadinessPorts>;
 /** `GET /readyz` and `GET /v1/readyz` */
 export function addGetReadiness(api: ZodApi, context: ReadinessContext): void {
   const config = { access: "open" } as const;
-  api.get("/readyz", { config, schema: getReadinessSchema }, async (_request, reply) => {
+  api.get("/readyz", { config, schema: getReadinessSchema, exposeHeadRoute: true }, async (_request, reply) => {
     const { code, readiness } = await findReadiness(context);
     return reply.code(code).type("application/json").send(readiness);
   });

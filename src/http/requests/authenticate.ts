@@ -124,7 +124,10 @@ export function createAuthentication({
       const key = await findByToken(token);
       if (key) return key;
       await countFailure(request);
-      throw new ApiError("unauthorized", "this is no valid key; one is made with: avatars apikey create --scope enqueue,read");
+      throw new ApiError(
+        "unauthorized",
+        "this is no valid key; one is made with: avatars apikey create --scope enqueue,read",
+      );
     },
   };
 }

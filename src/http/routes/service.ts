@@ -36,7 +36,9 @@ const getHealthSchema = {
 export function addGetHealth(api: ZodApi): void {
   const config = { access: "open" } as const;
   // Monitors of uptime ask by HEAD.
-  api.get("/healthz", { config, schema: getHealthSchema, exposeHeadRoute: true }, async () => ({ status: "ok" as const }));
+  api.get("/healthz", { config, schema: getHealthSchema, exposeHeadRoute: true }, async () => ({
+    status: "ok" as const,
+  }));
   api.get("/v1/healthz", { config, schema: hidden(getHealthSchema) }, async () => ({
     status: "ok" as const,
   }));
@@ -79,10 +81,14 @@ type ReadinessContext = ApiContext<ReadinessPorts>;
 /** `GET /readyz` and `GET /v1/readyz` */
 export function addGetReadiness(api: ZodApi, context: ReadinessContext): void {
   const config = { access: "open" } as const;
-  api.get("/readyz", { config, schema: getReadinessSchema, exposeHeadRoute: true }, async (_request, reply) => {
-    const { code, readiness } = await findReadiness(context);
-    return reply.code(code).type("application/json").send(readiness);
-  });
+  api.get(
+    "/readyz",
+    { config, schema: getReadinessSchema, exposeHeadRoute: true },
+    async (_request, reply) => {
+      const { code, readiness } = await findReadiness(context);
+      return reply.code(code).type("application/json").send(readiness);
+    },
+  );
   api.get("/v1/readyz", { config, schema: hidden(getReadinessSchema) }, async (_request, reply) => {
     const { code, readiness } = await findReadiness(context);
     return reply.code(code).type("application/json").send(readiness);

@@ -17,6 +17,7 @@ let document: ApiDocument;
 let limitedKey: string;
 const batches = new Map<string, string>();
 const webhooks = new Map<string, string>();
+const contactIds = new Map<string, string>();
 
 /** Nothing listens at its address. */
 const toWebhook = (instanceId: string) => ({ url: "http://127.0.0.1:9/", instanceIds: [instanceId] });
@@ -33,12 +34,24 @@ beforeAll(async () => {
     batches.set(id, String(answer.json()["id"]));
     const added = await stage.call("/v1/webhooks", { method: "POST", json: toWebhook(id) });
     webhooks.set(id, String(added.json()["id"]));
+    const contact = await stage.call(`/v1/instances/${id}/contacts/${chatId}`);
+    contactIds.set(id, String(contact.json()["contactId"]));
   }
   limitedKey = await stage.createKey({ instanceIds: [ownId] });
 });
 afterAll(() => stage.close());
 
 const isKeyed = ({ scopes }: Operation) => scopes !== undefined;
+
+const listsOfInstances = new Set([
+  "listBatches",
+  "listChanges",
+  "getResyncPlan",
+  "listResyncRuns",
+  "listAudit",
+  "listContacts",
+  "countContacts",
+]);
 
 /** A request that is right for an instance. */
 function send(operation: Operation, instanceId: string, call: ApiCall): Promise<ApiAnswer> {
@@ -48,11 +61,11 @@ function send(operation: Operation, instanceId: string, call: ApiCall): Promise<
     ...(path.startsWith("/v1/instances/{id}") && { id: instanceId }),
     ...(path.startsWith("/v1/webhooks/{id}") && { id: webhooks.get(instanceId) ?? "0".repeat(12) }),
     ...(path.includes("{chatId}") && { chatId }),
-    ...(id === "refreshContact" && { wait: "0" }),
+    ...(path.includes("{contactId}") && { contactId: contactIds.get(instanceId) ?? "999" }),
+    ...(path.includes("{sha256}") && { sha256: "0".repeat(64) }),
+    ...(["refreshContact", "refreshContactById"].includes(id) && { wait: "0" }),
     ...(id === "getContactImage" && { fallback: "silhouette" }),
-    ...(["listBatches", "listChanges", "getResyncPlan", "listResyncRuns", "listAudit"].includes(id) && {
-      instanceId,
-    }),
+    ...(listsOfInstances.has(id) && { instanceId }),
   };
   const bodies: Record<string, unknown> = {
     createBatch: { instanceId, chatIds: [chatId] },
@@ -83,7 +96,14 @@ const ofNone = new Set([
 ]);
 const ofOne = (operation: Operation) => isKeyed(operation) && !ofNone.has(operation.id);
 /** What they are about is gone afterwards, or never was. */
-const lasting = new Set(["removeInstance", "eraseContact", "removeWebhook", "redeliverWebhook"]);
+const lasting = new Set([
+  "removeInstance",
+  "eraseContact",
+  "eraseContactById",
+  "removeWebhook",
+  "redeliverWebhook",
+  "getEarlierImage",
+]);
 
 async function readOther() {
   const { rows } = await stage.database.pool.query<{ row: string }>(

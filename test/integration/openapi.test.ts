@@ -23,6 +23,9 @@ let away: TestApi;
 let tight: TestApi;
 /** A batch that is done. */
 let batchId: string;
+/** The contact of {@link chatId}, and the image that it shows. */
+let contactId: string;
+let sha256: string;
 /** A webhook whose receiver is not there, and a change that it may be told of. */
 let webhookId: string;
 let feedId: number;
@@ -46,11 +49,12 @@ beforeAll(async () => {
   await eventually(async () =>
     expect((await stage.call(`/v1/batches/${batchId}`)).json()).toMatchObject({ state: "done" }),
   );
-  await eventually(async () =>
-    expect(
-      (await stage.call(`/v1/instances/${instanceId}/contacts/${chatId}`)).json()["imageSha256"],
-    ).not.toBeNull(),
-  );
+  await eventually(async () => {
+    const contact = (await stage.call(`/v1/instances/${instanceId}/contacts/${chatId}`)).json();
+    expect(contact["imageSha256"]).not.toBeNull();
+    contactId = String(contact["contactId"]);
+    sha256 = String(contact["imageSha256"]);
+  });
   webhookId = await addWebhook();
   await eventually(async () => {
     const { items } = (await stage.call("/v1/changes")).json();
@@ -122,7 +126,9 @@ function toRequest({ id, method, path }: Operation): { values: Record<string, st
         ? { id: webhookId }
         : path.startsWith("/v1/keys/{id}")
           ? { id: "000000000000" }
-          : {};
+          : path.startsWith("/v1/contacts/{contactId}")
+            ? { contactId, ...(path.includes("{sha256}") && { sha256 }) }
+            : {};
   const bodies: Record<string, unknown> = {
     createBatch: { instanceId, chatIds: [chatId] },
     lookupContacts: { instanceId, chatIds: [chatId] },
@@ -161,6 +167,7 @@ async function sendWithLimitedKey(operation: Operation): Promise<ApiAnswer> {
 }
 
 const hasPath = ({ path }: Operation) => path.includes("{");
+const idOf = ({ path }: Operation) => (path.includes("{contactId}") ? "contactId" : "id");
 const hasBody = ({ bodies }: Operation) => "application/json" in bodies;
 const json = { "content-type": "application/json" };
 
@@ -168,7 +175,7 @@ const json = { "content-type": "application/json" };
 const generic: Record<number, (operation: Operation) => Provoker | undefined> = {
   200: () => send,
   400(operation) {
-    if (operation.path.includes("{id}")) return (it) => send(it, { values: { id: "not-an-id" } });
+    if (hasPath(operation)) return (it) => send(it, { values: { [idOf(it)]: "not-an-id" } });
     if (hasBody(operation)) return (it) => send(it, { headers: json, body: '{"instanceId":' });
     return (it) => send(it, { values: { limit: "0" } });
   },
@@ -181,7 +188,7 @@ const generic: Record<number, (operation: Operation) => Provoker | undefined> = 
     if (!hasPath(operation)) return undefined;
     const missing = { "/v1/batches": randomUUID(), "/v1/webhooks": "0".repeat(12) };
     const id = Object.entries(missing).find(([start]) => operation.path.startsWith(start))?.[1] ?? "999";
-    return (it) => send(it, { values: { id } });
+    return (it) => send(it, { values: { [idOf(it)]: id } });
   },
   408: (operation) =>
     hasBody(operation)
@@ -229,6 +236,11 @@ const special: Record<string, Record<number, Provoker>> = {
     },
   },
   listAudit: { 404: sendWithLimitedKey },
+  listContacts: { 404: sendWithLimitedKey },
+  countContacts: {
+    400: (it) => send(it, { values: { instanceId: "not-an-id" } }),
+    404: sendWithLimitedKey,
+  },
   noteReveal: {
     204: send,
     404: (it) => send(it, { json: { instanceId: "999", chatIds: [chatId] } }),
@@ -254,6 +266,28 @@ const special: Record<string, Record<number, Provoker>> = {
   },
   refreshContact: {
     202: (it) => send(it, { values: { wait: "0" } }),
+  },
+  refreshContactById: {
+    202: (it) => send(it, { values: { wait: "0" } }),
+  },
+  eraseContactById: {
+    async 204(it) {
+      const id = await addPausedInstance();
+      await enqueue(id, [chatId]);
+      const contact = (await stage.call(`/v1/instances/${id}/contacts/${chatId}`)).json();
+      return send(it, { values: { contactId: String(contact["contactId"]) } });
+    },
+  },
+  getEarlierImage: {
+    304: (it) => send(it, { headers: { "if-none-match": "*" } }),
+    async 410(it) {
+      const gone = "ab".repeat(32);
+      await stage.database.pool.query(
+        "insert into avatars.avatar_changes (contact_id, from_sha256, seen_at) values ($1, decode($2, 'hex'), now())",
+        [contactId, gone],
+      );
+      return send(it, { values: { sha256: gone } });
+    },
   },
   eraseContact: {
     async 204(it) {
@@ -340,7 +374,7 @@ describe("the document", () => {
   test("names no status 5xx but 503, and no status that is only ours to make up", () => {
     const statuses = new Set(document.operations.flatMap((operation) => operation.statuses));
     expect([...statuses].sort((a, b) => a - b)).toEqual([
-      200, 201, 202, 204, 302, 304, 400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 503,
+      200, 201, 202, 204, 302, 304, 400, 401, 403, 404, 408, 409, 410, 413, 415, 422, 429, 503,
     ]);
   });
 });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { contactStatuses } from "../../domain/contact-status.ts";
+import { contactStatuses, type ContactStatus } from "../../domain/contact-status.ts";
 import { mostCounted } from "../../domain/views/contact-filter.ts";
 import { instanceIdInput, listQuery, momentQuery, nextCursor, pageQuery } from "./common.ts";
 import { contactSchema } from "./contact.ts";
@@ -21,7 +21,12 @@ export const contactCountsQuery = z.strictObject({ instanceId: instanceIdInput.o
 
 export const contactCountsSchema = z
   .object({
-    counts: z.record(z.enum(contactStatuses), z.int()),
+    counts: z.object(
+      Object.fromEntries(contactStatuses.map((status) => [status, z.int()])) as Record<
+        ContactStatus,
+        z.ZodInt
+      >,
+    ),
     mostCounted: z
       .int()
       .meta({ description: `A count of ${mostCounted} says that there are so many, or more.` }),

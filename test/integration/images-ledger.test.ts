@@ -121,7 +121,17 @@ describe("an image", () => {
     });
   });
 
-  test.each(["redirect", "encoding", "host-not-allowed", "private-address"])(
+  test.each(["host-not-allowed", "private-address", "not-https", "port-not-allowed"])(
+    "that settings refused (%s) is tried again with each answer: they may be others by now",
+    async (error) => {
+      const contact = await addContact();
+      await contact.tell(present("/a", "oe=1"));
+      await contact.settle("/a", refused(error));
+      expect(await contact.tell(present("/a", "oe=1"))).toBe(true);
+    },
+  );
+
+  test.each(["redirect", "encoding"])(
     "whose host was at fault (%s) is tried again with another URL",
     async (error) => {
       const contact = await addContact();

@@ -5,8 +5,10 @@ import { differSql, isUnknownSql } from "../postgres/version-sql.ts";
 export const toldVersion = "case when a.is_untold then a.told_version else a.version end";
 
 /** Codes of faults of one URL, or of its host: another URL of the same version is worth another try. */
-const faultsOfUrls = `('expired', 'gone', 'forbidden', 'redirect', 'encoding', 'private-address', 'host-not-allowed', 'not-a-url',
-    'has-credentials', 'not-https', 'port-not-allowed')`;
+const faultsOfUrls = `('expired', 'gone', 'forbidden', 'redirect', 'encoding', 'not-a-url', 'has-credentials')`;
+
+/** Codes of what settings refuse. They may be others by now; while they are not, a try sends no host anything. */
+const refusalsOfSettings = `('private-address', 'host-not-allowed', 'not-https', 'port-not-allowed')`;
 
 /** A process that takes the image at once has so long; after it, any process does. */
 export const offeredMs = 30_000;
@@ -22,6 +24,7 @@ export const offeredMs = 30_000;
  * | the same by another URL, where a try has failed   | soon: a host's fault is no picture's |
  * | one whose image was refused for what it is        | null                                |
  * | one whose URL was at fault, by the same URL       | null; soon where it says nothing    |
+ * | one that the settings refused, by any URL         | soon                                |
  * | any other: a new version, or a new URL of that    | soon, and at once by who has asked  |
  *
  * A version says nothing where its host is not known (domain/avatar-version.ts): its picture may be another one each time.
@@ -33,7 +36,8 @@ const toWantedAt = (keepsImages: string) => `case
     when a.version is distinct from i.version then statement_timestamp() + interval '${offeredMs} ms'
     when a.image_wanted_at is not null and (a.image_error is null or a.url is not distinct from i.url) then a.image_wanted_at
     when a.image_wanted_at is not null or a.image_error is null or ${isUnknownSql("i.version")}
-      or a.image_error in ${faultsOfUrls} and a.url is distinct from i.url then statement_timestamp() + interval '${offeredMs} ms'
+      or a.image_error in ${refusalsOfSettings} or a.image_error in ${faultsOfUrls} and a.url is distinct from i.url
+      then statement_timestamp() + interval '${offeredMs} ms'
     end`;
 
 /**

@@ -17,7 +17,7 @@ const teams = ["Support", "Sales", "Shop", "Bookings", "Care", "Field service", 
 
 /**
  * Fills the tables as years of use do: names, contacts that rest and some that are due, batches, nights, keys, and rows of the
- * audit log. Nobody's data: all numbers are counted up.
+ * audit log. All numbers are made up, by counting.
  */
 export async function fill(client: pg.Client, { instances, contacts }: Fill): Promise<void> {
   const places = "(array[$1])[1 + n % 10] || ' ' || (array[$2])[1 + n % 8]".replace("[$1]", toArray(cities));

@@ -1,5 +1,6 @@
 import { connect, createServer, type Socket } from "node:net";
 import { once } from "node:events";
+import { standBefore } from "./stand-before.ts";
 
 /**
  * `before`: the commit does not arrive. `after`: it does, and its answer does not. `half-open`: the commit does not arrive,
@@ -50,21 +51,9 @@ export async function openCommitCutter(databaseUrl: string): Promise<CommitCutte
     });
     upstream.on("close", () => client.destroy());
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  const url = new URL(databaseUrl);
-  url.hostname = "127.0.0.1";
-  url.port = String(address.port);
   return {
-    url: url.href,
+    ...(await standBefore(databaseUrl, { server, sockets })),
     cut: (...next) => void cuts.push(...next),
     countLeft: () => cuts.length,
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, "close");
-    },
   };
 }

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
+import { standBefore } from "./stand-before.ts";
 
 /** A way to Postgres on which something can be done at a certain statement. */
 export interface PostgresTap {
@@ -69,25 +70,13 @@ export async function openPostgresTap(databaseUrl: string): Promise<PostgresTap>
     });
     upstream.on("data", (bytes) => client.write(bytes));
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  const url = new URL(databaseUrl);
-  url.hostname = "127.0.0.1";
-  url.port = String(address.port);
   return {
-    url: url.href,
+    ...(await standBefore(databaseUrl, { server, sockets })),
     afterAnswer(texts, act) {
       trap = { texts, act };
     },
     forget() {
       trap = undefined;
-    },
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, "close");
     },
   };
 }

@@ -1,5 +1,5 @@
-import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
+import { standBefore } from "./stand-before.ts";
 
 /** A way to Postgres that can be shut. */
 export interface PostgresValve {
@@ -36,15 +36,8 @@ export async function openPostgresValve(databaseUrl: string): Promise<PostgresVa
       });
     }
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port");
-  const url = new URL(databaseUrl);
-  url.hostname = "127.0.0.1";
-  url.port = String(address.port);
   return {
-    url: url.href,
+    ...(await standBefore(databaseUrl, { server, sockets })),
     set(next) {
       // What was swallowed leaves a connection that nobody can use.
       if (next !== "frozen") for (const socket of sockets) socket.destroy();
@@ -52,11 +45,6 @@ export async function openPostgresValve(databaseUrl: string): Promise<PostgresVa
     },
     pointTo(databaseUrl) {
       target = new URL(databaseUrl);
-    },
-    async close() {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-      await once(server, "close");
     },
   };
 }

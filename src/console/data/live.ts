@@ -103,7 +103,7 @@ export function openLive(): LiveStore {
     if (missing === undefined) return set({ link: "lost", lostAt: live.lostAt ?? Date.now() });
     const away = missing.map((name) => toAwayPart(name, live.away));
     set({ link: "waiting", lostAt: undefined, away });
-    // Where all is there the session may have ended: whoever listens is told by the call.
+    // Where all is there the session may have ended: the call tells those who listen.
     if (missing.length === 0) await call("GET", "v1/keys/self").catch(() => undefined);
   }
 

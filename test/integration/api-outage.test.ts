@@ -47,6 +47,8 @@ function send(api: TestApi, { id, method, path }: Operation): Promise<ApiAnswer>
     ...(path.startsWith("/v1/batches/{id}") && { id: batchId }),
     ...(path.startsWith("/v1/instances/{id}") && { id: instanceId }),
     ...(path.includes("{chatId}") && { chatId }),
+    ...(path.includes("{contactId}") && { contactId: "1" }),
+    ...(path.includes("{sha256}") && { sha256: "0".repeat(64) }),
     ...(/^\/v1\/(?:keys|webhooks)\/\{id\}/.test(path) && { id: "000000000000" }),
     ...(id === "removeInstance" && { contacts: "erase" }),
   };

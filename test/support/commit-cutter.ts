@@ -1,5 +1,4 @@
 import { connect, createServer, type Socket } from "node:net";
-import { once } from "node:events";
 import { standBefore } from "./stand-before.ts";
 
 /**

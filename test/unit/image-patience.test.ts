@@ -52,7 +52,7 @@ test.each([
   [{ shown: 3, wanted: 0, missing: {} }, "pictures: 3 taken"],
   [
     { shown: 3, wanted: 1, missing: { svg: 2, "server-error": 1 } },
-    "pictures: 3 taken; 3 missing (2 svg, 1 host has a fault); 1 are left, which a worker takes later",
+    "pictures: 3 taken; 3 missing (2 svg, 1 host has a fault); 1 is left, which a worker takes later",
   ],
   [
     { shown: 0, wanted: 0, missing: { "not-an-image": 1, expired: 1 } },

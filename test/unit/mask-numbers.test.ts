@@ -102,7 +102,7 @@ test("ids, addresses and moments stay in the fields that hold them", () => {
     at,
     count: 79001234567,
   };
-  expect(maskNumbers(body)).toEqual({ masked: body, chatIds: new Set() });
+  expect(maskNumbers(body)).toEqual({ masked: body, chatIds: new Set(), inWords: 0 });
 });
 
 test("the label of a batch is masked", () => {

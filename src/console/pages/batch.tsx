@@ -13,7 +13,7 @@ import { Facts } from "../parts/facts.tsx";
 import { PageHead, Panel } from "../parts/page.tsx";
 import { Loading, Problem } from "../parts/problem.tsx";
 import { Reveal, useReveal, type Revealing } from "../parts/reveal.tsx";
-import { Stack, type StackPart } from "../parts/stack.tsx";
+import { Stack, type StackPart } from "../parts/charts/stack.tsx";
 import { useToasts } from "../parts/toasts.tsx";
 import { formatDuration, formatMoment, formatNumber, formatRate } from "../words/format.ts";
 import { texts } from "../words/texts.ts";

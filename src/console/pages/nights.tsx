@@ -8,7 +8,7 @@ import { InstanceField } from "../parts/fields.tsx";
 import { MoreButton } from "../parts/more.tsx";
 import { PageHead, Panel } from "../parts/page.tsx";
 import { Loading, Problem } from "../parts/problem.tsx";
-import { ShareBar } from "../parts/share-bar.tsx";
+import { ShareBar } from "../parts/charts/share-bar.tsx";
 import { formatMoment, formatNumber, formatRate } from "../words/format.ts";
 import { texts } from "../words/texts.ts";
 

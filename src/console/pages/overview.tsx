@@ -2,11 +2,11 @@ import { useState } from "preact/hooks";
 import { formatDuration, formatNumber, formatRate, formatRelative, formatShare } from "../words/format.ts";
 import { toHash } from "../data/hash-route.ts";
 import type { InstanceStatus } from "../data/live.ts";
-import { Gauge } from "../parts/gauge.tsx";
+import { Gauge } from "../parts/charts/gauge.tsx";
 import { StateBadge, toNextTry, toShownState } from "../parts/instance-state.tsx";
 import { PageHead, Panel } from "../parts/page.tsx";
 import { Loading } from "../parts/problem.tsx";
-import { Spark } from "../parts/spark.tsx";
+import { Spark } from "../parts/charts/spark.tsx";
 import { texts } from "../words/texts.ts";
 import { useLive } from "../data/use-data.ts";
 

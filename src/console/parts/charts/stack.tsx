@@ -1,4 +1,4 @@
-import { formatNumber, formatShare } from "../words/format.ts";
+import { formatNumber, formatShare } from "../../words/format.ts";
 
 /** A part of a whole, with its name and the class of its colour. */
 export interface StackPart {

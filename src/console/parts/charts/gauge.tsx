@@ -1,6 +1,6 @@
-import { formatRate } from "../words/format.ts";
-import type { InstanceStatus } from "../data/live.ts";
-import { texts } from "../words/texts.ts";
+import { formatRate } from "../../words/format.ts";
+import type { InstanceStatus } from "../../data/live.ts";
+import { texts } from "../../words/texts.ts";
 import { ShareBar } from "./share-bar.tsx";
 
 type Pace = Pick<InstanceStatus, "callsPerSecond" | "requestsPerSecond" | "callsAllowed" | "state">;

@@ -1,5 +1,5 @@
-import { formatRate } from "../words/format.ts";
-import { texts } from "../words/texts.ts";
+import { formatRate } from "../../words/format.ts";
+import { texts } from "../../words/texts.ts";
 
 const width = 120;
 const height = 30;

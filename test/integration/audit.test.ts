@@ -110,6 +110,15 @@ const audited: Readonly<Record<string, readonly [AuditAction, () => Promise<Sent
       return { values: { id, chatId } };
     },
   ],
+  eraseContactById: [
+    "contact.erased",
+    async () => {
+      const [id, chatId] = [await addInstance(), nextChat()];
+      await enqueue(id, [chatId]);
+      const contact = await stage.call(`/v1/instances/${id}/contacts/${chatId}`);
+      return { values: { contactId: String(contact.json()["contactId"]) } };
+    },
+  ],
   addKey: ["key.created", async () => ({ json: { scopes: ["read"] } })],
   revokeKey: [
     "key.revoked",
@@ -184,6 +193,7 @@ const audited: Readonly<Record<string, readonly [AuditAction, () => Promise<Sent
 const unaudited: Readonly<Record<string, string>> = {
   lookupContacts: "reads",
   refreshContact: "a request for one contact: a million of them make no million rows",
+  refreshContactById: "the same",
 };
 
 async function send(

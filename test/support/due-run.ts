@@ -62,7 +62,7 @@ export async function openDueRun(
   async function takeUpTo(count: number): Promise<QueuedContact[]> {
     const taken: QueuedContact[] = [];
     while (taken.length < count) {
-      due.readAhead(performance.now());
+      due.readAhead(clock.now());
       await waitForLook();
       const contact = due.size > 0 ? due.take() : undefined;
       if (contact) {

@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from "node:net";
-import { standBefore } from "./stand-before.ts";
+import { join, standBefore } from "./stand-before.ts";
 
 /** A way to Postgres on which something can be done at a certain statement. */
 export interface PostgresTap {
@@ -30,17 +30,7 @@ export async function openPostgresTap(databaseUrl: string): Promise<PostgresTap>
     const upstream = connect(Number(target.port || 5432), target.hostname);
     let met = 0;
     let metTrap: Trap | undefined;
-    for (const [from, to] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(from);
-      from.on("error", () => undefined);
-      from.on("close", () => {
-        sockets.delete(from);
-        to.destroy();
-      });
-    }
+    join(client, upstream, sockets);
     /** Is it the last of the texts? */
     function isSprung(bytes: Buffer): boolean {
       if (trap !== metTrap) met = 0;

@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from "node:net";
-import { standBefore } from "./stand-before.ts";
+import { join, standBefore } from "./stand-before.ts";
 
 /** A way to Postgres that can be shut. */
 export interface PostgresValve {
@@ -21,20 +21,14 @@ export async function openPostgresValve(databaseUrl: string): Promise<PostgresVa
   const server = createServer((client) => {
     if (state === "away") return void client.destroy();
     const upstream = connect(Number(target.port || 5432), target.hostname);
+    join(client, upstream, sockets);
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
-    ] as const) {
-      sockets.add(from);
-      from.on("error", () => undefined);
+    ] as const)
       from.on("data", (bytes) => {
         if (state === "open") to.write(bytes);
       });
-      from.on("close", () => {
-        sockets.delete(from);
-        to.destroy();
-      });
-    }
   });
   return {
     ...(await standBefore(databaseUrl, { server, sockets })),

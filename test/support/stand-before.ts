@@ -25,3 +25,18 @@ export async function standBefore(
     },
   };
 }
+
+/** Ends each of two sockets with the other one, and keeps them among `sockets` as long as they are open. */
+export function join(client: Socket, upstream: Socket, sockets: Set<Socket>): void {
+  for (const [from, to] of [
+    [client, upstream],
+    [upstream, client],
+  ] as const) {
+    sockets.add(from);
+    from.on("error", () => undefined);
+    from.on("close", () => {
+      sockets.delete(from);
+      to.destroy();
+    });
+  }
+}

@@ -69,7 +69,8 @@ const pauses = (
   ["unauthorized-401", "not-authorized-400", "server-error-500", "throttled-429", "present"] as const
 ).map((outcome): Doubt => ({
   name: `an instance that is paused stays so when calls in flight are answered ${outcome}`,
-  begin: (stage, id) => stage.answerAll(id, { outcome, delayMs: 500 }, ["getAvatar"]),
+  // Longer than a worker may take to go by a pause: it comes while the first of them are under way.
+  begin: (stage, id) => stage.answerAll(id, { outcome, delayMs: 4_000 }, ["getAvatar"]),
   async expectEnd(stage, id) {
     await eventually(() => expect(stage.readCalls(id).length).toBeGreaterThan(0));
     await stage.setInstance(id, "state", "paused");

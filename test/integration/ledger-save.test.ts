@@ -21,6 +21,7 @@ import {
   readAllDue,
   readContact,
   readContacts,
+  readWronglyListed,
   readDatabaseNow,
   release,
   retry,
@@ -488,5 +489,48 @@ describe("many writers at once", () => {
     );
     await Promise.all(rounds);
     expect(await readContacts(database.pool, instanceId)).toHaveLength(60);
+  });
+});
+
+describe("lists by status", () => {
+  test("have each contact that was saved above, once, as what it is", async () => {
+    const { rows } = await database.pool.query("select distinct status from avatars.contact_statuses");
+    expect(rows.length).toBeGreaterThanOrEqual(5);
+    expect(await readWronglyListed(database.pool)).toEqual([]);
+  });
+
+  test("follow what others write, also beside a save, and what is deleted", async () => {
+    const instanceId = await addInstance(database);
+    await acceptContacts(database.pool, instanceId, [toChatId(1), toChatId(2), toChatId(3)]);
+    const listed = async () => {
+      const { rows } = await database.pool.query<{ status: string }>(
+        "select status from avatars.contact_statuses where instance_id = $1 order by contact_id",
+        [instanceId],
+      );
+      expect(await readWronglyListed(database.pool)).toEqual([]);
+      return rows.map(({ status }) => status);
+    };
+    for (const [statement, statuses] of [
+      [
+        "update avatars.contacts set status = 'present' where instance_id = $1",
+        ["present", "present", "present"],
+      ],
+      [
+        "update avatars.contacts set status = 'unknown' where instance_id = $1 and chat_id like '%1@%'",
+        ["present", "present"],
+      ],
+      [
+        "update avatars.contacts set status = 'hidden' where instance_id = $1 and chat_id like '%2@%'",
+        ["hidden", "present"],
+      ],
+      ["delete from avatars.contacts where instance_id = $1 and chat_id like '%2@%'", ["present"]],
+      [
+        "insert into avatars.contacts (instance_id, chat_id, status) values ($1, '79000000009@c.us', 'invalid')",
+        ["present", "invalid"],
+      ],
+    ] as const) {
+      await database.pool.query(statement, [instanceId]);
+      expect([statement, await listed()]).toEqual([statement, statuses]);
+    }
   });
 });

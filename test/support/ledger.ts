@@ -208,3 +208,14 @@ export function toRecord(
     refresh: undefined,
   };
 }
+
+/** Contacts that are not in lists as what they are; all have gone well where there is none. */
+export async function readWronglyListed(pool: pg.Pool): Promise<unknown[]> {
+  const { rows } = await pool.query<Record<string, unknown>>(
+    `select c.id, c.status, s.instance_id, s.status as listed
+     from (select * from avatars.contacts where status <> 'unknown') c
+     full join avatars.contact_statuses s on s.contact_id = c.id
+     where (c.instance_id, c.status) is distinct from (s.instance_id, s.status)`,
+  );
+  return rows;
+}

@@ -3,14 +3,18 @@ import { contactStatuses, type ContactStatus } from "../../domain/contact-status
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { mostCounted, type ContactCounts } from "../../domain/views/contact-filter.ts";
 
-/** The index alone, instance by instance, and for each status no further than is counted. */
+/** The indexes alone, instance by instance, and for each status no further than is counted. */
 const sql = `
 select w.status, n.contacts from unnest($2::text[]) as w (status)
 cross join lateral (
   select count(*)::int as contacts from (
     select from (select i.id from avatars.instances i where $1::text[] is null or i.id = any ($1)) i
     cross join lateral (
-      select from avatars.contact_statuses s where s.instance_id = i.id and s.status = w.status limit ${mostCounted}
+      (select from avatars.contact_statuses s where s.instance_id = i.id and s.status = w.status limit ${mostCounted})
+      union all (
+        select from avatars.contacts c
+        where w.status = 'unknown' and c.status = 'unknown' and c.instance_id = i.id limit ${mostCounted}
+      )
     ) s
     limit ${mostCounted}
   ) counted

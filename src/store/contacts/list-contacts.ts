@@ -7,8 +7,8 @@ import { UserError } from "../../lib/errors.ts";
 import { contactColumnsSql, contactJoinsSql, toContactView, type ContactRow } from "./contact-row.ts";
 
 /**
- * Instance by instance, and within one by the contact's id: one index serves any choice of instances and statuses. Each probe of
- * it takes no more rows than the page has, and the loop over the instances ends where the page is full.
+ * Instance by instance, and within one by the contact's id: two indexes serve any choice of instances and statuses. Each probe of
+ * them takes no more rows than the page has, and the loop over the instances ends where the page is full.
  */
 const sql = `
 with chosen as materialized (
@@ -20,9 +20,16 @@ with chosen as materialized (
   cross join lateral (
     select s.contact_id from unnest($2::text[]) as w (status)
     cross join lateral (
-      select s.contact_id from avatars.contact_statuses s
-      where s.instance_id = i.id and s.status = w.status and s.contact_id > case when i.id = $3 then $4::bigint else 0 end
-      order by s.contact_id limit $5
+      (
+        select s.contact_id from avatars.contact_statuses s
+        where s.instance_id = i.id and s.status = w.status and s.contact_id > case when i.id = $3 then $4::bigint else 0 end
+        order by s.contact_id limit $5
+      ) union all (
+        select c.id from avatars.contacts c
+        where w.status = 'unknown' and c.status = 'unknown'
+          and c.instance_id = i.id and c.id > case when i.id = $3 then $4::bigint else 0 end
+        order by c.id limit $5
+      )
     ) s
     order by s.contact_id limit $5
   ) s

@@ -8,10 +8,13 @@ export const givenColumns = `i.contact_id, i.epoch, i.attempts, to_timestamp(i.a
     i.refresh is not null as has_refresh, to_timestamp(i.refresh_at_ms / 1000) as refresh_at, i.refresh_step`;
 
 /**
- * A condition that is always true, to be met before anything is written. The trigger that tells the feed of changes of avatars leaves
- * that to statements that say so, for their own transaction.
+ * A condition that is always true, to be met before anything is written. The triggers that tell the feed of changes of avatars, and
+ * that list a contact at its first answer, leave that to statements that say so, for their own transaction.
  */
 export const tellsItself = "(select set_config('avatars.changes_told_by', 'statement', true) is not null)";
+
+/** The status that a record `i` gives its contact; null: it stays. */
+const becomesStatus = "case i.becomes when 'answer' then i.status when 'give-up' then 'unreachable' end";
 
 /**
  * Writes finished lookups, each of another contact, as far as no other transaction has the contact locked.
@@ -33,10 +36,10 @@ export const tellsItself = "(select set_config('avatars.changes_told_by', 'state
  */
 export function toWriteLookupsSql(keepsImages: string): string {
   return `looked as materialized (
-  select c.id is not null as is_locked, c.accepts, c.rests, c.becomes, c.resync_run_id, ${avatarColumns}, i.*
+  select c.id is not null as is_locked, c.unlisted_instance, c.accepts, c.rests, c.becomes, c.resync_run_id, ${avatarColumns}, i.*
   from given i
   left join lateral (
-    select c.id, c.resync_run_id, ${saveFence.kindSql} as becomes,
+    select c.id, c.resync_run_id, case when c.status = 'unknown' then c.instance_id end as unlisted_instance, ${saveFence.kindSql} as becomes,
       ${saveFence.kindSql} = 'give-up' or i.kind = 'answer' and (c.wanted_at is null or i.asked_at >= coalesce(c.fresh_after, '-infinity')) as rests,
       case when i.kind = 'answer' then i.asked_at >= coalesce(c.checked_at, '-infinity') else ${saveFence.isHeldSql} end as accepts
     from avatars.contacts c where c.id = i.contact_id
@@ -44,7 +47,7 @@ export function toWriteLookupsSql(keepsImages: string): string {
   ) c on true ${toAvatarSql(keepsImages)}
 ), saved as (
   update avatars.contacts c
-  set status = case i.becomes when 'answer' then i.status when 'give-up' then 'unreachable' else c.status end,
+  set status = coalesce(${becomesStatus}, c.status),
     checked_at = case i.becomes when 'answer' then i.asked_at else c.checked_at end,
     attempts = least(c.attempts + case when i.becomes = 'release' then 0 else 1 end, 32767),
     last_error = case i.becomes when 'answer' then i.error else coalesce(i.error, c.last_error) end,
@@ -59,6 +62,10 @@ export function toWriteLookupsSql(keepsImages: string): string {
     resync_run_id = case when not i.rests then c.resync_run_id end, ${saveFence.toAssignmentsSql("i.rests")}
   from looked i
   where i.accepts and ${equalsByIndex("c.id", "i.contact_id")}
+), listed as (
+  insert into avatars.contact_statuses (instance_id, status, contact_id)
+  select i.unlisted_instance, ${becomesStatus}, i.contact_id from looked i
+  where i.unlisted_instance is not null and i.accepts and ${becomesStatus} <> 'unknown'
 ), ${writeAvatarsSql}, counts as (
   select i.resync_run_id as id, count(*) as asked, count(*) filter (where i.has_changed) as changed
   from looked i where i.accepts and i.rests and i.resync_run_id is not null

@@ -1,11 +1,12 @@
-import { bigint, primaryKey, text } from "drizzle-orm/pg-core";
+import { sql } from "drizzle-orm";
+import { bigint, check, primaryKey, text } from "drizzle-orm/pg-core";
 import { avatarsSchema } from "./avatars-schema.ts";
 import { contacts } from "./contacts.ts";
 
 /**
- * Contacts by their status, for lists. Triggers on `contacts` keep it, in the same transaction. A row is written when its contact
- * comes, and when the status becomes another one. An index of `contacts` itself would have an entry more for each save, also of
- * the same answer.
+ * Contacts that have an answer, by its status, for lists; those without are found by an index of `contacts`. An index of all statuses
+ * there would have an entry more for each save, also of the same answer. Saves list first answers themselves
+ * (store/saves/write-lookups-sql.ts). Triggers on `contacts` do all else, in the same transaction.
  */
 export const contactStatuses = avatarsSchema.table(
   "contact_statuses",
@@ -14,5 +15,8 @@ export const contactStatuses = avatarsSchema.table(
     status: text({ enum: contacts.status.enumValues }).notNull(),
     contactId: bigint("contact_id", { mode: "number" }).notNull(),
   },
-  (table) => [primaryKey({ columns: [table.instanceId, table.status, table.contactId] })],
+  (table) => [
+    primaryKey({ columns: [table.instanceId, table.status, table.contactId] }),
+    check("contact_statuses_status_check", sql`${table.status} <> 'unknown'`),
+  ],
 );

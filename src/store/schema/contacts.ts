@@ -75,6 +75,10 @@ export const contacts = avatarsSchema.table(
     index("contacts_no_user_idx")
       .on(table.instanceId, table.priority, table.dueAt, table.id)
       .where(sql`${table.dueAt} is not null and right(${table.chatId}, 5) <> '@c.us'`),
+    // Lists of contacts without an answer; those with one are in contact-statuses.ts. An answer leaves nothing in it.
+    index("contacts_unknown_idx")
+      .on(table.instanceId, table.id)
+      .where(sql`${table.status} = 'unknown'`),
     check(
       "contacts_status_check",
       sql`${table.status} in ('unknown', 'present', 'absent', 'hidden', 'invalid', 'unreachable')`,

@@ -5,10 +5,10 @@ import { exitCodes, toStoppedCode, writeLine } from "./cli/terminal/io.ts";
 import { removeOpenDrafts } from "./cli/terminal/output-file.ts";
 import { findTypedCommand } from "./cli/terminal/typed-command.ts";
 import { UserError } from "./lib/errors.ts";
-import { holdYoungGeneration } from "./lib/hold-young-generation.ts";
+import { holdHeap } from "./lib/hold-heap.ts";
 import { reportFailure, runProgram } from "./cli/program.ts";
 
-holdYoungGeneration();
+holdHeap();
 
 const stopping = new AbortController();
 let stopSignal: "SIGINT" | "SIGTERM" | undefined;

@@ -1,10 +1,10 @@
-import { useCallback, useEffect, useLayoutEffect, useMemo, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useState } from "preact/hooks";
 import type { ApiKey } from "../client/wire.ts";
 import { OwnKeyContext } from "./data/own-key.ts";
 import { call, CallError, onSessionEnd } from "./data/api.ts";
 import { Frame } from "./frame.tsx";
 import { goTo, parseHash, toHash, usePlace, type Place } from "./data/hash-route.ts";
-import { openLive } from "./data/live.ts";
+import { openLive, type LiveStore } from "./data/live.ts";
 import { Login } from "./pages/login.tsx";
 import { Audit } from "./pages/audit.tsx";
 import { Batch } from "./pages/batch.tsx";
@@ -20,13 +20,14 @@ import { Webhooks } from "./pages/webhooks.tsx";
 import { PageHead } from "./parts/page.tsx";
 import { Problem } from "./parts/problem.tsx";
 import { ToastArea } from "./parts/toasts.tsx";
+import { prepareFormats } from "./words/format.ts";
 import { texts } from "./words/texts.ts";
 import { LiveContext } from "./data/use-data.ts";
 
 type Session =
   | { readonly kind: "asking"; readonly error?: unknown }
   | { readonly kind: "none"; readonly note: string | undefined }
-  | { readonly kind: "there"; readonly key: ApiKey };
+  | { readonly kind: "there"; readonly key: ApiKey; readonly live: LiveStore };
 
 const retryMs = 3_000;
 
@@ -34,10 +35,14 @@ export function App() {
   const [session, setSession] = useState<Session>({ kind: "asking" });
 
   const ask = useCallback(async (): Promise<boolean> => {
+    const asked = call<ApiKey>("GET", "v1/keys/self");
+    const live = openLive({ batchId: findBatch(), session: asked });
+    setTimeout(prepareFormats);
     try {
-      setSession({ kind: "there", key: await call<ApiKey>("GET", "v1/keys/self") });
+      setSession({ kind: "there", key: await asked, live });
       return true;
     } catch (error) {
+      live.stop();
       const isNone = error instanceof CallError && error.status === 401;
       setSession(isNone ? { kind: "none", note: undefined } : { kind: "asking", error });
       if (!isNone) setTimeout(() => void ask(), retryMs);
@@ -60,7 +65,14 @@ export function App() {
 
   if (session.kind === "asking") return <Problem error={session.error} />;
   if (session.kind === "none") return <Login key={session.note} note={session.note} onLogin={ask} />;
-  return <Pages ownKey={session.key} onLogout={() => setSession({ kind: "none", note: undefined })} />;
+  const { key, live } = session;
+  return <Pages ownKey={key} live={live} onLogout={() => setSession({ kind: "none", note: undefined })} />;
+}
+
+/** The batch whose page it is. The stream follows it from the start: one is enough. */
+function findBatch(): string | undefined {
+  const [name, id] = parseHash(location.hash).parts;
+  return name === "batches" ? id : undefined;
 }
 
 /** A link of `avatars up` has its token behind the hash. It goes from there before it is used. */
@@ -71,8 +83,15 @@ async function takeLink(): Promise<void> {
   await call("POST", "console/session", { body: { link } });
 }
 
-function Pages({ ownKey, onLogout }: { readonly ownKey: ApiKey; readonly onLogout: () => void }) {
-  const live = useMemo(openLive, []);
+function Pages({
+  ownKey,
+  live,
+  onLogout,
+}: {
+  readonly ownKey: ApiKey;
+  readonly live: LiveStore;
+  readonly onLogout: () => void;
+}) {
   useEffect(() => live.stop, [live]);
   const place = usePlace();
   useEffect(() => {

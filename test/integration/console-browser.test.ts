@@ -438,6 +438,56 @@ inBrowser("a link logs in once, and leaves nothing in the address", async () => 
   await second.close();
 });
 
+inBrowser(
+  "a page that is opened by its address asks for one stream, and does not wait for the session",
+  async () => {
+    const { items } = (await stage.call("/v1/batches")).json() as { items: { id: string }[] };
+    const page = await opened.context.newPage();
+    const streams: string[] = [];
+    page.on("request", (request) => {
+      const { pathname, searchParams } = new URL(request.url());
+      if (pathname.endsWith("/console/stream")) streams.push(searchParams.get("batch") ?? "");
+    });
+    const asked = page.waitForRequest("**/console/stream?*");
+    await page.route("**/v1/keys/self", async (route) => {
+      await asked;
+      await route.continue();
+    });
+    await page.goto(`${api.url}/console/#/batches/${items[0]?.id}`);
+    await page.locator(".link-state", { hasText: "Live" }).waitFor();
+    await page.getByText(/contacts done/).waitFor();
+    expect(streams).toEqual([items[0]?.id]);
+    await page.close();
+  },
+);
+
+inBrowser("without a session the page asks for a stream once, and no more", async () => {
+  const context = await browser!.newContext();
+  const page = await context.newPage();
+  const requests: string[] = [];
+  page.on("request", (request) => requests.push(new URL(request.url()).pathname));
+  await page.clock.install();
+  await page.goto(`${api.url}/console/`);
+  await page.getByLabel("API key").waitFor();
+  await page.clock.runFor(60_000);
+  expect(requests.filter((path) => path.endsWith("/console/stream"))).toHaveLength(1);
+  expect(requests.filter((path) => /readyz|self/.test(path))).toEqual(["/v1/keys/self"]);
+  await context.close();
+});
+
+inBrowser("the overview does not say that there is no instance before it was told", async () => {
+  const page = await opened.context.newPage();
+  await page.addInitScript(`
+    self.seen = new Set();
+    new MutationObserver(() => { if (document.querySelector(".empty")) self.seen.add("empty"); })
+      .observe(document, { childList: true, subtree: true });
+  `);
+  await page.goto(`${api.url}/console/#/overview`);
+  await page.locator("tbody tr").first().waitFor();
+  expect(await page.evaluate("[...self.seen]")).toEqual([]);
+  await page.close();
+});
+
 inBrowser("while Postgres or Redis is away the page says so, and comes back by itself", async () => {
   const { page, goTo } = opened;
   await goTo("#/overview", "Overview");

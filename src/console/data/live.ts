@@ -14,6 +14,8 @@ export interface Live {
   /** What the server has to do without. */
   readonly away: readonly AwayPart[];
   readonly instances: ReadonlyMap<string, InstanceStatus>;
+  /** False: which instances there are was not told yet. */
+  readonly isTold: boolean;
   /** The batch that is followed. */
   readonly batch: Batch | undefined;
   /** Numbers may be asked for. */
@@ -48,19 +50,27 @@ const retryMs = 2_000;
 /** The server answers within 3 s, whatever is away. */
 const patienceMs = 5_000;
 
+export interface LiveOptions {
+  /** The batch that is followed from the start. */
+  readonly batchId: string | undefined;
+  /** Settled when it is known whether there is a session: the stream is opened before that, and saves a page the wait. */
+  readonly session: Promise<unknown>;
+}
+
 /** Opens the stream, and opens it again when it is lost. While the page is hidden it is closed. */
-export function openLive(): LiveStore {
+export function openLive({ batchId, session }: LiveOptions): LiveStore {
   let live: Live = {
     link: "waiting",
     lostAt: undefined,
     away: [],
     instances: new Map(),
+    isTold: false,
     batch: undefined,
     mayReveal: false,
   };
   let source: EventSource | undefined;
   let lastId = "";
-  let followed: string | undefined;
+  let followed = batchId;
   let isStopped = false;
   let retry: ReturnType<typeof setTimeout> | undefined;
   const listeners = new Set<() => void>();
@@ -85,7 +95,7 @@ export function openLive(): LiveStore {
     on("batch", (data) => set({ batch: JSON.parse(data) as Batch }));
     on("status", (data) => {
       const event = JSON.parse(data) as StatusEvent;
-      set({ ...isThere, instances: merge(live.instances, event) });
+      set({ ...isThere, isTold: true, instances: merge(live.instances, event) });
     });
     // The browser would come back by itself after some faults, and not after others.
     source.addEventListener("error", () => {
@@ -97,6 +107,9 @@ export function openLive(): LiveStore {
 
   /** A stream that ends does not tell why. */
   async function findOut(): Promise<void> {
+    // Without a session there is no stream, and nothing to find out.
+    await session.catch(() => undefined);
+    if (isStopped) return;
     const missing = await readMissing();
     // It may be open again by now.
     if (source !== undefined && source.readyState === EventSource.OPEN) return;
@@ -120,10 +133,7 @@ export function openLive(): LiveStore {
 
   document.addEventListener("visibilitychange", turn);
   const sampling = setInterval(() => set({ instances: sample(live.instances) }), sampleMs);
-  // By then the page has said which batch it follows: one stream is enough.
-  queueMicrotask(() => {
-    if (!isStopped) turn();
-  });
+  turn();
 
   return {
     get: () => live,

@@ -1,4 +1,4 @@
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { formatDuration, formatNumber, formatRate, formatRelative, formatShare } from "../words/format.ts";
 import { toHash } from "../data/hash-route.ts";
 import type { InstanceStatus } from "../data/live.ts";
@@ -15,9 +15,9 @@ const { none } = texts.common;
 
 /** Where all instances stand, and what wants a person. */
 export function Overview() {
-  const { link, instances } = useLive();
+  const { isTold, instances } = useLive();
   const all = [...instances.values()];
-  if (link === "waiting" && all.length === 0) return <Waiting />;
+  if (!isTold) return <Waiting />;
   return (
     <>
       <PageHead title={texts.pages.overview} />
@@ -216,7 +216,12 @@ function InstanceTable({ all }: { readonly all: readonly InstanceStatus[] }) {
   );
 }
 
+/** Drawn again where its standing has changed, and not with each news of others. */
 function InstanceRow({ status }: { readonly status: InstanceStatus }) {
+  return useMemo(() => toRow(status), [status]);
+}
+
+function toRow(status: InstanceStatus) {
   const { instanceId, label, due, oldestDueSeconds, etaSeconds } = status;
   const { columns } = words;
   return (

@@ -1,30 +1,52 @@
 import { texts } from "./texts.ts";
 
-const numbers = new Intl.NumberFormat(texts.language);
-const oneDigit = new Intl.NumberFormat(texts.language, { maximumFractionDigits: 1 });
-const percents = new Intl.NumberFormat(texts.language, { style: "percent", maximumFractionDigits: 0 });
-const finePercents = new Intl.NumberFormat(texts.language, { style: "percent", maximumFractionDigits: 2 });
-const days = new Intl.DateTimeFormat(texts.language, { day: "numeric", month: "short", year: "numeric" });
-const moments = new Intl.DateTimeFormat(texts.language, {
-  day: "numeric",
-  month: "short",
-  hour: "2-digit",
-  minute: "2-digit",
-  hourCycle: "h23",
-});
-const clock = new Intl.DateTimeFormat(texts.language, { timeStyle: "medium", hourCycle: "h23" });
-const relative = new Intl.RelativeTimeFormat(texts.language, { numeric: "auto" });
+/** Made at the first use: the first of them costs a browser 30 ms of a core and more, and the page asks for its data before. */
+function lazily<Format>(make: () => Format): () => Format {
+  let made: Format | undefined;
+  return () => (made ??= make());
+}
 
-export const formatNumber = (value: number) => numbers.format(value);
+const { language } = texts;
+const numbers = lazily(() => new Intl.NumberFormat(language));
+const oneDigit = lazily(() => new Intl.NumberFormat(language, { maximumFractionDigits: 1 }));
+const percents = lazily(
+  () => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 0 }),
+);
+const finePercents = lazily(
+  () => new Intl.NumberFormat(language, { style: "percent", maximumFractionDigits: 2 }),
+);
+const days = lazily(
+  () => new Intl.DateTimeFormat(language, { day: "numeric", month: "short", year: "numeric" }),
+);
+const moments = lazily(
+  () =>
+    new Intl.DateTimeFormat(language, {
+      day: "numeric",
+      month: "short",
+      hour: "2-digit",
+      minute: "2-digit",
+      hourCycle: "h23",
+    }),
+);
+const clock = lazily(() => new Intl.DateTimeFormat(language, { timeStyle: "medium", hourCycle: "h23" }));
+const relative = lazily(() => new Intl.RelativeTimeFormat(language, { numeric: "auto" }));
+
+/** Makes what most pages use, while they wait for an answer. */
+export function prepareFormats(): void {
+  formatMoment(new Date(0).toISOString());
+  formatRate(0);
+}
+
+export const formatNumber = (value: number) => numbers().format(value);
 /** Calls per second: with a digit behind the point where it tells something. */
 export const formatRate = (value: number) =>
-  value >= 100 ? numbers.format(Math.round(value)) : oneDigit.format(value);
-export const formatShare = (value: number) => percents.format(value);
-export const formatFineShare = (value: number) => finePercents.format(value);
-export const formatMoment = (iso: string) => moments.format(new Date(iso));
+  value >= 100 ? numbers().format(Math.round(value)) : oneDigit().format(value);
+export const formatShare = (value: number) => percents().format(value);
+export const formatFineShare = (value: number) => finePercents().format(value);
+export const formatMoment = (iso: string) => moments().format(new Date(iso));
 /** A moment of today, to the second: `14:03:27`. */
-export const formatClock = (moment: string | number) => clock.format(new Date(moment));
-export const formatDay = (iso: string) => days.format(new Date(iso));
+export const formatClock = (moment: string | number) => clock().format(new Date(moment));
+export const formatDay = (iso: string) => days().format(new Date(iso));
 
 const units = [
   ["day", 86_400],
@@ -56,7 +78,7 @@ export function formatDuration(seconds: number): string {
 export function formatRelative(iso: string, now = Date.now()): string {
   const seconds = (new Date(iso).getTime() - now) / 1000;
   for (const [unit, size] of units) {
-    if (Math.abs(seconds) >= size) return relative.format(Math.round(seconds / size), unit);
+    if (Math.abs(seconds) >= size) return relative().format(Math.round(seconds / size), unit);
   }
-  return relative.format(Math.round(seconds), "second");
+  return relative().format(Math.round(seconds), "second");
 }

@@ -15,6 +15,8 @@ export interface ConsoleFeedPorts {
   readonly isQueueReachable: () => Promise<boolean>;
   /** Waits so many ms, or until the signal is aborted. Never rejects. */
   readonly sleep?: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** A monotonic clock, ms. */
+  readonly now?: () => number;
 }
 
 export interface FeedReader {
@@ -28,8 +30,9 @@ export interface FeedReader {
 
 /**
  * Tells a reader where all instances stand: first all of them, then those that have changed. It tells also what is away: Postgres,
- * the queue. However many read, Postgres is asked once in two seconds, and not at all while none reads. A reader who is slow gets what has
- * changed since the event before: nothing piles up.
+ * the queue. However many read, and come and go, Postgres is asked once in two seconds, and not at all while none reads. A reader who
+ * comes within two seconds after a look is told at once what it has found. A reader who is slow gets what has changed since the event
+ * before: nothing piles up.
  */
 export type ConsoleFeed = (reader: FeedReader) => AsyncGenerator<ServerSentEvent, void, undefined>;
 
@@ -40,7 +43,7 @@ const patienceMs = 3_000;
 /** All that is told, with the version that each part came with. */
 interface FeedState {
   version: number;
-  /** False: nothing was asked since the first of the present readers came. */
+  /** False: what is known is older than two seconds, and no reader was there to ask anew. */
   isFresh: boolean;
   at: Date;
   readonly rows: Map<string, Row>;
@@ -65,6 +68,7 @@ export function createConsoleFeed({
   readOverview,
   isQueueReachable,
   sleep = sleepFor,
+  now = () => performance.now(),
 }: ConsoleFeedPorts): ConsoleFeed {
   const epoch = randomUUID().slice(0, 8);
   const bells = new Set<() => void>();
@@ -77,8 +81,12 @@ export function createConsoleFeed({
     away: { parts: [], version: 1 },
   };
   let stopping = new AbortController();
+  /** When the last look has begun, and the look that goes on. */
+  let lookedAt = -Infinity;
+  let looking: Promise<void> | undefined;
 
   async function look(): Promise<void> {
+    lookedAt = now();
     const queue = isQueueReachable();
     const rows = await readRows();
     const missing: AwayPart["name"][] = rows ? [] : ["postgres"];
@@ -106,10 +114,12 @@ export function createConsoleFeed({
   }
 
   async function run({ signal }: AbortController): Promise<void> {
-    while (!signal.aborted) {
-      const startedAt = performance.now();
-      await look();
-      await sleep(Math.max(0, intervalMs - (performance.now() - startedAt)), signal);
+    for (;;) {
+      // A look that was begun for readers who have left serves those who have come.
+      await looking;
+      await sleep(Math.max(0, lookedAt + intervalMs - now()), signal);
+      if (signal.aborted) return;
+      looking ??= look().finally(() => (looking = undefined));
     }
   }
 
@@ -117,7 +127,7 @@ export function createConsoleFeed({
     bells.add(ring);
     if (bells.size > 1) return;
     stopping = new AbortController();
-    state.isFresh = false;
+    state.isFresh &&= now() < lookedAt + intervalMs;
     void run(stopping);
   }
 

@@ -32,7 +32,6 @@ import type { Call } from "./run/call.ts";
 import type { Lane } from "./lane/lane.ts";
 import type { Breaker } from "./trouble/breaker.ts";
 import type { LaneCredentials } from "./trouble/check-instance.ts";
-import type { SentCall } from "./trouble/sent-call.ts";
 
 /** An instance that this process works on: its lane, and the breaker that guards it. */
 export interface GuardedLane {
@@ -69,13 +68,21 @@ export interface ContactCallEvents {
 /** Sends the call of a contact. Resolves when all that follows from its answer is done; never rejects. */
 export type CallContact = (instance: GuardedLane, call: Call) => Promise<void>;
 
+/** The fault is our own, and perhaps of one contact: it must not take the process with it, again and again. */
+const ourFault: Outcome = { kind: "unclear", scope: "call", status: 0, excerpt: "an unexpected error" };
+
 export function createContactCalls(ports: ContactCallsPorts): CallContact {
   const { save, policy, random, events, signal } = ports;
   const noteError = (error: unknown) => events.ledgerFailed({ where: "look up" }, error);
   const findCredentials = createCredentials(ports.openToken);
 
   /** Sees to what follows from the answer. Undefined: all is done. */
-  function follow(guarded: GuardedLane, call: SentCall, lookup: Lookup): Promise<void> | undefined {
+  function follow(
+    guarded: GuardedLane,
+    call: Call,
+    credentials: LaneCredentials,
+    lookup: Lookup,
+  ): Promise<void> | undefined {
     const { outcome } = lookup;
     const { lane } = guarded;
     if (signal.aborted && outcome.kind === "network-error") {
@@ -87,12 +94,13 @@ export function createContactCalls(ports: ContactCallsPorts): CallContact {
       lane.calls.count(lookup);
       events.lookedUp({ instanceId: lane.instanceId, chatId: call.contact.chatId, lookup });
     }
-    return carryOut(guarded, call, outcome);
+    return carryOut(guarded, call, credentials, outcome);
   }
 
   function carryOut(
     { lane, breaker }: GuardedLane,
-    call: SentCall,
+    call: Call,
+    credentials: LaneCredentials,
     outcome: Outcome,
   ): Promise<void> | undefined {
     const decision = decide(outcome, call.contact.attempts, policy, new Date(), random());
@@ -104,7 +112,7 @@ export function createContactCalls(ports: ContactCallsPorts): CallContact {
         save(lane, call, decision.contact);
         return undefined;
       case "suspect":
-        return breaker.failed(call, decision);
+        return breaker.failed(call, decision, credentials);
       case "instance":
         return breaker.refused(call, decision.hold);
       case "throttled":
@@ -114,30 +122,23 @@ export function createContactCalls(ports: ContactCallsPorts): CallContact {
     }
   }
 
-  /** The fault is our own, and perhaps of this one contact: it must not take the process with it, again and again. */
-  function failCall(guarded: GuardedLane, call: SentCall, error: unknown): Promise<void> | undefined {
-    noteError(error);
-    const excerpt = "an unexpected error";
-    return carryOut(guarded, call, { kind: "unclear", scope: "call", status: 0, excerpt });
-  }
-
   return async (guarded, call) => {
     const { lane, breaker } = guarded;
     lane.calls.begin(call.sentAt);
     try {
       const credentials = findCredentials(lane.instanceId, call.instance);
       if (credentials === undefined) return await breaker.refused(call, toHold("token-unreadable", policy));
-      const sent = toSent(call, credentials);
       try {
         const lookup = await ports.getAvatar(credentials, call.contact.chatId, {
           signal,
-          mayLeave: () => mayLeave(breaker, sent),
+          mayLeave: () => mayLeave(breaker, call),
         });
         // Nearly all calls end here: a wait for nothing would be one more turn.
-        const rest = follow(guarded, sent, lookup);
+        const rest = follow(guarded, call, credentials, lookup);
         if (rest) await rest;
       } catch (error) {
-        await failCall(guarded, sent, error);
+        noteError(error);
+        await carryOut(guarded, call, credentials, ourFault);
       }
     } catch (error) {
       noteError(error);
@@ -146,14 +147,6 @@ export function createContactCalls(ports: ContactCallsPorts): CallContact {
       lane.calls.end();
     }
   };
-}
-
-/** Part by part: to spread it, for each call, costs as much as ten of them. */
-function toSent(
-  { contact, instance, epoch, slot, askedAtMs, sentAt }: Call,
-  credentials: LaneCredentials,
-): SentCall {
-  return { contact, instance, epoch, slot, askedAtMs, sentAt, credentials };
 }
 
 interface KnownCredentials {
@@ -176,7 +169,7 @@ function createCredentials(openToken: ContactCallsPorts["openToken"]) {
   };
 }
 
-function mayLeave(breaker: Breaker, call: SentCall): boolean {
+function mayLeave(breaker: Breaker, call: Call): boolean {
   if (!call.slot.mayLeave()) return false;
   breaker.sent(call);
   return true;

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { decide, type Decision } from "../../src/domain/lookup/decide.ts";
+import { decide, type Decision, type DecisionOf } from "../../src/domain/lookup/decide.ts";
 import type { Finding } from "../../src/domain/trouble/finding.ts";
 import { toHold, type Hold } from "../../src/domain/trouble/hold.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { ThrottledPace } from "../../src/domain/ledger/run-ledger.ts";
 import type { Outcome } from "../../src/domain/outcome.ts";
 import { createBreaker, type Breaker } from "../../src/worker/trouble/breaker.ts";
-import type { SentCall } from "../../src/worker/trouble/sent-call.ts";
+import type { Call } from "../../src/worker/run/call.ts";
 import { createInstanceHolds } from "../../src/worker/trouble/instance-holds.ts";
 import { createDatabaseClock } from "../../src/worker/lane/clocks.ts";
 import { TakenSlot } from "../../src/worker/lane/lane-slots.ts";
@@ -106,7 +106,7 @@ function open({ findings = [] as Finding[] } = {}) {
 
 type World = ReturnType<typeof open>;
 
-function toCall(contactId: number, sentAt: number, probing = false): SentCall {
+function toCall(contactId: number, sentAt: number, probing = false): Call {
   return {
     epoch: 1,
     contact: toQueued(contactId),
@@ -123,7 +123,6 @@ function toCall(contactId: number, sentAt: number, probing = false): SentCall {
     askedAtMs: sentAt,
     slot: new TakenSlot(sentAt, sentAt, performance, undefined),
     sentAt,
-    credentials: { instanceId, apiUrl: "http://x", token: "secret" },
   };
 }
 
@@ -134,17 +133,15 @@ const outcomes = {
   throttled: { kind: "throttled", scope: "instance", by: "provider", retryAfterMs: undefined },
 } as const satisfies Record<string, Outcome>;
 
-function decideOn<Kind extends Decision["kind"]>(
-  outcome: Outcome,
-  kind: Kind,
-): Extract<Decision, { kind: Kind }> {
+function decideOn<Kind extends Decision["kind"]>(outcome: Outcome, kind: Kind): DecisionOf<Kind> {
   const decision = decide(outcome, 0, policy, new Date(), 0);
   if (decision.kind !== kind) throw new Error(decision.kind);
-  return decision as Extract<Decision, { kind: Kind }>;
+  return decision as DecisionOf<Kind>;
 }
 
-const fail = (breaker: Breaker, call: SentCall, outcome: Outcome = outcomes.timeout) =>
-  breaker.failed(call, decideOn(outcome, "suspect"));
+const credentials = { instanceId, apiUrl: "http://x", token: "secret" };
+const fail = (breaker: Breaker, call: Call, outcome: Outcome = outcomes.timeout) =>
+  breaker.failed(call, decideOn(outcome, "suspect"), credentials);
 /** Whatever was begun without being waited for. */
 const settled = () => new Promise((resolve) => setTimeout(resolve, 0));
 

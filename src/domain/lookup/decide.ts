@@ -64,6 +64,8 @@ export type Decision =
   /** There was no call: the contact is due again at once, as if it had never been taken. */
   | { readonly kind: "release"; readonly contact: Extract<ContactDecision, { kind: "release" }> };
 
+export type DecisionOf<Kind extends Decision["kind"]> = Extract<Decision, { kind: Kind }>;
+
 /**
  * What happens next, from what one call told us. Pure.
  * @param attempts calls already spent on the contact, without this one

@@ -1,17 +1,16 @@
 import type { ChatId } from "../../domain/chat-id.ts";
-import type { ContactDecision } from "../../domain/lookup/decide.ts";
+import type { ContactDecision, DecisionOf } from "../../domain/lookup/decide.ts";
 import type { Finding } from "../../domain/trouble/finding.ts";
 import type { Hold } from "../../domain/trouble/hold.ts";
 import type { Call } from "../run/call.ts";
 import type { Clock } from "../lane/clocks.ts";
 import type { Lane } from "../lane/lane.ts";
 import type { RunEnd } from "../run/run-end.ts";
-import type { InstanceCheck } from "./check-instance.ts";
+import type { InstanceCheck, LaneCredentials } from "./check-instance.ts";
 import type { InstanceHolds } from "./instance-holds.ts";
 import { createKnownHold } from "./known-hold.ts";
 import type { Probes } from "./probes.ts";
 import { createRecentCalls } from "./recent-calls.ts";
-import type { DecisionOf, SentCall } from "./sent-call.ts";
 import { slowDown, type SlowDownEvents, type SlowDownPorts } from "./slow-down.ts";
 import { createStateWatch } from "./state-watch.ts";
 import { createSuspects } from "./suspects.ts";
@@ -35,9 +34,9 @@ export interface Breaker {
   /** A call is sent. */
   sent(call: Call): void;
   /** A clear answer came; its record is the caller's business. Resolves when a hold that it overrules has ended; undefined: none has to. */
-  answered(call: SentCall): Promise<void> | undefined;
+  answered(call: Call): Promise<void> | undefined;
   /** The call failed by the contact's fault or the instance's: the record follows when that is known. */
-  failed(call: SentCall, decision: DecisionOf<"suspect">): Promise<void>;
+  failed(call: Call, decision: DecisionOf<"suspect">, credentials: LaneCredentials): Promise<void>;
   /** The call failed, surely by the instance's fault. */
   refused(call: Call, hold: Hold): Promise<void>;
   /** The call was refused for the rate. */
@@ -76,14 +75,14 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
       watch.update();
       return hold.answered(call);
     },
-    async failed(call, decision) {
+    async failed(call, decision, credentials) {
       if (isStopped) return settle(call, { kind: "release", error: decision.failure.error });
       if (call.instance.probing) {
-        const charge = await probes.failed(lane, call, decision);
+        const charge = await probes.failed(lane, call, decision, credentials);
         return charge && settle(call, charge);
       }
       suspects.failed(call, decision);
-      watch.update(call.credentials);
+      watch.update(credentials);
     },
     async refused(call, reason) {
       if (call.instance.probing) return probes.refused(lane, call, reason);

@@ -1,15 +1,15 @@
 import type { Hold } from "../../domain/trouble/hold.ts";
+import type { Call } from "../run/call.ts";
 import type { RunEnd } from "../run/run-end.ts";
 import type { Lane } from "../lane/lane.ts";
 import type { InstanceHolds } from "./instance-holds.ts";
-import type { SentCall } from "./sent-call.ts";
 
 /** The hold of an instance, as far as one process knows of it. */
 export interface KnownHold {
   /** The instance is to be held. True: it is from now on. False: what the call told is old news. */
   open(hold: Hold, askedAtMs: number): Promise<boolean>;
   /** A clear answer came: ends the hold that it overrules, where there may be one. Undefined: there is none. */
-  answered(call: SentCall): Promise<void> | undefined;
+  answered(call: Call): Promise<void> | undefined;
   /** Ends the run without a hold. */
   endRun(): void;
   /** A run has ended. True: it met a hold that other processes have found out. */
@@ -22,7 +22,7 @@ export function createKnownHold(holds: InstanceHolds, lane: Lane): KnownHold {
   /** The run ends by this process's own doing, though the instance is not held. */
   let isEnding = false;
 
-  async function end({ contact, askedAtMs }: SentCall): Promise<void> {
+  async function end({ contact, askedAtMs }: Call): Promise<void> {
     if (await holds.end(lane, contact.chatId, askedAtMs)) mayBeHeld = false;
   }
 

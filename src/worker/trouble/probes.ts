@@ -1,4 +1,4 @@
-import type { ContactFailure, Decision } from "../../domain/lookup/decide.ts";
+import type { ContactFailure, DecisionOf } from "../../domain/lookup/decide.ts";
 import type { Finding } from "../../domain/trouble/finding.ts";
 import type { Hold } from "../../domain/trouble/hold.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
@@ -23,8 +23,9 @@ export interface Probes {
   /** The probe failed by the contact's fault or the instance's. Returns what the contact is charged with, if anything. */
   failed(
     lane: Lane,
-    call: Call & { readonly credentials: LaneCredentials },
-    decision: Extract<Decision, { kind: "suspect" }>,
+    call: Call,
+    decision: DecisionOf<"suspect">,
+    credentials: LaneCredentials,
   ): Promise<ContactFailure | undefined>;
   /** The probe failed, surely by the instance's fault. */
   refused(lane: Lane, call: Call, hold: Hold): Promise<void>;
@@ -57,8 +58,8 @@ export function createProbes({ ledger, betweenSaves, check, holds, events }: Pro
   }
 
   return {
-    async failed(lane, call, decision) {
-      const finding = await check.ask(call.credentials);
+    async failed(lane, call, decision, credentials) {
+      const finding = await check.ask(credentials);
       const reason = findReason(finding, decision);
       if (reason) return holdOn(lane, call, reason);
       const held = await holds.prolong(lane, call.askedAtMs);
@@ -71,7 +72,7 @@ export function createProbes({ ledger, betweenSaves, check, holds, events }: Pro
 }
 
 /** The hold from now on, where its reason is news: the state is surer than what a single call brings. */
-function findReason(finding: Finding, decision: Extract<Decision, { kind: "suspect" }>): Hold | undefined {
+function findReason(finding: Finding, decision: DecisionOf<"suspect">): Hold | undefined {
   if (finding.kind === "trouble") return finding.hold;
   return isSign(decision) && finding.kind !== "works" ? decision.hold : undefined;
 }

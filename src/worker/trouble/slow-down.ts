@@ -1,10 +1,10 @@
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
+import type { DecisionOf } from "../../domain/lookup/decide.ts";
 import type { CallsBefore } from "../../domain/pace/after-refusal.ts";
 import type { Call } from "../run/call.ts";
 import type { Lane } from "../lane/lane.ts";
 import type { KnownHold } from "./known-hold.ts";
-import type { DecisionOf } from "./sent-call.ts";
 
 export interface SlowDownPorts {
   readonly ledger: Pick<RunLedger, "throttle">;

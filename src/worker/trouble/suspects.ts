@@ -9,21 +9,21 @@ import {
 import type { Finding } from "../../domain/trouble/finding.ts";
 import type { Hold } from "../../domain/trouble/hold.ts";
 import type { Suspect } from "../../domain/trouble/suspect.ts";
-import type { ContactDecision, ContactFailure } from "../../domain/lookup/decide.ts";
+import type { ContactDecision, ContactFailure, DecisionOf } from "../../domain/lookup/decide.ts";
 import type { Clock } from "../lane/clocks.ts";
-import type { DecisionOf, SentCall } from "./sent-call.ts";
+import type { Call } from "../run/call.ts";
 
 export interface SuspectsPorts {
   readonly clock: Clock;
   /** Sees to a call's record: each call that failed is settled once. */
-  readonly settle: (call: SentCall, decision: ContactDecision) => void;
+  readonly settle: (call: Call, decision: ContactDecision) => void;
 }
 
 /** The failed calls of one instance in one process that are in doubt: settled when it is known who is to blame. */
 export interface Suspects {
   /** A clear answer came: charges the suspects that it proves guilty. */
-  answered(call: SentCall): void;
-  failed(call: SentCall, decision: DecisionOf<"suspect">): void;
+  answered(call: Call): void;
+  failed(call: Call, decision: DecisionOf<"suspect">): void;
   /** The state was looked at: charges contacts, or returns the hold that the instance's fault asks for. */
   rule(finding: Finding): { readonly hold: Hold; readonly askedAtMs: number } | undefined;
   /** Calls stop: releases all that wait. */
@@ -35,7 +35,7 @@ export interface Suspects {
 }
 
 interface FailedCall extends Suspect {
-  readonly call: SentCall;
+  readonly call: Call;
   readonly failure: ContactFailure;
 }
 

@@ -2,6 +2,7 @@ import type { InstanceActivity } from "../domain/views/instance-activity.ts";
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { Clock } from "./lane/clocks.ts";
 import { toSecond, type LaneCalls } from "./lane/lane-calls.ts";
+import type { Lanes } from "./lanes.ts";
 import { countRecent, isRecent, toCallsPerSecond } from "./lane/tally.ts";
 
 /** The work of this process since it started, per instance. */
@@ -13,26 +14,26 @@ export interface Activity {
   report(): InstanceActivity[];
 }
 
-/** @param calls of the lanes, as they come */
-export function createActivity(calls: ReadonlyMap<InstanceId, LaneCalls>, clock: Clock): Activity {
+export function createActivity(lanes: Pick<Lanes, "find" | "list">, clock: Clock): Activity {
   const secondNow = () => toSecond(clock.now());
   const startedAt = secondNow();
   const callsPerSecond = ({ tally }: LaneCalls) => toCallsPerSecond(tally, { now: secondNow(), startedAt });
   return {
-    calls: (instanceId) => calls.get(instanceId)?.tally.total ?? 0,
+    calls: (instanceId) => lanes.find(instanceId)?.calls.tally.total ?? 0,
     callsPerSecond(instanceId) {
-      const known = calls.get(instanceId);
-      return known ? callsPerSecond(known) : 0;
+      const lane = lanes.find(instanceId);
+      return lane ? callsPerSecond(lane.calls) : 0;
     },
     report: () =>
-      [...calls]
-        .filter(([, { inFlight, tally }]) => inFlight > 0 || isRecent(tally, secondNow()))
-        .map(([instanceId, ofLane]) => ({
+      lanes
+        .list()
+        .filter(({ calls }) => calls.inFlight > 0 || isRecent(calls.tally, secondNow()))
+        .map(({ instanceId, calls }) => ({
           instanceId,
-          inFlight: ofLane.inFlight,
-          callsPerSecond: callsPerSecond(ofLane),
-          ...countRecent(ofLane.tally, secondNow()),
-          latencyMs: ofLane.tally.latencyMs,
+          inFlight: calls.inFlight,
+          callsPerSecond: callsPerSecond(calls),
+          ...countRecent(calls.tally, secondNow()),
+          latencyMs: calls.tally.latencyMs,
         })),
   };
 }

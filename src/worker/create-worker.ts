@@ -83,9 +83,8 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
   const leases = createLeases({ ledger, owner, clock, database, onError, betweenSaves: saves.between });
   const lanes = createLanes({ ...ports, database, policy, save, signal, betweenSaves: saves.between });
   const callContact = createContactCalls({ ...ports, policy, save, signal });
-  const allCalls = () => [...lanes.calls.values()];
   const settleCalls = async (ms: number) =>
-    settleWithin(Promise.all(allCalls().map((calls) => calls.settle())), ms);
+    settleWithin(Promise.all(lanes.list().map(({ calls }) => calls.settle())), ms);
   const lookForArrivals = createArrivalsLook({ ledger, findLane: lanes.find });
   // The first look tells from when on arrivals are seen: before any run reads its queues.
   const beginToLook = onceDone(lookForArrivals);
@@ -100,6 +99,7 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
       return lane.putBack(contact);
     const refresh = planRefresh(contact, decision, new Date(askedAtMs), settings.refresh);
     saves.add({ contactId, instanceId: lane.instanceId, epoch, askedAtMs, decision, refresh, contact });
+    if (decision.kind === "retry") ports.wakeAfter(lane.instanceId, decision.dueInMs);
   }
 
   /** A release leaves the contact where it was in its queue. The holder of a later lease has passed it by, perhaps. */
@@ -143,8 +143,8 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
       return lane.hasMissed ? "sliced" : end;
     },
     look: (instanceId) => lanes.find(instanceId)?.arrive() ?? false,
-    activity: createActivity(lanes.calls, clock),
-    callsInFlight: () => allCalls().reduce((sum, { inFlight }) => sum + inFlight, 0),
+    activity: createActivity(lanes, clock),
+    callsInFlight: () => lanes.list().reduce((sum, { calls }) => sum + calls.inFlight, 0),
     tasks: [
       { name: "renew leases", everyMs: renewEveryMs, run: leases.renew },
       {

@@ -2,7 +2,8 @@ import { describe, expect, test } from "vitest";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import type { Lookup } from "../../src/domain/outcome.ts";
 import { createActivity, type Activity } from "../../src/worker/activity.ts";
-import { createLaneCalls, type LaneCalls } from "../../src/worker/lane/lane-calls.ts";
+import { createDatabaseClock } from "../../src/worker/lane/clocks.ts";
+import { createLane, type Lane } from "../../src/worker/lane/lane.ts";
 
 const instanceId = "1101000001" as InstanceId;
 const present: Lookup = {
@@ -17,12 +18,12 @@ const throttled: Lookup = {
 /** Activity on a clock that stands still until it is told otherwise; it was started half a second into a second. */
 function observe() {
   const clock = { ms: 1_000_500, now: () => clock.ms };
-  const calls = new Map<InstanceId, LaneCalls>();
-  const activity = createActivity(calls, clock);
+  const lanes = new Map<InstanceId, Lane>();
+  const activity = createActivity({ find: (id) => lanes.get(id), list: () => [...lanes.values()] }, clock);
   const getCalls = (id: InstanceId) => {
-    const known = calls.get(id) ?? createLaneCalls(clock, () => undefined);
-    calls.set(id, known);
-    return known;
+    const known = lanes.get(id) ?? createLane(id, clock, createDatabaseClock());
+    lanes.set(id, known);
+    return known.calls;
   };
   const answer = (lookup: Lookup = present, id = instanceId) => {
     const ofLane = getCalls(id);

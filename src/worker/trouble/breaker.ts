@@ -11,7 +11,7 @@ import type { InstanceHolds } from "./instance-holds.ts";
 import { createKnownHold } from "./known-hold.ts";
 import type { Probes } from "./probes.ts";
 import { createRecentCalls } from "./recent-calls.ts";
-import { slowDown, type SlowDownEvents, type SlowDownPorts } from "./slow-down.ts";
+import { createSlowDown, type SlowDownPorts } from "./slow-down.ts";
 import { createStateWatch } from "./state-watch.ts";
 import { createSuspects } from "./suspects.ts";
 
@@ -21,10 +21,7 @@ export interface BreakerPorts extends SlowDownPorts {
   readonly holds: InstanceHolds;
   readonly probes: Probes;
   readonly save: (lane: Lane, call: Call, decision: ContactDecision) => void;
-  readonly events: BreakerEvents;
 }
-
-export type BreakerEvents = SlowDownEvents;
 
 /**
  * The breaker of one instance in one process: carries out what domain/trouble/blame.ts decides. Each call that brought no answer is
@@ -49,16 +46,13 @@ export interface Breaker {
 export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
   const { clock, check, probes, holds, events } = ports;
   const hold = createKnownHold(holds, lane);
+  const settle = (call: Call, decision: ContactDecision) => ports.save(lane, call, decision);
   const suspects = createSuspects({ clock, settle });
   const onError = (error: unknown) => events.ledgerFailed({ where: "check instance" }, error);
   const watch = createStateWatch({ clock, check, suspects, found, onError }, lane);
   const recent = createRecentCalls();
+  const slowDown = createSlowDown(ports, lane, hold);
   let isStopped = false;
-
-  function settle(call: Call, decision: ContactDecision): void {
-    ports.save(lane, call, decision);
-    if (decision.kind === "retry") ports.wakeAfter(lane.instanceId, decision.dueInMs);
-  }
 
   async function found(finding: Finding): Promise<void> {
     const blamed = suspects.rule(finding);
@@ -79,7 +73,8 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
       if (isStopped) return settle(call, { kind: "release", error: decision.failure.error });
       if (call.instance.probing) {
         const charge = await probes.failed(lane, call, decision, credentials);
-        return charge && settle(call, charge);
+        if (charge) settle(call, charge);
+        return;
       }
       suspects.failed(call, decision);
       watch.update(credentials);
@@ -91,8 +86,7 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
       if (isHeld) suspects.release(reason.text);
     },
     async throttled(call, decision) {
-      const before = recent.refused(call.askedAtMs);
-      const isHeld = await slowDown(ports, { lane, hold }, { call, decision, before });
+      const isHeld = await slowDown(call, decision, recent.refused(call.askedAtMs));
       if (isHeld) suspects.release(decision.hold.text);
       if (call.instance.probing) await holds.prolong(lane, call.askedAtMs);
       settle(call, { kind: "release", error: decision.hold.text });

@@ -349,7 +349,7 @@ describe("a hold that leaves some chats to be asked", () => {
     await ledger.holdInstance(id, hold, askedNow());
     await acceptContacts(database.pool, id, [1, 3].map(toChatId));
     const { instance } = await ask(ledger, id);
-    const contacts = await ledger.readAllowed(id, instance.allowedChatIds ?? [], [], 10);
+    const contacts = await ledger.readHeld(id, { chatIds: instance.allowedChatIds ?? [] }, [], 10);
     expect(contacts.map(({ chatId }) => chatId)).toEqual([toChatId(1)]);
   });
 
@@ -592,7 +592,7 @@ describe("a hold of one kind of chat", () => {
   ] as const)("of %s finds these apart from the others", async (kind, own, others) => {
     const id = await addHeld();
     const read = async (isOf: boolean, but: readonly number[] = []) =>
-      ledger.readOfKind(id, { kind, isOf }, but, 10);
+      ledger.readHeld(id, { kind, isOf }, but, 10);
     expect((await read(true)).map(({ chatId }) => chatId)).toEqual(own);
     expect(new Set((await read(false)).map(({ chatId }) => chatId))).toEqual(new Set(others));
     const ids = (await read(false)).map(({ contactId }) => contactId);

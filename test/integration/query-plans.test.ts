@@ -349,7 +349,7 @@ const calls: readonly Call[] = [
     },
   },
   {
-    name: "readAllowed of a hold that leaves some chats",
+    name: "readHeld of a hold that leaves some chats",
     reads: ["contacts", "lookups_aside"],
     times: timesPrepared,
     async run({ ledger, instanceIds, besides }) {
@@ -358,15 +358,15 @@ const calls: readonly Call[] = [
         "select allowed_chat_ids as chat_ids from avatars.instances where id = $1",
         [instanceId],
       );
-      expect(await ledger.readAllowed(instanceId, rows[0]!.chat_ids, [], 6)).not.toEqual([]);
+      expect(await ledger.readHeld(instanceId, { chatIds: rows[0]!.chat_ids }, [], 6)).not.toEqual([]);
     },
   },
   ...(["user", "group"] as const).flatMap((kind) =>
     [true, false].map((isOf) => ({
-      name: `readOfKind: ${isOf ? "" : "no "}${kind}`,
+      name: `readHeld: ${isOf ? "" : "no "}${kind}`,
       reads: ["contacts", "lookups_aside"],
       times: timesPrepared,
-      run: ({ ledger, instanceIds }: Stage) => ledger.readOfKind(instanceIds.at(-1)!, { kind, isOf }, [], 10),
+      run: ({ ledger, instanceIds }: Stage) => ledger.readHeld(instanceIds.at(-1)!, { kind, isOf }, [], 10),
     })),
   ),
   {

@@ -288,7 +288,7 @@ describe("a hold that leaves some chats", () => {
     const { instance } = await ask(ledger, instanceId);
     expect(instance).toMatchObject({ probing: false, allowedChatIds: allowed });
     const read = async (but: readonly number[], limit = 10) =>
-      (await ledger.readAllowed(instanceId, allowed, but, limit)).map(({ chatId }) => chatId);
+      (await ledger.readHeld(instanceId, { chatIds: allowed }, but, limit)).map(({ chatId }) => chatId);
     expect((await read([])).toSorted()).toEqual([toChatId(3), toChatId(7)]);
     expect(await read([], 1)).toHaveLength(1);
     const third = (await readContacts(database.pool, instanceId)).find(

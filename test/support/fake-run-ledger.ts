@@ -104,15 +104,12 @@ export function createFakeRunLedger(instance: FakeInstance, due: number): FakeRu
           .slice(0, limit),
       );
     },
-    async readAllowed(_id, chatIds, but, limit) {
-      const isAllowed = ({ chatId, contactId }: QueuedContact) =>
-        chatIds.includes(chatId) && !but.includes(contactId);
-      return ledger.due.filter(isAllowed).slice(0, limit);
-    },
-    async readOfKind(_id, { kind, isOf }, but, limit) {
-      const isWanted = ({ chatId, contactId }: QueuedContact) =>
-        (toChatKind(chatId) === kind) === isOf && !but.includes(contactId);
-      return ledger.due.filter(isWanted).slice(0, limit);
+    async readHeld(_id, wish, but, limit) {
+      const isWanted = (chatId: ChatId) =>
+        "chatIds" in wish ? wish.chatIds.includes(chatId) : (toChatKind(chatId) === wish.kind) === wish.isOf;
+      return ledger.due
+        .filter(({ chatId, contactId }) => isWanted(chatId) && !but.includes(contactId))
+        .slice(0, limit);
     },
     readArrivals: async () => ({ horizon: "1", arrivals: [] }),
     noteArrivals: async () => undefined,

@@ -1,3 +1,4 @@
+import type { ChatId } from "../chat-id.ts";
 import type { ChatKind } from "../chat-kind.ts";
 import type { InstanceId } from "../instance-id.ts";
 import type { DueContact } from "../lookup/due-contact.ts";
@@ -36,6 +37,9 @@ export interface DueRequest {
   readonly after: Place;
   readonly limit: number;
 }
+
+/** The contacts that may be asked while an instance is held: of the chats that are named, or of one kind of chat, or not of it. */
+export type HeldWish = { readonly chatIds: readonly ChatId[] } | KindWish;
 
 /** Contacts of one kind of chat, or of all others. */
 export interface KindWish {

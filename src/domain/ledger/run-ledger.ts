@@ -1,5 +1,5 @@
 import type { ChatId } from "../chat-id.ts";
-import type { Arrivals, DueRequest, KindWish, QueuedContact } from "./due-queue.ts";
+import type { Arrivals, DueRequest, HeldWish, QueuedContact } from "./due-queue.ts";
 import type { HandOver, HeldLease, LeaseResult, Renewal, Renewals, SeenLease } from "./lease.ts";
 import type { LookupRecord } from "./lookup-record.ts";
 import type { Hold, HoldReason, ProbePolicy } from "../trouble/hold.ts";
@@ -26,22 +26,12 @@ export interface RunLedger {
   /** Reads queues, each onward from its place: for each request what it has found, in order. Writes and locks nothing. */
   readDue(requests: readonly DueRequest[]): Promise<QueuedContact[][]>;
   /**
-   * The due ones among the chats that a held instance allows, in any queue.
+   * Due contacts of a held instance that may be asked all the same, or would be a probe, in any queue, the most urgent first.
    * @param but contacts to leave out
    */
-  readAllowed(
+  readHeld(
     instanceId: InstanceId,
-    chatIds: readonly ChatId[],
-    but: readonly number[],
-    limit: number,
-  ): Promise<QueuedContact[]>;
-  /**
-   * Due ones of a kind of chat, or of all others, in any queue, the most urgent first: for an instance that is held for that kind.
-   * @param but contacts to leave out
-   */
-  readOfKind(
-    instanceId: InstanceId,
-    wish: KindWish,
+    wish: HeldWish,
     but: readonly number[],
     limit: number,
   ): Promise<QueuedContact[]>;

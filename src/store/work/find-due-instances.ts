@@ -4,7 +4,7 @@ import { simulatedInstanceId, type InstanceId } from "../../domain/instance-id.t
 import type { HeldInstance } from "../../domain/views/instance-status.ts";
 import { toCareAllows } from "./care-sql.ts";
 import { toDue, toDueHeads } from "./due-sql.ts";
-import { heldKindSql } from "./held-kind-sql.ts";
+import { heldKindSql } from "./held-sql.ts";
 import { toKindSource } from "./read-due.ts";
 import { queryWithin } from "../postgres/query-within.ts";
 

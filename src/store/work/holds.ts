@@ -4,17 +4,12 @@ import type { Hold, ProbePolicy } from "../../domain/trouble/hold.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import type { OpenedHold, ProlongedHold, RunLedger } from "../../domain/ledger/run-ledger.ts";
 import type { ChatHash } from "../../lib/secrets/chat-hash.ts";
-import { heldKindSql, heldServerSql } from "./held-kind-sql.ts";
+import { heldServerSql, isHeldSql, isPartialSql } from "./held-sql.ts";
 import { inTransaction } from "../postgres/in-transaction.ts";
 
 /** Doubles with each hold in a row: `$base` the first wait, `$max` the longest, in ms. */
 const toUntil = (base: string, max: string) =>
   `clock_timestamp() + least(${max}::float8, ${base}::float8 * 2 ^ least(i.hold_count, 20)) * interval '1 ms'`;
-
-/** A hold of one kind of chat, or one that names chats. */
-const isPartial = `(i.allowed_chat_ids is not null or ${heldKindSql} is not null)`;
-const leavesSome = `i.state = 'held' and ${isPartial} and i.held_until > clock_timestamp()`;
-const hasAllowed = `i.state = 'held' and i.allowed_chat_ids is not null and i.held_until > clock_timestamp()`;
 
 /**
  * Opens a hold, or lengthens it when it has run out without a good answer. A call that was sent before `held_until` tells of
@@ -43,14 +38,14 @@ with erased as materialized (
 )
 update avatars.instances i
 set state = 'held', held_reason = $2,
-  held_since = case when i.state = 'held' and not (${isPartial} and $2 <> i.held_reason)
+  held_since = case when i.state = 'held' and not (${isPartialSql} and $2 <> i.held_reason)
     then i.held_since else clock_timestamp() end,
   held_until = ${toUntil("$3", "$4")},
   hold_count = least(i.hold_count + 1, 1000),
-  allowed_chat_ids = case when ${hasAllowed} and $2 = i.held_reason
+  allowed_chat_ids = case when ${isHeldSql} and i.allowed_chat_ids is not null and $2 = i.held_reason
     then array(select unnest(i.allowed_chat_ids) intersect select unnest(n.chat_ids)) else n.chat_ids end
 from named n
-where i.id = $1 and i.state <> 'paused' and case when ${leavesSome}
+where i.id = $1 and i.state <> 'paused' and case when ${isHeldSql} and ${isPartialSql}
   then to_timestamp($5::float8 / 1000) >= i.held_since and ($2 <> i.held_reason or not i.allowed_chat_ids <@ $6::text[])
   else to_timestamp($5::float8 / 1000) >= coalesce(i.held_until, '-infinity') end
 returning held_until as until, hold_count = 1 as "isNew"`;

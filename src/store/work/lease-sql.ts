@@ -4,13 +4,21 @@ import type { Allowance, LeasedInstance, LeaseRefusal } from "../../domain/ledge
 import { findDayEnd, findQuietChange, parseDay } from "../../domain/care/care-clock.ts";
 import { leastMarginMs, marginDecayPerMinute } from "../../domain/pace/refusal-constants.ts";
 import { readCareFacts, toCareFacts, type CareJson } from "./care-sql.ts";
-import { heldKindSql } from "./held-kind-sql.ts";
+import { heldKindSql, isHeldSql, isPartialSql } from "./held-sql.ts";
 import { toCallsAllowed, toMarginMs } from "./pace-sql.ts";
+
+/** The settings that leases need. */
+export interface PaceSettings {
+  /** The rate of instances that set none. */
+  readonly requestsPerSecond: number;
+  /** A call may be in flight for this long, ms: until then no later lease asks for its contact. */
+  readonly inFlightMs: number;
+}
 
 /** How long a lease lasts, ms: the row only shows it. Holders and those who watch them go by clocks of their own (worker/lease/). */
 export const leasedForMs = 4_000;
 
-/** A moment as ms of the epoch. */
+/** A moment as ms of the epoch: a number that finds back to it exactly. */
 export const toMs = (moment: string) => `extract(epoch from ${moment})::float8 * 1000`;
 
 /** Conditions on the row `i` and its state of care `q` (care-sql.ts): the instance may not be called. */
@@ -27,10 +35,10 @@ export function toInstanceColumns(defaultRate: string, { quiet, capped }: CareRe
   return `i.api_url, i.sealed_token, ${toCallsAllowed("i", defaultRate)} as rate, ${toMarginMs("i")} as margin, i.max_in_flight,
     i.state = 'held' and i.held_until <= clock_timestamp() and ${heldKindSql} is null as probing,
     case when i.state = 'held' then ${heldKindSql} end as held_kind, i.held_until <= clock_timestamp() as may_probe,
-    case when i.state = 'held' and i.held_until > clock_timestamp() then i.allowed_chat_ids end as allowed_chat_ids,
+    case when ${isHeldSql} then i.allowed_chat_ids end as allowed_chat_ids,
     q.is_quiet as interactive_only, q.day::text as day, ${toCareFacts("q")} as care,
     case when i.state = 'paused' then 'paused' when ${quiet} then 'quiet' when ${capped} then 'capped'
-      when i.state = 'held' and i.held_until > clock_timestamp() and i.allowed_chat_ids is null and ${heldKindSql} is null then 'held'
+      when ${isHeldSql} and not ${isPartialSql} then 'held'
       when i.throttled_until > clock_timestamp() then 'throttled' end as refusal`;
 }
 

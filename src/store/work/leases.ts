@@ -17,8 +17,8 @@ import {
   toMs,
   toProgress,
   type InstanceCells,
+  type PaceSettings,
 } from "./lease-sql.ts";
-import type { PaceSettings } from "./pace-settings.ts";
 import { toCallsAllowed } from "./pace-sql.ts";
 
 const leasedUntil = `clock_timestamp() + interval '${leasedForMs} ms'`;

@@ -1,10 +1,10 @@
 import type pg from "pg";
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { ContactStatus } from "../../domain/contact-status.ts";
-import type { DueRequest, KindWish, QueuedContact } from "../../domain/ledger/due-queue.ts";
+import type { DueRequest, HeldWish, KindWish, QueuedContact } from "../../domain/ledger/due-queue.ts";
 import type { InstanceId } from "../../domain/instance-id.ts";
 import { shownVersion } from "../postgres/version-sql.ts";
-import { toIsOfKind } from "./held-kind-sql.ts";
+import { toIsOfKind } from "./held-sql.ts";
 import { isFreeSql } from "./due-sql.ts";
 
 /** µs of the epoch: whole numbers, which a float8 has exactly until the year 2255. */
@@ -13,6 +13,10 @@ const toUs = (moment: string) => `round(date_part('epoch', ${moment}) * 1000000)
 const columns = `c.id, c.chat_id, c.attempts, c.status,
     case when c.refresh_at is not null then c.refresh_step end as refresh_step, c.priority,
     c.turn::float8 as turn, ${toUs("c.due_at")} as due_us`;
+
+/** What is read of a contact `c` with these columns and its {@link past}, as {@link Cells} has it. */
+const cells = `c.id::float8, c.chat_id, c.attempts, c.status, c.refresh_step, c.priority, c.turn, c.due_us,
+  extract(epoch from a.first_seen_at)::float8 * 1000, a.changes, a.version`;
 
 /** As it is shown, but one that says nothing stays as it is where no image of it was taken. */
 const shownPast = `coalesce(${shownVersion}, a.version)`;
@@ -30,8 +34,7 @@ const past = `left join lateral (
  * place (two), limit.
  */
 const sql = `
-select c.n, c.id::float8, c.chat_id, c.attempts, c.status, c.refresh_step, c.priority, c.turn, c.due_us,
-  extract(epoch from a.first_seen_at)::float8 * 1000, a.changes, a.version
+select c.n, ${cells}
 from (
   select q.n, q.instance_id, c.* from unnest($1::int[], $2::text[], $3::smallint[], $4::float8[], $5::bigint[], $6::int[])
     as q (n, instance_id, priority, after_us, after_id, size)
@@ -116,30 +119,6 @@ function toContact(cells: Cells): QueuedContact {
   };
 }
 
-/** An instance that is held for a spent quota: due ones among the chats that it allows. */
-const allowedSql = `
-select 0 as n, c.id::float8, c.chat_id, c.attempts, c.status, c.refresh_step, c.priority, c.turn, c.due_us,
-  extract(epoch from a.first_seen_at)::float8 * 1000, a.changes, a.version
-from (
-  select ${columns} from avatars.contacts c
-  where c.instance_id = $1 and c.chat_id = any ($2::text[]) and c.due_at <= now() and ${isFreeSql}
-    and c.id <> all ($3::bigint[])
-  order by c.priority, c.due_at, c.id limit $4
-) c ${past}`;
-
-/** See {@link RunLedger.readAllowed}. */
-export async function readAllowed(
-  pool: pg.Pool,
-  instanceId: InstanceId,
-  chatIds: readonly ChatId[],
-  but: readonly number[],
-  limit: number,
-): Promise<QueuedContact[]> {
-  const values = [instanceId, chatIds, but, limit];
-  const { rows } = await pool.query<Cells>({ text: allowedSql, values, rowMode: "array" });
-  return rows.map(toContact);
-}
-
 /** Contacts of each queue that are looked at for those of a kind, in its order. */
 const mostPassedOver = 5_000;
 
@@ -164,25 +143,29 @@ export function toKindSource({ kind, isOf }: KindWish, instance: string): string
       where ${isWanted} and ${isFreeSql})`;
 }
 
-function toKindSql(wish: KindWish): string {
-  return `
-select 0 as n, c.id::float8, c.chat_id, c.attempts, c.status, c.refresh_step, c.priority, c.turn, c.due_us,
-  extract(epoch from a.first_seen_at)::float8 * 1000, a.changes, a.version
-from (
-  select * from ${toKindSource(wish, "$1")} c
-  where c.id <> all ($2::bigint[]) order by c.priority, c.due_us, c.id limit $3
-) c ${past}`;
-}
+/** Due contacts `c` of an instance whose chats are named by `$4`. */
+const namedSource = `(select ${columns} from avatars.contacts c
+      where c.instance_id = $1 and c.chat_id = any ($4::text[]) and c.due_at <= now() and ${isFreeSql})`;
 
-/** See {@link RunLedger.readOfKind}. */
-export async function readOfKind(
+const toHeldSql = (source: string) => `
+select 0 as n, ${cells}
+from (
+  select * from ${source} c where c.id <> all ($2::bigint[]) order by c.priority, c.due_us, c.id limit $3
+) c ${past}`;
+
+/** See {@link RunLedger.readHeld}. */
+export async function readHeld(
   pool: pg.Pool,
   instanceId: InstanceId,
-  wish: KindWish,
+  wish: HeldWish,
   but: readonly number[],
   limit: number,
 ): Promise<QueuedContact[]> {
-  const values = [instanceId, but, limit];
-  const { rows } = await pool.query<Cells>({ text: toKindSql(wish), values, rowMode: "array" });
+  const given = [instanceId, but, limit];
+  const { rows } = await pool.query<Cells>(
+    "chatIds" in wish
+      ? { text: toHeldSql(namedSource), values: [...given, wish.chatIds], rowMode: "array" }
+      : { text: toHeldSql(toKindSource(wish, "$1")), values: given, rowMode: "array" },
+  );
   return rows.map(toContact);
 }

@@ -4,10 +4,10 @@ import { noteArrivals, readArrivals } from "./arrivals.ts";
 import type { Database } from "../postgres/database.ts";
 import { endHold, holdInstance, prolongHold } from "./holds.ts";
 import { noteState, reserveStateCall } from "./state-calls.ts";
-import type { PaceSettings } from "./pace-settings.ts";
+import type { PaceSettings } from "./lease-sql.ts";
 import { endDeadLeases, handOver, listLeases, lookAtLease, renewLeases, takeLease } from "./leases.ts";
 import { putOff } from "./put-off.ts";
-import { readAllowed, readDue, readOfKind } from "./read-due.ts";
+import { readDue, readHeld } from "./read-due.ts";
 import { saveLookups } from "../saves/save-lookups.ts";
 import { throttle } from "./throttle.ts";
 
@@ -35,9 +35,7 @@ export function createRunLedger(
     listLeases: (owner) => listLeases(leases.pool, owner),
     endDeadLeases: (dead) => endDeadLeases(leases.pool, dead),
     readDue: (requests) => readDue(leases.pool, requests),
-    readAllowed: (instanceId, chatIds, but, limit) =>
-      readAllowed(leases.pool, instanceId, chatIds, but, limit),
-    readOfKind: (instanceId, wish, but, limit) => readOfKind(leases.pool, instanceId, wish, but, limit),
+    readHeld: (instanceId, wish, but, limit) => readHeld(leases.pool, instanceId, wish, but, limit),
     readArrivals: (horizon) => readArrivals(leases.pool, horizon),
     noteArrivals: (instanceIds) => noteArrivals(pool, instanceIds),
     saveLookups: (records) => saveLookups(pool, records, settings.keepsImages),

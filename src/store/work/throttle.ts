@@ -3,10 +3,9 @@ import type { InstanceId } from "../../domain/instance-id.ts";
 import type { Refusal, ThrottledPace } from "../../domain/ledger/run-ledger.ts";
 import { afterRefusal, type LearnedPace } from "../../domain/pace/after-refusal.ts";
 import { leastWhatsappShare, refusalsForHold, whatsappFactor } from "../../domain/pace/refusal-constants.ts";
+import { toMs } from "./lease-sql.ts";
 import { toCallsAllowed, toMarginMs, toWhatsappShare } from "./pace-sql.ts";
 
-/** A moment as a number that finds back to it exactly. */
-const toMs = (moment: string) => `extract(epoch from ${moment})::float8 * 1000`;
 const toMoment = (ms: string) => `to_timestamp(${ms}::float8 / 1000)`;
 
 /** A resync that is under way counts all refusals. How long to wait is taken from all of them. */

@@ -1,5 +1,4 @@
-import type { ChatKind } from "../../domain/chat-kind.ts";
-import { interactive, priorities, type QueuedContact } from "../../domain/ledger/due-queue.ts";
+import { interactive, priorities, type HeldWish, type QueuedContact } from "../../domain/ledger/due-queue.ts";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
 import type { Lease } from "../lease/leases.ts";
 import type { Clock, DatabaseClock } from "../lane/clocks.ts";
@@ -8,7 +7,7 @@ import type { DueReader } from "./due-reader.ts";
 import type { Lane } from "../lane/lane.ts";
 
 export interface DueContactsPorts {
-  readonly ledger: Pick<RunLedger, "readAllowed" | "readOfKind">;
+  readonly ledger: Pick<RunLedger, "readHeld">;
   readonly reader: DueReader;
   readonly clock: Clock;
   readonly database: DatabaseClock;
@@ -96,13 +95,13 @@ export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Le
     const { allowedChatIds, heldKind } = lease.instance;
     const but = lane.asked.list();
     const most = limit();
-    const readOfKind = async (kind: ChatKind, isOf: boolean, limit: number) =>
-      ports.ledger.readOfKind(lane.instanceId, { kind, isOf }, but, limit);
-    const found =
-      heldKind === undefined
-        ? await ports.ledger.readAllowed(lane.instanceId, allowedChatIds ?? [], but, most)
-        : await readOfKind(heldKind.kind, false, most);
-    const foundProbes = heldKind?.mayProbe ? await readOfKind(heldKind.kind, true, 1) : [];
+    const readHeld = async (wish: HeldWish, limit: number) =>
+      ports.ledger.readHeld(lane.instanceId, wish, but, limit);
+    const found = await readHeld(
+      heldKind ? { kind: heldKind.kind, isOf: false } : { chatIds: allowedChatIds ?? [] },
+      most,
+    );
+    const foundProbes = heldKind?.mayProbe ? await readHeld({ kind: heldKind.kind, isOf: true }, 1) : [];
     // Some may have been asked while they were read.
     const isWanted = ({ contactId, priority }: QueuedContact) =>
       !lane.asked.has(contactId) && (!isInteractiveOnly || priority === interactive);

@@ -24,7 +24,7 @@ export interface RunSettings {
 }
 
 export interface RunPorts {
-  readonly ledger: Pick<RunLedger, "readAllowed" | "readOfKind">;
+  readonly ledger: Pick<RunLedger, "readHeld">;
   readonly leases: Pick<Leases, "take" | "giveBack" | "look">;
   readonly reader: DueReader;
   readonly clock: Clock;

@@ -43,10 +43,9 @@ export async function openDueRun(
     epoch,
     instance,
     refusal: undefined,
-    endsAt: Infinity,
     seenAt: 0,
     calls: 0,
-    allowance: createCallAllowance(),
+    allowance: createCallAllowance(Infinity),
   };
   const reader = createDueReader(ledger, clock);
   const due = createDueContacts(

@@ -234,7 +234,7 @@ function* sendCalls(world: World, process: Process, lease: Lease, turn: Turn): G
   let late = nextLateness();
   for (let looks = 0; sent < turn.calls && looks < mostLooks && lease.refusal === undefined;) {
     const waitMs = lane.slots.nextAt() - clock.now();
-    if (clock.now() >= lease.endsAt || waitMs === Infinity) {
+    if (waitMs === Infinity) {
       looks += 1;
       yield 50;
     } else if (waitMs > 0) {

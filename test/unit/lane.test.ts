@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { TakenLease } from "../../src/domain/ledger/lease.ts";
 import type { InstanceId } from "../../src/domain/instance-id.ts";
 import { slotToleranceMs } from "../../src/domain/pace/pacer.ts";
-import { createCallAllowance } from "../../src/worker/lane/call-allowance.ts";
+import { createCallAllowance, type CallAllowance } from "../../src/worker/lane/call-allowance.ts";
 import { createDatabaseClock } from "../../src/worker/lane/clocks.ts";
 import { createLane } from "../../src/worker/lane/lane.ts";
 
@@ -34,15 +34,17 @@ function openLane(startsAt = 1_000) {
   const clock = { at: startsAt, now: () => clock.at };
   const database = createDatabaseClock();
   const lane = createLane("1101000001" as InstanceId, clock, database);
-  let endsAt = Infinity;
-  const allowance = createCallAllowance();
+  let allowance: CallAllowance | undefined;
   return {
     clock,
     database,
     lane,
-    open: (lease: Partial<TakenLease> = {}) =>
-      lane.slots.open({ ...first, ...lease }, () => endsAt, allowance),
-    endAt: (at: number) => (endsAt = at),
+    open(lease: Partial<TakenLease> = {}, lastsMs = Infinity) {
+      allowance = createCallAllowance(lastsMs);
+      allowance.renew(undefined, clock.at);
+      lane.slots.open({ ...first, ...lease }, allowance);
+    },
+    renew: () => allowance?.renew(undefined, clock.at),
   };
 }
 
@@ -119,16 +121,25 @@ describe("a lane", () => {
   });
 
   test("lets nothing leave once its lease has ended, by its own clock", () => {
-    const { clock, lane, open, endAt } = openLane();
-    endAt(5_000);
-    open();
+    const { clock, lane, open, renew } = openLane();
+    open({}, 4_000);
     const [inTime, late] = [lane.slots.take(), lane.slots.take()];
     clock.at = 4_999;
     expect(inTime.mayLeave()).toBe(true);
     clock.at = 5_000;
     expect(late.mayLeave()).toBe(false);
-    endAt(9_000);
+    expect(lane.slots.nextAt()).toBe(Infinity);
+    renew();
     expect(lane.slots.take().mayLeave()).toBe(true);
+  });
+
+  test("lets nothing leave once its lease is given back, although it was renewed meanwhile", () => {
+    const { lane, open, renew } = openLane();
+    open();
+    const slot = lane.slots.take();
+    lane.slots.close();
+    renew();
+    expect(slot.mayLeave()).toBe(false);
   });
 
   test("lets nothing leave that was sent under an earlier lease", () => {

@@ -134,10 +134,9 @@ function openDue(oldestShare: number, due: number) {
       epoch: 1,
       instance: { ...instance, probing: false, heldKind: undefined, allowedChatIds: undefined },
       refusal: undefined,
-      endsAt: Infinity,
       seenAt: 0,
       calls: 0,
-      allowance: createCallAllowance(),
+      allowance: createCallAllowance(Infinity),
     },
   );
   const read = async () => {

@@ -1,9 +1,14 @@
 import type { Allowance, DayCalls } from "../../domain/ledger/lease.ts";
 
-/** The calls that one lease may still make, by its instance's care. Moments are ms of the process's clock. */
+/**
+ * What one lease still allows: until when calls may leave, and how many, by its instance's care. Moments are ms of the process's
+ * clock.
+ */
 export interface CallAllowance {
-  /** A renewal has told what may be done from now on; undefined: anything. @param sentAt when its statement was sent */
+  /** The lease is taken, or renewed, by a statement that was sent at `sentAt`. @param allowance undefined: the instance has no care */
   renew(allowance: Allowance | undefined, sentAt: number): void;
+  /** The lease is over: no renewal whose answer comes still makes anything leave. */
+  end(): void;
   /** May one more call be sent? Those that wait for their connection are taken for calls that leave. */
   hasRoom(now: number): boolean;
   /** A call is sent. It has not left yet. */
@@ -20,27 +25,35 @@ export interface CallAllowance {
 /** The process's clock may be slower than the database's by this much. Each renewal counts anew: near the end that is a few ms. */
 const leastPace = 0.999;
 
-export function createCallAllowance(): CallAllowance {
+/** @param lastsMs how long calls may leave after a renewal was sent */
+export function createCallAllowance(lastsMs: number): CallAllowance {
+  let isOver = false;
+  let leaseEndsAt = -Infinity;
   /** The day that was granted last, also where there is no cap any more. */
   let day: string | undefined;
   let granted = Infinity;
   let spent = 0;
   let waiting = 0;
-  let endsAt = Infinity;
+  let careEndsAt = Infinity;
+  const isOpen = (now: number) => !isOver && now < leaseEndsAt && now < careEndsAt;
   return {
     renew(allowance, sentAt) {
       const grant = allowance?.grant;
-      endsAt = sentAt + leastPace * (allowance?.endsInMs ?? Infinity);
+      leaseEndsAt = sentAt + lastsMs;
+      careEndsAt = sentAt + leastPace * (allowance?.endsInMs ?? Infinity);
       granted = grant?.calls ?? Infinity;
       if (grant === undefined || grant.day === day) return;
       ({ day } = grant);
       spent = 0;
     },
-    hasRoom: (now) => now < endsAt && spent + waiting < granted,
+    end() {
+      isOver = true;
+    },
+    hasRoom: (now) => isOpen(now) && spent + waiting < granted,
     send() {
       waiting += 1;
     },
-    mayLeave: (now) => now < endsAt && spent < granted,
+    mayLeave: (now) => isOpen(now) && spent < granted,
     leave() {
       waiting -= 1;
       // Without a cap there is no day that they would count for.

@@ -5,12 +5,8 @@ import type { Clock, DatabaseClock } from "./clocks.ts";
 
 /** The call slots of one instance in this process. Moments are ms of the process's clock, but where they are told otherwise. */
 export interface LaneSlots {
-  /**
-   * A lease begins: calls may go until `endsAt`, and begin where the last lease has left off.
-   * @param endsAt asked at each call, since renewals put it off
-   * @param allowance the calls that this lease may make
-   */
-  open(lease: TakenLease, endsAt: () => number, allowance: CallAllowance): void;
+  /** A lease begins: calls may go as far as `allowance` says, and begin where the last lease has left off. */
+  open(lease: TakenLease, allowance: CallAllowance): void;
   /**
    * The pace has changed.
    * @param seenAt when that was asked; what was asked earlier than the last such change is old news. Undefined: now.
@@ -30,9 +26,6 @@ export interface LaneSlots {
 
 /** What calls of one lease go under. */
 interface OpenLease {
-  /** Nothing may leave any more after it was given back. */
-  isOpen: boolean;
-  readonly endsAt: () => number;
   readonly allowance: CallAllowance;
   readonly pacer: Pacer;
 }
@@ -66,7 +59,7 @@ export class TakenSlot {
     if (this.#isOver || lease === undefined) return false;
     this.#isOver = true;
     const now = this.#clock.now();
-    const isAllowed = lease.isOpen && now < lease.endsAt() && lease.allowance.mayLeave(now);
+    const isAllowed = lease.allowance.mayLeave(now);
     const leaves = isAllowed && lease.pacer.leave(now);
     if (!isAllowed) lease.pacer.drop();
     if (leaves) lease.allowance.leave();
@@ -104,14 +97,14 @@ export function createLaneSlots(clock: Clock, database: DatabaseClock): LaneSlot
   }
 
   return {
-    open(lease, endsAt, allowance) {
+    open(lease, allowance) {
       pacer ??= createPacer(lease.instance, -Infinity);
       pacer.setPace(lease.instance);
       // Our own calls are known here, and better.
       if (lease.epoch - 1 !== lastEpoch) follow(pacer, lease);
       lastEpoch = lease.epoch;
-      if (open) open.isOpen = false;
-      open = { isOpen: true, endsAt, allowance, pacer };
+      open?.allowance.end();
+      open = { allowance, pacer };
     },
     adapt(pace, seenAt = clock.now()) {
       if (seenAt < adaptedAt) return;
@@ -125,7 +118,7 @@ export function createLaneSlots(clock: Clock, database: DatabaseClock): LaneSlot
       open === undefined || !open.allowance.hasRoom(now) ? Infinity : open.pacer.nextAt(),
     take: (now = clock.now()) => new TakenSlot(now, database.atLeast(now), clock, open),
     close() {
-      if (open) open.isOpen = false;
+      open?.allowance.end();
       open = undefined;
       const now = clock.now();
       const nextAt = pacer?.nextAt() ?? now;

@@ -24,13 +24,11 @@ export interface Lease {
   instance: LeasedInstance;
   /** Why the instance must not be called any more. `lost`: the lease belongs to this process no more. */
   refusal: LeaseRefusal | "lost" | undefined;
-  /** Calls may leave before this moment, by the process's clock. */
-  endsAt: number;
   /** When the statement was sent that has found it so, by the process's clock. */
   seenAt: number;
   /** Calls since the last renewal. */
   calls: number;
-  /** The calls that its instance's care leaves it. */
+  /** What may leave under it still. */
   readonly allowance: CallAllowance;
 }
 
@@ -63,7 +61,7 @@ export function createLeases(ports: LeasesPorts): Leases {
     const { lane, lease } = found;
     if (renewal.kind === "lost") {
       lease.refusal = "lost";
-      lease.endsAt = -Infinity;
+      lease.allowance.end();
     } else if (sentAt >= lease.seenAt) {
       // The answer of an earlier look may come last.
       lease.seenAt = sentAt;
@@ -84,14 +82,13 @@ export function createLeases(ports: LeasesPorts): Leases {
       epoch,
       instance,
       refusal: undefined,
-      endsAt: sentAt + leaseMs,
       seenAt: sentAt,
       calls: 0,
-      allowance: createCallAllowance(),
+      allowance: createCallAllowance(leaseMs),
     };
     lease.allowance.renew(taken.allowance, sentAt);
     held.set(lane.instanceId, { lane, lease });
-    lane.slots.open(taken, () => lease.endsAt, lease.allowance);
+    lane.slots.open(taken, lease.allowance);
     return lease;
   }
 
@@ -159,11 +156,8 @@ export function createLeases(ports: LeasesPorts): Leases {
         const renewed = new Map(all.map(({ instanceId, lease }) => [instanceId, lease]));
         for (const renewal of leases) {
           const lease = renewed.get(renewal.instanceId);
-          if (lease && renewal.kind === "renewed") {
-            lease.endsAt = Math.max(lease.endsAt, sentAt + leaseMs);
-            // Renewals come one after the other, and so do their days. A look in between tells none.
-            lease.allowance.renew(renewal.allowance, sentAt);
-          }
+          // Renewals come one after the other, and so do their days. A look in between tells none.
+          if (renewal.kind === "renewed") lease?.allowance.renew(renewal.allowance, sentAt);
           follow(renewal, lease, sentAt);
         }
       } catch (error) {

@@ -157,8 +157,6 @@ function findIdleWait({ lane, due }: Run): number | "idle" {
 function findSlotWait({ settings, isBehind }: RunPorts, { lane, lease, probe }: Run, now: number): number {
   if (lane.isPaused) return lookEveryMs;
   if (isBehind()) return behindLookMs;
-  // The renewal is late: it may still come.
-  if (now >= lease.endsAt) return idleLookMs;
   const { requestsPerSecond, maxInFlight = settings.maxInFlight, probing } = lease.instance;
   // One that has just ended is looked after first: it has set off the alarm.
   if (probing && probe !== undefined) return lookEveryMs;

@@ -16,6 +16,7 @@ import { renewEveryMs } from "./lease/lease-times.ts";
 import type { Call } from "./run/call.ts";
 import { createDatabaseClock, type Clock } from "./lane/clocks.ts";
 import { createDueReader } from "./run/due-reader.ts";
+import { anywhere } from "./lane/due-heads.ts";
 import { runInstance, type RunSettings } from "./run/instance-run.ts";
 import type { Lane } from "./lane/lane.ts";
 import type { RunEnd } from "./run/run-end.ts";
@@ -66,8 +67,6 @@ const lastSaveMs = 5_000;
 
 /** A contact whose record Postgres refuses is asked again after this long: it may be refused for ever. */
 const refusedPauseMs = 30_000;
-
-const anywhere = { priority: undefined, turn: undefined };
 
 export function createWorker(ports: WorkerPorts): AvatarWorker {
   const { ledger, clock, settings, events, owner } = ports;

@@ -49,7 +49,7 @@ export async function openDueRun(
   };
   const reader = createDueReader(ledger, clock);
   const due = createDueContacts(
-    { ledger, reader, clock, database, oldestShare, random: () => 0 },
+    { ledger, reader, clock, database, random: () => 0, settings: { oldestShare } },
     lane,
     lease,
   );

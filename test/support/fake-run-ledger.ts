@@ -58,6 +58,7 @@ export function createFakeRunLedger(instance: FakeInstance, due: number): FakeRu
     probing: false,
     heldKind: undefined,
     allowedChatIds: undefined,
+    interactiveOnly: false,
     ...ledger.instance,
   });
   const ledger: FakeRunLedger = {

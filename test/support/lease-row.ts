@@ -231,5 +231,6 @@ function toInstance(pace: Pace): LeasedInstance {
     probing: false,
     heldKind: undefined,
     allowedChatIds: undefined,
+    interactiveOnly: false,
   };
 }

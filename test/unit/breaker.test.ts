@@ -119,6 +119,7 @@ function toCall(contactId: number, sentAt: number, probing = false): Call {
       probing,
       heldKind: undefined,
       allowedChatIds: undefined,
+      interactiveOnly: false,
     },
     askedAtMs: sentAt,
     slot: new TakenSlot(sentAt, sentAt, performance, undefined),

@@ -16,6 +16,7 @@ const instance = {
   probing: false,
   heldKind: undefined,
   allowedChatIds: undefined,
+  interactiveOnly: false,
 };
 const spacingMs = 101.2;
 

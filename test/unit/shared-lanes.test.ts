@@ -111,6 +111,7 @@ const renewsNothing: Sabotage["ledger"] = (ledger) => ({
         probing: false,
         heldKind: undefined,
         allowedChatIds: undefined,
+        interactiveOnly: false,
       },
     })),
   }),

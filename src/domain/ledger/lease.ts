@@ -19,7 +19,7 @@ export interface LeasedInstance {
   /** Held for a spent quota: only these may be asked. Undefined: any may. */
   readonly allowedChatIds: readonly ChatId[] | undefined;
   /** Quiet hours, from which single contacts that a person asks for are excepted: only these may be asked. */
-  readonly interactiveOnly?: boolean;
+  readonly interactiveOnly: boolean;
 }
 
 /**

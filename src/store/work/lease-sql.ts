@@ -91,7 +91,7 @@ export function toLeasedInstance(cells: InstanceCells): LeasedInstance {
     heldKind:
       cells.held_kind === null ? undefined : { kind: cells.held_kind, mayProbe: cells.may_probe === true },
     allowedChatIds: cells.allowed_chat_ids ?? undefined,
-    ...(cells.interactive_only && { interactiveOnly: true }),
+    interactiveOnly: cells.interactive_only,
   };
 }
 

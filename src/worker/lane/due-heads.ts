@@ -34,11 +34,12 @@ export interface DueHeads {
   take(favoured: boolean): QueuedContact | undefined;
   /** The contact that was taken is to be read again. */
   putBack(contact: QueuedContact): void;
-  /** Contacts have become due, or more urgent. */
+  /** Contacts have become due, or more urgent; {@link anywhere}: reads all queues from their beginning. */
   goBack(arrival: Pick<Arrival, "priority" | "turn">): void;
-  /** Reads all queues from their beginning. */
-  goBackToStart(): void;
 }
+
+/** In any queue, at any place. */
+export const anywhere = { priority: undefined, turn: undefined };
 
 /**
  * A queue by `due_at` is read from a little before where it is: a transaction may commit later than another one with a later
@@ -176,9 +177,6 @@ export function createDueHeads(instanceId: InstanceId, of: readonly number[] = p
           continue;
         goBack(queue, turn === undefined ? start : before({ by: turn, contactId: 0 }));
       }
-    },
-    goBackToStart() {
-      for (const queue of queues) goBack(queue, start);
     },
   };
 }

@@ -2,7 +2,7 @@ import { interactive, priorities, type HeldWish, type QueuedContact } from "../.
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
 import type { Lease } from "../lease/leases.ts";
 import type { Clock, DatabaseClock } from "../lane/clocks.ts";
-import { createDueHeads } from "../lane/due-heads.ts";
+import { anywhere, createDueHeads } from "../lane/due-heads.ts";
 import type { DueReader } from "./due-reader.ts";
 import type { Lane } from "../lane/lane.ts";
 
@@ -12,15 +12,15 @@ export interface DueContactsPorts {
   readonly clock: Clock;
   readonly database: DatabaseClock;
   /** The share of the calls, from 0 to 1, for contacts that have been due for longest, whatever their priority. */
-  readonly oldestShare: number;
+  readonly settings: { readonly oldestShare: number };
   /** Uniform in [0, 1). */
   readonly random: () => number;
 }
 
 /** The due contacts of one run, read a second ahead. */
 export interface DueContacts {
-  /** A probe is under way: no other is offered where the instance is held for one kind of chat. */
-  isProbing: boolean;
+  /** What has become of the probe that was sent last. Until that was looked into, no other one is offered. */
+  probe: "under way" | "ended" | undefined;
   /** Takes the next contact; undefined: there is none at hand. */
   take(): QueuedContact | undefined;
   readonly size: number;
@@ -43,9 +43,9 @@ const leastAheadMs = 150;
 const mostAtOnce = 1_000;
 
 export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Lease): DueContacts {
-  const { reader, clock, database, oldestShare } = ports;
-  const { interactiveOnly: isInteractiveOnly = false } = lease.instance;
-  const heads = createDueHeads(lane.instanceId, isInteractiveOnly ? [interactive] : priorities);
+  const { reader, clock, database, settings } = ports;
+  const { interactiveOnly } = lease.instance;
+  const heads = createDueHeads(lane.instanceId, interactiveOnly ? [interactive] : priorities);
   lane.heads = heads;
   lane.hasArrived = true;
   /** Of an instance that is held, but for these. */
@@ -59,22 +59,17 @@ export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Le
   let wasWhole = true;
   let credit = ports.random();
 
-  const offered = () => (due.isProbing || lease.instance.heldKind?.mayProbe !== true ? [] : probes);
+  const offered = () => (due.probe !== undefined || lease.instance.heldKind?.mayProbe !== true ? [] : probes);
   // What was read before the instance was held for its kind waits.
   const atHand = () => (lease.instance.heldKind === undefined ? heads.size : offered().length);
   const size = () => atHand() + allowed.length;
-  const limit = () => {
-    const { requestsPerSecond, probing } = lease.instance;
-    const ahead = aheadMs + Math.max(leastAheadMs, 3 * reader.takesMs);
-    // Those that are being asked are found again, and left out.
-    if (probing) return 2 + lane.asked.size;
-    return Math.min(mostAtOnce, Math.ceil((requestsPerSecond * ahead) / 1000) + 1);
-  };
-  const low = () => {
-    if (lease.instance.probing) return 0;
-    const ms = Math.max(leastAheadMs, 3 * reader.takesMs);
-    return Math.min(mostAtOnce / 2, Math.ceil((lease.instance.requestsPerSecond * ms) / 1000));
-  };
+  /** The next look begins so long before the contacts at hand are used up, ms. */
+  const earlyMs = () => Math.max(leastAheadMs, 3 * reader.takesMs);
+  const toCalls = (ms: number) => Math.ceil((lease.instance.requestsPerSecond * ms) / 1000);
+  // Of a probe, those that are being asked are found again, and left out.
+  const limit = () =>
+    lease.instance.probing ? 2 + lane.asked.size : Math.min(mostAtOnce, toCalls(aheadMs + earlyMs()) + 1);
+  const low = () => (lease.instance.probing ? 0 : Math.min(mostAtOnce / 2, toCalls(earlyMs())));
 
   async function look(): Promise<void> {
     lane.hasArrived = false;
@@ -104,7 +99,7 @@ export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Le
     const foundProbes = heldKind?.mayProbe ? await readHeld({ kind: heldKind.kind, isOf: true }, 1) : [];
     // Some may have been asked while they were read.
     const isWanted = ({ contactId, priority }: QueuedContact) =>
-      !lane.asked.has(contactId) && (!isInteractiveOnly || priority === interactive);
+      !lane.asked.has(contactId) && (!interactiveOnly || priority === interactive);
     allowed = found.filter(isWanted);
     probes = foundProbes.filter(isWanted);
     heads.takeIn([], () => false);
@@ -127,7 +122,7 @@ export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Le
   }
 
   const due: DueContacts = {
-    isProbing: false,
+    probe: undefined,
     get size() {
       return size();
     },
@@ -141,7 +136,7 @@ export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Le
       wasWhole = false;
       if (offered().length > 0) return probes.shift();
       if (allowed.length > 0 || lease.instance.heldKind !== undefined) return allowed.shift();
-      credit += oldestShare;
+      credit += settings.oldestShare;
       const isFavoured = credit >= 1 || lease.instance.probing;
       const taken = heads.take(isFavoured);
       if (credit >= 1) credit -= 1;
@@ -155,7 +150,7 @@ export function createDueContacts(ports: DueContactsPorts, lane: Lane, lease: Le
     },
     readAll() {
       wasWhole = true;
-      heads.goBackToStart();
+      heads.goBack(anywhere);
       read();
     },
     check() {

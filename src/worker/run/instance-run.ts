@@ -2,14 +2,11 @@ import { setImmediate as nextTurn } from "node:timers/promises";
 import { toChatKind } from "../../domain/chat-kind.ts";
 import type { ChatId } from "../../domain/chat-id.ts";
 import type { LeasedInstance } from "../../domain/ledger/lease.ts";
-import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
 import { defaultMaxInFlight } from "../../domain/pace/max-in-flight.ts";
 import { slotSpacingMs } from "../../domain/pace/pacer.ts";
 import type { Lease, Leases } from "../lease/leases.ts";
 import type { Call } from "./call.ts";
-import type { Clock, DatabaseClock } from "../lane/clocks.ts";
-import { createDueContacts, type DueContacts } from "./due-contacts.ts";
-import type { DueReader } from "./due-reader.ts";
+import { createDueContacts, type DueContacts, type DueContactsPorts } from "./due-contacts.ts";
 import type { Lane } from "../lane/lane.ts";
 import type { RunEnd } from "./run-end.ts";
 import { beginSlice, type Slice } from "./slice.ts";
@@ -19,23 +16,16 @@ export interface RunSettings {
   readonly sliceMs: number;
   /** Calls in flight at most, for an instance that sets none; undefined: from its rate and the time of its answers. */
   readonly maxInFlight: number | undefined;
-  /** The share of the calls, from 0 to 1, for contacts that have been due for longest, whatever their priority. */
   readonly oldestShare: number;
 }
 
-export interface RunPorts {
-  readonly ledger: Pick<RunLedger, "readHeld">;
+export interface RunPorts extends DueContactsPorts {
   readonly leases: Pick<Leases, "take" | "giveBack" | "look">;
-  readonly reader: DueReader;
-  readonly clock: Clock;
-  readonly database: DatabaseClock;
   readonly settings: RunSettings;
   /** Records wait to be saved in such a number that no more should come. */
   readonly isBehind: () => boolean;
   /** Does any instance wait for its turn? */
   readonly othersWait: () => Promise<boolean>;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
   /**
    * Sends the call for a contact whose slot has come; its end is the lane's business, not the run's. Resolves when all
    * that follows from it is done; never rejects.
@@ -64,7 +54,7 @@ export async function runInstance(ports: RunPorts, lane: Lane, stopping: AbortSi
   const lease = await leases.take(lane);
   if (typeof lease === "string") return lease;
   const slice = beginSlice(clock, settings.sliceMs, ports.othersWait);
-  const due = createDueContacts({ ...ports, oldestShare: settings.oldestShare }, lane, lease);
+  const due = createDueContacts(ports, lane, lease);
   stopping.addEventListener("abort", lane.alarm.wake, { once: true });
   try {
     return await work(ports, {
@@ -76,7 +66,6 @@ export async function runInstance(ports: RunPorts, lane: Lane, stopping: AbortSi
       period: lane.period,
       interactiveOnly: lease.instance.interactiveOnly,
       isOutOfStep: false,
-      probe: undefined,
       sentInTurn: 0,
     });
   } finally {
@@ -94,10 +83,8 @@ interface Run {
   /** The lane's, when the run began. */
   readonly period: number;
   /** As the lease was when the run began: it reads other queues otherwise. */
-  readonly interactiveOnly: boolean | undefined;
+  readonly interactiveOnly: boolean;
   isOutOfStep: boolean;
-  /** The probe that was sent last: what comes next depends on what has become of it. */
-  probe: "under way" | "ended" | undefined;
   /** Calls that were sent without a pause. */
   sentInTurn: number;
 }
@@ -109,7 +96,7 @@ async function work(ports: RunPorts, run: Run): Promise<RunEnd> {
     due.check();
     const end = findEnd(run);
     if (end) return end;
-    if (run.probe === "ended") await lookAfterProbe(ports, run);
+    if (due.probe === "ended") await lookAfterProbe(ports, run);
     const now = clock.now();
     if (slice.isDue(now) && (await slice.isOver())) return due.size > 0 || due.isReading ? "sliced" : "idle";
     due.readAhead(now);
@@ -154,12 +141,12 @@ function findIdleWait({ lane, due }: Run): number | "idle" {
 }
 
 /** How long to wait before the next call, ms; 0: it goes now. */
-function findSlotWait({ settings, isBehind }: RunPorts, { lane, lease, probe }: Run, now: number): number {
+function findSlotWait({ settings, isBehind }: RunPorts, { lane, lease, due }: Run, now: number): number {
   if (lane.isPaused) return lookEveryMs;
   if (isBehind()) return behindLookMs;
   const { requestsPerSecond, maxInFlight = settings.maxInFlight, probing } = lease.instance;
   // One that has just ended is looked after first: it has set off the alarm.
-  if (probing && probe !== undefined) return lookEveryMs;
+  if (probing && due.probe !== undefined) return lookEveryMs;
   const most = maxInFlight ?? defaultMaxInFlight(requestsPerSecond, lane.calls.tally.latencyMs);
   if (lane.calls.inFlight >= most) return lookEveryMs;
   const at = lane.slots.nextAt(now);
@@ -179,8 +166,7 @@ async function waitFor({ othersWait }: RunPorts, run: Run, ms: number): Promise<
 
 /** A probe that has ended may have changed the instance. */
 async function lookAfterProbe({ leases }: RunPorts, run: Run): Promise<void> {
-  run.probe = undefined;
-  run.due.isProbing = false;
+  run.due.probe = undefined;
   await leases.look(run.lane);
 }
 
@@ -214,10 +200,9 @@ function sendNext({ call }: RunPorts, run: Run, now: number): void {
   const { askedAtMs, sentAt } = slot;
   const answered = call({ contact, instance, epoch, slot, askedAtMs, sentAt });
   if (!instance.probing) return;
-  run.probe = "under way";
-  due.isProbing = true;
+  due.probe = "under way";
   void answered.finally(() => {
-    run.probe = "ended";
+    due.probe = "ended";
     lane.alarm.wake();
   });
 }

@@ -1,5 +1,4 @@
 import type { LookupRecord } from "../../domain/ledger/lookup-record.ts";
-import { createBase64Room } from "./base64-room.ts";
 
 /** Records that are not written yet, in the order in which they came. */
 export interface RecordQueue {
@@ -16,17 +15,27 @@ export interface RecordQueue {
 
 export const maxBatch = 500;
 
-/** @param mostBase64 room for images that answers had, characters; 0: none is kept */
+/** @param mostBase64 room for images that answers had, characters: Postgres may be away for long. 0: none is kept */
 export function createRecordQueue(mostBase64: number): RecordQueue {
-  const room = createBase64Room(mostBase64);
   let waiting: LookupRecord[] = [];
   let taken: readonly LookupRecord[] = [];
+  /** Of that room. */
+  let used = 0;
+
+  /** Without its image where there is no room: the image is taken from its URL then, or asked for again. */
+  function admit(record: LookupRecord): LookupRecord {
+    const chars = getBase64(record)?.length ?? 0;
+    if (used + chars > mostBase64) return withoutBase64(record);
+    used += chars;
+    return record;
+  }
+
   return {
     get size() {
       return waiting.length;
     },
     add(record) {
-      waiting.push(room.admit(record));
+      waiting.push(admit(record));
     },
     take() {
       ({ batch: taken, later: waiting } = splitBatch(waiting));
@@ -38,7 +47,7 @@ export function createRecordQueue(mostBase64: number): RecordQueue {
       waiting.push(...records);
     },
     settle() {
-      for (const record of taken) room.leave(record);
+      for (const record of taken) used -= getBase64(record)?.length ?? 0;
       taken = [];
     },
   };
@@ -59,4 +68,15 @@ export function splitBatch(records: readonly LookupRecord[]): {
     contacts.add(record.contactId);
   }
   return { batch, later: [...later, ...records.slice(at)] };
+}
+
+/** The image that the answer had; undefined: it had none. */
+export function getBase64({ decision }: LookupRecord): string | undefined {
+  return decision.kind === "answer" && decision.avatar.kind === "seen" ? decision.avatar.base64 : undefined;
+}
+
+function withoutBase64(record: LookupRecord): LookupRecord {
+  const { decision } = record;
+  if (decision.kind !== "answer" || decision.avatar.kind !== "seen") return record;
+  return { ...record, decision: { ...decision, avatar: { ...decision.avatar, base64: undefined } } };
 }

@@ -1,8 +1,7 @@
 import type { LookupRecord } from "../../domain/ledger/lookup-record.ts";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
 import { sleep } from "../../lib/deadline.ts";
-import { getBase64 } from "./base64-room.ts";
-import type { RecordQueue } from "./record-queue.ts";
+import { getBase64, type RecordQueue } from "./record-queue.ts";
 
 export type HowSettled = "saved" | "asked-anew" | "refused";
 

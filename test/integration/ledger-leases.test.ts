@@ -113,6 +113,7 @@ describe("a lease that is taken", () => {
       marginMs: 10,
       maxInFlight: 3,
       probing: false,
+      interactiveOnly: false,
       allowedChatIds: undefined,
     });
     expect(first.databaseNowMs).toBeGreaterThanOrEqual(fromMs);

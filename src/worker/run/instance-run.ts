@@ -1,14 +1,13 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { toChatKind } from "../../domain/chat-kind.ts";
 import type { ChatId } from "../../domain/chat-id.ts";
-import type { LeasedInstance } from "../../domain/ledger/lease.ts";
+import type { LeasedInstance, LeaseRefusal } from "../../domain/ledger/lease.ts";
 import { defaultMaxInFlight } from "../../domain/pace/max-in-flight.ts";
 import { slotSpacingMs } from "../../domain/pace/pacer.ts";
 import type { Lease, Leases } from "../lease/leases.ts";
 import type { Call } from "./call.ts";
 import { createDueContacts, type DueContacts, type DueContactsPorts } from "./due-contacts.ts";
 import type { Lane } from "../lane/lane.ts";
-import type { RunEnd } from "./run-end.ts";
 import { beginSlice, type Slice } from "./slice.ts";
 
 export interface RunSettings {
@@ -32,6 +31,12 @@ export interface RunPorts extends DueContactsPorts {
    */
   readonly call: (call: Call) => Promise<void>;
 }
+
+/**
+ * Why a run ended. `idle`: nothing is due now; `lost`: the lease could not be renewed in time, or belongs to another process. Only
+ * after `sliced` does work surely remain.
+ */
+export type RunEnd = LeaseRefusal | "idle" | "sliced" | "stopped" | "lost";
 
 /** A run looks around this often, whatever it waits for. */
 const lookEveryMs = 1_000;

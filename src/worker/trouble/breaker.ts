@@ -5,7 +5,7 @@ import type { Hold } from "../../domain/trouble/hold.ts";
 import type { Call } from "../run/call.ts";
 import type { Clock } from "../lane/clocks.ts";
 import type { Lane } from "../lane/lane.ts";
-import type { RunEnd } from "../run/run-end.ts";
+import type { RunEnd } from "../run/instance-run.ts";
 import type { InstanceCheck, LaneCredentials } from "./check-instance.ts";
 import type { InstanceHolds } from "./instance-holds.ts";
 import { createKnownHold } from "./known-hold.ts";

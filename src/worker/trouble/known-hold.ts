@@ -1,6 +1,6 @@
 import type { Hold } from "../../domain/trouble/hold.ts";
 import type { Call } from "../run/call.ts";
-import type { RunEnd } from "../run/run-end.ts";
+import type { RunEnd } from "../run/instance-run.ts";
 import type { Lane } from "../lane/lane.ts";
 import type { InstanceHolds } from "./instance-holds.ts";
 

@@ -9,20 +9,10 @@ import {
   type InstanceCheckEvents,
   type InstanceCheckPorts,
 } from "./trouble/check-instance.ts";
-import {
-  createInstanceHolds,
-  type InstanceHoldsEvents,
-  type InstanceHoldsPorts,
-} from "./trouble/instance-holds.ts";
-import { createProbes, type ProbePorts } from "./trouble/probes.ts";
+import type { InstanceHoldsEvents } from "./trouble/instance-holds.ts";
 import type { SlowDownEvents } from "./trouble/slow-down.ts";
 
-export interface LanesPorts
-  extends
-    Omit<BreakerPorts, "check" | "holds" | "probes">,
-    InstanceCheckPorts,
-    InstanceHoldsPorts,
-    Pick<ProbePorts, "betweenSaves"> {
+export interface LanesPorts extends Omit<BreakerPorts, "check">, InstanceCheckPorts {
   readonly ledger: RunLedger;
   readonly database: DatabaseClock;
   readonly events: LaneEvents;
@@ -41,10 +31,7 @@ export interface Lanes {
 }
 
 export function createLanes(ports: LanesPorts): Lanes {
-  const holds = createInstanceHolds(ports);
-  const check = createInstanceCheck(ports);
-  const probes = createProbes({ ...ports, check, holds });
-  const breakerPorts = { ...ports, check, holds, probes };
+  const breakerPorts = { ...ports, check: createInstanceCheck(ports) };
   const lanes = new Map<InstanceId, GuardedLane>();
   return {
     get(instanceId) {

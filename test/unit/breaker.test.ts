@@ -7,11 +7,9 @@ import type { ThrottledPace } from "../../src/domain/ledger/run-ledger.ts";
 import type { Outcome } from "../../src/domain/outcome.ts";
 import { createBreaker, type Breaker } from "../../src/worker/trouble/breaker.ts";
 import type { Call } from "../../src/worker/run/call.ts";
-import { createInstanceHolds } from "../../src/worker/trouble/instance-holds.ts";
 import { createDatabaseClock } from "../../src/worker/lane/clocks.ts";
 import { TakenSlot } from "../../src/worker/lane/lane-slots.ts";
 import { createLane } from "../../src/worker/lane/lane.ts";
-import { createProbes } from "../../src/worker/trouble/probes.ts";
 import { toQueued } from "../support/fake-run-ledger.ts";
 
 const instanceId = "1101000001" as InstanceId;
@@ -36,7 +34,6 @@ function open({ findings = [] as Finding[] } = {}) {
   const wakes: number[] = [];
   const clock = { now: () => nowMs };
   const lane = createLane(instanceId, clock, createDatabaseClock());
-  const wakeAfter = (_id: InstanceId, ms: number) => void wakes.push(ms);
   const events = {
     instanceHeld: ({ hold }: { hold: Hold }) => log.push(`held ${hold.reason}`),
     instanceStillHeld: ({ reason }: { reason: string }) => log.push(`still held ${reason}`),
@@ -44,59 +41,45 @@ function open({ findings = [] as Finding[] } = {}) {
     instanceThrottled: () => log.push("throttled"),
     ledgerFailed: ({ where }: { where: string }) => log.push(`failed: ${where}`),
   };
-  const holds = createInstanceHolds({
-    ledger: {
-      async holdInstance(_id, hold) {
-        stopIfAway();
-        if (hold.allowedChatIds) log.push(`allowed ${hold.allowedChatIds.join(" ")}`);
-        const isNew = !ledger.isHeld;
-        ledger.isHeld = true;
-        return { until: new Date(Date.now() + hold.baseMs), isNew };
-      },
-      async prolongHold() {
-        stopIfAway();
-        const { heldForMs } = ledger;
-        return ledger.isHeld ? { reason: "failing", until: new Date(), heldForMs } : undefined;
-      },
-      async endHold() {
-        stopIfAway();
-        const wasHeld = ledger.isHeld;
-        ledger.isHeld = false;
-        return wasHeld ? "ended" : "not-held";
-      },
-    },
-    policy,
-    wakeAfter,
-    events,
-  });
-  const check = {
-    ask: async () => told.shift() ?? untold,
-    confirm: async () => told.shift() ?? untold,
-  };
-  const putOff = async ({ contactId }: { contactId: number }) => {
-    stopIfAway();
-    log.push(`${contactId} put off`);
-  };
   const breaker = createBreaker(
     {
       ledger: {
+        async holdInstance(_id, hold) {
+          stopIfAway();
+          if (hold.allowedChatIds) log.push(`allowed ${hold.allowedChatIds.join(" ")}`);
+          const isNew = !ledger.isHeld;
+          ledger.isHeld = true;
+          return { until: new Date(Date.now() + hold.baseMs), isNew };
+        },
+        async prolongHold() {
+          stopIfAway();
+          const { heldForMs } = ledger;
+          return ledger.isHeld ? { reason: "failing", until: new Date(), heldForMs } : undefined;
+        },
+        async endHold() {
+          stopIfAway();
+          const wasHeld = ledger.isHeld;
+          ledger.isHeld = false;
+          return wasHeld ? "ended" : "not-held";
+        },
+        async putOff({ contactId }) {
+          stopIfAway();
+          log.push(`${contactId} put off`);
+        },
         async throttle() {
           stopIfAway();
           return ledger.pace;
         },
       },
-      clock,
-      check,
-      holds,
-      probes: createProbes({
-        ledger: { putOff },
-        betweenSaves: async (_id, work) => work(),
-        check,
-        holds,
-        events,
-      }),
+      check: {
+        ask: async () => told.shift() ?? untold,
+        confirm: async () => told.shift() ?? untold,
+      },
+      betweenSaves: async (_id, work) => work(),
       save: (_lane, { contact }, { kind }) => void log.push(`${contact.contactId} ${kind}`),
-      wakeAfter,
+      wakeAfter: (_id, ms) => void wakes.push(ms),
+      policy,
+      clock,
       events,
     },
     lane,

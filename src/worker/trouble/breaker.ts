@@ -6,20 +6,19 @@ import type { Call } from "../run/call.ts";
 import type { Clock } from "../lane/clocks.ts";
 import type { Lane } from "../lane/lane.ts";
 import type { RunEnd } from "../run/instance-run.ts";
-import type { InstanceCheck, LaneCredentials } from "./check-instance.ts";
-import type { InstanceHolds } from "./instance-holds.ts";
+import type { LaneCredentials } from "./check-instance.ts";
+import { createInstanceHolds, type InstanceHoldsEvents, type InstanceHoldsPorts } from "./instance-holds.ts";
 import { createKnownHold } from "./known-hold.ts";
-import type { Probes } from "./probes.ts";
+import { createProbes, type ProbePorts } from "./probes.ts";
 import { createRecentCalls } from "./recent-calls.ts";
-import { createSlowDown, type SlowDownPorts } from "./slow-down.ts";
+import { createSlowDown, type SlowDownEvents, type SlowDownPorts } from "./slow-down.ts";
 import { createStateWatch } from "./state-watch.ts";
 import { createSuspects } from "./suspects.ts";
 
-export interface BreakerPorts extends SlowDownPorts {
+export interface BreakerPorts extends SlowDownPorts, InstanceHoldsPorts, ProbePorts {
+  readonly ledger: (SlowDownPorts & InstanceHoldsPorts & ProbePorts)["ledger"];
+  readonly events: SlowDownEvents & InstanceHoldsEvents;
   readonly clock: Clock;
-  readonly check: InstanceCheck;
-  readonly holds: InstanceHolds;
-  readonly probes: Probes;
   readonly save: (lane: Lane, call: Call, decision: ContactDecision) => void;
 }
 
@@ -44,7 +43,9 @@ export interface Breaker {
 }
 
 export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
-  const { clock, check, probes, holds, events } = ports;
+  const { clock, check, events } = ports;
+  const holds = createInstanceHolds(ports, lane);
+  const probes = createProbes(ports, lane, holds);
   const hold = createKnownHold(holds, lane);
   const settle = (call: Call, decision: ContactDecision) => ports.save(lane, call, decision);
   const suspects = createSuspects({ clock, settle });
@@ -72,7 +73,7 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
     async failed(call, decision, credentials) {
       if (isStopped) return settle(call, { kind: "release", error: decision.failure.error });
       if (call.instance.probing) {
-        const charge = await probes.failed(lane, call, decision, credentials);
+        const charge = await probes.failed(call, decision, credentials);
         if (charge) settle(call, charge);
         return;
       }
@@ -80,7 +81,7 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
       watch.update(credentials);
     },
     async refused(call, reason) {
-      if (call.instance.probing) return probes.refused(lane, call, reason);
+      if (call.instance.probing) return probes.refused(call, reason);
       const isHeld = await hold.open(withoutChat(reason, call.contact.chatId), call.askedAtMs);
       settle(call, { kind: "release", error: reason.text });
       if (isHeld) suspects.release(reason.text);
@@ -88,7 +89,7 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
     async throttled(call, decision) {
       const isHeld = await slowDown(call, decision, recent.refused(call.askedAtMs));
       if (isHeld) suspects.release(decision.hold.text);
-      if (call.instance.probing) await holds.prolong(lane, call.askedAtMs);
+      if (call.instance.probing) await holds.prolong(call.askedAtMs);
       settle(call, { kind: "release", error: decision.hold.text });
     },
     runEnded(end) {

@@ -20,34 +20,34 @@ export interface InstanceHoldsEvents {
   ledgerFailed(fields: { where: string }, error: unknown): void;
 }
 
-/** Opens, prolongs and ends the holds of this process's instances. Nothing here rejects. */
+/** Opens, prolongs and ends the holds of one instance. Nothing here rejects. */
 export interface InstanceHolds {
   /** The instance is to be held. True: it is from now on, and its run ends. False: what the call told is old news. */
-  open(lane: Lane, hold: Hold, askedAtMs: number): Promise<boolean>;
+  open(hold: Hold, askedAtMs: number): Promise<boolean>;
   /** A probe has told nothing new: the hold goes on for longer. Undefined: there is none, or the ledger is away. */
-  prolong(lane: Lane, askedAtMs: number): Promise<ProlongedHold | undefined>;
+  prolong(askedAtMs: number): Promise<ProlongedHold | undefined>;
   /** A clear answer came. True: the instance is held no longer, or was not. */
-  end(lane: Lane, chatId: ChatId, askedAtMs: number): Promise<boolean>;
+  end(chatId: ChatId, askedAtMs: number): Promise<boolean>;
 }
 
-export function createInstanceHolds(ports: InstanceHoldsPorts): InstanceHolds {
+export function createInstanceHolds(ports: InstanceHoldsPorts, lane: Lane): InstanceHolds {
   const { ledger, events } = ports;
+  const { instanceId } = lane;
 
-  function stop(lane: Lane, waitMs: number): void {
+  function stop(waitMs: number): void {
     lane.stopRuns();
-    ports.wakeAfter(lane.instanceId, waitMs);
+    ports.wakeAfter(instanceId, waitMs);
   }
 
   return {
-    async open(lane, hold, askedAtMs) {
-      const { instanceId } = lane;
+    async open(hold, askedAtMs) {
       try {
         const held = await ledger.holdInstance(instanceId, hold, askedAtMs);
         if (held === undefined) return false;
         const { until, isNew } = held;
         // Some chats may be asked all the same.
         const leavesSome = hold.allowedChatIds?.length || heldKinds[hold.reason] !== undefined;
-        stop(lane, leavesSome ? 0 : until.getTime() - Date.now());
+        stop(leavesSome ? 0 : until.getTime() - Date.now());
         if (isNew) events.instanceHeld({ instanceId, hold, until });
         else events.instanceStillHeld({ instanceId, reason: hold.reason, until });
       } catch (error) {
@@ -57,12 +57,11 @@ export function createInstanceHolds(ports: InstanceHoldsPorts): InstanceHolds {
       }
       return true;
     },
-    async prolong(lane, askedAtMs) {
-      const { instanceId } = lane;
+    async prolong(askedAtMs) {
       try {
         const held = await ledger.prolongHold(instanceId, ports.policy, askedAtMs);
         if (held === undefined) return undefined;
-        stop(lane, heldKinds[held.reason] === undefined ? held.until.getTime() - Date.now() : 0);
+        stop(heldKinds[held.reason] === undefined ? held.until.getTime() - Date.now() : 0);
         events.instanceStillHeld({ instanceId, reason: held.reason, until: held.until });
         return held;
       } catch (error) {
@@ -71,8 +70,7 @@ export function createInstanceHolds(ports: InstanceHoldsPorts): InstanceHolds {
         return undefined;
       }
     },
-    async end(lane, chatId, askedAtMs) {
-      const { instanceId } = lane;
+    async end(chatId, askedAtMs) {
       try {
         const ended = await ledger.endHold(instanceId, chatId, askedAtMs);
         if (ended === "ended") {

@@ -23,12 +23,12 @@ export function createKnownHold(holds: InstanceHolds, lane: Lane): KnownHold {
   let isEnding = false;
 
   async function end({ contact, askedAtMs }: Call): Promise<void> {
-    if (await holds.end(lane, contact.chatId, askedAtMs)) mayBeHeld = false;
+    if (await holds.end(contact.chatId, askedAtMs)) mayBeHeld = false;
   }
 
   return {
     async open(hold, askedAtMs) {
-      const isHeld = await holds.open(lane, hold, askedAtMs);
+      const isHeld = await holds.open(hold, askedAtMs);
       if (isHeld) mayBeHeld = true;
       return isHeld;
     },

@@ -14,21 +14,19 @@ export interface ProbePorts {
   /** As for hand-overs (worker/lease/leases.ts). */
   readonly betweenSaves: (instanceId: InstanceId, work: () => Promise<void>) => Promise<void>;
   readonly check: InstanceCheck;
-  readonly holds: InstanceHolds;
   readonly events: { ledgerFailed(fields: { where: string }, error: unknown): void };
 }
 
-/** The calls that find out whether a held instance works again. Nothing here rejects. */
+/** The calls that find out whether an instance that is held works again. Nothing here rejects. */
 export interface Probes {
   /** The probe failed by the contact's fault or the instance's. Returns what the contact is charged with, if anything. */
   failed(
-    lane: Lane,
     call: Call,
     decision: DecisionOf<"suspect">,
     credentials: LaneCredentials,
   ): Promise<ContactFailure | undefined>;
   /** The probe failed, surely by the instance's fault. */
-  refused(lane: Lane, call: Call, hold: Hold): Promise<void>;
+  refused(call: Call, hold: Hold): Promise<void>;
 }
 
 /**
@@ -37,9 +35,11 @@ export interface Probes {
  */
 const inDoubtMs = 60 * 60_000;
 
-export function createProbes({ ledger, betweenSaves, check, holds, events }: ProbePorts): Probes {
+export function createProbes(ports: ProbePorts, lane: Lane, holds: InstanceHolds): Probes {
+  const { ledger, betweenSaves, check, events } = ports;
+
   /** Puts the contact off with no attempt spent. The next probe takes another one, since this one may always fail. */
-  async function putOff(lane: Lane, { contact, epoch }: Call, error: string): Promise<undefined> {
+  async function putOff({ contact, epoch }: Call, error: string): Promise<undefined> {
     try {
       const asked = { contactId: contact.contactId, epoch };
       // A hand-over that marks the contact comes before, or after it is settled.
@@ -52,20 +52,20 @@ export function createProbes({ ledger, betweenSaves, check, holds, events }: Pro
     }
   }
 
-  async function holdOn(lane: Lane, call: Call, hold: Hold): Promise<undefined> {
-    await holds.open(lane, hold, call.askedAtMs);
-    return putOff(lane, call, hold.text);
+  async function holdOn(call: Call, hold: Hold): Promise<undefined> {
+    await holds.open(hold, call.askedAtMs);
+    return putOff(call, hold.text);
   }
 
   return {
-    async failed(lane, call, decision, credentials) {
+    async failed(call, decision, credentials) {
       const finding = await check.ask(credentials);
       const reason = findReason(finding, decision);
-      if (reason) return holdOn(lane, call, reason);
-      const held = await holds.prolong(lane, call.askedAtMs);
+      if (reason) return holdOn(call, reason);
+      const held = await holds.prolong(call.askedAtMs);
       const isInDoubt = finding.kind === "works" && held && held.heldForMs > inDoubtMs;
       if (isInDoubt) return decision.failure;
-      return putOff(lane, call, isSign(decision) ? decision.hold.text : decision.failure.error);
+      return putOff(call, isSign(decision) ? decision.hold.text : decision.failure.error);
     },
     refused: holdOn,
   };

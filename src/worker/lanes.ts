@@ -9,7 +9,7 @@ import {
   type InstanceCheckEvents,
   type InstanceCheckPorts,
 } from "./trouble/check-instance.ts";
-import type { InstanceHoldsEvents } from "./trouble/instance-holds.ts";
+import type { InstanceHoldEvents } from "./trouble/instance-hold.ts";
 import type { SlowDownEvents } from "./trouble/slow-down.ts";
 
 export interface LanesPorts extends Omit<BreakerPorts, "check">, InstanceCheckPorts {
@@ -18,7 +18,7 @@ export interface LanesPorts extends Omit<BreakerPorts, "check">, InstanceCheckPo
   readonly events: LaneEvents;
 }
 
-export interface LaneEvents extends SlowDownEvents, InstanceCheckEvents, InstanceHoldsEvents {}
+export interface LaneEvents extends SlowDownEvents, InstanceCheckEvents, InstanceHoldEvents {}
 
 /** The lanes of all instances that this process has worked on, each with its breaker. */
 export interface Lanes {

@@ -7,17 +7,16 @@ import type { Clock } from "../lane/clocks.ts";
 import type { Lane } from "../lane/lane.ts";
 import type { RunEnd } from "../run/instance-run.ts";
 import type { LaneCredentials } from "./check-instance.ts";
-import { createInstanceHolds, type InstanceHoldsEvents, type InstanceHoldsPorts } from "./instance-holds.ts";
-import { createKnownHold } from "./known-hold.ts";
+import { createInstanceHold, type InstanceHoldEvents, type InstanceHoldPorts } from "./instance-hold.ts";
 import { createProbes, type ProbePorts } from "./probes.ts";
 import { createRecentCalls } from "./recent-calls.ts";
 import { createSlowDown, type SlowDownEvents, type SlowDownPorts } from "./slow-down.ts";
 import { createStateWatch } from "./state-watch.ts";
 import { createSuspects } from "./suspects.ts";
 
-export interface BreakerPorts extends SlowDownPorts, InstanceHoldsPorts, ProbePorts {
-  readonly ledger: (SlowDownPorts & InstanceHoldsPorts & ProbePorts)["ledger"];
-  readonly events: SlowDownEvents & InstanceHoldsEvents;
+export interface BreakerPorts extends SlowDownPorts, InstanceHoldPorts, ProbePorts {
+  readonly ledger: (SlowDownPorts & InstanceHoldPorts & ProbePorts)["ledger"];
+  readonly events: SlowDownEvents & InstanceHoldEvents;
   readonly clock: Clock;
   readonly save: (lane: Lane, call: Call, decision: ContactDecision) => void;
 }
@@ -44,9 +43,8 @@ export interface Breaker {
 
 export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
   const { clock, check, events } = ports;
-  const holds = createInstanceHolds(ports, lane);
-  const probes = createProbes(ports, lane, holds);
-  const hold = createKnownHold(holds, lane);
+  const hold = createInstanceHold(ports, lane);
+  const probes = createProbes(ports, lane, hold);
   const settle = (call: Call, decision: ContactDecision) => ports.save(lane, call, decision);
   const suspects = createSuspects({ clock, settle });
   const onError = (error: unknown) => events.ledgerFailed({ where: "check instance" }, error);
@@ -89,7 +87,7 @@ export function createBreaker(ports: BreakerPorts, lane: Lane): Breaker {
     async throttled(call, decision) {
       const isHeld = await slowDown(call, decision, recent.refused(call.askedAtMs));
       if (isHeld) suspects.release(decision.hold.text);
-      if (call.instance.probing) await holds.prolong(call.askedAtMs);
+      if (call.instance.probing) await hold.prolong(call.askedAtMs);
       settle(call, { kind: "release", error: decision.hold.text });
     },
     runEnded(end) {

@@ -5,7 +5,7 @@ import type { InstanceId } from "../../domain/instance-id.ts";
 import type { RunLedger } from "../../domain/ledger/run-ledger.ts";
 import { isSign } from "../../domain/trouble/suspect.ts";
 import type { InstanceCheck, LaneCredentials } from "./check-instance.ts";
-import type { InstanceHolds } from "./instance-holds.ts";
+import type { InstanceHold } from "./instance-hold.ts";
 import type { Call } from "../run/call.ts";
 import type { Lane } from "../lane/lane.ts";
 
@@ -35,7 +35,7 @@ export interface Probes {
  */
 const inDoubtMs = 60 * 60_000;
 
-export function createProbes(ports: ProbePorts, lane: Lane, holds: InstanceHolds): Probes {
+export function createProbes(ports: ProbePorts, lane: Lane, instanceHold: InstanceHold): Probes {
   const { ledger, betweenSaves, check, events } = ports;
 
   /** Puts the contact off with no attempt spent. The next probe takes another one, since this one may always fail. */
@@ -53,7 +53,7 @@ export function createProbes(ports: ProbePorts, lane: Lane, holds: InstanceHolds
   }
 
   async function holdOn(call: Call, hold: Hold): Promise<undefined> {
-    await holds.open(hold, call.askedAtMs);
+    await instanceHold.openByProbe(hold, call.askedAtMs);
     return putOff(call, hold.text);
   }
 
@@ -62,7 +62,7 @@ export function createProbes(ports: ProbePorts, lane: Lane, holds: InstanceHolds
       const finding = await check.ask(credentials);
       const reason = findReason(finding, decision);
       if (reason) return holdOn(call, reason);
-      const held = await holds.prolong(call.askedAtMs);
+      const held = await instanceHold.prolong(call.askedAtMs);
       const isInDoubt = finding.kind === "works" && held && held.heldForMs > inDoubtMs;
       if (isInDoubt) return decision.failure;
       return putOff(call, isSign(decision) ? decision.hold.text : decision.failure.error);

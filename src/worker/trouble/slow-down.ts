@@ -4,7 +4,7 @@ import type { DecisionOf } from "../../domain/lookup/decide.ts";
 import type { CallsBefore } from "../../domain/pace/after-refusal.ts";
 import type { Call } from "../run/call.ts";
 import type { Lane } from "../lane/lane.ts";
-import type { KnownHold } from "./known-hold.ts";
+import type { InstanceHold } from "./instance-hold.ts";
 
 export interface SlowDownPorts {
   readonly ledger: Pick<RunLedger, "throttle">;
@@ -36,7 +36,7 @@ export type SlowDown = (
   before: CallsBefore,
 ) => Promise<boolean>;
 
-export function createSlowDown(ports: SlowDownPorts, lane: Lane, hold: KnownHold): SlowDown {
+export function createSlowDown(ports: SlowDownPorts, lane: Lane, hold: InstanceHold): SlowDown {
   const { ledger, wakeAfter, events } = ports;
   const { instanceId } = lane;
 

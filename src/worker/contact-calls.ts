@@ -33,12 +33,6 @@ import type { Lane } from "./lane/lane.ts";
 import type { Breaker } from "./trouble/breaker.ts";
 import type { LaneCredentials } from "./trouble/check-instance.ts";
 
-/** An instance that this process works on: its lane, and the breaker that guards it. */
-export interface GuardedLane {
-  readonly lane: Lane;
-  readonly breaker: Breaker;
-}
-
 export interface ContactCallsPorts {
   /** Never rejects: whatever happens is an outcome. */
   readonly getAvatar: (
@@ -66,25 +60,20 @@ export interface ContactCallEvents {
 }
 
 /** Sends the call of a contact. Resolves when all that follows from its answer is done; never rejects. */
-export type CallContact = (instance: GuardedLane, call: Call) => Promise<void>;
+export type CallContact = (call: Call) => Promise<void>;
 
 /** The fault is our own, and perhaps of one contact: it must not take the process with it, again and again. */
 const ourFault: Outcome = { kind: "unclear", scope: "call", status: 0, excerpt: "an unexpected error" };
 
-export function createContactCalls(ports: ContactCallsPorts): CallContact {
+/** Of one instance, which the breaker guards. */
+export function createContactCalls(ports: ContactCallsPorts, lane: Lane, breaker: Breaker): CallContact {
   const { save, policy, random, events, signal } = ports;
   const noteError = (error: unknown) => events.ledgerFailed({ where: "look up" }, error);
-  const findCredentials = createCredentials(ports.openToken);
+  const findCredentials = createCredentials(ports.openToken, lane.instanceId);
 
   /** Sees to what follows from the answer. Undefined: all is done. */
-  function follow(
-    guarded: GuardedLane,
-    call: Call,
-    credentials: LaneCredentials,
-    lookup: Lookup,
-  ): Promise<void> | undefined {
+  function follow(call: Call, credentials: LaneCredentials, lookup: Lookup): Promise<void> | undefined {
     const { outcome } = lookup;
-    const { lane } = guarded;
     if (signal.aborted && outcome.kind === "network-error") {
       save(lane, call, { kind: "release", error: undefined });
       return undefined;
@@ -94,15 +83,10 @@ export function createContactCalls(ports: ContactCallsPorts): CallContact {
       lane.calls.count(lookup);
       events.lookedUp({ instanceId: lane.instanceId, chatId: call.contact.chatId, lookup });
     }
-    return carryOut(guarded, call, credentials, outcome);
+    return carryOut(call, credentials, outcome);
   }
 
-  function carryOut(
-    { lane, breaker }: GuardedLane,
-    call: Call,
-    credentials: LaneCredentials,
-    outcome: Outcome,
-  ): Promise<void> | undefined {
+  function carryOut(call: Call, credentials: LaneCredentials, outcome: Outcome): Promise<void> | undefined {
     const decision = decide(outcome, call.contact.attempts, policy, new Date(), random());
     switch (decision.kind) {
       case "answer":
@@ -122,11 +106,10 @@ export function createContactCalls(ports: ContactCallsPorts): CallContact {
     }
   }
 
-  return async (guarded, call) => {
-    const { lane, breaker } = guarded;
+  return async (call) => {
     lane.calls.begin(call.sentAt);
     try {
-      const credentials = findCredentials(lane.instanceId, call.instance);
+      const credentials = findCredentials(call.instance);
       if (credentials === undefined) return await breaker.refused(call, toHold("token-unreadable", policy));
       try {
         const lookup = await ports.getAvatar(credentials, call.contact.chatId, {
@@ -134,11 +117,11 @@ export function createContactCalls(ports: ContactCallsPorts): CallContact {
           mayLeave: () => mayLeave(breaker, call),
         });
         // Nearly all calls end here: a wait for nothing would be one more turn.
-        const rest = follow(guarded, call, credentials, lookup);
+        const rest = follow(call, credentials, lookup);
         if (rest) await rest;
       } catch (error) {
         noteError(error);
-        await carryOut(guarded, call, credentials, ourFault);
+        await carryOut(call, credentials, ourFault);
       }
     } catch (error) {
       noteError(error);
@@ -149,22 +132,15 @@ export function createContactCalls(ports: ContactCallsPorts): CallContact {
   };
 }
 
-interface KnownCredentials {
-  readonly sealedToken: string;
-  readonly apiUrl: string;
-  /** Undefined: this process cannot open the token. */
-  readonly credentials: LaneCredentials | undefined;
-}
-
-/** Opening a sealed token costs 10 µs, and every call needs one: the last one of each instance is kept. */
-function createCredentials(openToken: ContactCallsPorts["openToken"]) {
-  const opened = new Map<InstanceId, KnownCredentials>();
-  return (instanceId: InstanceId, { sealedToken, apiUrl }: LeasedInstance): LaneCredentials | undefined => {
-    const known = opened.get(instanceId);
-    if (known?.sealedToken === sealedToken && known.apiUrl === apiUrl) return known.credentials;
+/** Opening a sealed token costs 10 µs, and every call needs one: the last one is kept. Undefined: this process cannot open it. */
+function createCredentials(openToken: ContactCallsPorts["openToken"], instanceId: InstanceId) {
+  let known: Pick<LeasedInstance, "sealedToken" | "apiUrl"> | undefined;
+  let credentials: LaneCredentials | undefined;
+  return ({ sealedToken, apiUrl }: LeasedInstance): LaneCredentials | undefined => {
+    if (known?.sealedToken === sealedToken && known.apiUrl === apiUrl) return credentials;
     const token = openToken(sealedToken, { id: instanceId, apiUrl });
-    const credentials = token === undefined ? undefined : { instanceId, apiUrl, token };
-    opened.set(instanceId, { sealedToken, apiUrl, credentials });
+    known = { sealedToken, apiUrl };
+    credentials = token === undefined ? undefined : { instanceId, apiUrl, token };
     return credentials;
   };
 }

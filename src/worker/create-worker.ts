@@ -9,7 +9,6 @@ import { once } from "../lib/closing/once.ts";
 import type { BackgroundTask } from "../lib/start-tasks.ts";
 import { settleWithin } from "../lib/deadline.ts";
 import { createActivity, type Activity } from "./activity.ts";
-import { createContactCalls, type ContactCallEvents, type ContactCallsPorts } from "./contact-calls.ts";
 import { createLanes, type LaneEvents, type LanesPorts } from "./lanes.ts";
 import { createLeases } from "./lease/leases.ts";
 import { renewEveryMs } from "./lease/lease-times.ts";
@@ -23,8 +22,7 @@ import { createSaveBuffer } from "./run/save-buffer.ts";
 import { arrivalsEveryMs, createArrivalsLook } from "./run/watch-arrivals.ts";
 import type { HowSettled, RecordWriterPorts, SaveEvents } from "./run/write-records.ts";
 
-export interface WorkerPorts
-  extends Pick<ContactCallsPorts, "getAvatar" | "openToken">, Pick<LanesPorts, "getState" | "wakeAfter"> {
+export interface WorkerPorts extends Pick<LanesPorts, "getAvatar" | "openToken" | "getState" | "wakeAfter"> {
   readonly ledger: RunLedger;
   /** The name under which this process holds leases. */
   readonly owner: string;
@@ -42,7 +40,7 @@ export interface WorkerPorts
   readonly events: WorkerEvents;
 }
 
-export interface WorkerEvents extends SaveEvents, ContactCallEvents, LaneEvents {}
+export interface WorkerEvents extends SaveEvents, LaneEvents {}
 
 /** The instance runs of one process. */
 export interface AvatarWorker {
@@ -80,7 +78,6 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
   const saves = createSaveBuffer({ ...ports, settled });
   const leases = createLeases({ ledger, owner, clock, database, onError, betweenSaves: saves.between });
   const lanes = createLanes({ ...ports, database, policy, save, signal, betweenSaves: saves.between });
-  const callContact = createContactCalls({ ...ports, policy, save, signal });
   const settleCalls = async (ms: number) =>
     settleWithin(Promise.all(lanes.list().map(({ calls }) => calls.settle())), ms);
   const lookForArrivals = createArrivalsLook({ ledger, findLane: lanes.find });
@@ -127,11 +124,9 @@ export function createWorker(ports: WorkerPorts): AvatarWorker {
 
   return {
     async run(instanceId, stopping) {
-      const guarded = lanes.get(instanceId);
-      const call = (next: Call) => callContact(guarded, next);
+      const { lane, breaker, call } = lanes.get(instanceId);
       const runPorts = { ...ports, leases, reader, database, call, isBehind: () => saves.isBehind };
       await beginToLook();
-      const { lane, breaker } = guarded;
       lane.hasMissed = false;
       const end = await runInstance(runPorts, lane, stopping);
       breaker.runEnded(end);

@@ -1,9 +1,14 @@
 import type { InstanceId } from "../domain/instance-id.ts";
 import type { RunLedger } from "../domain/ledger/run-ledger.ts";
-import type { GuardedLane } from "./contact-calls.ts";
+import {
+  createContactCalls,
+  type CallContact,
+  type ContactCallEvents,
+  type ContactCallsPorts,
+} from "./contact-calls.ts";
 import type { DatabaseClock } from "./lane/clocks.ts";
 import { createLane, type Lane } from "./lane/lane.ts";
-import { createBreaker, type BreakerPorts } from "./trouble/breaker.ts";
+import { createBreaker, type Breaker, type BreakerPorts } from "./trouble/breaker.ts";
 import {
   createInstanceCheck,
   type InstanceCheckEvents,
@@ -12,13 +17,22 @@ import {
 import type { InstanceHoldEvents } from "./trouble/instance-hold.ts";
 import type { SlowDownEvents } from "./trouble/slow-down.ts";
 
-export interface LanesPorts extends Omit<BreakerPorts, "check">, InstanceCheckPorts {
+export interface LanesPorts extends Omit<BreakerPorts, "check">, InstanceCheckPorts, ContactCallsPorts {
   readonly ledger: RunLedger;
   readonly database: DatabaseClock;
+  readonly policy: ContactCallsPorts["policy"];
   readonly events: LaneEvents;
 }
 
-export interface LaneEvents extends SlowDownEvents, InstanceCheckEvents, InstanceHoldEvents {}
+export interface LaneEvents
+  extends ContactCallEvents, SlowDownEvents, InstanceCheckEvents, InstanceHoldEvents {}
+
+/** An instance that this process works on: its lane, the breaker that guards it, and how its contacts are called. */
+export interface GuardedLane {
+  readonly lane: Lane;
+  readonly breaker: Breaker;
+  readonly call: CallContact;
+}
 
 /** The lanes of all instances that this process has worked on, each with its breaker. */
 export interface Lanes {
@@ -38,7 +52,8 @@ export function createLanes(ports: LanesPorts): Lanes {
       const known = lanes.get(instanceId);
       if (known) return known;
       const lane = createLane(instanceId, ports.clock, ports.database);
-      const created = { lane, breaker: createBreaker(breakerPorts, lane) };
+      const breaker = createBreaker(breakerPorts, lane);
+      const created = { lane, breaker, call: createContactCalls(ports, lane, breaker) };
       lanes.set(instanceId, created);
       return created;
     },

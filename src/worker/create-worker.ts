@@ -13,25 +13,23 @@ import { createLanes, type LaneEvents, type LanesPorts } from "./lanes.ts";
 import { createLeases } from "./lease/leases.ts";
 import { renewEveryMs } from "./lease/lease-times.ts";
 import type { Call } from "./run/call.ts";
-import { createDatabaseClock, type Clock } from "./lane/clocks.ts";
+import { createDatabaseClock } from "./lane/clocks.ts";
 import { createDueReader } from "./run/due-reader.ts";
 import { anywhere } from "./lane/due-heads.ts";
-import { runInstance, type RunEnd, type RunSettings } from "./run/instance-run.ts";
+import { runInstance, type RunEnd, type RunPorts, type RunSettings } from "./run/instance-run.ts";
 import type { Lane } from "./lane/lane.ts";
 import { createSaveBuffer } from "./run/save-buffer.ts";
 import { arrivalsEveryMs, createArrivalsLook } from "./run/watch-arrivals.ts";
 import type { HowSettled, RecordWriterPorts, SaveEvents } from "./run/write-records.ts";
 
-export interface WorkerPorts extends Pick<LanesPorts, "getAvatar" | "openToken" | "getState" | "wakeAfter"> {
+export interface WorkerPorts
+  extends
+    Pick<LanesPorts, "getAvatar" | "openToken" | "getState" | "wakeAfter">,
+    Pick<RecordWriterPorts, "isTransient" | "offerImages">,
+    Pick<RunPorts, "clock" | "othersWait" | "random"> {
   readonly ledger: RunLedger;
   /** The name under which this process holds leases. */
   readonly owner: string;
-  readonly isTransient: (error: unknown) => boolean;
-  readonly offerImages?: RecordWriterPorts["offerImages"];
-  /** Does any instance wait for its run? */
-  readonly othersWait: () => Promise<boolean>;
-  readonly clock: Clock;
-  readonly random: () => number;
   readonly settings: RunSettings & {
     readonly retry: RetryPolicy;
     readonly probe: ProbePolicy;

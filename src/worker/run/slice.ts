@@ -4,7 +4,7 @@ import type { Clock } from "../lane/clocks.ts";
 export interface Slice {
   /** The turn may be over: `isOver` is worth asking. */
   isDue(now: number): boolean;
-  /** The turn is over, and another instance wants its own, or another process may want this one. */
+  /** Where it is due: the turn is over, and another instance wants its own, or another process may want this one. */
   isOver(): Promise<boolean>;
 }
 
@@ -18,7 +18,6 @@ export function beginSlice(clock: Clock, sliceMs: number, othersWait: () => Prom
   return {
     isDue: (now) => now >= endsAt,
     async isOver() {
-      if (clock.now() < endsAt) return false;
       if (clock.now() >= startedAt + maxSlices * sliceMs || (await othersWait())) return true;
       endsAt = clock.now() + sliceMs;
       return false;

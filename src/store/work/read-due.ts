@@ -21,9 +21,12 @@ const cells = `c.id::float8, c.chat_id, c.attempts, c.status, c.refresh_step, c.
 /** As it is shown, but one that says nothing stays as it is where no image of it was taken. */
 const shownPast = `coalesce(${shownVersion}, a.version)`;
 
-/** What decides about the next refresh beside the answer. Probes once for each contact, by its id as it is: no index knows a float8. */
+/**
+ * What decides about the next refresh beside the answer. Probes once for each contact that was answered before, by its id as it is: no
+ * index knows a float8.
+ */
 const past = `left join lateral (
-  select a.first_seen_at, a.changes, ${shownPast} as version from avatars.avatars a where a.contact_id = c.id offset 0
+  select a.first_seen_at, a.changes, ${shownPast} as version from avatars.avatars a where c.status <> 'unknown' and a.contact_id = c.id offset 0
 ) a on true`;
 
 /**
@@ -98,21 +101,24 @@ function toColumns(requests: readonly (DueRequest & { readonly n: number })[]): 
   ];
 }
 
+/** Cell by cell: to take a row apart in one go makes an object for each of its cells. */
 function toContact(cells: Cells): QueuedContact {
-  const [, contactId, chatId, attempts, status, refreshStep, priority, turn, dueAtUs] = cells;
-  const [, , , , , , , , , firstSeenAtMs, changes, version] = cells;
+  const contactId = cells[1];
+  const turn = cells[7];
+  const dueAtUs = cells[8];
+  const firstSeenAtMs = cells[9];
   return {
     contactId,
-    chatId: chatId as ChatId,
-    attempts,
+    chatId: cells[2] as ChatId,
+    attempts: cells[3],
     past: {
-      status,
+      status: cells[4],
       firstSeenAt: firstSeenAtMs === null ? undefined : new Date(firstSeenAtMs),
-      changes: changes ?? 0,
-      version: version ?? undefined,
-      refreshStep: refreshStep ?? undefined,
+      changes: cells[10] ?? 0,
+      version: cells[11] ?? undefined,
+      refreshStep: cells[5] ?? undefined,
     },
-    priority,
+    priority: cells[6],
     isTurned: turn !== null,
     place: { by: turn ?? dueAtUs, contactId },
     dueAtUs,

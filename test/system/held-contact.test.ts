@@ -23,7 +23,8 @@ describe.each(listBackends().slice(0, 1))("a worker, with the queue in $name", (
   let crm: Outsider;
 
   beforeAll(async () => {
-    stage = await openStage({ backend, latencyMs: 1_500, requestsPerSecond: 1_000 });
+    // Long enough for the CRM to take its contact while the call is under way.
+    stage = await openStage({ backend, latencyMs: 4_000, requestsPerSecond: 1_000 });
     await stage.addInstance(one);
     await stage.addInstance(two);
     crm = await openOutsider(stage.database);

@@ -6,6 +6,8 @@ export interface ConsolePage {
   /** Behind the hash. */
   readonly place: string;
   readonly isLoggedOut?: boolean;
+  /** In place of an address of the console. */
+  readonly url?: string;
   /** Resolves when the data of the page is shown, and not only its title. */
   readonly shown: (page: Page) => Promise<unknown>;
   /** Uses its first control, and resolves when the page has answered. */
@@ -38,6 +40,18 @@ async function opensDialog(page: Page, button: string): Promise<void> {
   await page.getByRole("button", { name: button }).click();
   await page.getByRole("dialog").waitFor();
 }
+
+/** What a browser takes for any page: it has no target. */
+export const emptyPage: ConsolePage = {
+  name: "(an empty page)",
+  place: "",
+  url: "data:text/html,<button onclick='this.textContent = 2'>1</button>",
+  shown: (page) => page.getByRole("button", { name: "1" }).waitFor(),
+  used: async (page) => {
+    await page.getByRole("button").click();
+    await page.getByRole("button", { name: "2" }).waitFor();
+  },
+};
 
 export function toPages({ instanceId, batchId, webhookId }: Subjects): ConsolePage[] {
   return [

@@ -65,7 +65,7 @@ export type CallContact = (call: Call) => Promise<void>;
 /** The fault is our own, and perhaps of one contact: it must not take the process with it, again and again. */
 const ourFault: Outcome = { kind: "unclear", scope: "call", status: 0, excerpt: "an unexpected error" };
 
-/** Of one instance, which the breaker guards. */
+/** Calls the contacts of one instance, which the breaker guards. */
 export function createContactCalls(ports: ContactCallsPorts, lane: Lane, breaker: Breaker): CallContact {
   const { save, policy, random, events, signal } = ports;
   const noteError = (error: unknown) => events.ledgerFailed({ where: "look up" }, error);

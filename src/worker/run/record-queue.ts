@@ -19,10 +19,10 @@ export const maxBatch = 500;
 export function createRecordQueue(mostBase64: number): RecordQueue {
   let waiting: LookupRecord[] = [];
   let taken: readonly LookupRecord[] = [];
-  /** Of that room. */
+  /** Characters of the images that are kept now. */
   let used = 0;
 
-  /** Without its image where there is no room: the image is taken from its URL then, or asked for again. */
+  /** The record, without its image where there is no room: the image is taken from its URL then, or asked for again. */
   function admit(record: LookupRecord): LookupRecord {
     const chars = getBase64(record)?.length ?? 0;
     if (used + chars > mostBase64) return withoutBase64(record);

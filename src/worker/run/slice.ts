@@ -4,7 +4,7 @@ import type { Clock } from "../lane/clocks.ts";
 export interface Slice {
   /** The turn may be over: `isOver` is worth asking. */
   isDue(now: number): boolean;
-  /** Where it is due: the turn is over, and another instance wants its own, or another process may want this one. */
+  /** The slice is over, where `isDue`: its turn is, and another instance wants its own, or another process may want this one. */
   isOver(): Promise<boolean>;
 }
 

@@ -4,6 +4,7 @@ import { parseAvatarUrl } from "../../src/provider/avatar-url.ts";
 import { openDatabase, type Database } from "../../src/store/postgres/database.ts";
 import { assertMigrated, migrateLedger } from "../../src/store/postgres/migrate.ts";
 import { eventually } from "../support/eventually.ts";
+import { readWronglyListed } from "../support/ledger.ts";
 import { migrateUpTo } from "../support/migrate-up-to.ts";
 import { runAsAdmin } from "../support/run-as-admin.ts";
 
@@ -203,6 +204,21 @@ test("a migration waits for a save that is under way, and neither of them fails"
     saving.release(true);
   }
   expect((await pool.query("select from avatars.contact_statuses")).rowCount).toBe(1);
+});
+
+test("an upgrade lists contacts as before, also where a worker of before it saves their first answers", async () => {
+  const { pool } = database;
+  await migrateUpTo(pool, "0019_contact_lists");
+  await pool.query(`insert into avatars.instances (id, api_url, sealed_token) values ('1', 'u', 't');
+    insert into avatars.contacts (instance_id, chat_id, status) values
+      ('1', '79000000001@c.us', 'present'), ('1', '79000000002@c.us', 'unknown'), ('1', '79000000003@c.us', 'unknown')`);
+  await migrateLedger(pool);
+  const { rows } = await pool.query("select status from avatars.contact_statuses");
+  expect(rows).toEqual([{ status: "present" }]);
+  await pool.query(`begin; set local avatars.changes_told_by = 'statement';
+    update avatars.contacts set status = 'hidden' where chat_id like '%2@c.us'; commit`);
+  expect((await pool.query("select from avatars.contact_statuses")).rowCount).toBe(2);
+  expect(await readWronglyListed(pool)).toEqual([]);
 });
 
 test("a migration waits for another one no longer than it is told to", async () => {

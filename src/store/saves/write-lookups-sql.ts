@@ -11,7 +11,8 @@ export const givenColumns = `i.contact_id, i.epoch, i.attempts, to_timestamp(i.a
  * A condition that is always true, to be met before anything is written. The triggers that tell the feed of changes of avatars, and
  * that list a contact at its first answer, leave that to statements that say so, for their own transaction.
  */
-export const tellsItself = "(select set_config('avatars.changes_told_by', 'statement', true) is not null)";
+export const tellsItself = `(select set_config('avatars.changes_told_by', 'statement', true) is not null
+    and set_config('avatars.first_answers_listed_by', 'statement', true) is not null)`;
 
 /** The status that a record `i` gives its contact; null: it stays. */
 const becomesStatus = "case i.becomes when 'answer' then i.status when 'give-up' then 'unreachable' end";

@@ -12,7 +12,8 @@ import { contactColumnsSql, contactJoinsSql, toContactView, type ContactRow } fr
  */
 const sql = `
 with chosen as materialized (
-  select i.id, row_number() over (order by i.id collate "C") as place from avatars.instances i
+  select i.id, row_number() over (order by i.id collate "C") as place, case when i.id = $3 then $4::bigint else 0 end as after_id
+  from avatars.instances i
   where ($1::text[] is null or i.id = any ($1)) and ($3::text is null or i.id collate "C" >= $3)
 ), page as materialized (
   select i.place, s.contact_id
@@ -22,12 +23,11 @@ with chosen as materialized (
     cross join lateral (
       (
         select s.contact_id from avatars.contact_statuses s
-        where s.instance_id = i.id and s.status = w.status and s.contact_id > case when i.id = $3 then $4::bigint else 0 end
+        where s.instance_id = i.id and s.status = w.status and s.contact_id > i.after_id
         order by s.contact_id limit $5
       ) union all (
         select c.id from avatars.contacts c
-        where w.status = 'unknown' and c.status = 'unknown'
-          and c.instance_id = i.id and c.id > case when i.id = $3 then $4::bigint else 0 end
+        where w.status = 'unknown' and c.status = 'unknown' and c.instance_id = i.id and c.id > i.after_id
         order by c.id limit $5
       )
     ) s

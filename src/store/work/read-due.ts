@@ -15,7 +15,7 @@ const columns = `c.id, c.chat_id, c.attempts, c.status,
     c.turn::float8 as turn, ${toUs("c.due_at")} as due_us`;
 
 /** What is read of a contact `c` with these columns and its {@link past}, as {@link Cells} has it. */
-const cells = `c.id::float8, c.chat_id, c.attempts, c.status, c.refresh_step, c.priority, c.turn, c.due_us,
+const cellsSql = `c.id::float8, c.chat_id, c.attempts, c.status, c.refresh_step, c.priority, c.turn, c.due_us,
   extract(epoch from a.first_seen_at)::float8 * 1000, a.changes, a.version`;
 
 /** As it is shown, but one that says nothing stays as it is where no image of it was taken. */
@@ -37,7 +37,7 @@ const past = `left join lateral (
  * place (two), limit.
  */
 const sql = `
-select c.n, ${cells}
+select c.n, ${cellsSql}
 from (
   select q.n, q.instance_id, c.* from unnest($1::int[], $2::text[], $3::smallint[], $4::float8[], $5::bigint[], $6::int[])
     as q (n, instance_id, priority, after_us, after_id, size)
@@ -154,7 +154,7 @@ const namedSource = `(select ${columns} from avatars.contacts c
       where c.instance_id = $1 and c.chat_id = any ($4::text[]) and c.due_at <= now() and ${isFreeSql})`;
 
 const toHeldSql = (source: string) => `
-select 0 as n, ${cells}
+select 0 as n, ${cellsSql}
 from (
   select * from ${source} c where c.id <> all ($2::bigint[]) order by c.priority, c.due_us, c.id limit $3
 ) c ${past}`;

@@ -8,7 +8,7 @@ import { measureHorizon } from "./horizon/measure-horizon.ts";
 import { OptionError, readOptionsOrExit, toNumber, toBackend, toNames } from "./options.ts";
 import { runBench, type Bench } from "./run-bench.ts";
 import { openServers, type Backend, type Servers } from "./servers.ts";
-import { toMarkdown, toText, type Table } from "./table.ts";
+import { mark, toMarkdown, toText, type Table } from "./table.ts";
 import { resultsFile, writeResults } from "./write-results.ts";
 
 const usage = `npm run bench:horizon -- [options]
@@ -112,7 +112,7 @@ function toTable(rows: readonly HorizonFigures[], dumper: Dumper): Table {
         quarters.at(-1)?.workerUs.toFixed(0) ?? "–",
         (calls / seconds).toFixed(0),
         `${(row.share * 100).toFixed(1)} %`,
-        row.name === "nothing" ? "–" : isMet(row) ? "met" : "MISSED",
+        mark(row.name === "nothing" ? undefined : isMet(row)),
       ];
     }),
   };

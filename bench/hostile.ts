@@ -11,7 +11,7 @@ import { runAvatars, until } from "./processes.ts";
 import { runBench, withCloser, type Bench } from "./run-bench.ts";
 import { enqueueImport, openServers, toInstanceIds, type Scene, type Servers } from "./servers.ts";
 import { startBenchSimulator } from "./simulator.ts";
-import { toMarkdown, toText, type Table } from "./table.ts";
+import { mark, toMarkdown, toText, type Table } from "./table.ts";
 import { resultsFile, writeResults } from "./write-results.ts";
 
 const usage = `npm run bench:hostile -- [options]
@@ -205,7 +205,7 @@ function toTable(rows: readonly Row[]): Table {
       ...[0.5, 0.99, 1].map((share) => toMs(findPercentile(row.healthMs, share))),
       String(row.refreshMs.length),
       ...[0.5, 1].map((share) => toMs(findPercentile(row.refreshMs, share))),
-      isMet(row, rows[0]) ? "met" : "MISSED",
+      mark(isMet(row, rows[0])),
     ]),
   };
 }

@@ -5,7 +5,7 @@ import { ledgerKinds, measureLedger, totalRate, type LedgerFigures } from "./led
 import { readOptionsOrExit, toNumber, toBackend } from "./options.ts";
 import { runBench, type Bench } from "./run-bench.ts";
 import { openServers, type Backend, type Servers } from "./servers.ts";
-import { toMarkdown, toText, type Table } from "./table.ts";
+import { mark, toMarkdown, toText, type Table } from "./table.ts";
 import { resultsFile, writeResults } from "./write-results.ts";
 
 const usage = `npm run bench:ledger -- [options]
@@ -111,7 +111,7 @@ function toTable(rows: readonly LedgerFigures[]): Table {
       row.workerUs.toFixed(0),
       toGrowth(row, rows, "workerUs").toFixed(2),
       row.perSecond.toFixed(0),
-      row.kind === "known" ? "–" : isMet(row, rows) ? "met" : "MISSED",
+      mark(row.kind === "known" ? undefined : isMet(row, rows)),
     ]),
   };
 }

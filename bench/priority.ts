@@ -13,7 +13,7 @@ import { startAvatars, until } from "./processes.ts";
 import { runBench, type Bench } from "./run-bench.ts";
 import { enqueueImport, openServers, toInstanceIds, type Backend } from "./servers.ts";
 import { startBenchSimulator, type BenchSimulator } from "./simulator.ts";
-import { toMarkdown, toText, type Table } from "./table.ts";
+import { mark, toMarkdown, toText, type Table } from "./table.ts";
 
 const usage = `npm run bench:priority -- [options]
   --seconds NUMBER    how long urgent contacts arrive (default: 180)
@@ -219,7 +219,7 @@ function toTable(rows: readonly Row[]): Table {
       name,
       String(waits.length),
       ...[0.5, 0.9, 0.99, 1].map((share) => toMs(findPercentile(waits, share))),
-      findPercentile(waits, 0.99) <= targetP99Ms ? "met" : "MISSED",
+      mark(findPercentile(waits, 0.99) <= targetP99Ms),
     ]),
   };
 }

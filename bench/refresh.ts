@@ -10,7 +10,7 @@ import { startAvatars, until, type BenchProcess } from "./processes.ts";
 import { runBench, withCloser, type Bench } from "./run-bench.ts";
 import { enqueueImport, openServers, toInstanceIds, type Backend, type Servers } from "./servers.ts";
 import { latencyMs, startBenchSimulator, type BenchSimulator } from "./simulator.ts";
-import { toMarkdown, toText, type Table } from "./table.ts";
+import { mark, toMarkdown, toText, type Table } from "./table.ts";
 import { resultsFile, writeResults } from "./write-results.ts";
 
 const usage = `npm run bench:refresh -- [options]
@@ -274,7 +274,7 @@ function toTable(rows: readonly Row[]): Table {
       String(row.figures.calls),
       String(row.figures.refused),
       `${Math.round(row.figures.idle * 100)} %`,
-      isMet(row) ? "met" : "MISSED",
+      mark(isMet(row)),
     ]),
   };
 }

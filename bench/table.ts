@@ -28,7 +28,8 @@ function isLeft(column: number, header: readonly string[]): boolean {
   return column === 0 || column === header.length - 1;
 }
 
-/** A verdict on a target, as tables and texts have it. */
-export function mark(isMet: boolean): string {
+/** A verdict on a target, as tables and texts have it. Undefined: there is no target. */
+export function mark(isMet: boolean | undefined): string {
+  if (isMet === undefined) return "–";
   return isMet ? "met" : "MISSED";
 }

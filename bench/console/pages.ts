@@ -6,7 +6,7 @@ export interface ConsolePage {
   /** Behind the hash. */
   readonly place: string;
   readonly isLoggedOut?: boolean;
-  /** In place of an address of the console. */
+  /** In place of an address of the console: the page is not ours, and has no target. */
   readonly url?: string;
   /** Resolves when the data of the page is shown, and not only its title. */
   readonly shown: (page: Page) => Promise<unknown>;
@@ -41,7 +41,7 @@ async function opensDialog(page: Page, button: string): Promise<void> {
   await page.getByRole("dialog").waitFor();
 }
 
-/** What a browser takes for any page: it has no target. */
+/** What a browser takes for any page. */
 export const emptyPage: ConsolePage = {
   name: "(an empty page)",
   place: "",

@@ -1,6 +1,6 @@
 import { describeMachine } from "../machine.ts";
 import type { Figures } from "../measure.ts";
-import { toMarkdown, type Table } from "../table.ts";
+import { mark, toMarkdown, type Table } from "../table.ts";
 import type { CallsFigures } from "./measure-calls.ts";
 import type { Serving } from "./measure-serving.ts";
 import { inFlight, type TakingFigures } from "./measure-taking.ts";
@@ -52,7 +52,7 @@ export function toTakingSection(rows: readonly TakingFigures[]): Section {
         toMs(figures.postgresCpuMs),
         String(figures.peakInFlight),
         `${figures.peakRssMb.toFixed(0)} MB`,
-        isMet(figures) ? "met" : "MISSED",
+        mark(isMet(figures)),
       ]),
     },
     verdicts: [
@@ -145,7 +145,7 @@ export function toCallsSection({ without, with: withImages, loss }: CallsFigures
 }
 
 export function toVerdictText({ verdicts }: Section): string {
-  return verdicts.map(({ text, isMet }) => `${text}: ${isMet ? "met" : "MISSED"}.`).join("\n\n");
+  return verdicts.map(({ text, isMet }) => `${text}: ${mark(isMet)}.`).join("\n\n");
 }
 
 function toMs(ms: number): string {

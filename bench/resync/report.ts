@@ -1,5 +1,5 @@
 import { describeMachine } from "../machine.ts";
-import { toMarkdown, type Table } from "../table.ts";
+import { mark, toMarkdown, type Table } from "../table.ts";
 import type { ReadFigures } from "./measure-reads.ts";
 import type { NightFigures, PlanningFigures } from "./measure-planning.ts";
 import type { Size } from "./read-sizes.ts";
@@ -128,10 +128,6 @@ function toSizeTable({ sizes, contacts }: Results): Table {
 
 function toSeconds(ms: number): string {
   return `${(ms / 1000).toFixed(1)} s`;
-}
-
-function mark(isMet: boolean): string {
-  return isMet ? "met" : "MISSED";
 }
 
 export function toVerdict({ reads, planning }: Results): {

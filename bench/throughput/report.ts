@@ -1,4 +1,4 @@
-import type { Table } from "../table.ts";
+import { mark, type Table } from "../table.ts";
 import type { ContenderName } from "./contender.ts";
 import type { Round } from "./measure-contender.ts";
 
@@ -81,7 +81,6 @@ export function toTable(results: readonly Result[]): Table {
 }
 
 function toVerdict(result: Result, results: readonly Result[]): string {
-  if (!isOurs(result)) return "–";
-  const isMissed = listMisses(results).some((miss) => miss.startsWith(`${result.title}:`));
-  return isMissed ? "MISSED" : "met";
+  if (!isOurs(result)) return mark(undefined);
+  return mark(!listMisses(results).some((miss) => miss.startsWith(`${result.title}:`)));
 }

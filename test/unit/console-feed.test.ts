@@ -98,11 +98,16 @@ beforeEach(() => {
 });
 afterEach(() => world.stop());
 
+/** A reader comes, is told what a look finds, and leaves. */
+async function visit(label: string): Promise<void> {
+  const reader = world.join();
+  await world.answer(label);
+  await eventually(() => expect(reader.labels).toEqual([label]));
+  await reader.leave();
+}
+
 test("a reader who comes within two seconds after a look is told at once what it has found", async () => {
-  const first = world.join();
-  await world.answer("Madrid");
-  await eventually(() => expect(first.labels).toEqual(["Madrid"]));
-  await first.leave();
+  await visit("Madrid");
 
   world.pass(1_999);
   const second = world.join();
@@ -115,10 +120,7 @@ test("a reader who comes within two seconds after a look is told at once what it
 });
 
 test("a reader who comes later is told only what was found since", async () => {
-  const first = world.join();
-  await world.answer("Madrid");
-  await eventually(() => expect(first.labels).toEqual(["Madrid"]));
-  await first.leave();
+  await visit("Madrid");
 
   world.pass(2_000);
   const second = world.join();
@@ -149,10 +151,7 @@ test("a look that was begun for a reader who has left serves the next one", asyn
 });
 
 test("no look is made while none reads", async () => {
-  const reader = world.join();
-  await world.answer("Madrid");
-  await eventually(() => expect(reader.labels).toEqual(["Madrid"]));
-  await reader.leave();
+  await visit("Madrid");
   world.pass(10_000);
   const next = world.join();
   await eventually(() => expect(world.looks()).toBe(2));

@@ -174,8 +174,8 @@ describe("one key alone", () => {
     const [own, other] = [await stage.createKey(), await stage.createKey()];
     let answered = 0;
     const refresh = async (chat: string, key: string) => {
-      const path = `/v1/instances/${instanceId}/contacts/${chat}/refresh?wait=30`;
-      const response = await api.open(path, { method: "POST", key, deadlineMs: 60_000 });
+      const path = `/v1/instances/${instanceId}/contacts/${chat}/refresh?wait=60`;
+      const response = await api.open(path, { method: "POST", key, deadlineMs: 90_000 });
       answered += 1;
       response.resume();
       return response.statusCode;

@@ -14,7 +14,7 @@ export const known = chats.slice(0, 16);
 /** Calls in flight per instance on this stage. */
 export const maxInFlight = 5;
 export const probeBaseMs = 300;
-/** So long that no hold of a test grows old: then even a contact that is not to blame may be charged for a probe. */
+/** The longest hold of a test: what is mended is seen within it. */
 const probeMaxMs = 8_000;
 
 /** What `avatars status --json` tells of an instance, as far as holds go. */
@@ -140,9 +140,11 @@ export async function openTroubleStage(options: StageOptions): Promise<TroubleSt
       await eventually(async () => {
         const contacts = await stage.readContacts(id);
         expect(toAnswers(contacts)).toEqual(before);
-        const harmed = contacts.filter(
-          ({ attempts, inFlight, pending }) => attempts > 0 || inFlight || !pending,
-        );
+        const harmed = contacts
+          .filter(({ attempts, inFlight, pending }) => attempts > 0 || inFlight || !pending)
+          .map(({ chatId, attempts, inFlight, pending }) =>
+            JSON.stringify({ chatId, attempts, inFlight, pending }),
+          );
         expect(harmed).toEqual([]);
       });
     },

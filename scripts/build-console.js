@@ -13,7 +13,9 @@ const { metafile } = await build({
   entryPoints: [join(source, "main.tsx")],
   outdir: folder,
   entryNames: "[name]-[hash]",
+  chunkNames: "[name]-[hash]",
   bundle: true,
+  splitting: true,
   minify: true,
   metafile: true,
   format: "esm",
@@ -24,11 +26,14 @@ const { metafile } = await build({
   logLevel: "warning",
 });
 
-const names = Object.keys(metafile.outputs).map((path) => basename(path));
-const script = names.find((name) => name.endsWith(".js"));
-const style = names.find((name) => name.endsWith(".css"));
-if (script === undefined || style === undefined)
-  throw new Error(`no script or no style: ${names.join(", ")}`);
+const outputs = Object.entries(metafile.outputs);
+const [path, { cssBundle }] = outputs.find(([, { entryPoint }]) => entryPoint?.endsWith("main.tsx")) ?? [
+  "",
+  {},
+];
+if (cssBundle === undefined)
+  throw new Error(`no script or no style: ${Object.keys(metafile.outputs).join(", ")}`);
+const [script, style] = [basename(path), basename(cssBundle)];
 const page = readFileSync(join(source, "index.html"), "utf8");
 writeFileSync(join(folder, "index.html"), page.replace("%SCRIPT%", script).replace("%STYLE%", style));
 cpSync(join(source, "favicon.svg"), join(folder, "favicon.svg"));

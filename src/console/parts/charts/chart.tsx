@@ -1,5 +1,5 @@
 import { useEffect, useRef } from "preact/hooks";
-import UPlot from "uplot";
+import type UPlot from "uplot";
 
 /** A line of a chart: its values at the places of all, oldest first. */
 export interface ChartLine {
@@ -34,17 +34,23 @@ export function Chart({
   useEffect(() => {
     const box = place.current;
     if (!box) return;
-    const draw = () => {
+    let isGone = false;
+    const draw = async () => {
+      // A third of all scripts: loaded by the pages that have a chart alone. Without it the words beside it tell the same.
+      const loaded = await import("uplot").catch(() => undefined);
+      if (isGone || loaded === undefined) return;
       plot.current?.destroy();
-      plot.current = new UPlot(toOptions(box, lines), latest.current, box);
+      plot.current = new loaded.default(toOptions(box, lines), latest.current, box);
     };
-    draw();
+    void draw();
     const sized = new ResizeObserver(() => plot.current?.setSize({ width: box.clientWidth, height }));
     sized.observe(box);
     const scheme = matchMedia("(prefers-color-scheme: dark)");
-    scheme.addEventListener("change", draw);
+    const drawAnew = () => void draw();
+    scheme.addEventListener("change", drawAnew);
     return () => {
-      scheme.removeEventListener("change", draw);
+      isGone = true;
+      scheme.removeEventListener("change", drawAnew);
       sized.disconnect();
       plot.current?.destroy();
       plot.current = undefined;

@@ -155,6 +155,10 @@ inBrowser("a file that is dropped ends as a finished batch", async () => {
     items: { detail: unknown }[];
   };
   expect(items.map(({ detail }) => detail)).toEqual([{ contacts: 40, file: true }, { contacts: 40 }]);
+
+  await goTo(`#/instances/${instanceId}`, instanceId);
+  // What draws it is loaded when there is something to draw.
+  await page.locator(".chart canvas").waitFor();
 });
 
 /** The id by which the pages know the contact. */

@@ -11,6 +11,8 @@ const instanceId = "1101000001";
 const orderCount = 200;
 const clientCount = 50;
 const itemsEach = 1_000;
+/** An order waits for others, and for servers that start again: on a slow machine for long. */
+const patienceMs = 240_000;
 /** After so many acknowledged batches the server is killed. */
 const kills = new Set([50, 120]);
 /** Set AVATARS_TEST_SEED to repeat what clients do; what the server makes of it differs by its timing. */
@@ -160,7 +162,7 @@ test("what is acknowledged is there once, whoever hangs up, repeats, or is kille
       const second = await twin;
       if (first instanceof Error) throw first;
       return [first, second];
-    });
+    }, patienceMs);
     if (twinAnswer) expect(twinAnswer.text).toBe(answer.text);
     acknowledged.set(order.key, answer);
     if (kills.has(acknowledged.size)) {
@@ -169,7 +171,7 @@ test("what is acknowledged is there once, whoever hangs up, repeats, or is kille
       await startServer();
     }
     if (order.random() < 0.3) {
-      const again = await eventually(async () => post(order, { kind: "never" }));
+      const again = await eventually(async () => post(order, { kind: "never" }), patienceMs);
       expect(again).toEqual({ ...answer, isReplayed: true });
     }
   }

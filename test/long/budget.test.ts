@@ -62,5 +62,5 @@ describe.concurrent.each(listBackends())("three workers with the queue in $name"
     for (const worker of [sleeper, survivor]) worker?.child.kill("SIGTERM");
     check(await survivor?.ended).toMatchObject({ code: 0 });
     check(await sleeper?.ended).toMatchObject({ code: 0 });
-  }, 240_000);
+  });
 });

@@ -83,7 +83,7 @@ describe.skipIf(redis === undefined)("a night of two workers", () => {
       worker.child.kill("SIGKILL");
       expect(await worker.ended).toMatchObject({ signal: "SIGKILL" });
       const saved = await readSaved();
-      // Not before: calls of the dead may still have lain unread in the simulator's sockets, as this process is the simulator's.
+      // Not before: calls of the dead may still lie unread in the simulator's sockets, as this process is the simulator's.
       killed.push({ from, until: readNow(), saved });
       replacements.push(stage.startWorker().then((started) => void working.add(started)));
     };
@@ -148,10 +148,13 @@ describe.skipIf(redis === undefined)("a night of two workers", () => {
       // Each call but the last one of a contact was in flight, or its answer was not saved yet, when a process was killed.
       const lost = [...asked.values()].flatMap((calls) => calls.slice(0, -1));
       const unexplained = lost.filter(
-        ({ at, tookMs, chatId }) =>
+        ({ at, tookMs, chatId, outcome }) =>
           !killed.some(
             ({ from, until, saved }) =>
-              at <= until && at + tookMs >= from - saveMs && !saved.has(`${id} ${chatId}`),
+              // What the dead has sent is read later still where the simulator is slow: its connection is closed by then.
+              (at <= until || outcome === "client-closed") &&
+              at + tookMs >= from - saveMs &&
+              !saved.has(`${id} ${chatId}`),
           ),
       );
       expect(unexplained).toEqual([]);
@@ -161,7 +164,7 @@ describe.skipIf(redis === undefined)("a night of two workers", () => {
       );
       expect(again).toEqual([]);
     }
-  }, 240_000);
+  });
 });
 
 /** By the clock of the simulator's log. */

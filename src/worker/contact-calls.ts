@@ -19,7 +19,8 @@
  *    │   instance       ├─ refused ─────────│────────────►│ holds, as above          │                      │
  *    │   throttled      ├─ throttled ───────│────────────►│ slows down ─────────────►│ slots.adapt() pace ─►│
  *    │                  │                   │             │                          │                      │
- *    │                  ├─ calls.end() ─────│─────────────│─────────────────────────►│ wakes the run        │
+ *    │                  ├─ calls.end() ─────│─────────────│─────────────────────────►│ wakes a run that     │
+ *    │                  │                   │             │                          │ waits for calls      │
  */
 import { decide, type ContactDecision, type RetryPolicy } from "../domain/lookup/decide.ts";
 import { toHold, type ProbePolicy } from "../domain/trouble/hold.ts";

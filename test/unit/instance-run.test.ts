@@ -279,6 +279,28 @@ describe("an instance run", () => {
     expect(await ended).toBe("idle");
   });
 
+  test("that waits for its slot is not woken by the end of a call, and one that is full is", async () => {
+    const ledger = createFakeRunLedger({ requestsPerSecond: 2, maxInFlight: 3 }, 5);
+    const runs = openRuns(ledger);
+    const { alarm } = runs.lane;
+    let woken = 0;
+    runs.lane.alarm.wakeSoon = () => {
+      woken += 1;
+      alarm.wake();
+    };
+    const ended = runs.run();
+    await eventually(() => expect(runs.sent).toHaveLength(2));
+    runs.answer();
+    expect(woken).toBe(0);
+    await eventually(() => expect(runs.sent).toHaveLength(4));
+    await eventually(() => expect(runs.lane.awaitsCalls).toBe(true));
+    runs.answer();
+    expect(woken).toBe(1);
+    await eventually(() => expect(runs.sent).toHaveLength(5));
+    runs.answer(4);
+    expect(await ended).toBe("idle");
+  });
+
   test("that is full ends when its instance is paused", async () => {
     const ledger = createFakeRunLedger({ requestsPerSecond: 2_000, maxInFlight: 3 }, 8);
     const runs = openRuns(ledger);

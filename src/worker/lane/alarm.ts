@@ -2,6 +2,8 @@
 export interface Alarm {
   /** Something has happened: ends the wait, or the next one where there is none. */
   wake(): void;
+  /** The same, once for all that happens in this turn of the event loop. */
+  wakeSoon(): void;
   /** Waits for `wake`, but not longer than `ms`; now and then it ends before, for nothing. */
   wait(ms: number): Promise<void>;
 }
@@ -10,6 +12,7 @@ export interface Alarm {
 export function createAlarm(): Alarm {
   let end: (() => void) | undefined;
   let isAwake = false;
+  let willWake = false;
   let timer: NodeJS.Timeout | undefined;
   let ringsAt = Infinity;
 
@@ -26,10 +29,22 @@ export function createAlarm(): Alarm {
     ringsAt = at;
   }
 
+  function wake(): void {
+    if (end) end();
+    else isAwake = true;
+  }
+
+  function wakeNow(): void {
+    willWake = false;
+    wake();
+  }
+
   return {
-    wake() {
-      if (end) end();
-      else isAwake = true;
+    wake,
+    wakeSoon() {
+      if (willWake) return;
+      willWake = true;
+      setImmediate(wakeNow);
     },
     wait(ms) {
       if (isAwake) {

@@ -18,6 +18,8 @@ export interface Lane {
   readonly asked: AskedContacts;
   /** Wakes the run, which looks at everything anew. */
   readonly alarm: Alarm;
+  /** The end of a call wakes the run. One that waits for its slot has nothing to do then. */
+  awaitsCalls: boolean;
   /** The queues as its run reads them; undefined: no run holds the lease. */
   heads: DueHeads | undefined;
   /** Something has arrived since the run has looked last. */
@@ -50,10 +52,13 @@ export function createLane(instanceId: InstanceId, clock: Clock, database: Datab
   let pauses = 0;
   const lane: Lane = {
     instanceId,
-    calls: createLaneCalls(clock, alarm.wake),
+    calls: createLaneCalls(clock, () => {
+      if (lane.awaitsCalls) alarm.wakeSoon();
+    }),
     slots: createLaneSlots(clock, database),
     asked,
     alarm,
+    awaitsCalls: true,
     heads: undefined,
     hasArrived: false,
     isPressing: false,

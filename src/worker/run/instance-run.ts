@@ -163,6 +163,7 @@ async function waitFor({ othersWait }: RunPorts, run: Run, ms: number): Promise<
   const { lane, due } = run;
   const isIdle = due.size === 0 && !due.isReading;
   run.sentInTurn = 0;
+  lane.awaitsCalls = isIdle || ms >= lookEveryMs;
   await lane.alarm.wait(ms);
   return (
     isIdle && due.size === 0 && !due.isReading && !lane.hasArrived && lane.asked.size > 0 && othersWait()

@@ -22,7 +22,7 @@ export interface SaveBuffer {
 const longestWaitMs = 2_000;
 
 /** Some seconds of the fastest process. What waits here is in memory alone. */
-const mostWaiting = 10 * maxBatch;
+const mostWaiting = 5 * maxBatch;
 
 /** Some hundred images of the usual size. */
 const mostBase64 = 32 * 1024 * 1024;

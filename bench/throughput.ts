@@ -13,7 +13,7 @@ import { listMisses, mostRssMb, mostTimesFloor, toMean, toTable, type Result } f
 import { resultsFile, writeResults } from "./write-results.ts";
 
 const usage = `npm run bench:throughput -- [options]
-  --contacts NUMBER   looked up by each, in each round (default: 50000)
+  --contacts NUMBER   looked up by each, in each round (default: 300000)
   --rounds NUMBER     how often, in turns (default: 2)
   --instances NUMBER  that ours has them of (default: 5)
   --only LIST         some of ${contenderNames.join(",")} (default: all)
@@ -37,7 +37,7 @@ interface Options {
 function readOptions(): Options {
   const { values } = parseArgs({
     options: {
-      contacts: { type: "string", default: "50000" },
+      contacts: { type: "string", default: "300000" },
       rounds: { type: "string", default: "2" },
       instances: { type: "string", default: "5" },
       only: { type: "string" },
@@ -127,7 +127,7 @@ function toReport(table: Table, { options, servers, minutes, misses }: ReportFac
 
 ${options.contacts} contacts that are known and were never asked for, looked up by one worker process at a provider that answers at once
 ([instant-provider.ts](provider/instant-provider.ts), a process of its own): nothing but the worker is the limit. Each has its work before it is started, in an empty
-database, and is measured from the first tenth of its calls to its last row; the mean of ${options.rounds} rounds, in which the order changes. All of
+database, and is measured from the first sixth of its calls to its last row; the mean of ${options.rounds} rounds, in which the order changes. All of
 a contender's rows are checked, with ${checkedContacts} contacts before anything is timed, and after each round. Everything shares the machine.
 
 ${toMarkdown(table)}
@@ -137,7 +137,8 @@ ${misses.map((miss) => `- MISSED: ${miss}.\n`).join("")}
 - **all processes µs**: that, and Postgres with all its processes, and Redis; without the provider. Target: less than those of the
   tuned BullMQ and graphile-worker.
 - **RSS MB**: the most of the worker process at any time. Target: at most ${mostRssMb}.
-- **ours**: \`avatars worker\` with ${options.instances} instances, each with a share of the contacts, and a rate that it does not reach; all else as it comes.
+- **ours**: \`avatars worker\` with ${options.instances} instances, each with a share of the contacts, a rate that it does not reach, and the floor's
+  connections (\`AVATARS_MAX_IN_FLIGHT\`); all else as it comes.
 - **floor**: [floor.ts](alternatives/floor.ts) reads chats by the page and writes answers by 500. Nothing is retried, paced, or done by two processes.
 - **tuned**: [tuned-bullmq.ts](alternatives/tuned-bullmq.ts), [tuned-graphile.ts](alternatives/tuned-graphile.ts): a job for each contact, added in bulk; 300 jobs at a time, the floor's connections, a job
   completed when its row is committed with up to 99 others. BullMQ with auto-pipelining, graphile-worker with its local queue and

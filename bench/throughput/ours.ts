@@ -1,12 +1,16 @@
+import { connections } from "../alternatives/look-up.ts";
 import { startAvatars } from "../processes.ts";
 import { isRightSql } from "../provider/answers.ts";
 import { enqueueImport, toInstanceIds, type Backend } from "../servers.ts";
 import type { Contender, Prepared, PrepareOptions } from "./contender.ts";
 
-/** Of all instances together: more than any worker reaches. */
-const requestsPerSecond = 20_000;
+/** Of each instance, the most that the settings take: more than any worker reaches with all of them. */
+const requestsPerSecond = 10_000;
 
-/** `avatars worker` with its settings as they come, but for rates that it cannot reach. */
+/**
+ * `avatars worker` with its settings as they come, but for rates that it cannot reach, and with as many calls in flight as the
+ * alternatives have connections: without that there are more and more of them, at a provider that has no more to give.
+ */
 export function listOurs(instances: number): Contender[] {
   return (["redis", "postgres"] as const).map((backend) => ({
     name: backend,
@@ -28,13 +32,16 @@ async function prepare(
     const next = Math.floor((contacts * (index + 1)) / instances);
     await enqueueImport(client, id, next - Math.floor((contacts * index) / instances));
   }
-  const rate = { AVATARS_REQUESTS_PER_SECOND: String(Math.ceil(requestsPerSecond / instances)) };
+  const settings = {
+    AVATARS_REQUESTS_PER_SECOND: String(requestsPerSecond),
+    AVATARS_MAX_IN_FLIGHT: String(Math.max(1, Math.floor(connections / instances))),
+  };
   const count = async (sql: string) => {
     const { rows } = await client.query<{ n: number }>(`select count(*)::int as n from ${sql}`);
     return rows[0]?.n ?? 0;
   };
   return {
-    start: () => startAvatars(["worker"], { ...scene.env, ...rate }),
+    start: () => startAvatars(["worker"], { ...scene.env, ...settings }),
     // A narrow table with a row for each answer, as the alternatives' is: who asks costs all of them alike.
     countLeft: async () => contacts - (await count("avatars.contact_statuses")),
     countWrong: async () =>

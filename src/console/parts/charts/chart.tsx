@@ -36,7 +36,7 @@ export function Chart({
     if (!box) return;
     let isGone = false;
     const draw = async () => {
-      // A third of all scripts: loaded by the pages that have a chart alone. Without it the words beside it tell the same.
+      // A third of all scripts: loaded by the page that has a chart alone. Without it the words beside it tell the same.
       const loaded = await import("uplot").catch(() => undefined);
       if (isGone || loaded === undefined) return;
       plot.current?.destroy();

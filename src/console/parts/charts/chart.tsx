@@ -36,7 +36,7 @@ export function Chart({
     if (!box) return;
     let isGone = false;
     const draw = async () => {
-      // A third of all scripts: loaded by the page that has a chart alone. Without it the words beside it tell the same.
+      // A third of all scripts: the page that has a chart loads it alone. Without it the words beside it tell the same.
       const loaded = await import("uplot").catch(() => undefined);
       if (isGone || loaded === undefined) return;
       plot.current?.destroy();
@@ -74,12 +74,13 @@ function toOptions(box: HTMLElement, lines: readonly ChartLine[]): UPlot.Options
   return {
     width: box.clientWidth,
     height,
-    padding: [12, 8, 0, 0],
+    padding: [12, 32, 0, 0],
     cursor: { drag: { x: false, y: false } },
     legend: { show: true, live: false },
     scales: { y: { range: (_plot, _least, most) => [0, Math.max(1, most * 1.15)] } },
     axes: [
-      { ...axis, values: "{HH}:{mm}" },
+      // A minute may be all that there is.
+      { ...axis, space: 90, values: "{HH}:{mm}:{ss}" },
       { ...axis, size: 44 },
     ],
     series: [

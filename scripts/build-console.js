@@ -26,14 +26,14 @@ const { metafile } = await build({
   logLevel: "warning",
 });
 
-const outputs = Object.entries(metafile.outputs);
-const [path, { cssBundle }] = outputs.find(([, { entryPoint }]) => entryPoint?.endsWith("main.tsx")) ?? [
-  "",
-  {},
-];
-if (cssBundle === undefined)
-  throw new Error(`no script or no style: ${Object.keys(metafile.outputs).join(", ")}`);
-const [script, style] = [basename(path), basename(cssBundle)];
+// Others are loaded by it, later.
+const entry = Object.entries(metafile.outputs).find(([, { cssBundle }]) => cssBundle !== undefined);
+if (entry === undefined)
+  throw new Error(`no script with a style: ${Object.keys(metafile.outputs).join(", ")}`);
+const [script, { cssBundle: style }] = entry;
 const page = readFileSync(join(source, "index.html"), "utf8");
-writeFileSync(join(folder, "index.html"), page.replace("%SCRIPT%", script).replace("%STYLE%", style));
+writeFileSync(
+  join(folder, "index.html"),
+  page.replace("%SCRIPT%", basename(script)).replace("%STYLE%", basename(style)),
+);
 cpSync(join(source, "favicon.svg"), join(folder, "favicon.svg"));

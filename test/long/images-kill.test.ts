@@ -94,7 +94,7 @@ test(`killed ${kills} times while images are fetched, written and linked: each c
       "select from avatars.avatars where image_wanted_at is not null limit 1",
     );
     expect(rows).toEqual([]);
-  });
+  }, 180_000);
   survivor.child.kill("SIGTERM");
   expect(await survivor.ended).toMatchObject({ code: 0 });
 

@@ -108,7 +108,7 @@ describe.skipIf(redis === undefined)("a night of two workers", () => {
         "select from avatars.resync_runs where kind = 'night' and ended_at is not null",
       );
       expect(rows).toHaveLength(instanceIds.length);
-    }, 120_000);
+    });
 
     const { rows: runs } = await pool.query(
       `select instance_id, kind, asked, due, released, left_over, ended_by from avatars.resync_runs

@@ -57,7 +57,7 @@ test("a month in a minute: no picture is dead or wrong at a random moment, of wh
     expect(await stage.countPending(instanceId)).toBe(0);
     expect((await readShown(database.pool, blobs)).filter(({ bytes }) => bytes === undefined)).toEqual([]);
   };
-  await eventually(isSettled, 120_000);
+  await eventually(isSettled);
 
   /** Contacts that have shown an image: from then on there is one as long as the provider tells of a picture. */
   const everShown = new Set<number>();
@@ -108,7 +108,7 @@ test("a month in a minute: no picture is dead or wrong at a random moment, of wh
       ({ status, version, imageVersion }) => status !== "hidden" && version !== imageVersion,
     );
     expect(late.map(({ chatId }) => chatId)).toEqual([]);
-  }, 120_000);
+  });
   const shown = new Map((await readShown(database.pool, blobs)).map((contact) => [contact.chatId, contact]));
   const present = chats.filter((chatId) => simulator.truth(instanceId, chatId).kind === "present");
   expect(present.length).toBeGreaterThan(100);

@@ -37,6 +37,7 @@ interface Life {
 
 /** Lives of causes that share one worker, beside an instance that is well. */
 export interface Lives {
+  readonly stage: TroubleStage;
   readonly healthy: string;
   readonly healthyAnswered: Promise<void>;
   find(name: string): Life;
@@ -59,6 +60,7 @@ export async function openLives(stage: TroubleStage, those: readonly Cause[]): P
   const healthyAnswered = settle(stage.expectAllAnswered(healthy));
   const lives = new Map(begun.map(({ cause, id }) => [cause.name, live(stage, cause, id, healthyAnswered)]));
   return {
+    stage,
     healthy,
     healthyAnswered,
     find(name) {
@@ -137,11 +139,7 @@ async function mend(stage: TroubleStage, cause: Cause, id: string): Promise<void
 }
 
 /** What is to be seen of every trouble. */
-export function testLives(
-  those: readonly Cause[],
-  getLives: () => Lives,
-  getStage: () => TroubleStage,
-): void {
+export function testLives(those: readonly Cause[], getLives: () => Lives): void {
   const asked = those.filter(({ isAsked }) => isAsked);
   const probed = those.filter(({ untilNextMonth }) => !untilNextMonth);
 
@@ -150,9 +148,10 @@ export function testLives(
   });
 
   test.each(toNamed(asked))("%s: getStateInstance is asked, and at most once a second", async (name) => {
-    const { id, probed: wasProbed } = getLives().find(name);
+    const { stage, find } = getLives();
+    const { id, probed: wasProbed } = find(name);
     await wasProbed;
-    const stateCalls = getStage().readStateCalls(id);
+    const stateCalls = stage.readStateCalls(id);
     expect(stateCalls.length).toBeGreaterThan(0);
     expect(stateCalls.filter(({ outcome }) => outcome === "limited")).toEqual([]);
   });
@@ -162,8 +161,9 @@ export function testLives(
   });
 
   test("an instance that is well is answered meanwhile", async () => {
-    await getLives().healthyAnswered;
-    expect(getStage().countLogged(getLives().healthy, "instance held")).toBe(0);
+    const { stage, healthy, healthyAnswered } = getLives();
+    await healthyAnswered;
+    expect(stage.countLogged(healthy, "instance held")).toBe(0);
   });
 
   test.each(toNamed(probed))("%s: probed by one call at a time, after longer and longer holds", (name) => {

@@ -278,11 +278,7 @@ describe.each(listBackends())("the breaker with the queue in $name", (backend) =
     await stage.close();
   });
 
-  testLives(
-    causes,
-    () => lives,
-    () => stage,
-  );
+  testLives(causes, () => lives);
 
   test.each(toNamed(quotas))("%s: held until the first of next month", async (name) => {
     const { id, held } = lives.find(name);

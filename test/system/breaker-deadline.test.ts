@@ -29,9 +29,5 @@ describe.each(listBackends())("the breaker with the queue in $name and a short d
     await stage.close();
   });
 
-  testLives(
-    causes,
-    () => lives,
-    () => stage,
-  );
+  testLives(causes, () => lives);
 });
